@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The words every part of hbd uses, and nothing that acts.
+//!
+//! Names and times are types of their own, so that a peer's generation cannot be compared with
+//! a sequence number. The pure crates import this one and no other; it must not do anything they
+//! may not do, except in the client of the control socket, which only the programs use.
+
+pub mod names;
+pub mod time;
