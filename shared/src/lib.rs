@@ -4,5 +4,9 @@
 //! a sequence number. The pure crates import this one and no other; it must not do anything they
 //! may not do, except in the client of the control socket, which only the programs use.
 
+pub mod api;
+pub mod event;
 pub mod names;
+pub mod sample;
 pub mod time;
+pub mod view;

@@ -1,0 +1,205 @@
+//! The frames of the control socket: one JSON object a line, in both directions.
+//!
+//! ```text
+//! server  {"hbd":{"api":[1,1],"version":"0.1.0","node":"alice","role":"admin"}}
+//! client  {"id":1,"request":"snapshot"}
+//! server  {"id":1,"ok":{"snapshot":{...}}}
+//! client  {"id":2,"request":{"subscribe":{"recent":10}}}
+//! server  {"id":2,"ok":{"snapshot":{...}}}
+//! server  {"event":{...}}
+//! server  {"sample":{...}}
+//! ```
+//!
+//! One request has one reply; what happens afterwards is a stream. After a gap (the reader was too
+//! slow for an instant) the stream holds a snapshot again. Fields and requests are only ever
+//! added. A frame that is longer than [`FRAME_MAX`] ends the connection.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::names::{MediumName, NodeName};
+use crate::sample::Sample;
+use crate::view::ClusterView;
+
+/// Oldest version of this interface that is spoken.
+pub const API_OLDEST: u32 = 1;
+/// Newest version of this interface that is spoken.
+pub const API_NEWEST: u32 = 1;
+/// Longest request in bytes, its newline included.
+pub const REQUEST_MAX: usize = 64 * 1024;
+/// Longest frame of a server in bytes, its newline included.
+pub const FRAME_MAX: usize = 16 * 1024 * 1024;
+
+/// What a client may do. Ordered: a later role includes the earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientRole {
+    /// Nothing but read the greeting.
+    None,
+    /// Read.
+    Observe,
+    /// Give everyday orders.
+    Operate,
+    /// Everything.
+    Admin,
+}
+
+/// The first frame of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Oldest and newest version of the interface.
+    pub api: (u32, u32),
+    /// Version of hbd.
+    pub version: String,
+    /// The node.
+    pub node: NodeName,
+    /// What this client may do.
+    pub role: ClientRole,
+}
+
+/// What a client asks or orders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// View and counters, once.
+    Snapshot,
+    /// The last events, oldest first.
+    Events {
+        /// At most so many.
+        limit: usize,
+    },
+    /// A snapshot, then every event and sample.
+    Subscribe {
+        /// So many of the last events come before the snapshot.
+        recent: usize,
+    },
+    /// Put faults on a medium, or take them off; refused unless hbd runs under `--allow-faults`.
+    Fault(Fault),
+}
+
+impl Request {
+    /// The least role that may ask this.
+    #[must_use]
+    pub fn needs(&self) -> ClientRole {
+        match self {
+            Self::Snapshot | Self::Events { .. } | Self::Subscribe { .. } => ClientRole::Observe,
+            Self::Fault(_) => ClientRole::Admin,
+        }
+    }
+}
+
+/// What a fault medium does to packets. All zero: nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The medium.
+    pub medium: MediumName,
+    /// Drop everything that comes in.
+    #[serde(default)]
+    pub cut_in: bool,
+    /// Drop everything that goes out.
+    #[serde(default)]
+    pub cut_out: bool,
+    /// Drop so many of 100 packets in either direction.
+    #[serde(default)]
+    pub loss_percent: u8,
+}
+
+/// A frame of a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClientFrame {
+    /// Comes back in the reply.
+    pub id: u64,
+    /// What is asked.
+    pub request: Request,
+    /// For orders: the same key within ten minutes is the same order and is carried out once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// View and counters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// When it was taken.
+    pub at: crate::time::Now,
+    /// The view.
+    pub view: ClusterView,
+    /// The counters of the last second; nothing before the core's first.
+    pub sample: Option<Sample>,
+}
+
+/// What a request brought.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Success {
+    /// Of `snapshot` and `subscribe`.
+    Snapshot(Box<Snapshot>),
+    /// Of `events`.
+    Events(Vec<Event>),
+    /// Of an order: it was carried out.
+    Done,
+}
+
+/// Why a request brought nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorCode {
+    /// The line is no request of this interface.
+    BadRequest,
+    /// The client's role does not allow it.
+    NotPermitted,
+    /// It names something that does not exist.
+    NotFound,
+    /// The daemon was not started in a way that allows it.
+    Refused,
+    /// The daemon cannot do it at the moment.
+    Unavailable,
+}
+
+/// A request that brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people: what failed, on what, and what to do.
+    pub text: String,
+}
+
+/// A frame of a server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ServerFrame {
+    /// The greeting.
+    Hello {
+        /// Who greets.
+        hbd: Hello,
+    },
+    /// The reply to a request that brought something.
+    Ok {
+        /// The request's.
+        id: u64,
+        /// What it brought.
+        ok: Success,
+    },
+    /// The reply to a request that brought nothing. A line that is no JSON object has id 0.
+    Error {
+        /// The request's.
+        id: u64,
+        /// Why.
+        error: Failure,
+    },
+    /// Something happened.
+    Event {
+        /// What.
+        event: Box<Event>,
+    },
+    /// The counters of a second.
+    Sample {
+        /// All of them.
+        sample: Box<Sample>,
+    },
+    /// The stream had a gap; this is the state after it.
+    Snapshot {
+        /// View and counters.
+        snapshot: Box<Snapshot>,
+    },
+}

@@ -1,0 +1,880 @@
+//! Events: the one vocabulary of everything that happens.
+//!
+//! Whatever happens is one [`Event`]. The log, `hactl events`, the console and the tests show the
+//! same value with the same text, and every state is a fold of events ([`crate::view`]). An event
+//! says what changed, not what was done about it; where nothing changed there is no event. Each
+//! carries what caused it, so that "why?" is answered by following identities.
+//!
+//! The envelope is stable for ever. A kind that the reader does not know is [`Kind::Unknown`] and
+//! still has its text. Counters of packets are not events; a [`Sample`](crate::sample::Sample)
+//! carries them once a second.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{Generation, LinkName, MediumName, NodeName, Sequence, Uuid};
+use crate::time::{Moment, Wall};
+
+mod text;
+
+pub use text::Span;
+
+/// Which process of hbd speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Beats, links, members.
+    Core,
+    /// Configuration, descriptors, control socket.
+    Supervisor,
+}
+
+/// One life of one process of hbd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Incarnation {
+    /// Which process.
+    pub role: Role,
+    /// The generation it was started under.
+    pub generation: Generation,
+}
+
+/// Names an event for ever: `alice:1795.17` is the 17th event of the core that ran on alice under
+/// generation 1795; `alice:s1795.3` came from the supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EventId {
+    /// Where it happened.
+    pub node: NodeName,
+    /// In which life of which process.
+    pub incarnation: Incarnation,
+    /// Counts from 1 without a gap.
+    pub counter: u64,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.incarnation.role {
+            Role::Core => "",
+            Role::Supervisor => "s",
+        };
+        let generation = self.incarnation.generation;
+        write!(f, "{}:{mark}{generation}.{}", self.node, self.counter)
+    }
+}
+
+impl std::str::FromStr for EventId {
+    type Err = BadEventId;
+    fn from_str(text: &str) -> Result<Self, BadEventId> {
+        let (node, rest) = text.rsplit_once(':').ok_or(BadEventId)?;
+        let (role, rest) = match rest.strip_prefix('s') {
+            Some(rest) => (Role::Supervisor, rest),
+            None => (Role::Core, rest),
+        };
+        let (generation, counter) = rest.split_once('.').ok_or(BadEventId)?;
+        Ok(Self {
+            node: node.parse().map_err(|_| BadEventId)?,
+            incarnation: Incarnation {
+                role,
+                generation: Generation(generation.parse().map_err(|_| BadEventId)?),
+            },
+            counter: counter.parse().map_err(|_| BadEventId)?,
+        })
+    }
+}
+
+/// A text is not of the form `NODE:GENERATION.COUNTER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadEventId;
+
+impl fmt::Display for BadEventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event is named NODE:GENERATION.COUNTER, for example alice:1795.17")
+    }
+}
+
+impl std::error::Error for BadEventId {}
+
+impl TryFrom<String> for EventId {
+    type Error = BadEventId;
+    fn try_from(text: String) -> Result<Self, BadEventId> {
+        text.parse()
+    }
+}
+
+impl From<EventId> for String {
+    fn from(id: EventId) -> String {
+        id.to_string()
+    }
+}
+
+/// What brought an event about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Another event.
+    Event(EventId),
+    /// An order of a person or program, named by whoever took it.
+    Order(String),
+}
+
+/// How much an operator should care. Ordered: later is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Part of an ordinary day.
+    Info,
+    /// Worth a look when you read it, as a node that joined or left.
+    Notice,
+    /// Something is weaker than it was configured to be.
+    Warning,
+    /// Something failed.
+    Error,
+    /// A promise of hbd may not hold; act.
+    Critical,
+}
+
+/// What an event is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Object {
+    /// hbd on this node.
+    Daemon,
+    /// A node, this one included.
+    Node(NodeName),
+    /// One path to a peer.
+    Link(LinkName),
+    /// What links run over.
+    Medium(MediumName),
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daemon => f.write_str("hbd"),
+            Self::Node(node) => write!(f, "node {node}"),
+            Self::Link(link) => write!(f, "link {link}"),
+            Self::Medium(medium) => write!(f, "medium {medium}"),
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Envelope", into = "Envelope")]
+pub struct Event {
+    /// Its name.
+    pub id: EventId,
+    /// When, on the clock that decides.
+    pub boot: Moment,
+    /// When, for people.
+    pub wall: Wall,
+    /// How much to care.
+    pub severity: Severity,
+    /// What it is about.
+    pub object: Object,
+    /// What happened, for programs.
+    pub kind: Kind,
+    /// What brought it about.
+    pub cause: Option<Cause>,
+    /// What happened, for people: the text of `kind`, kept so that a reader who does not know the
+    /// kind can show it all the same.
+    pub text: String,
+}
+
+/// An event as it is written in JSON.
+#[derive(Clone, Serialize, Deserialize)]
+struct Envelope {
+    id: EventId,
+    boot_ns: Moment,
+    wall_ns: Wall,
+    time: Option<String>,
+    severity: Severity,
+    object: Object,
+    kind: String,
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    data: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<Cause>,
+    text: String,
+}
+
+impl From<Event> for Envelope {
+    fn from(event: Event) -> Self {
+        let (kind, data) = event.kind.into_parts();
+        Self {
+            id: event.id,
+            boot_ns: event.boot,
+            wall_ns: event.wall,
+            time: Some(event.wall.to_string()),
+            severity: event.severity,
+            object: event.object,
+            kind,
+            data,
+            cause: event.cause,
+            text: event.text,
+        }
+    }
+}
+
+impl From<Envelope> for Event {
+    fn from(envelope: Envelope) -> Self {
+        Self {
+            id: envelope.id,
+            boot: envelope.boot_ns,
+            wall: envelope.wall_ns,
+            severity: envelope.severity,
+            object: envelope.object,
+            kind: Kind::from_parts(envelope.kind, envelope.data),
+            cause: envelope.cause,
+            text: envelope.text,
+        }
+    }
+}
+
+/// What a node is to the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeKind {
+    /// Runs a daemon and may hold resources.
+    Normal,
+    /// Answers pings; counts only as evidence of connectivity.
+    Ping,
+    /// Runs a daemon, votes, and never holds a resource.
+    Witness,
+}
+
+/// The state of a node as this node sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeStatus {
+    /// Configured and not heard since this daemon started.
+    Init,
+    /// Its daemon runs and learns who else lives.
+    Up,
+    /// A member.
+    Active,
+    /// A ping node that answers.
+    Ping,
+    /// Silent for longer than its dead time, or left in order.
+    Dead,
+}
+
+impl NodeStatus {
+    /// True while the node is heard.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        matches!(self, Self::Up | Self::Active | Self::Ping)
+    }
+}
+
+impl fmt::Display for NodeStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Init => "init",
+            Self::Up => "up",
+            Self::Active => "active",
+            Self::Ping => "ping",
+            Self::Dead => "dead",
+        })
+    }
+}
+
+/// Why a node's status changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StatusReason {
+    /// The node said so itself.
+    Announced,
+    /// No beat for longer than its dead time.
+    Silent {
+        /// How long nothing was heard.
+        silent: Duration,
+        /// The dead time that applied to it.
+        deadtime: Duration,
+    },
+    /// Not one beat in the time allowed at start.
+    NeverHeard {
+        /// How long was waited.
+        initdead: Duration,
+    },
+    /// It announced that it leaves.
+    Left,
+    /// This node: every other node is heard or counts as dead, and nobody is left to ask.
+    Alone,
+    /// This node: a member told which nodes the cluster has.
+    Admitted {
+        /// Who told.
+        by: NodeName,
+    },
+}
+
+/// The state of a link, as far as packets towards this node go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkStatus {
+    /// Nothing heard over it since this daemon started.
+    Init,
+    /// Packets arrive.
+    Up,
+    /// Nothing arrives for longer than the peer's dead time.
+    Dead,
+}
+
+impl fmt::Display for LinkStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Init => "init",
+            Self::Up => "up",
+            Self::Dead => "dead",
+        })
+    }
+}
+
+/// The state of a medium.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum MediumStatus {
+    /// Packets can go out and come in.
+    Open,
+    /// What it runs over is not there; it is opened when it appears.
+    Missing {
+        /// What is missing.
+        reason: String,
+    },
+    /// It is there and cannot be used; it is tried again when it changes.
+    Failed {
+        /// What failed, and what to do.
+        reason: String,
+    },
+}
+
+/// A node as `ha.cf` configures it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfiguredNode {
+    /// Its name.
+    pub name: NodeName,
+    /// What it is.
+    pub kind: NodeKind,
+}
+
+/// A medium as `ha.cf` configures it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfiguredMedium {
+    /// Its name.
+    pub name: MediumName,
+    /// What it is, as a person writes it: `bcast eth0 port 694`.
+    pub description: String,
+}
+
+/// What a core starts from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Version of hbd.
+    pub version: String,
+    /// This node.
+    pub node: NodeName,
+    /// This node's lasting identity.
+    pub uuid: Uuid,
+    /// This life.
+    pub generation: Generation,
+    /// True where the core of a running daemon was replaced: peers see a restart and no death.
+    pub quick_restart: bool,
+    /// Every configured node, this one included.
+    pub nodes: Vec<ConfiguredNode>,
+    /// Every configured medium.
+    pub media: Vec<ConfiguredMedium>,
+    /// Time between two beats.
+    pub keepalive: Duration,
+    /// Silence after which a beat counts as late.
+    pub warntime: Duration,
+    /// Silence after which this node is to be declared dead.
+    pub deadtime: Duration,
+    /// Silence allowed while nodes boot.
+    pub initdead: Duration,
+}
+
+/// Why a packet of a configured peer does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unverified {
+    /// Its digest is not the one our key of that index gives.
+    Mismatch {
+        /// The index the packet names.
+        key: u8,
+    },
+    /// It names a key this node does not have.
+    UnknownKey {
+        /// The index the packet names.
+        key: u8,
+    },
+    /// It is signed with `crc`, which proves nothing and is not our active method.
+    InactiveCrc {
+        /// The index the packet names.
+        key: u8,
+    },
+}
+
+/// What happened, with its data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "data")]
+pub enum Kind {
+    /// A core runs. The first event of every core.
+    Started(Box<Started>),
+    /// The daemon was told to leave the cluster.
+    Leaving,
+    /// Every other node was told; the daemon ends.
+    Left,
+    /// Every configured node was heard or counts as dead: the view is complete.
+    CommunicationUp,
+    /// A node's status changed.
+    NodeStatus {
+        /// The node.
+        node: NodeName,
+        /// What it was.
+        from: NodeStatus,
+        /// What it is.
+        to: NodeStatus,
+        /// Why.
+        reason: StatusReason,
+    },
+    /// A node came back under a higher generation without having been declared dead.
+    NodeRestarted {
+        /// The node.
+        node: NodeName,
+        /// Its former life.
+        from: Generation,
+        /// Its life as of this event.
+        to: Generation,
+    },
+    /// A node was heard for the first time since this core started.
+    NodeHeard {
+        /// The node.
+        node: NodeName,
+        /// Its lasting identity, where it sends one.
+        uuid: Option<Uuid>,
+        /// Its life.
+        generation: Generation,
+        /// What it runs: `hbd 1.h`, or `heartbeat` where it announces nothing.
+        program: String,
+    },
+    /// A node that was declared dead speaks again under the same generation: both sides lived.
+    PartitionHealed {
+        /// The node.
+        node: NodeName,
+        /// How long it was not heard.
+        silent: Duration,
+    },
+    /// A living node is heard over one link only although more are configured.
+    Jeopardy {
+        /// The node.
+        node: NodeName,
+        /// The last link.
+        medium: MediumName,
+    },
+    /// A node is heard over more than one link again.
+    JeopardyOver {
+        /// The node.
+        node: NodeName,
+        /// How many links carry its packets.
+        links: usize,
+    },
+    /// A node says in its beats that it does not hear this one.
+    NotHeard {
+        /// The node.
+        node: NodeName,
+        /// How old the last of our beats is that it confirmed.
+        silent: Duration,
+    },
+    /// A node hears this one again.
+    HeardAgain {
+        /// The node.
+        node: NodeName,
+    },
+    /// A link's status changed.
+    LinkStatus {
+        /// The link.
+        link: LinkName,
+        /// What it was.
+        from: LinkStatus,
+        /// What it is.
+        to: LinkStatus,
+        /// How long nothing had come over it, where it died.
+        silent: Option<Duration>,
+    },
+    /// Packets come in over a link and none of ours arrive at its other end.
+    LinkOneWay {
+        /// The link.
+        link: LinkName,
+    },
+    /// Packets flow both ways over a link again.
+    LinkBothWays {
+        /// The link.
+        link: LinkName,
+    },
+    /// A beat came later than `warntime` after the one before.
+    LateBeat {
+        /// The node.
+        node: NodeName,
+        /// The time between the two.
+        interval: Duration,
+        /// How many late beats were not reported since the last report.
+        unreported: u64,
+    },
+    /// This node itself did not run when it should have.
+    OwnStall {
+        /// How late the timer was.
+        late: Duration,
+    },
+    /// Packets of a configured peer arrive and do not verify.
+    Unauthenticated {
+        /// The node.
+        node: NodeName,
+        /// What is wrong.
+        reason: Unverified,
+    },
+    /// A node's packets verify again.
+    AuthenticatedAgain {
+        /// The node.
+        node: NodeName,
+    },
+    /// A node was alive but not authenticated for as long as that may hold a takeover back.
+    UnauthHoldOver {
+        /// The node.
+        node: NodeName,
+        /// How long it lasted.
+        hold: Duration,
+    },
+    /// A packet was dropped because it does not verify or cannot be read.
+    PacketRefused {
+        /// Over which medium it came.
+        medium: MediumName,
+        /// What is wrong with it.
+        reason: String,
+        /// Who it claims to be from, where that can be read.
+        claims: Option<String>,
+        /// How many of the same sort were not reported since the last report.
+        unreported: u64,
+    },
+    /// A message came from a node that is not configured.
+    UnknownNode {
+        /// Its name, as it claims.
+        name: String,
+        /// Over which medium it came.
+        medium: MediumName,
+        /// How many were not reported since the last report.
+        unreported: u64,
+    },
+    /// Two nodes have the same lasting identity, as after cloning a disk.
+    ClonedIdentity {
+        /// The identity.
+        uuid: Uuid,
+        /// Whose it is.
+        owner: NodeName,
+        /// Who else uses it.
+        claimed_by: NodeName,
+    },
+    /// Someone else uses this node's name.
+    Impostor {
+        /// Over which medium it was heard.
+        medium: MediumName,
+        /// Its lasting identity, where it sends one.
+        uuid: Option<Uuid>,
+        /// Its life, as it claims.
+        generation: Generation,
+    },
+    /// Nobody has used this node's name for a dead time.
+    ImpostorGone,
+    /// A node came back with another lasting identity, as after reinstallation.
+    IdentityChanged {
+        /// The node.
+        node: NodeName,
+        /// What it was.
+        from: Uuid,
+        /// What it is.
+        to: Uuid,
+    },
+    /// A message of a former life of a node was dropped.
+    Replay {
+        /// The node.
+        node: NodeName,
+        /// The life it was sent in.
+        generation: Generation,
+        /// The life we know.
+        known: Generation,
+        /// How many were not reported since the last report.
+        unreported: u64,
+    },
+    /// So many messages in a row are missing that they are not asked for.
+    GapTooBig {
+        /// The node.
+        node: NodeName,
+        /// How many.
+        missing: u64,
+    },
+    /// A missing message will not come any more.
+    MessageLost {
+        /// The node.
+        node: NodeName,
+        /// Its number.
+        sequence: Sequence,
+        /// Why.
+        reason: String,
+    },
+    /// More messages wait to be acknowledged than should.
+    WindowFilling {
+        /// The node that is furthest behind.
+        node: NodeName,
+        /// How many wait.
+        waiting: u64,
+    },
+    /// The dead time a node announces is out of bounds, and the bound applies.
+    DeadtimeClamped {
+        /// The node.
+        node: NodeName,
+        /// What it announces.
+        announced: Duration,
+        /// What applies.
+        used: Duration,
+    },
+    /// Other keys are in use.
+    KeysChanged {
+        /// The index of the key that signs.
+        active: u8,
+    },
+    /// A medium's status changed.
+    MediumStatus {
+        /// The medium.
+        medium: MediumName,
+        /// What it is.
+        to: MediumStatus,
+    },
+    /// The core ended unasked.
+    CoreDied {
+        /// How: the signal or exit status, in words.
+        how: String,
+    },
+    /// Something works less well than it could, because a right or a resource is missing.
+    Degraded {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The configuration holds something that has no effect, or not the one its author may expect.
+    ConfigWarning {
+        /// Where: file and line.
+        place: String,
+        /// What.
+        warning: String,
+    },
+    /// A fault was injected or removed, which only a daemon under `--allow-faults` does.
+    Fault {
+        /// The medium it is on.
+        medium: MediumName,
+        /// What it does, in words.
+        description: String,
+    },
+    /// Events were dropped because a reader or a queue was too slow.
+    EventsDropped {
+        /// How many.
+        count: u64,
+    },
+    /// A kind that this program does not know.
+    #[serde(skip)]
+    Unknown {
+        /// Its word.
+        kind: String,
+        /// Its data.
+        data: serde_json::Value,
+    },
+}
+
+impl Kind {
+    /// The word and the data, as in JSON.
+    fn into_parts(self) -> (String, serde_json::Value) {
+        use serde_json::Value;
+        if let Self::Unknown { kind, data } = self {
+            return (kind, data);
+        }
+        match serde_json::to_value(&self) {
+            Ok(Value::Object(mut parts)) => {
+                let data = parts.remove("data").unwrap_or(Value::Null);
+                match parts.remove("kind") {
+                    Some(Value::String(kind)) => (kind, data),
+                    _ => (String::new(), data),
+                }
+            }
+            _ => (String::new(), Value::Null),
+        }
+    }
+
+    fn from_parts(kind: String, data: serde_json::Value) -> Self {
+        let mut parts = serde_json::Map::new();
+        parts.insert("kind".into(), kind.clone().into());
+        if !data.is_null() {
+            parts.insert("data".into(), data.clone());
+        }
+        serde_json::from_value(parts.into()).unwrap_or(Self::Unknown { kind, data })
+    }
+
+    /// The word that names this kind in JSON and in filters, for example `node-status`.
+    #[must_use]
+    pub fn word(&self) -> String {
+        self.clone().into_parts().0
+    }
+
+    /// How much an operator should care.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        use NodeStatus::Dead;
+        match self {
+            Self::NodeStatus {
+                to: Dead,
+                reason: StatusReason::Left,
+                ..
+            } => Severity::Notice,
+            Self::NodeStatus { to: Dead, .. } => Severity::Warning,
+            Self::LinkStatus {
+                to: LinkStatus::Dead,
+                ..
+            } => Severity::Warning,
+            Self::NodeStatus { .. }
+            | Self::NodeRestarted { .. }
+            | Self::Started(_)
+            | Self::Left
+            | Self::JeopardyOver { .. }
+            | Self::HeardAgain { .. }
+            | Self::AuthenticatedAgain { .. }
+            | Self::ImpostorGone
+            | Self::KeysChanged { .. }
+            | Self::Fault { .. } => Severity::Notice,
+            Self::Leaving
+            | Self::CommunicationUp
+            | Self::NodeHeard { .. }
+            | Self::LinkStatus { .. }
+            | Self::LinkBothWays { .. }
+            | Self::Unknown { .. } => Severity::Info,
+            Self::MediumStatus { to, .. } => match to {
+                MediumStatus::Open => Severity::Info,
+                MediumStatus::Missing { .. } => Severity::Warning,
+                MediumStatus::Failed { .. } => Severity::Error,
+            },
+            Self::LateBeat { .. }
+            | Self::OwnStall { .. }
+            | Self::Jeopardy { .. }
+            | Self::LinkOneWay { .. }
+            | Self::PacketRefused { .. }
+            | Self::UnknownNode { .. }
+            | Self::IdentityChanged { .. }
+            | Self::Replay { .. }
+            | Self::GapTooBig { .. }
+            | Self::WindowFilling { .. }
+            | Self::DeadtimeClamped { .. }
+            | Self::Degraded { .. }
+            | Self::ConfigWarning { .. }
+            | Self::EventsDropped { .. } => Severity::Warning,
+            Self::NotHeard { .. }
+            | Self::Unauthenticated { .. }
+            | Self::MessageLost { .. }
+            | Self::CoreDied { .. } => Severity::Error,
+            Self::PartitionHealed { .. }
+            | Self::UnauthHoldOver { .. }
+            | Self::ClonedIdentity { .. }
+            | Self::Impostor { .. } => Severity::Critical,
+        }
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn object(&self) -> Object {
+        match self {
+            Self::NodeStatus { node, .. }
+            | Self::NodeRestarted { node, .. }
+            | Self::NodeHeard { node, .. }
+            | Self::PartitionHealed { node, .. }
+            | Self::Jeopardy { node, .. }
+            | Self::JeopardyOver { node, .. }
+            | Self::NotHeard { node, .. }
+            | Self::HeardAgain { node }
+            | Self::LateBeat { node, .. }
+            | Self::Unauthenticated { node, .. }
+            | Self::AuthenticatedAgain { node }
+            | Self::UnauthHoldOver { node, .. }
+            | Self::ClonedIdentity {
+                claimed_by: node, ..
+            }
+            | Self::IdentityChanged { node, .. }
+            | Self::Replay { node, .. }
+            | Self::GapTooBig { node, .. }
+            | Self::MessageLost { node, .. }
+            | Self::WindowFilling { node, .. }
+            | Self::DeadtimeClamped { node, .. } => Object::Node(node.clone()),
+            Self::LinkStatus { link, .. }
+            | Self::LinkOneWay { link }
+            | Self::LinkBothWays { link } => Object::Link(link.clone()),
+            Self::PacketRefused { medium, .. }
+            | Self::UnknownNode { medium, .. }
+            | Self::MediumStatus { medium, .. }
+            | Self::Fault { medium, .. } => Object::Medium(medium.clone()),
+            Self::Started(_)
+            | Self::Leaving
+            | Self::Left
+            | Self::CommunicationUp
+            | Self::OwnStall { .. }
+            | Self::Impostor { .. }
+            | Self::ImpostorGone
+            | Self::KeysChanged { .. }
+            | Self::CoreDied { .. }
+            | Self::Degraded { .. }
+            | Self::ConfigWarning { .. }
+            | Self::EventsDropped { .. }
+            | Self::Unknown { .. } => Object::Daemon,
+        }
+    }
+}
+
+/// Numbers the events of one incarnation, without a gap.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventSource {
+    node: NodeName,
+    incarnation: Incarnation,
+    counter: u64,
+}
+
+impl EventSource {
+    /// A source whose first event has counter 1.
+    #[must_use]
+    pub fn new(node: NodeName, role: Role, generation: Generation) -> Self {
+        Self {
+            node,
+            incarnation: Incarnation { role, generation },
+            counter: 0,
+        }
+    }
+
+    /// Makes the next event.
+    pub fn event(&mut self, kind: Kind, cause: Option<Cause>, now: crate::time::Now) -> Event {
+        self.counter += 1;
+        Event {
+            id: EventId {
+                node: self.node.clone(),
+                incarnation: self.incarnation,
+                counter: self.counter,
+            },
+            boot: now.boot,
+            wall: now.wall,
+            severity: kind.severity(),
+            object: kind.object(),
+            text: kind.to_string(),
+            kind,
+            cause,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+use super::*;
+use crate::time::Now;
+
+fn source() -> EventSource {
+    EventSource::new(
+        NodeName::new("alice").unwrap(),
+        Role::Core,
+        Generation(1795),
+    )
+}
+
+#[test]
+fn an_event_survives_json() {
+    let kind = Kind::NodeStatus {
+        node: NodeName::new("bob").unwrap(),
+        from: NodeStatus::Active,
+        to: NodeStatus::Dead,
+        reason: StatusReason::Silent {
+            silent: Duration::from_millis(6020),
+            deadtime: Duration::from_secs(6),
+        },
+    };
+    let event = source().event(kind, None, Now::default());
+    let json = serde_json::to_string(&event).unwrap();
+    assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+    assert_eq!(
+        event.text,
+        "node bob dead (silent for 6.02 s, dead time 6 s)"
+    );
+}
+
+#[test]
+fn a_kind_from_the_future_keeps_its_text_and_data() {
+    let event = source().event(Kind::Leaving, None, Now::default());
+    let json = serde_json::to_string(&event).unwrap();
+    let json = json.replace("\"leaving\"", "\"teleported\",\"data\":{\"to\":\"mars\"}");
+    let read: Event = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.kind.word(), "teleported");
+    assert_eq!(read.text, "leaving the cluster");
+    assert_eq!(serde_json::to_string(&read).unwrap(), json);
+}
+
+#[test]
+fn an_event_id_survives_its_text() {
+    for text in ["alice:1795.17", "db-1.example.org:s3.1"] {
+        assert_eq!(text.parse::<EventId>().unwrap().to_string(), text);
+    }
+    for text in ["", "alice", "alice:1795", "alice:x.1", ":1.1"] {
+        assert_eq!(text.parse::<EventId>(), Err(BadEventId));
+    }
+}
+
+#[test]
+fn events_are_numbered_without_a_gap() {
+    let mut source = source();
+    let counters: Vec<u64> = (0..3)
+        .map(|_| source.event(Kind::Left, None, Now::default()).id.counter)
+        .collect();
+    assert_eq!(counters, [1, 2, 3]);
+}

@@ -1,0 +1,266 @@
+//! The sentence each kind of event is shown as, everywhere.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Kind, LinkStatus, MediumStatus, StatusReason, Unverified};
+
+/// A span as people read it: `350 ms`, `6 s`, `6.02 s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        if millis < 1000 {
+            return write!(f, "{millis} ms");
+        }
+        let hundredths = millis / 10 % 100;
+        match hundredths {
+            0 => write!(f, "{} s", millis / 1000),
+            h if h % 10 == 0 => write!(f, "{}.{} s", millis / 1000, h / 10),
+            h => write!(f, "{}.{h:02} s", millis / 1000),
+        }
+    }
+}
+
+/// "(n more since the last report)", or nothing.
+struct Unreported(u64);
+
+impl fmt::Display for Unreported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            n => write!(f, " ({n} more since the last report)"),
+        }
+    }
+}
+
+impl fmt::Display for StatusReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Announced => f.write_str("it says so"),
+            Self::Silent { silent, deadtime } => write!(
+                f,
+                "silent for {}, dead time {}",
+                Span(*silent),
+                Span(*deadtime)
+            ),
+            Self::NeverHeard { initdead } => {
+                write!(f, "not heard within initdead {}", Span(*initdead))
+            }
+            Self::Left => f.write_str("it left in order"),
+            Self::Alone => f.write_str("nobody else lives"),
+            Self::Admitted { by } => write!(f, "{by} told who the members are"),
+        }
+    }
+}
+
+impl fmt::Display for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mismatch { key } => write!(
+                f,
+                "its digest is not the one our key {key} gives; compare key {key} in authkeys on both nodes"
+            ),
+            Self::UnknownKey { key } => {
+                write!(f, "it signs with key {key}, which our authkeys lacks")
+            }
+            Self::InactiveCrc { key } => write!(
+                f,
+                "it signs with key {key}, method crc, which proves nothing unless it is our active key"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for MediumStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("open"),
+            Self::Missing { reason } => write!(f, "missing: {reason}"),
+            Self::Failed { reason } => write!(f, "failed: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started(started) => {
+                let how = if started.quick_restart {
+                    "core restarted"
+                } else {
+                    "started"
+                };
+                write!(
+                    f,
+                    "{how}: node {}, generation {}",
+                    started.node, started.generation
+                )
+            }
+            Self::Leaving => f.write_str("leaving the cluster"),
+            Self::Left => f.write_str("left the cluster"),
+            Self::CommunicationUp => {
+                f.write_str("communication up: every node was heard or counts as dead")
+            }
+            Self::NodeStatus {
+                node, to, reason, ..
+            } => write!(f, "node {node} {to} ({reason})"),
+            Self::NodeRestarted { node, from, to } => {
+                write!(f, "node {node} restarted (generation {from}, then {to})")
+            }
+            Self::NodeHeard {
+                node,
+                generation,
+                program,
+                ..
+            } => write!(
+                f,
+                "node {node} heard (generation {generation}, runs {program})"
+            ),
+            Self::PartitionHealed { node, silent } => write!(
+                f,
+                "node {node} returns after a partition: it lived on, unheard for {}",
+                Span(*silent)
+            ),
+            Self::Jeopardy { node, medium } => {
+                write!(f, "node {node} in jeopardy (only {medium} left)")
+            }
+            Self::JeopardyOver { node, links } => {
+                write!(f, "node {node} out of jeopardy ({links} links up)")
+            }
+            Self::NotHeard { node, silent } => write!(
+                f,
+                "node {node} does not hear us (last confirmed beat was sent {} ago)",
+                Span(*silent)
+            ),
+            Self::HeardAgain { node } => write!(f, "node {node} hears us again"),
+            Self::LinkStatus {
+                link, to, silent, ..
+            } => match (to, silent) {
+                (LinkStatus::Dead, Some(silent)) => {
+                    write!(f, "link {link} dead (silent for {})", Span(*silent))
+                }
+                _ => write!(f, "link {link} {to}"),
+            },
+            Self::LinkOneWay { link } => write!(
+                f,
+                "link {link} is one-way: {} is heard over it and does not hear us",
+                link.peer
+            ),
+            Self::LinkBothWays { link } => write!(f, "link {link} works both ways again"),
+            Self::LateBeat {
+                node,
+                interval,
+                unreported,
+            } => write!(
+                f,
+                "late beat of {node}: {} after the one before{}",
+                Span(*interval),
+                Unreported(*unreported)
+            ),
+            Self::OwnStall { late } => write!(
+                f,
+                "this node did not run for {}; it judges nobody by that time",
+                Span(*late)
+            ),
+            Self::Unauthenticated { node, reason } => {
+                write!(f, "node {node} alive but not authenticated: {reason}")
+            }
+            Self::AuthenticatedAgain { node } => write!(f, "node {node} authenticated again"),
+            Self::UnauthHoldOver { node, hold } => write!(
+                f,
+                "node {node} was alive but not authenticated for {}; it counts as dead from here on",
+                Span(*hold)
+            ),
+            Self::PacketRefused {
+                medium,
+                reason,
+                claims,
+                unreported,
+            } => {
+                write!(f, "packet over {medium} refused: {reason}")?;
+                if let Some(claims) = claims {
+                    write!(f, "; it claims to be from {claims}")?;
+                }
+                write!(f, "{}", Unreported(*unreported))
+            }
+            Self::UnknownNode {
+                name,
+                medium,
+                unreported,
+            } => write!(
+                f,
+                "message over {medium} from {name}, which is no node of ha.cf{}",
+                Unreported(*unreported)
+            ),
+            Self::ClonedIdentity {
+                uuid,
+                owner,
+                claimed_by,
+            } => write!(
+                f,
+                "nodes {owner} and {claimed_by} both use UUID {uuid} (a cloned disk?): stop hbd on one, remove its hb_uuid, start it again"
+            ),
+            Self::Impostor {
+                medium,
+                uuid,
+                generation,
+            } => {
+                write!(f, "someone else uses our name over {medium} (")?;
+                if let Some(uuid) = uuid {
+                    write!(f, "UUID {uuid}, ")?;
+                }
+                write!(f, "generation {generation}): rename or stop one of the two")
+            }
+            Self::ImpostorGone => f.write_str("nobody else uses our name any more"),
+            Self::IdentityChanged { node, from, to } => {
+                write!(f, "node {node} has another UUID ({from}, then {to})")
+            }
+            Self::Replay {
+                node,
+                generation,
+                known,
+                unreported,
+            } => write!(
+                f,
+                "old message of {node} dropped (generation {generation}, known {known}){}",
+                Unreported(*unreported)
+            ),
+            Self::GapTooBig { node, missing } => write!(
+                f,
+                "{missing} messages of {node} are missing, too many to ask for"
+            ),
+            Self::MessageLost {
+                node,
+                sequence,
+                reason,
+            } => write!(f, "message {sequence} of {node} is lost: {reason}"),
+            Self::WindowFilling { node, waiting } => {
+                write!(f, "{waiting} messages wait for {node} to acknowledge them")
+            }
+            Self::DeadtimeClamped {
+                node,
+                announced,
+                used,
+            } => write!(
+                f,
+                "node {node} announces dead time {}, out of bounds; {} applies",
+                Span(*announced),
+                Span(*used)
+            ),
+            Self::KeysChanged { active } => write!(f, "signing with key {active}"),
+            Self::MediumStatus { medium, to } => write!(f, "medium {medium} {to}"),
+            Self::CoreDied { how } => write!(f, "the core died ({how})"),
+            Self::Degraded { what, why, remedy } => write!(f, "{what}: {why}; {remedy}"),
+            Self::ConfigWarning { place, warning } => write!(f, "{place}: {warning}"),
+            Self::Fault {
+                medium,
+                description,
+            } => write!(f, "fault on {medium}: {description}"),
+            Self::EventsDropped { count } => write!(f, "{count} events dropped"),
+            Self::Unknown { kind, .. } => write!(f, "{kind}"),
+        }
+    }
+}

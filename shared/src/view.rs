@@ -1,0 +1,328 @@
+//! What a node believes about the cluster: a fold of its events.
+//!
+//! The daemon, `hactl`, the console and the tests hold a [`ClusterView`] and apply events to it, so
+//! that all of them see the same. Nothing else changes it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{
+    Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus, Started, Unverified,
+};
+use crate::names::{Generation, LinkName, MediumName, NodeName, Uuid};
+use crate::time::{Moment, Wall};
+
+/// Most warnings a view keeps of one sort; the rest is counted nowhere, since the log has them.
+pub const NOTES_MAX: usize = 64;
+
+/// The cluster as one node sees it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// What the core started from; nothing before its first event.
+    pub started: Option<Started>,
+    /// When the core started.
+    pub since: Option<Stamp>,
+    /// The nodes, this one included.
+    pub nodes: BTreeMap<NodeName, NodeView>,
+    /// The media.
+    pub media: BTreeMap<MediumName, MediumView>,
+    /// True when every configured node was heard or counts as dead.
+    pub communication_up: bool,
+    /// True from the order to leave on.
+    pub leaving: bool,
+    /// Somebody else's use of this node's name, while it lasts.
+    pub impostor: Option<String>,
+    /// Identities that two nodes share.
+    pub clones: BTreeMap<NodeName, String>,
+    /// What works less well than it could, and why.
+    pub degraded: Vec<String>,
+    /// What the configuration holds to no effect.
+    pub config_warnings: Vec<String>,
+    /// Faults injected on media.
+    pub faults: BTreeMap<MediumName, String>,
+    /// How often the core died since the supervisor started.
+    pub core_deaths: u64,
+    /// Stalls of this node since its core started.
+    pub stalls: u64,
+    /// The longest of them.
+    pub worst_stall: Duration,
+    /// The last event applied.
+    pub last_event: Option<EventId>,
+}
+
+/// A moment on both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Decides.
+    pub boot: Moment,
+    /// Annotates.
+    pub wall: Wall,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its state.
+    pub status: NodeStatus,
+    /// Since when.
+    pub since: Stamp,
+    /// Why, in words.
+    pub reason: String,
+    /// Its lasting identity.
+    pub uuid: Option<Uuid>,
+    /// Its life.
+    pub generation: Option<Generation>,
+    /// What it runs.
+    pub program: Option<String>,
+    /// Lives that this node noticed to have ended and begun without a death in between.
+    pub restarts: u64,
+    /// The last medium left, while only one of several carries its packets.
+    pub jeopardy: Option<MediumName>,
+    /// True while it says that it does not hear this node.
+    pub not_heard: bool,
+    /// Why its packets do not count, while they arrive and do not verify.
+    pub unauthenticated: Option<Unverified>,
+    /// Links to it, by medium.
+    pub links: BTreeMap<MediumName, LinkView>,
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkView {
+    /// Its state.
+    pub status: LinkStatus,
+    /// Since when.
+    pub since: Stamp,
+    /// True while the peer says that nothing of ours arrives over it.
+    pub one_way: bool,
+}
+
+/// A medium.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediumView {
+    /// What it is, as a person writes it.
+    pub description: String,
+    /// Its state; nothing before it was tried.
+    pub status: Option<MediumStatus>,
+    /// Since when.
+    pub since: Stamp,
+}
+
+impl ClusterView {
+    /// Changes the view as `event` says. Events of other nodes and unknown kinds change nothing.
+    pub fn apply(&mut self, event: &Event) {
+        let stamp = Stamp {
+            boot: event.boot,
+            wall: event.wall,
+        };
+        self.last_event = Some(event.id.clone());
+        match &event.kind {
+            Kind::Started(started) => self.start(started, stamp),
+            Kind::Leaving => self.leaving = true,
+            Kind::CommunicationUp => self.communication_up = true,
+            Kind::NodeStatus {
+                node, to, reason, ..
+            } => self.node(node, |n| {
+                n.status = *to;
+                n.since = stamp;
+                n.reason = reason.to_string();
+                if !to.is_alive() {
+                    n.jeopardy = None;
+                    n.not_heard = false;
+                }
+            }),
+            Kind::NodeRestarted { node, to, .. } => self.node(node, |n| {
+                n.generation = Some(*to);
+                n.restarts += 1;
+            }),
+            Kind::NodeHeard {
+                node,
+                uuid,
+                generation,
+                program,
+            } => self.node(node, |n| {
+                n.uuid = *uuid;
+                n.generation = Some(*generation);
+                n.program = Some(program.clone());
+            }),
+            Kind::IdentityChanged { node, to, .. } => self.node(node, |n| n.uuid = Some(*to)),
+            Kind::Jeopardy { node, medium } => {
+                self.node(node, |n| n.jeopardy = Some(medium.clone()));
+            }
+            Kind::JeopardyOver { node, .. } => self.node(node, |n| n.jeopardy = None),
+            Kind::NotHeard { node, .. } => self.node(node, |n| n.not_heard = true),
+            Kind::HeardAgain { node } => self.node(node, |n| n.not_heard = false),
+            Kind::Unauthenticated { node, reason } => {
+                self.node(node, |n| n.unauthenticated = Some(reason.clone()));
+            }
+            Kind::AuthenticatedAgain { node } => self.node(node, |n| n.unauthenticated = None),
+            Kind::LinkStatus { link, to, .. } => self.link(link, |l| {
+                l.status = *to;
+                l.since = stamp;
+                if *to != LinkStatus::Up {
+                    l.one_way = false;
+                }
+            }),
+            Kind::LinkOneWay { link } => self.link(link, |l| l.one_way = true),
+            Kind::LinkBothWays { link } => self.link(link, |l| l.one_way = false),
+            Kind::MediumStatus { medium, to } => {
+                let view = self.medium(medium);
+                view.status = Some(to.clone());
+                view.since = stamp;
+            }
+            Kind::Impostor { .. } => self.impostor = Some(event.text.clone()),
+            Kind::ImpostorGone => self.impostor = None,
+            Kind::ClonedIdentity { claimed_by, .. } => {
+                self.clones.insert(claimed_by.clone(), event.text.clone());
+            }
+            Kind::OwnStall { late } => {
+                self.stalls += 1;
+                self.worst_stall = self.worst_stall.max(*late);
+            }
+            Kind::CoreDied { .. } => self.core_deaths += 1,
+            Kind::Degraded { .. } => note(&mut self.degraded, &event.text),
+            Kind::ConfigWarning { .. } => note(&mut self.config_warnings, &event.text),
+            Kind::Fault {
+                medium,
+                description,
+            } => {
+                if description.is_empty() {
+                    self.faults.remove(medium);
+                } else {
+                    self.faults.insert(medium.clone(), description.clone());
+                }
+            }
+            Kind::Left
+            | Kind::PartitionHealed { .. }
+            | Kind::LateBeat { .. }
+            | Kind::UnauthHoldOver { .. }
+            | Kind::PacketRefused { .. }
+            | Kind::UnknownNode { .. }
+            | Kind::Replay { .. }
+            | Kind::GapTooBig { .. }
+            | Kind::MessageLost { .. }
+            | Kind::WindowFilling { .. }
+            | Kind::DeadtimeClamped { .. }
+            | Kind::KeysChanged { .. }
+            | Kind::EventsDropped { .. }
+            | Kind::Unknown { .. } => {}
+        }
+    }
+
+    /// The node that looks.
+    #[must_use]
+    pub fn own(&self) -> Option<&NodeName> {
+        self.started.as_ref().map(|started| &started.node)
+    }
+
+    /// A core starts: what the former core knew of nodes and links is forgotten, what the
+    /// supervisor knows of media, faults and its own lacks stays.
+    fn start(&mut self, started: &Started, stamp: Stamp) {
+        let restarts: BTreeMap<_, _> = self
+            .nodes
+            .iter()
+            .map(|(name, node)| (name.clone(), node.restarts))
+            .collect();
+        self.nodes = started
+            .nodes
+            .iter()
+            .map(|node| {
+                let mut view = NodeView::new(node.kind, stamp);
+                view.restarts = restarts.get(&node.name).copied().unwrap_or(0);
+                if node.name == started.node {
+                    view.uuid = Some(started.uuid);
+                    view.generation = Some(started.generation);
+                    view.program = Some(format!("hbd {}", started.version));
+                }
+                (node.name.clone(), view)
+            })
+            .collect();
+        for medium in &started.media {
+            self.medium(&medium.name)
+                .description
+                .clone_from(&medium.description);
+        }
+        self.media
+            .retain(|name, _| started.media.iter().any(|m| m.name == *name));
+        for view in self.nodes.values_mut() {
+            if view.kind == NodeKind::Ping {
+                continue;
+            }
+            view.links = started
+                .media
+                .iter()
+                .map(|medium| (medium.name.clone(), LinkView::new(stamp)))
+                .collect();
+        }
+        self.started = Some(started.clone());
+        self.since = Some(stamp);
+        self.communication_up = false;
+        self.leaving = false;
+        self.impostor = None;
+        self.clones.clear();
+        self.stalls = 0;
+        self.worst_stall = Duration::ZERO;
+    }
+
+    fn node(&mut self, name: &NodeName, change: impl FnOnce(&mut NodeView)) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            change(node);
+        }
+    }
+
+    fn link(&mut self, link: &LinkName, change: impl FnOnce(&mut LinkView)) {
+        if let Some(node) = self.nodes.get_mut(&link.peer) {
+            let fresh = LinkView::new(Stamp::default());
+            change(node.links.entry(link.medium.clone()).or_insert(fresh));
+        }
+    }
+
+    fn medium(&mut self, name: &MediumName) -> &mut MediumView {
+        self.media
+            .entry(name.clone())
+            .or_insert_with(|| MediumView {
+                description: String::new(),
+                status: None,
+                since: Stamp::default(),
+            })
+    }
+}
+
+fn note(notes: &mut Vec<String>, text: &str) {
+    if notes.len() < NOTES_MAX && !notes.iter().any(|n| n == text) {
+        notes.push(text.to_owned());
+    }
+}
+
+impl NodeView {
+    fn new(kind: NodeKind, since: Stamp) -> Self {
+        Self {
+            kind,
+            status: NodeStatus::Init,
+            since,
+            reason: "not heard yet".into(),
+            uuid: None,
+            generation: None,
+            program: None,
+            restarts: 0,
+            jeopardy: None,
+            not_heard: false,
+            unauthenticated: None,
+            links: BTreeMap::new(),
+        }
+    }
+}
+
+impl LinkView {
+    fn new(since: Stamp) -> Self {
+        Self {
+            status: LinkStatus::Init,
+            since,
+            one_way: false,
+        }
+    }
+}
