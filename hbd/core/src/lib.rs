@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The pure core of hbd: beats, links, generations, messages, members.
+//!
+//! It decides who lives and which links carry packets, and it has no clock, no socket, no file and
+//! no source of randomness: these are inputs. The contract, for whoever drives it:
+//!
+//! > one input, then take outputs until there are none, then wait for the deadline.
+
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod io;
+mod settings;
+
+pub use io::{Command, Output};
+pub use settings::{
+    KeySpec, LiveMemory, MediumForm, MediumIndex, MediumSettings, PeerMemory, SLOW_BITS, Settings,
+    Start,
+};

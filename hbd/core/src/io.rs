@@ -1,0 +1,58 @@
+//! What goes into a core besides packets and time, and what comes out.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use shared::event::{Cause, Event};
+use shared::names::KeyIndex;
+use shared::sample::Sample;
+
+use crate::settings::{KeySpec, MediumIndex, PeerMemory};
+
+/// Something the core is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Leave the cluster in order. Ends in [`Output::Left`].
+    Leave {
+        /// Who wants it.
+        cause: Option<Cause>,
+    },
+    /// The answer to [`Output::Drain`]: everything that had arrived was handed in.
+    Drained,
+    /// The machine's load average, for peers to show. At most 63 bytes, no newline.
+    LoadAverage(String),
+    /// Verify and sign with these keys from here on.
+    Keys {
+        /// The index of the key that signs.
+        active: KeyIndex,
+        /// All keys.
+        keys: Vec<KeySpec>,
+    },
+}
+
+/// Something the core wants done or known.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send this over that medium. If the medium is closed, do not.
+    Transmit {
+        /// Where.
+        medium: MediumIndex,
+        /// What.
+        packet: Vec<u8>,
+    },
+    /// Something happened.
+    Event(Box<Event>),
+    /// The counters of a second.
+    Sample(Box<Sample>),
+    /// Keep this for the next core. Comes with every change that must not be forgotten, and once a
+    /// second; `generation` and `uuid` go to the disk where they changed.
+    Remember(Box<PeerMemory>),
+    /// This node did not run for a while. Hand in every packet that has arrived meanwhile, then
+    /// [`Command::Drained`]; nobody is judged before.
+    Drain,
+    /// The cluster was left in order; end.
+    Left,
+}

@@ -1,0 +1,147 @@
+//! What a core is told before it runs: the configuration, and what a former core knew.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shared::event::{Cause, ConfiguredNode, NodeStatus};
+use shared::names::{Generation, KeyIndex, MediumName, NodeName, Sequence, Uuid};
+use shared::time::Moment;
+
+/// Names a medium in inputs and outputs: its place in [`Settings::media`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MediumIndex(pub u16);
+
+/// A medium as the core sees it: something that carries packets to every peer, or to one pinged
+/// host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MediumSettings {
+    /// Its name.
+    pub name: MediumName,
+    /// What it is, as a person writes it.
+    pub description: String,
+    /// Which packets go over it.
+    pub form: MediumForm,
+    /// Bits per second where that is a limit worth knowing. Below [`SLOW_BITS`] beats leave out
+    /// what is not essential.
+    pub rate: Option<u64>,
+}
+
+/// Bits per second below which a medium is slow.
+pub const SLOW_BITS: u64 = 1_000_000;
+
+/// Which packets go over a medium.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MediumForm {
+    /// Messages in netstring form, one a datagram.
+    Datagram,
+    /// Messages in string form, in a stream.
+    Stream,
+    /// One beat's worth of an echo request to this ping node.
+    Ping(NodeName),
+}
+
+/// The configuration, as far as the core is concerned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// Version of hbd, for the first event.
+    pub version: String,
+    /// This node.
+    pub node: NodeName,
+    /// This node's lasting identity.
+    pub uuid: Uuid,
+    /// All configured nodes, this one included, in the order of `ha.cf`.
+    pub nodes: Vec<ConfiguredNode>,
+    /// All media.
+    pub media: Vec<MediumSettings>,
+    /// Time between two beats. Smaller than half of `deadtime`.
+    pub keepalive: Duration,
+    /// A beat later than this after the one before is worth an event.
+    pub warntime: Duration,
+    /// Peers are told to declare this node dead after such a silence.
+    pub deadtime: Duration,
+    /// What applies in place of every dead time until communication is up.
+    pub initdead: Duration,
+    /// The dead time of ping nodes.
+    pub deadping: Duration,
+    /// Packets must flow for so long over a dead link before it counts as up: damps flapping.
+    pub link_up_delay: Duration,
+    /// A link may be silent for so long beyond the peer's dead time.
+    pub link_down_delay: Duration,
+    /// Longest time between two requests for the same missing message.
+    pub max_rexmit_delay: Duration,
+    /// How long a peer that is alive but not authenticated may hold a takeover back.
+    pub unauth_hold: Duration,
+    /// Added to the number of nodes in the `ttl` field, which nobody uses.
+    pub hopfudge: u8,
+    /// The index of the key that signs.
+    pub active_key: KeyIndex,
+    /// All keys.
+    pub keys: Vec<KeySpec>,
+}
+
+/// A key as the key files give it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySpec {
+    /// Its index, 0 to 15.
+    pub index: KeyIndex,
+    /// `crc`, `md5`, `sha1` or `sha256`.
+    pub method: String,
+    /// The shared secret; empty for `crc`.
+    pub secret: Vec<u8>,
+}
+
+impl fmt::Debug for KeySpec {
+    /// Never shows the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeySpec({} {})", self.index, self.method)
+    }
+}
+
+/// Which life this is, and what the former one knew.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Start {
+    /// The generation to run under; above every one used before.
+    pub generation: Generation,
+    /// Seeds the delays of requests for missing messages, and which messages are acknowledged.
+    pub seed: u64,
+    /// True where this core replaces one that died while the daemon went on.
+    pub quick_restart: bool,
+    /// What brought this start about.
+    pub cause: Option<Cause>,
+    /// What is known of peers: after a quick restart all of it, after a start of the daemon the
+    /// identities and generations only.
+    pub memory: Vec<PeerMemory>,
+}
+
+/// What outlives a core about one peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerMemory {
+    /// The peer.
+    pub node: NodeName,
+    /// Its lasting identity.
+    pub uuid: Option<Uuid>,
+    /// The highest generation heard; packets of lower ones are replays. Kept on disk.
+    pub generation: Generation,
+    /// What follows is known to a quick restart only.
+    pub live: Option<LiveMemory>,
+}
+
+/// What a quick restart knows about one peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveMemory {
+    /// Its status.
+    pub status: NodeStatus,
+    /// The highest number heard in its generation.
+    pub sequence: Sequence,
+    /// The dead time that applies to it.
+    pub deadtime: Duration,
+    /// When its last beat came in.
+    pub heard: Option<Moment>,
+    /// What it announces in `hbd=`, if anything.
+    pub features: Option<String>,
+}
