@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod io;
 mod settings;
+pub mod wire;
 
 pub use io::{Command, Output};
 pub use settings::{

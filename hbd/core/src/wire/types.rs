@@ -1,0 +1,48 @@
+//! The message types of the protocol.
+//!
+//! [`TYPES`] is the one list; the table of hbd-protocol(7) is made from it.
+
+/// Types that begin so carry no sequence number and are neither acknowledged nor retransmitted.
+pub const UNSEQUENCED_PREFIX: &str = "NS_";
+
+/// One message type.
+#[derive(Clone, Copy, Debug)]
+pub struct TypeEntry {
+    /// The value of `t`.
+    pub name: &'static str,
+    /// Whom it is for.
+    pub to: &'static str,
+    /// When it is sent.
+    pub when: &'static str,
+    /// The fields it has besides those that every message has.
+    pub fields: &'static str,
+    /// What a receiver does with it.
+    pub effect: &'static str,
+}
+
+macro_rules! types {
+    ($( $constant:ident = $name:literal, $to:literal, $when:literal, $fields:literal, $effect:literal; )*) => {
+        $( #[doc = concat!("`", $name, "`, sent ", $when, ".")] pub const $constant: &str = $name; )*
+
+        /// Every type the core of hbd knows, in the order of hbd-protocol(7).
+        pub const TYPES: &[TypeEntry] = &[
+            $( TypeEntry { name: $name, to: $to, when: $when, fields: $fields, effect: $effect }, )*
+        ];
+    };
+}
+
+types! {
+    STATUS = "status", "all", "every keepalive and at each change of state", "st dt protocol hbd hbdheard", "the sender is alive";
+    PING = "NS_st", "a ping node", "with each status, as the payload of an echo request", "st info src ts", "the ping node is alive";
+    ACK = "NS_ackmsg", "node", "after several accepted messages", "ackseq", "the sender's window moves on";
+    REQUEST = "NS_rexmit", "node", "when numbers are missing", "firstseq lastseq", "the messages are sent again";
+    REFUSAL = "NS_nak_rexmit", "node", "when a requested message is no longer kept", "firstseq info", "the number is given up";
+    NODES_REQUEST = "reqnodes", "node", "once all nodes were heard or declared dead", "", "repnodes is sent back";
+    NODES_REPLY = "repnodes", "node", "in answer to reqnodes", "nodelist delnodelist", "the requester becomes active";
+    SHUTDOWN_DONE = "shutdone", "all", "when all resources are released at shutdown", "st", "resources may be taken over at once";
+}
+
+/// Whether messages of this type carry a sequence number.
+pub fn is_sequenced(message_type: &str) -> bool {
+    !message_type.starts_with(UNSEQUENCED_PREFIX)
+}
