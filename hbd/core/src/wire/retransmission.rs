@@ -43,7 +43,7 @@ pub fn read_request(message: &Message) -> Option<RangeInclusive<Sequence>> {
     let last = message.decimal(fields::LAST)?;
     (1..=last)
         .contains(&first)
-        .then(|| Sequence(first)..=Sequence(last))
+        .then_some(Sequence(first)..=Sequence(last))
 }
 
 /// `NS_nak_rexmit`: this number is not kept any more and will never come.
