@@ -5,7 +5,9 @@
 //! may not do, except in the client of the control socket, which only the programs use.
 
 pub mod api;
+pub mod client;
 pub mod event;
+pub mod exit;
 pub mod names;
 pub mod sample;
 pub mod time;

@@ -1,0 +1,472 @@
+//! A blocking client of the control socket ([`crate::api`]).
+//!
+//! One request, one reply; or a subscription, which takes the connection over and yields what
+//! happens. Every wait has a limit. Errors name the socket and, where there is one, the remedy.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::api::{
+    API_NEWEST, API_OLDEST, ClientFrame, FRAME_MAX, Failure, Hello, REQUEST_MAX, Request,
+    ServerFrame, Snapshot, Success,
+};
+use crate::event::Event;
+use crate::sample::Sample;
+
+/// How long a reply may take unless the caller says otherwise.
+pub const REPLY_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why the daemon did not answer as hoped.
+#[derive(Debug)]
+pub enum ClientError {
+    /// Nobody listens there.
+    Connect {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The connection broke while reading or writing.
+    Io {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The daemon ended the connection.
+    Closed {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// Nothing came in time.
+    TimedOut {
+        /// The socket.
+        socket: PathBuf,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// Whoever listens there does not greet as hbd does.
+    NoHbd {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// The daemon speaks only versions of the interface that this program does not.
+    Version {
+        /// The socket.
+        socket: PathBuf,
+        /// Oldest and newest version of the daemon's.
+        daemon: (u32, u32),
+    },
+    /// A frame is not one of this interface.
+    Unreadable {
+        /// The socket.
+        socket: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The request is longer than the daemon reads.
+    RequestTooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The daemon refused.
+    Refused {
+        /// The socket.
+        socket: PathBuf,
+        /// Its reason.
+        failure: Failure,
+    },
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { socket, error } => {
+                write!(f, "cannot connect to {}: {error}", socket.display())?;
+                match error.kind() {
+                    io::ErrorKind::NotFound => f.write_str(
+                        "; hbd does not run there, or runs with another --run directory",
+                    ),
+                    io::ErrorKind::ConnectionRefused => f.write_str(
+                        "; the socket was left behind by an hbd that died: start hbd again",
+                    ),
+                    _ => Ok(()),
+                }
+            }
+            Self::Io { socket, error } => {
+                write!(f, "connection to {} broke: {error}", socket.display())
+            }
+            Self::Closed { socket } => write!(
+                f,
+                "hbd ended the connection to {}: it ended itself, has too many clients, or this \
+                 one read too slowly",
+                socket.display()
+            ),
+            Self::TimedOut { socket, waited } => write!(
+                f,
+                "hbd did not answer on {} within {} ms; is it stopped or starved?",
+                socket.display(),
+                waited.as_millis()
+            ),
+            Self::NoHbd { socket } => write!(
+                f,
+                "whoever listens on {} does not greet as hbd does; is it hbd's socket?",
+                socket.display()
+            ),
+            Self::Version {
+                socket,
+                daemon: (oldest, newest),
+            } => write!(
+                f,
+                "hbd on {} speaks interface versions {oldest} to {newest}, this program \
+                 {API_OLDEST} to {API_NEWEST}; install programs of one release",
+                socket.display()
+            ),
+            Self::Unreadable { socket, reason } => {
+                write!(f, "unreadable answer on {}: {reason}", socket.display())
+            }
+            Self::RequestTooLong { length } => write!(
+                f,
+                "the request has {length} bytes and hbd reads at most {REQUEST_MAX}"
+            ),
+            Self::Refused { failure, .. } => f.write_str(&failure.text),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Connect { error, .. } | Self::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// One element of a stream of updates.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Update {
+    /// Something happened.
+    Event(Box<Event>),
+    /// The counters of a second.
+    Sample(Box<Sample>),
+    /// The state as it is here: once after the recent events, and again after each gap.
+    Snapshot(Box<Snapshot>),
+}
+
+/// A connection that asks.
+#[derive(Debug)]
+pub struct Client {
+    wire: Wire,
+    hello: Hello,
+    last_id: u64,
+    limit: Duration,
+}
+
+impl Client {
+    /// Connects to `socket` and reads the greeting. `limit` bounds the wait for it and for every
+    /// later reply.
+    pub fn connect(socket: &Path, limit: Duration) -> Result<Self, ClientError> {
+        let stream = UnixStream::connect(socket).map_err(|error| ClientError::Connect {
+            socket: socket.to_owned(),
+            error,
+        })?;
+        let mut wire = Wire {
+            socket: socket.to_owned(),
+            reader: BufReader::new(stream),
+            partial: Vec::new(),
+        };
+        let hello = match wire.frame(Some(limit)) {
+            Ok(Some(ServerFrame::Hello { hbd })) => hbd,
+            Ok(None) => return Err(wire.timed_out(limit)),
+            Ok(Some(_)) | Err(ClientError::Unreadable { .. }) => {
+                return Err(ClientError::NoHbd {
+                    socket: wire.socket,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        if hello.api.0 > API_NEWEST || hello.api.1 < API_OLDEST {
+            return Err(ClientError::Version {
+                socket: wire.socket,
+                daemon: hello.api,
+            });
+        }
+        Ok(Self {
+            wire,
+            hello,
+            last_id: 0,
+            limit,
+        })
+    }
+
+    /// Who answers, and what this program may do.
+    #[must_use]
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Asks, and waits for the reply.
+    pub fn request(&mut self, request: Request) -> Result<Success, ClientError> {
+        self.ask(request, None, |_| {})
+    }
+
+    /// Gives an order that is carried out once however often it is sent under the same `key`
+    /// within ten minutes.
+    pub fn order(&mut self, request: Request, key: &str) -> Result<Success, ClientError> {
+        self.ask(request, Some(key.to_owned()), |_| {})
+    }
+
+    /// View and counters.
+    pub fn snapshot(&mut self) -> Result<Snapshot, ClientError> {
+        match self.request(Request::Snapshot)? {
+            Success::Snapshot(snapshot) => Ok(*snapshot),
+            other => Err(self.wire.unexpected(&other)),
+        }
+    }
+
+    /// The last events, oldest first, at most `limit`.
+    pub fn events(&mut self, limit: usize) -> Result<Vec<Event>, ClientError> {
+        match self.request(Request::Events { limit })? {
+            Success::Events(events) => Ok(events),
+            other => Err(self.wire.unexpected(&other)),
+        }
+    }
+
+    /// Turns the connection into a stream: the `recent` last events, a snapshot, and then what
+    /// happens.
+    pub fn subscribe(mut self, recent: usize) -> Result<Subscription, ClientError> {
+        let mut ready = VecDeque::new();
+        let reply = self.ask(Request::Subscribe { recent }, None, |update| {
+            ready.push_back(update);
+        })?;
+        let Success::Snapshot(snapshot) = reply else {
+            return Err(self.wire.unexpected(&reply));
+        };
+        ready.push_back(Update::Snapshot(snapshot));
+        Ok(Subscription {
+            wire: self.wire,
+            hello: self.hello,
+            ready,
+        })
+    }
+
+    fn ask(
+        &mut self,
+        request: Request,
+        key: Option<String>,
+        mut meanwhile: impl FnMut(Update),
+    ) -> Result<Success, ClientError> {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.wire
+            .send(&ClientFrame { id, request, key }, self.limit)?;
+        let deadline = Instant::now() + self.limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Some(frame) = self.wire.frame(Some(left))? else {
+                return Err(self.wire.timed_out(self.limit));
+            };
+            match frame {
+                ServerFrame::Ok { id: reply, ok } if reply == id => return Ok(ok),
+                ServerFrame::Error { id: reply, error } if reply == id || reply == 0 => {
+                    return Err(ClientError::Refused {
+                        socket: self.wire.socket.clone(),
+                        failure: error,
+                    });
+                }
+                other => {
+                    if let Some(update) = update(other) {
+                        meanwhile(update);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A connection that listens.
+#[derive(Debug)]
+pub struct Subscription {
+    wire: Wire,
+    hello: Hello,
+    ready: VecDeque<Update>,
+}
+
+impl Subscription {
+    /// Who speaks.
+    #[must_use]
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// The next update; nothing if none comes within `limit`. Without a limit it waits as long as
+    /// it takes.
+    pub fn wait(&mut self, limit: Option<Duration>) -> Result<Option<Update>, ClientError> {
+        if let Some(update) = self.ready.pop_front() {
+            return Ok(Some(update));
+        }
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let Some(frame) = self.wire.frame(left)? else {
+                return Ok(None);
+            };
+            if let Some(update) = update(frame) {
+                return Ok(Some(update));
+            }
+        }
+    }
+}
+
+impl AsFd for Subscription {
+    /// For waiting together with something else. Readable does not mean that a whole update is
+    /// there, and one may be there without it: call [`Subscription::wait`] with a limit of zero
+    /// until it yields nothing.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wire.reader.get_ref().as_fd()
+    }
+}
+
+impl Iterator for Subscription {
+    type Item = Result<Update, ClientError>;
+    /// Waits as long as it takes; ends when the daemon ends the connection.
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.wait(None) {
+            Ok(update) => update.map(Ok),
+            Err(ClientError::Closed { .. }) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// The update that a frame is, unless it is none.
+fn update(frame: ServerFrame) -> Option<Update> {
+    match frame {
+        ServerFrame::Event { event } => Some(Update::Event(event)),
+        ServerFrame::Sample { sample } => Some(Update::Sample(sample)),
+        ServerFrame::Snapshot { snapshot } => Some(Update::Snapshot(snapshot)),
+        ServerFrame::Hello { .. } | ServerFrame::Ok { .. } | ServerFrame::Error { .. } => None,
+    }
+}
+
+/// Frames over a stream.
+#[derive(Debug)]
+struct Wire {
+    socket: PathBuf,
+    reader: BufReader<UnixStream>,
+    /// What has arrived of a frame whose newline has not.
+    partial: Vec<u8>,
+}
+
+impl Wire {
+    fn send(&mut self, frame: &ClientFrame, limit: Duration) -> Result<(), ClientError> {
+        let mut line = serde_json::to_vec(frame).map_err(|error| self.unreadable(error))?;
+        line.push(b'\n');
+        if line.len() > REQUEST_MAX {
+            return Err(ClientError::RequestTooLong { length: line.len() });
+        }
+        let mut stream = self.reader.get_ref();
+        stream
+            .set_write_timeout(Some(limit.max(SHORTEST_WAIT)))
+            .and_then(|()| stream.write_all(&line))
+            .map_err(|error| self.broken(error, limit))
+    }
+
+    /// The next frame; nothing if it is not complete within `limit`. What has arrived of it is
+    /// kept for the next call.
+    fn frame(&mut self, limit: Option<Duration>) -> Result<Option<ServerFrame>, ClientError> {
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        loop {
+            let left = deadline.map(|at| {
+                at.saturating_duration_since(Instant::now())
+                    .max(SHORTEST_WAIT)
+            });
+            self.reader
+                .get_ref()
+                .set_read_timeout(left)
+                .map_err(|error| self.io(error))?;
+            let room = (FRAME_MAX - self.partial.len()) as u64;
+            let read = (&mut self.reader)
+                .take(room)
+                .read_until(b'\n', &mut self.partial);
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if is_timeout(&error) => {
+                    if deadline.is_some_and(|at| Instant::now() >= at) {
+                        return Ok(None);
+                    }
+                    continue;
+                }
+                Err(error) => return Err(self.io(error)),
+                Ok(_) => {}
+            }
+            if self.partial.last() == Some(&b'\n') {
+                let frame = serde_json::from_slice(&self.partial);
+                self.partial.clear();
+                return frame.map(Some).map_err(|error| self.unreadable(error));
+            }
+            if self.partial.len() >= FRAME_MAX {
+                return Err(self.unreadable(format!("a frame is longer than {FRAME_MAX} bytes")));
+            }
+            return Err(ClientError::Closed {
+                socket: self.socket.clone(),
+            });
+        }
+    }
+
+    fn broken(&self, error: io::Error, limit: Duration) -> ClientError {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ClientError::Closed {
+                socket: self.socket.clone(),
+            },
+            _ if is_timeout(&error) => self.timed_out(limit),
+            _ => self.io(error),
+        }
+    }
+
+    fn io(&self, error: io::Error) -> ClientError {
+        let socket = self.socket.clone();
+        match error.kind() {
+            io::ErrorKind::ConnectionReset => ClientError::Closed { socket },
+            _ => ClientError::Io { socket, error },
+        }
+    }
+
+    fn timed_out(&self, waited: Duration) -> ClientError {
+        ClientError::TimedOut {
+            socket: self.socket.clone(),
+            waited,
+        }
+    }
+
+    fn unreadable(&self, reason: impl fmt::Display) -> ClientError {
+        ClientError::Unreadable {
+            socket: self.socket.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn unexpected(&self, reply: &Success) -> ClientError {
+        self.unreadable(format!("a reply to another request: {reply:?}"))
+    }
+}
+
+/// `SO_RCVTIMEO` takes zero as "for ever" (`socket(7)`).
+const SHORTEST_WAIT: Duration = Duration::from_micros(100);
+
+/// A socket with a time limit reports `EAGAIN` when it has passed (`socket(7)`).
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+#[cfg(test)]
+mod tests;
