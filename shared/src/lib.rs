@@ -11,4 +11,5 @@ pub mod exit;
 pub mod names;
 pub mod sample;
 pub mod time;
+pub mod verdict;
 pub mod view;

@@ -1,0 +1,404 @@
+//! One sentence about a cluster, and what it rests on.
+//!
+//! A [`Verdict`] is a pure function of a [`Snapshot`]: everything that is not as it should be is a
+//! [`Finding`] with its severity, its object and, where there is one, a remedy; the sentence says
+//! the worst of it in one line. `hactl status`, the console and whoever asks for health show the
+//! same verdict, so that two screens never disagree.
+//!
+//! What belongs to an ordinary day (a node that left in order, a directive without effect) is a
+//! finding of severity notice: it is listed and does not spoil the sentence.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::Snapshot;
+use crate::event::{
+    LinkStatus, MediumStatus, NodeKind, NodeStatus, Object, Severity, Span, StatusReason,
+    Unverified,
+};
+use crate::names::{LinkName, MediumName, NodeName};
+use crate::view::{ClusterView, NodeView, Stamp};
+
+mod sentence;
+
+/// Counters older than this say that the core is not heard: it sends them once a second.
+pub const SAMPLE_AGE_MAX: Duration = Duration::from_secs(3);
+
+/// What a cluster is like, as one node sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The severity of the worst finding.
+    pub level: Level,
+    /// For people, in one line, the node's name first.
+    pub sentence: String,
+    /// What is not as it should be, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// How a cluster is. Ordered: later is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Nothing to say.
+    Ok,
+    /// Something is worth knowing, nothing is wrong.
+    Notice,
+    /// Something is weaker than it was configured to be.
+    Warning,
+    /// Something failed.
+    Error,
+    /// A promise of hbd may not hold; act.
+    Critical,
+}
+
+/// One thing that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// How much to care.
+    pub severity: Severity,
+    /// What it is about.
+    pub object: Object,
+    /// What is the matter, and why.
+    pub what: String,
+    /// What to do about it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// Since when, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Stamp>,
+}
+
+impl From<Severity> for Level {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Info => Self::Ok,
+            Severity::Notice => Self::Notice,
+            Severity::Warning => Self::Warning,
+            Severity::Error => Self::Error,
+            Severity::Critical => Self::Critical,
+        }
+    }
+}
+
+impl Finding {
+    fn new(severity: Severity, object: Object, what: impl Into<String>) -> Self {
+        Self {
+            severity,
+            object,
+            what: what.into(),
+            remedy: None,
+            since: None,
+        }
+    }
+
+    fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    fn since(mut self, since: Stamp) -> Self {
+        self.since = Some(since);
+        self
+    }
+}
+
+impl Verdict {
+    /// Judges `snapshot`, which `node` took.
+    #[must_use]
+    pub fn of(node: &NodeName, snapshot: &Snapshot) -> Self {
+        let view = &snapshot.view;
+        let mut others = daemon(snapshot);
+        others.extend(media(view));
+        others.extend(stalls(snapshot));
+        others.extend(lacks(view));
+        let sentence = sentence::of(node, view, &others);
+        let mut findings = identity(view);
+        findings.extend(nodes(view));
+        findings.extend(others);
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let level = findings
+            .iter()
+            .map(|finding| Level::from(finding.severity))
+            .max()
+            .unwrap_or(Level::Ok);
+        Self {
+            level,
+            sentence,
+            findings,
+        }
+    }
+}
+
+/// What the daemon itself is doing.
+fn daemon(snapshot: &Snapshot) -> Vec<Finding> {
+    let view = &snapshot.view;
+    let mut findings = Vec::new();
+    if view.started.is_none() {
+        let what = "the core has not started yet";
+        let remedy = "if this lasts, hactl events says why";
+        findings.push(Finding::new(Severity::Error, Object::Daemon, what).remedy(remedy));
+        return findings;
+    }
+    if view.leaving {
+        let what = "this node is leaving the cluster";
+        findings.push(Finding::new(Severity::Notice, Object::Daemon, what));
+    } else if !view.communication_up {
+        let what = "communication is not up: not every node was heard or counts as dead yet";
+        findings.push(Finding::new(Severity::Notice, Object::Daemon, what));
+    }
+    let age = snapshot
+        .sample
+        .as_ref()
+        .map(|sample| snapshot.at.boot.since(sample.at));
+    if let Some(age) = age.filter(|age| *age > SAMPLE_AGE_MAX) {
+        let what = format!("the core has sent no counters for {}", Span(age));
+        let remedy = "what follows is as old; hactl events says whether the core died";
+        findings.push(Finding::new(Severity::Error, Object::Daemon, what).remedy(remedy));
+    }
+    if view.core_deaths > 0 {
+        let what = format!(
+            "the core died {} and was started again",
+            times(view.core_deaths)
+        );
+        let remedy = "hactl events --kind core-died says how";
+        findings.push(Finding::new(Severity::Warning, Object::Daemon, what).remedy(remedy));
+    }
+    findings
+}
+
+/// Who pretends to be somebody else.
+fn identity(view: &ClusterView) -> Vec<Finding> {
+    let impostor = view
+        .impostor
+        .iter()
+        .map(|text| Finding::new(Severity::Critical, Object::Daemon, text));
+    let clones = view
+        .clones
+        .iter()
+        .map(|(node, text)| Finding::new(Severity::Critical, Object::Node(node.clone()), text));
+    impostor.chain(clones).collect()
+}
+
+fn nodes(view: &ClusterView) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, node) in &view.nodes {
+        let own = view.own() == Some(name);
+        findings.extend(node_status(view, name, node, own));
+        if own {
+            continue;
+        }
+        findings.extend(node_hearing(name, node));
+        if node.status.is_alive() {
+            findings.extend(links(name, node));
+        }
+    }
+    findings
+}
+
+fn node_status(view: &ClusterView, name: &NodeName, node: &NodeView, own: bool) -> Option<Finding> {
+    let object = Object::Node(name.clone());
+    let finding = match (node.status, own) {
+        (NodeStatus::Active | NodeStatus::Ping, _) => return None,
+        (NodeStatus::Dead, _) if node.reason == StatusReason::Left.to_string() => Finding::new(
+            Severity::Notice,
+            object,
+            format!("node {name} left in order"),
+        ),
+        (NodeStatus::Dead, _) => {
+            let what = format!("node {name} is dead ({})", node.reason);
+            Finding::new(Severity::Warning, object, what).remedy(format!(
+                "see whether hbd or heartbeat runs on {name}, and whether its media are connected"
+            ))
+        }
+        (_, true) => Finding::new(
+            Severity::Notice,
+            object,
+            "this node has not joined the cluster yet",
+        ),
+        (NodeStatus::Init, _) => {
+            let what = format!("node {name} was not heard yet");
+            let finding = Finding::new(Severity::Notice, object, what);
+            match &view.started {
+                Some(started) => finding.remedy(format!(
+                    "it counts as dead when initdead ({}) is over",
+                    Span(started.initdead)
+                )),
+                None => finding,
+            }
+        }
+        (NodeStatus::Up, _) => Finding::new(
+            Severity::Notice,
+            object,
+            format!("node {name} runs and has not joined yet"),
+        ),
+    };
+    Some(finding.since(node.since))
+}
+
+/// Whether a node hears us, and whether we may believe it.
+fn node_hearing(name: &NodeName, node: &NodeView) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let object = Object::Node(name.clone());
+    if let Some(reason) = &node.unauthenticated {
+        let what = format!("node {name} is alive but not authenticated: {reason}");
+        let remedy = match reason {
+            Unverified::Mismatch { .. } | Unverified::UnknownKey { .. } => {
+                "make authkeys the same on both nodes (mode 0600), then restart hbd where it changed"
+            }
+            Unverified::InactiveCrc { .. } => {
+                "sign with md5 or sha1 on both nodes: the auth line and its key in authkeys"
+            }
+        };
+        findings.push(Finding::new(Severity::Error, object.clone(), what).remedy(remedy));
+    }
+    if node.not_heard {
+        let what = format!("node {name} does not hear this one");
+        let remedy = format!("look at the way from here to {name}: its packet filter first");
+        findings.push(Finding::new(Severity::Error, object.clone(), what).remedy(remedy));
+    }
+    if let Some(left) = &node.jeopardy {
+        let what = format!("node {name} is in jeopardy (only {left} left)");
+        let lost: Vec<&str> = links_that(node, LinkStatus::Up, false);
+        let finding = Finding::new(Severity::Warning, object, what);
+        findings.push(match lost.is_empty() {
+            true => finding,
+            false => finding.remedy(format!(
+                "repair {} before {left} fails too",
+                lost.join(", ")
+            )),
+        });
+    }
+    findings
+}
+
+fn links(name: &NodeName, node: &NodeView) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (medium, link) in &node.links {
+        let link_name = LinkName {
+            peer: name.clone(),
+            medium: medium.clone(),
+        };
+        let object = Object::Link(link_name.clone());
+        let finding = match link.status {
+            LinkStatus::Dead => {
+                let what = format!("link {link_name} is dead: nothing of {name} arrives over it");
+                Finding::new(Severity::Warning, object, what)
+            }
+            LinkStatus::Init => {
+                let what = format!("link {link_name}: nothing was heard over it yet");
+                Finding::new(Severity::Warning, object, what).remedy(format!(
+                    "is {medium} configured on {name} too, and the same port?"
+                ))
+            }
+            LinkStatus::Up if link.one_way => {
+                let what = format!(
+                    "link {link_name} is one-way: {name} is heard over it and does not hear us"
+                );
+                Finding::new(Severity::Warning, object, what)
+                    .remedy(format!("look at the packet filter of {name} for {medium}"))
+            }
+            LinkStatus::Up => continue,
+        };
+        findings.push(finding.since(link.since));
+    }
+    findings
+}
+
+/// The media over which `node` is (or is not) linked with `status`.
+fn links_that(node: &NodeView, status: LinkStatus, is: bool) -> Vec<&str> {
+    node.links
+        .iter()
+        .filter(|(_, link)| (link.status == status) == is)
+        .map(|(medium, _)| medium.as_str())
+        .collect()
+}
+
+fn media(view: &ClusterView) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, medium) in &view.media {
+        let object = Object::Medium(name.clone());
+        let finding = match &medium.status {
+            Some(MediumStatus::Open) => continue,
+            None => Finding::new(
+                Severity::Notice,
+                object,
+                format!("medium {name} was not opened yet"),
+            ),
+            Some(status @ MediumStatus::Missing { .. }) => {
+                Finding::new(Severity::Warning, object, format!("medium {name} {status}"))
+                    .remedy("it is opened as soon as it appears")
+            }
+            Some(status @ MediumStatus::Failed { .. }) => {
+                Finding::new(Severity::Error, object, format!("medium {name} {status}"))
+            }
+        };
+        findings.push(finding.since(medium.since));
+    }
+    findings.extend(
+        view.faults
+            .iter()
+            .map(|(name, fault)| fault_on(name, fault)),
+    );
+    findings
+}
+
+fn fault_on(medium: &MediumName, fault: &str) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        Object::Medium(medium.clone()),
+        format!("a fault is injected on {medium}: {fault}"),
+    )
+}
+
+/// Time in which this node did not run, which is time in which it could not have sent a beat.
+fn stalls(snapshot: &Snapshot) -> Option<Finding> {
+    let view = &snapshot.view;
+    if view.stalls == 0 {
+        return None;
+    }
+    let worst = Span(view.worst_stall);
+    let what = format!(
+        "this node did not run when it should have, {}, at worst for {worst}",
+        times(view.stalls)
+    );
+    let deadtime = view.started.as_ref().map(|started| started.deadtime);
+    let finding = match deadtime.filter(|deadtime| view.worst_stall * 2 >= *deadtime) {
+        Some(deadtime) => Finding::new(Severity::Warning, Object::Daemon, what).remedy(format!(
+            "let hbd run in realtime (root, or CAP_SYS_NICE), or raise deadtime ({}) above twice that",
+            Span(deadtime)
+        )),
+        None => Finding::new(Severity::Notice, Object::Daemon, what),
+    };
+    Some(finding)
+}
+
+/// What the machine and the configuration lack.
+fn lacks(view: &ClusterView) -> Vec<Finding> {
+    let degraded = view
+        .degraded
+        .iter()
+        .map(|text| Finding::new(Severity::Warning, Object::Daemon, text));
+    let config = view
+        .config_warnings
+        .iter()
+        .map(|text| Finding::new(Severity::Notice, Object::Daemon, text));
+    degraded.chain(config).collect()
+}
+
+/// "once", "twice", "3 times".
+fn times(n: u64) -> String {
+    match n {
+        1 => "once".into(),
+        2 => "twice".into(),
+        n => format!("{n} times"),
+    }
+}
+
+/// True where `node` counts among those that may be active.
+fn is_normal(node: &NodeView) -> bool {
+    node.kind != NodeKind::Ping
+}
+
+#[cfg(test)]
+mod tests;

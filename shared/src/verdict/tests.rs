@@ -1,0 +1,280 @@
+use super::*;
+use crate::event::{ConfiguredMedium, ConfiguredNode, EventSource, Kind, Role, Started};
+use crate::names::{Generation, Uuid};
+use crate::sample::Sample;
+use crate::time::{Moment, Now, Wall};
+
+#[test]
+fn a_cluster_in_order_has_a_sentence_and_no_finding() {
+    let verdict = judge(&healthy());
+    assert_eq!(verdict.level, Level::Ok);
+    assert_eq!(
+        verdict.sentence,
+        "alice: 2 of 2 nodes active, all 2 links up"
+    );
+    assert_eq!(verdict.findings, []);
+}
+
+#[test]
+fn a_link_that_died_is_jeopardy_and_names_what_to_repair() {
+    let mut snapshot = healthy();
+    apply(
+        &mut snapshot,
+        link("eth1", LinkStatus::Up, LinkStatus::Dead),
+    );
+    apply(
+        &mut snapshot,
+        Kind::Jeopardy {
+            node: name("bob"),
+            medium: medium("eth0"),
+        },
+    );
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Warning);
+    assert_eq!(
+        verdict.sentence,
+        "alice: 2 of 2 nodes active, 1 of 2 links up; bob in jeopardy (only eth0 left)"
+    );
+    assert_eq!(
+        whats(&verdict),
+        [
+            "node bob is in jeopardy (only eth0 left)",
+            "link bob/eth1 is dead: nothing of bob arrives over it",
+        ]
+    );
+    assert_eq!(
+        verdict.findings[0].remedy.as_deref(),
+        Some("repair eth1 before eth0 fails too")
+    );
+}
+
+#[test]
+fn a_dead_node_is_one_finding_and_its_links_are_none() {
+    let mut snapshot = healthy();
+    apply(
+        &mut snapshot,
+        link("eth0", LinkStatus::Up, LinkStatus::Dead),
+    );
+    apply(
+        &mut snapshot,
+        link("eth1", LinkStatus::Up, LinkStatus::Dead),
+    );
+    apply(
+        &mut snapshot,
+        dead(StatusReason::NeverHeard {
+            initdead: Duration::from_secs(60),
+        }),
+    );
+    let verdict = judge(&snapshot);
+    assert_eq!(
+        verdict.sentence,
+        "alice: 1 of 2 nodes active (bob dead), all 2 links down"
+    );
+    assert_eq!(
+        whats(&verdict),
+        ["node bob is dead (not heard within initdead 60 s)"]
+    );
+}
+
+#[test]
+fn a_node_that_left_in_order_is_no_warning() {
+    let mut snapshot = healthy();
+    apply(&mut snapshot, dead(StatusReason::Left));
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Notice);
+    assert_eq!(whats(&verdict), ["node bob left in order"]);
+}
+
+#[test]
+fn alive_but_not_authenticated_comes_with_its_remedy() {
+    let mut snapshot = healthy();
+    apply(
+        &mut snapshot,
+        Kind::Unauthenticated {
+            node: name("bob"),
+            reason: Unverified::Mismatch { key: 1 },
+        },
+    );
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Error);
+    assert!(
+        verdict
+            .sentence
+            .ends_with("; bob alive but not authenticated")
+    );
+    assert!(
+        verdict.findings[0]
+            .remedy
+            .as_deref()
+            .unwrap()
+            .contains("authkeys")
+    );
+}
+
+#[test]
+fn the_worst_finding_comes_first() {
+    let mut snapshot = healthy();
+    apply(
+        &mut snapshot,
+        Kind::ConfigWarning {
+            place: "ha.cf:3".into(),
+            warning: "baud has no effect".into(),
+        },
+    );
+    apply(&mut snapshot, degraded());
+    apply(
+        &mut snapshot,
+        Kind::Impostor {
+            medium: medium("eth0"),
+            uuid: None,
+            generation: Generation(7),
+        },
+    );
+    let verdict = judge(&snapshot);
+    let severities: Vec<_> = verdict.findings.iter().map(|f| f.severity).collect();
+    assert_eq!(
+        severities,
+        [Severity::Critical, Severity::Warning, Severity::Notice]
+    );
+    assert_eq!(verdict.level, Level::Critical);
+    assert!(
+        verdict
+            .sentence
+            .ends_with("; someone else uses this node's name; 1 other warning")
+    );
+}
+
+#[test]
+fn a_stall_matters_from_half_of_deadtime_on() {
+    for (late, level) in [(2_999, Level::Notice), (3_000, Level::Warning)] {
+        let mut snapshot = healthy();
+        let late = Duration::from_millis(late);
+        apply(&mut snapshot, Kind::OwnStall { late });
+        assert_eq!(judge(&snapshot).level, level, "{late:?}");
+    }
+}
+
+#[test]
+fn counters_that_stopped_coming_are_an_error() {
+    let mut snapshot = healthy();
+    snapshot.at.boot = Moment(0) + Duration::from_secs(20);
+    assert_eq!(
+        whats(&judge(&snapshot)),
+        ["the core has sent no counters for 10 s"]
+    );
+}
+
+#[test]
+fn without_a_core_there_is_nothing_else_to_say() {
+    let snapshot = Snapshot::default();
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.sentence, "alice: the core has not started yet");
+    assert_eq!(whats(&verdict), ["the core has not started yet"]);
+}
+
+fn judge(snapshot: &Snapshot) -> Verdict {
+    Verdict::of(&name("alice"), snapshot)
+}
+
+fn whats(verdict: &Verdict) -> Vec<&str> {
+    verdict.findings.iter().map(|f| f.what.as_str()).collect()
+}
+
+fn name(text: &str) -> NodeName {
+    NodeName::new(text).unwrap()
+}
+
+fn medium(text: &str) -> MediumName {
+    MediumName::new(text).unwrap()
+}
+
+fn link(over: &str, from: LinkStatus, to: LinkStatus) -> Kind {
+    Kind::LinkStatus {
+        link: LinkName {
+            peer: name("bob"),
+            medium: medium(over),
+        },
+        from,
+        to,
+        silent: None,
+    }
+}
+
+fn dead(reason: StatusReason) -> Kind {
+    Kind::NodeStatus {
+        node: name("bob"),
+        from: NodeStatus::Active,
+        to: NodeStatus::Dead,
+        reason,
+    }
+}
+
+fn degraded() -> Kind {
+    Kind::Degraded {
+        what: "no realtime scheduling".into(),
+        why: "Operation not permitted".into(),
+        remedy: "start hbd as root".into(),
+    }
+}
+
+fn apply(snapshot: &mut Snapshot, kind: Kind) {
+    let mut source = EventSource::new(name("alice"), Role::Core, Generation(1));
+    snapshot.view.apply(&source.event(kind, None, snapshot.at));
+}
+
+/// alice and bob over eth0 and eth1, ten seconds after the start.
+fn healthy() -> Snapshot {
+    let boot = Moment(0) + Duration::from_secs(10);
+    let mut snapshot = Snapshot {
+        at: Now {
+            boot,
+            wall: Wall(0),
+        },
+        sample: Some(Sample {
+            at: boot,
+            ..Sample::default()
+        }),
+        ..Snapshot::default()
+    };
+    let configured = |text| ConfiguredNode {
+        name: name(text),
+        kind: NodeKind::Normal,
+    };
+    let over = |text| ConfiguredMedium {
+        name: medium(text),
+        description: format!("bcast {text} port 694"),
+    };
+    let started = Started {
+        version: "0.1.0".into(),
+        node: name("alice"),
+        uuid: Uuid([1; 16]),
+        generation: Generation(1),
+        quick_restart: false,
+        nodes: vec![configured("alice"), configured("bob")],
+        media: vec![over("eth0"), over("eth1")],
+        keepalive: Duration::from_secs(1),
+        warntime: Duration::from_secs(2),
+        deadtime: Duration::from_secs(6),
+        initdead: Duration::from_secs(60),
+    };
+    apply(&mut snapshot, Kind::Started(Box::new(started)));
+    for node in ["alice", "bob"] {
+        let kind = Kind::NodeStatus {
+            node: name(node),
+            from: NodeStatus::Init,
+            to: NodeStatus::Active,
+            reason: StatusReason::Announced,
+        };
+        apply(&mut snapshot, kind);
+    }
+    for eth in ["eth0", "eth1"] {
+        apply(&mut snapshot, link(eth, LinkStatus::Init, LinkStatus::Up));
+        let kind = Kind::MediumStatus {
+            medium: medium(eth),
+            to: MediumStatus::Open,
+        };
+        apply(&mut snapshot, kind);
+    }
+    apply(&mut snapshot, Kind::CommunicationUp);
+    snapshot
+}
