@@ -1,15 +1,17 @@
 //! The field `hbdheard`: proof of being heard.
 //!
-//! A status of hbd lists, for each peer, the last message heard from it: `NAME:GENERATION:SEQUENCE` in
-//! hexadecimal, with a comma between peers. Whoever finds itself there knows that this message of
-//! its own, and the time it was sent, was heard.
+//! A status of hbd lists, for each peer, what was heard from it: `NAME:GENERATION:LAST:HERE:COUNT` in
+//! hexadecimal, with a comma between peers. `LAST` is the highest number heard over any medium,
+//! `HERE` the highest heard over the medium that carries this copy of the status, `COUNT` how many
+//! different ones came over it. Whoever finds itself there knows which of its own messages, and so
+//! of what time, was the last to arrive, over all paths and over this one; and the loss on it.
 //!
 //! ```text
-//! hbdheard=alice:6b029977:1c3,carol:6b029a01:9
+//! hbdheard=alice:6b029977:1c3:1c3:1b9,carol:6b029a01:9:0:0
 //! ```
 //!
 //! A peer not heard in this life is not listed. [`HEARD_BYTES_MAX`] bounds the field; 100 nodes with
-//! names of ten bytes need 3 KiB, so media under 1 Mbit/s go without it.
+//! names of ten bytes need 4 KiB, so media under 1 Mbit/s go without it.
 
 use alloc::string::String;
 use core::fmt::Write as _;
@@ -20,17 +22,21 @@ use super::limits::NODES_MAX;
 use super::number::parse_hex;
 
 /// Longest list: every node with the longest name and the largest numbers.
-pub const HEARD_BYTES_MAX: usize = NODES_MAX * (NODE_NAME_MAX + 1 + 16 + 1 + 16 + 1);
+pub const HEARD_BYTES_MAX: usize = NODES_MAX * (NODE_NAME_MAX + 4 * (1 + 16) + 1);
 
-/// The last message heard from one peer.
+/// What was heard from one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard<'a> {
     /// The peer's name in lower case.
     pub peer: &'a str,
     /// The generation it was in.
     pub generation: Generation,
-    /// The number of the message.
-    pub sequence: Sequence,
+    /// The highest number heard over any medium.
+    pub last: Sequence,
+    /// The highest number heard over this medium; 0 for none.
+    pub here: Sequence,
+    /// How many different numbers came over this medium.
+    pub count: u64,
 }
 
 /// A list that breaks the rules; none of it counts.
@@ -46,9 +52,15 @@ pub fn format<'a>(peers: impl IntoIterator<Item = Heard<'a>>) -> String {
         let Heard {
             peer,
             generation,
-            sequence,
+            last,
+            here,
+            count,
         } = heard;
-        let _ = write!(text, "{comma}{peer}:{:x}:{:x}", generation.0, sequence.0);
+        let _ = write!(
+            text,
+            "{comma}{peer}:{:x}:{:x}:{:x}:{count:x}",
+            generation.0, last.0, here.0
+        );
     }
     text
 }
@@ -85,15 +97,18 @@ pub fn find<'a>(text: &'a str, peer: &str) -> Option<Heard<'a>> {
 
 fn parse_entry(entry: &str) -> Option<Heard<'_>> {
     let mut parts = entry.split(':');
-    let (peer, generation, sequence) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || !(1..=NODE_NAME_MAX).contains(&peer.len()) {
-        return None;
-    }
-    Some(Heard {
+    let peer = parts
+        .next()
+        .filter(|peer| (1..=NODE_NAME_MAX).contains(&peer.len()))?;
+    let mut number = || parse_hex(parts.next()?.as_bytes());
+    let heard = Heard {
         peer,
-        generation: Generation(parse_hex(generation.as_bytes())?),
-        sequence: Sequence(parse_hex(sequence.as_bytes())?),
-    })
+        generation: Generation(number()?),
+        last: Sequence(number()?),
+        here: Sequence(number()?),
+        count: number()?,
+    };
+    parts.next().is_none().then_some(heard)
 }
 
 #[cfg(test)]
@@ -102,11 +117,13 @@ mod tests {
     use alloc::format as text;
     use alloc::vec::Vec;
 
-    fn heard(peer: &str, generation: u64, sequence: u64) -> Heard<'_> {
+    fn heard(peer: &str, generation: u64, last: u64) -> Heard<'_> {
         Heard {
             peer,
             generation: Generation(generation),
-            sequence: Sequence(sequence),
+            last: Sequence(last),
+            here: Sequence(last - 1),
+            count: last,
         }
     }
 
@@ -117,7 +134,10 @@ mod tests {
             heard("carol", 1, u64::MAX),
         ];
         let text = format(list);
-        assert_eq!(text, "alice:6b029977:1c3,carol:1:ffffffffffffffff");
+        assert_eq!(
+            text,
+            "alice:6b029977:1c3:1c2:1c3,carol:1:ffffffffffffffff:fffffffffffffffe:ffffffffffffffff"
+        );
         assert_eq!(parse(&text).collect::<Result<Vec<_>, _>>().unwrap(), list);
         assert_eq!(find(&text, "carol"), Some(list[1]));
         assert_eq!(find(&text, "bob"), None);
@@ -130,17 +150,18 @@ mod tests {
             "alice",
             "alice:1",
             "alice:1:2:3",
-            ":1:2",
-            "alice:x:2",
-            "a:1:2,",
+            "alice:1:2:3:4:5",
+            ":1:2:1:2",
+            "alice:x:2:1:2",
+            "a:1:2:1:2,",
         ] {
             assert_eq!(parse(bad).last(), Some(Err(BadHeard)), "{bad:?}");
         }
         assert_eq!(
-            find("alice:1:2,,bob:1:2", "alice"),
+            find("alice:1:2:1:2,,bob:1:2:1:2", "alice"),
             Some(heard("alice", 1, 2))
         );
-        assert_eq!(find("alice:1:2,,bob:1:2", "bob"), None);
+        assert_eq!(find("alice:1:2:1:2,,bob:1:2:1:2", "bob"), None);
     }
 
     #[test]
@@ -149,7 +170,7 @@ mod tests {
         let text = format(names.iter().map(|n| heard(n, u64::MAX, u64::MAX)));
         assert!(text.len() <= HEARD_BYTES_MAX);
         assert_eq!(parse(&text).filter(Result::is_ok).count(), NODES_MAX);
-        let longer = text!("{text},x:1:1");
+        let longer = text!("{text},x:1:1:1:1");
         assert!(parse(&longer).any(|entry| entry.is_err()));
         assert_eq!(find(&text!("{longer},{longer}"), &names[0]), None);
     }

@@ -117,12 +117,12 @@ mod tests {
             dead_time: Some(Duration::from_secs(6)),
             acknowledges: true,
             level: Some(Level::OURS),
-            heard: Some("bob:1:2"),
+            heard: Some("bob:1:2:2:2"),
         };
         let message = status.to_message();
         assert_eq!(
             format!("{message:?}"),
-            r#"t="status" st="active" dt="1770" protocol="1" hbd="1.1" hbdheard="bob:1:2""#
+            r#"t="status" st="active" dt="1770" protocol="1" hbd="1.1" hbdheard="bob:1:2:2:2""#
         );
         assert_eq!(Status::read(&message), Some(status));
     }
