@@ -1,1 +1,18 @@
-//! Placeholder.
+//! What the whole-program suites stand on: networks of namespaces, real Heartbeat nodes, real hbd daemons.
+//!
+//! Everything a suite makes is owned by a value, and dropping that value removes it again: a namespace, a scratch
+//! directory, a daemon, a Heartbeat node. Names begin with the process's own prefix ([`scratch::prefix`]), so several
+//! runs may go on at once and nobody's cleaning hits another's. Should the test process be killed before it can drop
+//! anything, its [`sweeper`] removes whatever bears the prefix.
+//!
+//! Nothing here sleeps for an effect: [`wait::until`] asks again and again until a condition holds or its limit is over.
+
+pub mod error;
+pub mod heartbeat;
+pub mod namespaces;
+pub mod precondition;
+pub mod program;
+pub mod scratch;
+pub mod sweeper;
+pub mod tier;
+pub mod wait;

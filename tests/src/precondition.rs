@@ -1,0 +1,142 @@
+//! What a test needs of the machine, and what becomes of a test whose machine lacks it.
+//!
+//! Such a test is shown as ignored with the reason in front of its name. Under `HBD_TESTS=strict` it fails instead,
+//! unless `tests/PLAN.md` admits it by name: a suite that silently shrinks proves nothing.
+
+use std::env;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::error::Error;
+use crate::program;
+
+const PLAN: &str = include_str!("../PLAN.md");
+const ADMITTED_HEADING: &str = "## Admitted to be ignored";
+
+/// Something a test cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precondition {
+    /// Effective user 0.
+    Root,
+    /// Network namespaces with veth pairs and bridges may be made (and `ip` is there to make them).
+    Namespaces,
+    /// `nft` with bridge tables.
+    PacketFilter,
+    /// Debian's package `heartbeat`, its own service not running.
+    Heartbeat,
+}
+
+impl Precondition {
+    /// Why the machine does not meet it, with the remedy; `None` when it does.
+    #[must_use]
+    pub fn missing(self) -> Option<String> {
+        match self {
+            Self::Root => (!nix::unistd::geteuid().is_root()).then(|| "needs root".to_owned()),
+            Self::Namespaces => remembered(&NAMESPACES, namespaces_missing),
+            Self::PacketFilter => remembered(&PACKET_FILTER, packet_filter_missing),
+            Self::Heartbeat => heartbeat_missing(),
+        }
+    }
+}
+
+static NAMESPACES: OnceLock<Option<String>> = OnceLock::new();
+static PACKET_FILTER: OnceLock<Option<String>> = OnceLock::new();
+
+fn remembered(
+    cell: &'static OnceLock<Option<String>>,
+    find: fn() -> Option<String>,
+) -> Option<String> {
+    cell.get_or_init(find).clone()
+}
+
+fn namespaces_missing() -> Option<String> {
+    if !program::on_path("ip") || !program::on_path("nsenter") {
+        return Some("needs ip and nsenter: install iproute2 and util-linux".to_owned());
+    }
+    let script = "ip link add end0 type veth peer name end1 && ip link add br0 type bridge";
+    in_new_network(script)
+        .err()
+        .map(|reason| format!("needs network namespaces with veth and bridge: {reason}"))
+}
+
+fn packet_filter_missing() -> Option<String> {
+    if !program::on_path("nft") {
+        return Some("needs nft: install nftables".to_owned());
+    }
+    let script =
+        "nft 'add table bridge t; add chain bridge t f { type filter hook forward priority 0; }'";
+    in_new_network(script)
+        .err()
+        .map(|reason| format!("needs nft bridge tables in the kernel: {reason}"))
+}
+
+/// A network namespace that lives as long as one shell.
+fn in_new_network(script: &str) -> Result<String, Error> {
+    program::run("unshare", &["--net", "sh", "-c", script])
+}
+
+fn heartbeat_missing() -> Option<String> {
+    if !Path::new("/usr/libexec/heartbeat/heartbeat").exists()
+        && !Path::new("/usr/lib/heartbeat/heartbeat").exists()
+    {
+        return Some("needs Heartbeat 3.0.6: install the Debian package heartbeat".to_owned());
+    }
+    Path::new("/run/heartbeat.pid")
+        .exists()
+        .then(|| "Heartbeat runs on this machine: stop it".to_owned())
+}
+
+/// A test of suite `suite` that needs `needs`.
+pub fn trial(
+    suite: &str,
+    name: &str,
+    needs: &[Precondition],
+    test: impl FnOnce() -> Result<(), Error> + Send + 'static,
+) -> Trial {
+    let Some(reason) = needs.iter().find_map(|need| need.missing()) else {
+        return Trial::test(name, move || test().map_err(Failed::from));
+    };
+    if is_strict() && !is_admitted(PLAN, suite, name) {
+        let failure = format!(
+            "{reason} (HBD_TESTS=strict, and tests/PLAN.md does not admit {suite}::{name})"
+        );
+        return Trial::test(name, move || Err(failure.into()));
+    }
+    Trial::test(name, || Ok(()))
+        .with_kind(reason)
+        .with_ignored_flag(true)
+}
+
+fn is_strict() -> bool {
+    env::var("HBD_TESTS").is_ok_and(|word| word == "strict")
+}
+
+/// Lines ``- `suite::name` `` below the heading.
+fn is_admitted(plan: &str, suite: &str, name: &str) -> bool {
+    let Some((_, admitted)) = plan.split_once(ADMITTED_HEADING) else {
+        return false;
+    };
+    let line = format!("- `{suite}::{name}`");
+    admitted.lines().any(|found| found.starts_with(&line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ADMITTED_HEADING, PLAN, is_admitted};
+
+    #[test]
+    fn the_plan_has_the_heading_that_is_looked_for() {
+        assert!(PLAN.contains(ADMITTED_HEADING));
+    }
+
+    #[test]
+    fn only_a_whole_name_below_the_heading_is_admitted() {
+        let plan = format!("- `net::early`\n{ADMITTED_HEADING}\n- `net::late`: no kernel has it\n");
+        assert!(is_admitted(&plan, "net", "late"));
+        assert!(!is_admitted(&plan, "net", "early"));
+        assert!(!is_admitted(&plan, "net", "lat"));
+        assert!(!is_admitted(&plan, "interop", "late"));
+    }
+}
