@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod client;
+pub mod config;
 pub mod event;
 pub mod exit;
 pub mod names;

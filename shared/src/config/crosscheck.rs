@@ -1,0 +1,281 @@
+//! What only the whole shows, and the defaults: from draft to [`Config`].
+//!
+//! Every check runs, whatever the others found. A check that needs a value which was given wrongly
+//! stays silent: that value has its own report.
+
+use std::time::Duration;
+
+use super::diagnostic::Code;
+use super::draft::{Draft, Given};
+use super::keys::KeyRing;
+use super::model::{Config, GenerationSource, Group, NODES_MAX, Realtime, Timing, UuidSource};
+use super::report::Report;
+use super::source::FileName;
+use super::value::show;
+use crate::names::NodeName;
+
+const KEEPALIVE_DEFAULT: Duration = Duration::from_secs(1);
+const DEADTIME_DEFAULT: Duration = Duration::from_secs(30);
+const REXMIT_DELAY_DEFAULT: Duration = Duration::from_millis(250);
+const HOPFUDGE_DEFAULT: u8 = 1;
+
+/// Below this an `initdead` is probably too short for a boot.
+const INITDEAD_SHORT: Duration = Duration::from_secs(10);
+
+/// What the other files contributed.
+pub(super) struct Parts<'p> {
+    pub(super) keys: Option<KeyRing>,
+    pub(super) groups: Vec<Group>,
+    /// The first group line, if there is one.
+    pub(super) has_groups: bool,
+    /// The node that will use the configuration.
+    pub(super) node: Option<&'p NodeName>,
+}
+
+/// Checks the whole. The result is absent if a value that cannot be defaulted is.
+pub(super) fn finish(draft: Draft, parts: Parts<'_>, report: &mut Report<'_>) -> Option<Config> {
+    check_nodes(&draft, parts.node, report);
+    check_media(&draft, report);
+    check_groups(&draft, parts.has_groups, report);
+    check_logging(&draft, report);
+    let timing = timing(&draft);
+    if let Some(timing) = &timing {
+        check_timing(&draft, timing, report);
+    }
+    Some(Config {
+        timing: timing?,
+        nodes: draft.nodes.into_iter().map(|(name, _)| name).collect(),
+        media: draft.media.finish(),
+        keys: parts.keys?,
+        api: draft.api,
+        log_badpack: draft.log_badpack.or(true)?,
+        realtime: Realtime {
+            enabled: draft.realtime.or(true)?,
+            priority: draft.rtprio.set(),
+        },
+        hopfudge: draft.hopfudge.or(HOPFUDGE_DEFAULT)?,
+        generation: draft.generation.or(GenerationSource::File)?,
+        uuid: draft.uuid.or(UuidSource::File)?,
+        groups: parts.groups,
+        ineffective: draft.ineffective,
+    })
+}
+
+fn check_nodes(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'_>) {
+    if let Some((_, span)) = draft.nodes.get(NODES_MAX) {
+        let text = format!("{} nodes are named", draft.nodes.len());
+        report
+            .at(Code::TooManyNodes, *span, text)
+            .label(format!("a cluster has at most {NODES_MAX}"));
+    }
+    if draft.nodes.is_empty() {
+        if !draft.node_bad {
+            report
+                .about(Code::NoNode, FileName::HaCf, "no node is named")
+                .remedy("add a line `node` with the names that `uname -n` prints on each node");
+        }
+        return;
+    }
+    let Some(own) = own else {
+        return;
+    };
+    if draft.node_bad || draft.nodes.iter().any(|(name, _)| name == own) {
+        return;
+    }
+    let text = format!("this node is `{own}`, which is not among the nodes");
+    report
+        .at(Code::OwnNodeMissing, draft.nodes[0].1, text)
+        .label("the nodes are named here")
+        .remedy(format!(
+            "add `node {own}`, or give this machine the name that is meant"
+        ));
+}
+
+fn check_media(draft: &Draft, report: &mut Report<'_>) {
+    if !draft.media.any() {
+        report
+            .about(
+                Code::NoMedium,
+                FileName::HaCf,
+                "no medium is named, so no beat could be sent",
+            )
+            .remedy("add a medium, for example `bcast eth0`");
+    }
+    draft.media.check_listen(report);
+}
+
+fn check_groups(draft: &Draft, has_groups: bool, report: &mut Report<'_>) {
+    if !has_groups {
+        return;
+    }
+    if let Some(span) = draft.autojoin {
+        report
+            .at(
+                Code::AutojoinWithGroups,
+                span,
+                "nodes may join by themselves, but haresources names groups",
+            )
+            .label("conflicts with haresources")
+            .remedy("write `autojoin none`, or leave haresources empty");
+    }
+    if !draft.auto_failback {
+        report
+            .about(Code::AutoFailbackMissing, FileName::HaCf, "haresources names groups, but auto_failback is not set")
+            .remedy("add `auto_failback on` or `auto_failback off`; without it the deprecated `legacy` counts");
+    }
+}
+
+fn check_logging(draft: &Draft, report: &mut Report<'_>) {
+    let Given::Set(false, span) = draft.use_logd else {
+        return;
+    };
+    if !draft.log_targets {
+        report
+            .at(
+                Code::LoggingOff,
+                span,
+                "all logging of Heartbeat is switched off",
+            )
+            .label("Heartbeat 3.0.6 would refuse to start")
+            .remedy("remove the line, or add `logfacility daemon`");
+    }
+}
+
+fn timing(draft: &Draft) -> Option<Timing> {
+    let keepalive = draft.keepalive.or(KEEPALIVE_DEFAULT)?;
+    let deadtime = draft.deadtime.or(DEADTIME_DEFAULT)?;
+    Some(Timing {
+        keepalive,
+        deadtime,
+        warntime: draft.warntime.or(deadtime / 2)?,
+        initdead: draft.initdead.or(initdead_default(deadtime))?,
+        deadping: draft.deadping.or(deadtime)?,
+        max_rexmit_delay: draft.max_rexmit_delay.or(REXMIT_DELAY_DEFAULT)?,
+    })
+}
+
+/// As Heartbeat 3.0.6 does: never below 12 s.
+fn initdead_default(deadtime: Duration) -> Duration {
+    if deadtime > Duration::from_secs(10) {
+        deadtime
+    } else if deadtime < Duration::from_secs(6) {
+        Duration::from_secs(12)
+    } else {
+        deadtime * 2
+    }
+}
+
+fn check_timing(draft: &Draft, timing: &Timing, report: &mut Report<'_>) {
+    check_deadtime(draft, timing, report);
+    check_initdead(draft, timing, report);
+    let Timing {
+        keepalive,
+        deadtime,
+        warntime,
+        deadping,
+        ..
+    } = *timing;
+    if let Some(span) = draft.deadping.span()
+        && deadping <= keepalive * 2
+    {
+        report
+            .at(
+                Code::DeadpingTooSmall,
+                span,
+                format!(
+                    "deadping {} is too small for keepalive {}",
+                    show(deadping),
+                    show(keepalive)
+                ),
+            )
+            .label(format!("must be larger than {}", show(keepalive * 2)));
+    }
+    if let Some(span) = draft.warntime.span()
+        && warntime >= deadtime
+    {
+        report
+            .at(
+                Code::WarntimeLate,
+                span,
+                format!(
+                    "warntime {} is not smaller than deadtime {}",
+                    show(warntime),
+                    show(deadtime)
+                ),
+            )
+            .label("no beat will ever be reported as late")
+            .remedy(format!("leave the line out for {}", show(deadtime / 2)));
+    }
+}
+
+fn check_deadtime(draft: &Draft, timing: &Timing, report: &mut Report<'_>) {
+    let Timing {
+        keepalive,
+        deadtime,
+        ..
+    } = *timing;
+    let (Some(span), related) = (match draft.deadtime.span() {
+        Some(span) => (Some(span), draft.keepalive.span()),
+        None => (draft.keepalive.span(), None),
+    }) else {
+        return;
+    };
+    let text = |what| {
+        format!(
+            "deadtime {} is {what} for keepalive {}",
+            show(deadtime),
+            show(keepalive)
+        )
+    };
+    let note = if deadtime <= keepalive * 2 {
+        report
+            .at(Code::DeadtimeTooSmall, span, text("too small"))
+            .label(format!(
+                "deadtime must be larger than {}",
+                show(keepalive * 2)
+            ))
+            .remedy("raise deadtime, or lower keepalive")
+    } else if deadtime < keepalive * 3 {
+        report
+            .at(Code::DeadtimeShort, span, text("short"))
+            .label("one lost beat and a little delay is a death")
+            .remedy(format!("take at least {}", show(keepalive * 3)))
+    } else {
+        return;
+    };
+    if let Some(related) = related {
+        note.related(related, "keepalive is set here");
+    }
+}
+
+fn check_initdead(draft: &Draft, timing: &Timing, report: &mut Report<'_>) {
+    let Timing {
+        deadtime, initdead, ..
+    } = *timing;
+    let Some(span) = draft.initdead.span() else {
+        return;
+    };
+    if initdead < deadtime {
+        report
+            .at(
+                Code::InitdeadTooSmall,
+                span,
+                format!(
+                    "initdead {} is smaller than deadtime {}",
+                    show(initdead),
+                    show(deadtime)
+                ),
+            )
+            .label(format!("must be at least {}", show(deadtime)))
+            .remedy("leave the line out for a sane default");
+    } else if initdead < INITDEAD_SHORT {
+        report
+            .at(
+                Code::InitdeadShort,
+                span,
+                format!("initdead {} is short for a boot", show(initdead)),
+            )
+            .label("machines and switches rarely boot equally fast")
+            .remedy(format!("take at least {}", show(INITDEAD_SHORT)));
+    }
+}

@@ -1,0 +1,255 @@
+//! What beats go out on.
+
+use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+use crate::config::diagnostic::Code;
+use crate::config::lex::{BLANKS, Word};
+use crate::config::media;
+use crate::config::reader::Reader;
+
+const SERIAL_NOT_BUILT: Effect =
+    Effect::Refused("serial media are not built; a cluster that relies on one would lose a path");
+const PING_NOT_BUILT: Effect =
+    Effect::Refused("ping nodes are not built; a decision that relies on one would be wrong");
+const NO_PLUGIN: Effect =
+    Effect::Refused("Debian's Heartbeat 3.0.6 has no such medium, and hbd has none");
+
+pub(super) const CHAPTER: Chapter = Chapter {
+    title: "Media",
+    directives: &[
+        Directive {
+            word: "udpport",
+            owner: Owner::Heartbeat,
+            syntax: "PORT",
+            default: "694",
+            bounds: "1 to 65535",
+            repeat: Repeat::LastCounts,
+            effect: Effect::Full,
+            reload: Reload::AllNodes,
+            short: "UDP port of bcast, ucast and ucast6",
+            long: "Stands above the media: the first `bcast` line fixes the port of all `bcast` media, the first `ucast` line that of all `ucast` media, \
+                   and so for `ucast6`. A later line changes nothing for them. The port of `mcast` and `mcast6` stands in their own lines. \
+                   Must be the same on all nodes, and another one for each cluster on the same network.",
+            grammar: Grammar::Words(media::udpport),
+        },
+        Directive {
+            word: "bcast",
+            owner: Owner::Heartbeat,
+            syntax: "DEVICE ...",
+            default: "",
+            bounds: "",
+            repeat: Repeat::Adds,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            short: "beats by IPv4 broadcast on these interfaces",
+            long: "The simplest medium, for a network of the cluster's own: everybody on it hears every beat. \
+                   The interface needs an IPv4 address with a broadcast address. Where other machines share the network, take `mcast` or `ucast`.",
+            grammar: Grammar::Words(media::bcast),
+        },
+        Directive {
+            word: "mcast",
+            owner: Owner::Heartbeat,
+            syntax: "DEVICE GROUP PORT TTL LOOP",
+            default: "",
+            bounds: "GROUP 224.0.0.0 to 239.255.255.255, PORT 1 to 65535, TTL 0 to 4, LOOP 0 or 1",
+            repeat: Repeat::Adds,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            short: "beats by IPv4 multicast",
+            long: "TTL is the number of networks a beat may cross: 1 stays on the wire. \
+                   LOOP 1 lets this machine hear itself, which several nodes on one machine need; else 0. \
+                   Groups in 239.0.0.0/8 are free for use inside a site. Switches that snoop IGMP without a querier forget the group after minutes: then `ucast` is the better choice.",
+            grammar: Grammar::Line(media::mcast),
+        },
+        Directive {
+            word: "mcast6",
+            owner: Owner::Heartbeat,
+            syntax: "DEVICE GROUP PORT TTL LOOP",
+            default: "",
+            bounds: "GROUP in ff00::/8, PORT 1 to 65535, TTL 0 to 255, LOOP 0 or 1",
+            repeat: Repeat::Adds,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            short: "beats by IPv6 multicast",
+            long: "As `mcast`. Groups in ff02::/16 stay on the wire whatever TTL says.",
+            grammar: Grammar::Line(media::mcast6),
+        },
+        Directive {
+            word: "ucast",
+            owner: Owner::Heartbeat,
+            syntax: "DEVICE HOST",
+            default: "",
+            bounds: "",
+            repeat: Repeat::Adds,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            short: "beats by IPv4 unicast to one host",
+            long: "One line per peer and interface; all lines of an interface form one medium. A line that names the own host is allowed, so that all nodes can share the file. \
+                   HOST is an address, or a name that is resolved once at start: addresses do not depend on a name server.",
+            grammar: Grammar::Line(media::ucast),
+        },
+        Directive {
+            word: "ucast6",
+            owner: Owner::Heartbeat,
+            syntax: "DEVICE ADDRESS",
+            default: "",
+            bounds: "",
+            repeat: Repeat::Adds,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            short: "beats by IPv6 unicast to one host",
+            long: "As `ucast`. A link-local address belongs to the interface that stands behind its percent sign, else to DEVICE.",
+            grammar: Grammar::Line(media::ucast6),
+        },
+        Directive {
+            word: "listen",
+            owner: Owner::Hbd,
+            syntax: "ADDRESS",
+            default: "all addresses",
+            bounds: "one IPv4 and one IPv6 address",
+            repeat: Repeat::Adds,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            short: "address on which unicast media receive",
+            long: "Applies to every `ucast` medium (an IPv4 address) or every `ucast6` medium (an IPv6 address), wherever they stand. \
+                   Several nodes on one machine need it, each with an address of its own.",
+            grammar: Grammar::Words(media::listen),
+        },
+        Directive {
+            word: "hopfudge",
+            owner: Owner::Heartbeat,
+            syntax: "NUMBER",
+            default: "1",
+            bounds: "0 to 255",
+            repeat: Repeat::LastCounts,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            short: "added to the number of nodes for the ttl field",
+            long: "Was meant for rings of serial lines. Messages carry the sum and nothing reads it; keep the default.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.draft.hopfudge = reader.byte(word, 0, u8::MAX);
+            }),
+        },
+        Directive {
+            word: "baud",
+            owner: Owner::Heartbeat,
+            syntax: "RATE",
+            default: "19200",
+            bounds: "9600, 19200, 38400, 57600, 115200, 230400 or 460800",
+            repeat: Repeat::Once,
+            effect: Effect::NotYet("there are no serial media yet"),
+            reload: Reload::AllNodes,
+            short: "speed of serial lines",
+            long: "Stands above the `serial` lines. Must be the same at both ends.",
+            grammar: Grammar::Words(|reader, word| {
+                let rates = [
+                    "9600", "19200", "38400", "57600", "115200", "230400", "460800",
+                ];
+                reader.choice(word, &rates.map(|rate| (rate, ())));
+            }),
+        },
+        Directive {
+            word: "serial",
+            owner: Owner::Heartbeat,
+            syntax: "DEVICE ...",
+            default: "",
+            bounds: "absolute paths",
+            repeat: Repeat::Adds,
+            effect: SERIAL_NOT_BUILT,
+            reload: Reload::QuickRestart,
+            short: "beats over serial lines",
+            long: "A null modem cable between two nodes is a path that shares nothing with the network.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.path(word);
+                reader.draft.media.broken = true;
+            }),
+        },
+        Directive {
+            word: "ping",
+            owner: Owner::Heartbeat,
+            syntax: "HOST ...",
+            default: "",
+            bounds: "",
+            repeat: Repeat::Adds,
+            effect: PING_NOT_BUILT,
+            reload: Reload::QuickRestart,
+            short: "hosts that are pinged as members without a vote",
+            long: "Each host is a node of its own that answers by ICMP, such as a router.",
+            grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
+        },
+        Directive {
+            word: "ping_group",
+            owner: Owner::Heartbeat,
+            syntax: "NAME HOST ...",
+            default: "",
+            bounds: "at least one host",
+            repeat: Repeat::Adds,
+            effect: PING_NOT_BUILT,
+            reload: Reload::QuickRestart,
+            short: "hosts that count as one ping node",
+            long: "The group is alive while any of its hosts answers.",
+            grammar: Grammar::Line(ping_group),
+        },
+        Directive {
+            word: "ping6",
+            owner: Owner::Heartbeat,
+            syntax: "HOST ...",
+            default: "",
+            bounds: "",
+            repeat: Repeat::Adds,
+            effect: PING_NOT_BUILT,
+            reload: Reload::QuickRestart,
+            short: "as ping, over IPv6",
+            long: "See `ping`.",
+            grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
+        },
+        Directive {
+            word: "udp",
+            owner: Owner::Heartbeat,
+            syntax: "DEVICE ...",
+            default: "",
+            bounds: "",
+            repeat: Repeat::Adds,
+            effect: Effect::Refused("a very old name; write `bcast`"),
+            reload: Reload::QuickRestart,
+            short: "very old name of bcast",
+            long: "Not known to Debian's Heartbeat 3.0.6. Write `bcast`.",
+            grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
+        },
+        foreign_medium("hbaping", "NAME ...", "hosts on a fibre channel"),
+        foreign_medium("openais", "NAME ...", "beats over openais"),
+        foreign_medium("tipc", "NAME ...", "beats over TIPC"),
+        foreign_medium("rds", "NAME ...", "beats over RDS"),
+    ],
+};
+
+const fn foreign_medium(
+    word: &'static str,
+    syntax: &'static str,
+    short: &'static str,
+) -> Directive {
+    Directive {
+        word,
+        owner: Owner::Heartbeat,
+        syntax,
+        default: "",
+        bounds: "",
+        repeat: Repeat::Adds,
+        effect: NO_PLUGIN,
+        reload: Reload::QuickRestart,
+        short,
+        long: "A medium of Heartbeat that Debian's package does not contain.",
+        grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
+    }
+}
+
+fn ping_group(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
+    reader.draft.media.broken = true;
+    let words = rest.split(&BLANKS);
+    if words.len() < 2 {
+        let text = "`ping_group` lacks a host";
+        reader
+            .report
+            .at(Code::ArgumentMissing, reader.at, text)
+            .remedy("write `ping_group NAME HOST ...`");
+    }
+}

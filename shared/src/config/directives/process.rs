@@ -1,0 +1,119 @@
+//! How the processes of hbd run.
+
+use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+
+pub(super) const CHAPTER: Chapter = Chapter {
+    title: "Processes",
+    directives: &[
+        Directive {
+            word: "realtime",
+            owner: Owner::Heartbeat,
+            syntax: "BOOLEAN",
+            default: "on",
+            bounds: "",
+            repeat: Repeat::LastCounts,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            short: "realtime scheduling and locked memory for the core",
+            long: "With on, the process that sends beats is scheduled before ordinary ones and is never paged out, as far as the system permits. \
+                   Turn it off in tests only: a node under load is else declared dead.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.draft.realtime = reader.boolean(word);
+            }),
+        },
+        Directive {
+            word: "rtprio",
+            owner: Owner::Heartbeat,
+            syntax: "NUMBER",
+            default: "the lowest realtime priority",
+            bounds: "1 to 99",
+            repeat: Repeat::LastCounts,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            short: "realtime priority of the core",
+            long: "Any realtime priority goes before all ordinary processes; a higher one is needed only where other realtime programs run. See sched(7).",
+            grammar: Grammar::Words(|reader, word| {
+                reader.draft.rtprio = reader.byte(word, 1, 99);
+            }),
+        },
+        Directive {
+            word: "memreserve",
+            owner: Owner::Heartbeat,
+            syntax: "KIB",
+            default: "6500",
+            bounds: "larger than 0",
+            repeat: Repeat::LastCounts,
+            effect: Effect::None("hbd locks the memory it uses and needs no reserve"),
+            reload: Reload::Online,
+            short: "memory that Heartbeat allocates in advance",
+            long: "Of no use to hbd.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.number(word, 1, u32::MAX);
+            }),
+        },
+        Directive {
+            word: "watchdog",
+            owner: Owner::Heartbeat,
+            syntax: "DEVICE",
+            default: "",
+            bounds: "an absolute path",
+            repeat: Repeat::Once,
+            effect: Effect::Refused(
+                "the watchdog is not built; it guards against two owners, so hbd does not start without it",
+            ),
+            reload: Reload::QuickRestart,
+            short: "watchdog that resets a hung machine",
+            long: "A machine that cannot send beats any more is reset by its own hardware.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.path(word);
+            }),
+        },
+        Directive {
+            word: "coredumps",
+            owner: Owner::Heartbeat,
+            syntax: "BOOLEAN",
+            default: "on",
+            bounds: "",
+            repeat: Repeat::LastCounts,
+            effect: Effect::None(
+                "whether core dumps are written is left to the system, see core(5)",
+            ),
+            reload: Reload::Online,
+            short: "whether core dumps are written",
+            long: "Of no use to hbd.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.boolean(word);
+            }),
+        },
+        Directive {
+            word: "coreroot",
+            owner: Owner::Heartbeat,
+            syntax: "DIRECTORY",
+            default: "",
+            bounds: "an absolute path",
+            repeat: Repeat::LastCounts,
+            effect: Effect::None("where core dumps go is left to the system, see core(5)"),
+            reload: Reload::Online,
+            short: "directory for core dumps",
+            long: "Of no use to hbd.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.path(word);
+            }),
+        },
+        Directive {
+            word: "use_apphbd",
+            owner: Owner::Heartbeat,
+            syntax: "BOOLEAN",
+            default: "off",
+            bounds: "",
+            repeat: Repeat::LastCounts,
+            effect: Effect::None("the processes of hbd watch each other"),
+            reload: Reload::Online,
+            short: "whether Heartbeat's application watcher watches it",
+            long: "Of no use to hbd.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.boolean(word);
+            }),
+        },
+    ],
+};

@@ -1,0 +1,78 @@
+//! What the directives said, each value with the place that said it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::machine::Mention;
+use super::media::MediaDraft;
+use super::model::{ApiAccess, GenerationSource, Ineffective, UuidSource};
+use super::source::Span;
+use crate::names::NodeName;
+
+/// A value that may have been given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Given<T> {
+    /// No line gave it: the default counts.
+    #[default]
+    Absent,
+    /// A line gave it wrongly, which has been reported. Nothing that depends on it is judged.
+    Bad,
+    /// A line gave it.
+    Set(T, Span),
+}
+
+impl<T: Copy> Given<T> {
+    /// The value, or the default, or nothing when it was given wrongly.
+    pub(super) fn or(self, default: T) -> Option<T> {
+        match self {
+            Self::Absent => Some(default),
+            Self::Bad => None,
+            Self::Set(value, _) => Some(value),
+        }
+    }
+
+    /// The value, if it was given rightly.
+    pub(super) fn set(self) -> Option<T> {
+        match self {
+            Self::Set(value, _) => Some(value),
+            Self::Absent | Self::Bad => None,
+        }
+    }
+
+    pub(super) fn span(self) -> Option<Span> {
+        match self {
+            Self::Set(_, span) => Some(span),
+            Self::Absent | Self::Bad => None,
+        }
+    }
+}
+
+/// What the lines read so far amount to.
+#[derive(Default)]
+pub(super) struct Draft {
+    /// Where each directive stood last.
+    pub(super) seen: BTreeMap<&'static str, Span>,
+    pub(super) nodes: Vec<(NodeName, Span)>,
+    pub(super) node_bad: bool,
+    pub(super) keepalive: Given<Duration>,
+    pub(super) deadtime: Given<Duration>,
+    pub(super) warntime: Given<Duration>,
+    pub(super) initdead: Given<Duration>,
+    pub(super) deadping: Given<Duration>,
+    pub(super) max_rexmit_delay: Given<Duration>,
+    pub(super) hopfudge: Given<u8>,
+    pub(super) media: MediaDraft,
+    pub(super) api: ApiAccess,
+    pub(super) log_badpack: Given<bool>,
+    pub(super) realtime: Given<bool>,
+    pub(super) rtprio: Given<u8>,
+    pub(super) generation: Given<GenerationSource>,
+    pub(super) uuid: Given<UuidSource>,
+    pub(super) use_logd: Given<bool>,
+    pub(super) log_targets: bool,
+    pub(super) auto_failback: bool,
+    pub(super) autojoin: Option<Span>,
+    pub(super) api_clients: BTreeMap<String, Span>,
+    pub(super) ineffective: Vec<Ineffective>,
+    pub(super) mentions: Vec<Mention>,
+}

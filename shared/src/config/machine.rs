@@ -1,0 +1,301 @@
+//! What the configuration mentions, held against facts about this machine.
+//!
+//! Reading the files collects [`Mention`]s; a collector (`diag::facts`) looks up what they ask;
+//! [`check`] compares. What nobody looked up is not judged.
+//!
+//! A missing interface is a warning: it may appear later, and hbd waits for it. A user that does
+//! not exist is an error, as in Heartbeat 3.0.6: a typing mistake there gives or takes rights.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+use super::diagnostic::{Code, Diagnostic, Spot};
+use super::report::Report;
+use super::source::{FileName, Span};
+
+/// Something in a configuration that only the machine can confirm, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// What it is.
+    pub subject: Subject,
+    file: FileName,
+    spot: Option<Spot>,
+}
+
+impl Mention {
+    pub(super) fn new(report: &Report<'_>, span: Span, subject: Subject) -> Self {
+        Self {
+            subject,
+            file: span.file,
+            spot: report.spot(span),
+        }
+    }
+}
+
+/// What is mentioned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A network interface, and what its medium needs of it.
+    Interface {
+        /// Its name.
+        name: String,
+        /// What it must have.
+        need: Need,
+    },
+    /// A host name that has to be resolved.
+    Host {
+        /// The name.
+        name: String,
+        /// The interface it is to be reached through.
+        device: String,
+    },
+    /// An address of this machine.
+    OwnAddress(IpAddr),
+    /// A UDP port.
+    Port(u16),
+    /// A user.
+    User(String),
+    /// A user group.
+    UserGroup(String),
+    /// A program, by its path.
+    Program(String),
+    /// A resource script, by its name.
+    Script(String),
+}
+
+/// What a medium needs of its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// That it exists.
+    Exists,
+    /// An IPv4 address with a broadcast address.
+    Broadcast,
+    /// An IPv4 address.
+    Address4,
+    /// An IPv6 address.
+    Address6,
+}
+
+/// Answers about this machine. What is absent from a map was not looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// Every network interface; absent if they could not be listed.
+    pub interfaces: Option<Vec<Interface>>,
+    /// Whether a user exists.
+    pub users: BTreeMap<String, bool>,
+    /// Whether a user group exists.
+    pub groups: BTreeMap<String, bool>,
+    /// The addresses of a host name; none if it could not be resolved.
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// What lies at a path.
+    pub programs: BTreeMap<String, Program>,
+    /// What lies in the directories for resource scripts.
+    pub scripts: BTreeMap<String, Program>,
+    /// The service that a UDP port is registered for.
+    pub services: BTreeMap<u16, String>,
+}
+
+/// A network interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Whether it is up.
+    pub up: bool,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Its IPv4 broadcast addresses.
+    pub broadcast: Vec<Ipv4Addr>,
+}
+
+/// What lies where a program should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Program {
+    /// Nothing.
+    Missing,
+    /// A file that may not be executed, or no file.
+    NotExecutable,
+    /// A program.
+    Executable,
+}
+
+/// The name under which the port 694 is registered.
+const SERVICE: &str = "ha-cluster";
+
+/// Compares what is mentioned with what is known.
+#[must_use]
+pub fn check(mentions: &[Mention], facts: &Facts) -> Vec<Diagnostic> {
+    mentions
+        .iter()
+        .filter_map(|mention| judge(mention, facts))
+        .collect()
+}
+
+fn judge(mention: &Mention, facts: &Facts) -> Option<Diagnostic> {
+    let finding = match &mention.subject {
+        Subject::Interface { name, need } => interface(name, *need, facts),
+        Subject::Host { name, device } => host(name, device, facts),
+        Subject::OwnAddress(address) => own_address(*address, facts),
+        Subject::Port(port) => service(*port, facts),
+        Subject::User(name) => account(Code::UserUnknown, "user", name, &facts.users),
+        Subject::UserGroup(name) => account(Code::GroupUnknown, "group", name, &facts.groups),
+        Subject::Program(path) => program(path, facts),
+        Subject::Script(name) => script(name, facts),
+    }?;
+    Some(finding.into_diagnostic(mention))
+}
+
+struct Finding {
+    code: Code,
+    message: String,
+    label: &'static str,
+    remedy: String,
+}
+
+impl Finding {
+    fn into_diagnostic(self, mention: &Mention) -> Diagnostic {
+        let spot = mention.spot.clone().map(|spot| Spot {
+            label: self.label.to_owned(),
+            ..spot
+        });
+        Diagnostic {
+            code: self.code,
+            severity: self.code.severity(),
+            message: self.message,
+            file: mention.file,
+            spot,
+            related: None,
+            remedy: Some(self.remedy),
+            replacement: None,
+        }
+    }
+}
+
+fn interface(name: &str, need: Need, facts: &Facts) -> Option<Finding> {
+    let interfaces = facts.interfaces.as_ref()?;
+    let Some(interface) = interfaces.iter().find(|i| i.name == name) else {
+        return Some(Finding {
+            code: Code::InterfaceMissing,
+            message: format!("the interface `{name}` does not exist here"),
+            label: "not among this machine's interfaces",
+            remedy: "hbd waits for it to appear; `ip link` lists those that exist".to_owned(),
+        });
+    };
+    let label = lacking(interface, need)?;
+    Some(Finding {
+        code: Code::InterfaceUnfit,
+        message: format!("the interface `{name}` cannot carry this medium yet"),
+        label,
+        remedy: format!("hbd waits for it; `ip address show dev {name}` shows its addresses"),
+    })
+}
+
+fn lacking(interface: &Interface, need: Need) -> Option<&'static str> {
+    let v4 = interface.addresses.iter().any(IpAddr::is_ipv4);
+    let v6 = interface.addresses.iter().any(IpAddr::is_ipv6);
+    let loopback = interface.addresses.iter().any(IpAddr::is_loopback);
+    match need {
+        _ if !interface.up => Some("is down"),
+        Need::Broadcast if interface.broadcast.is_empty() && !loopback => {
+            Some("has no IPv4 broadcast address")
+        }
+        Need::Address4 if !v4 => Some("has no IPv4 address"),
+        Need::Address6 if !v6 => Some("has no IPv6 address"),
+        _ => None,
+    }
+}
+
+fn host(name: &str, device: &str, facts: &Facts) -> Option<Finding> {
+    let addresses = facts.hosts.get(name)?;
+    let mut v4 = addresses
+        .iter()
+        .filter(|address| address.is_ipv4())
+        .peekable();
+    if v4.peek().is_none() {
+        return Some(Finding {
+            code: Code::HostUnresolved,
+            message: format!("the host `{name}` has no IPv4 address"),
+            label: "cannot be resolved",
+            remedy: "write its address, or add it to /etc/hosts".to_owned(),
+        });
+    }
+    if device == "lo" || v4.all(|address| !address.is_loopback()) {
+        return None;
+    }
+    Some(Finding {
+        code: Code::HostLoopback,
+        message: format!("the host `{name}` resolves to a loopback address"),
+        label: "leads back to this machine",
+        remedy: "write the peer's address; Debian maps the own name to 127.0.1.1 in /etc/hosts"
+            .to_owned(),
+    })
+}
+
+fn own_address(address: IpAddr, facts: &Facts) -> Option<Finding> {
+    let interfaces = facts.interfaces.as_ref()?;
+    let ours = interfaces.iter().any(|i| i.addresses.contains(&address));
+    let loopback = address.is_loopback();
+    (!ours && !loopback).then(|| Finding {
+        code: Code::ListenForeign,
+        message: format!("`{address}` is not an address of this machine"),
+        label: "no interface has it",
+        remedy: "hbd waits for it to appear; `ip address` lists those that exist".to_owned(),
+    })
+}
+
+fn service(port: u16, facts: &Facts) -> Option<Finding> {
+    let service = facts.services.get(&port)?;
+    (service != SERVICE).then(|| Finding {
+        code: Code::ServicePort,
+        message: format!("UDP port {port} belongs to the service `{service}`"),
+        label: "registered in /etc/services",
+        remedy: "choose a port that no other service uses, the same on all nodes".to_owned(),
+    })
+}
+
+fn account(
+    code: Code,
+    kind: &'static str,
+    name: &str,
+    known: &BTreeMap<String, bool>,
+) -> Option<Finding> {
+    (!known.get(name).copied()?).then(|| Finding {
+        code,
+        message: format!("the {kind} `{name}` does not exist here"),
+        label: "not known to this machine",
+        remedy: format!("correct the name, or create the {kind}"),
+    })
+}
+
+fn program(path: &str, facts: &Facts) -> Option<Finding> {
+    let label = unusable(*facts.programs.get(path)?)?;
+    Some(Finding {
+        code: Code::ProgramMissing,
+        message: format!("`{path}` cannot be run"),
+        label,
+        remedy: "install it, or remove the line; Heartbeat 3.0.6 would refuse to start".to_owned(),
+    })
+}
+
+fn script(name: &str, facts: &Facts) -> Option<Finding> {
+    let label = unusable(*facts.scripts.get(name)?)?;
+    Some(Finding {
+        code: Code::ScriptMissing,
+        message: format!("the resource script `{name}` cannot be run"),
+        label,
+        remedy: "it must be an executable file in resource.d or /etc/init.d".to_owned(),
+    })
+}
+
+fn unusable(found: Program) -> Option<&'static str> {
+    match found {
+        Program::Missing => Some("does not exist"),
+        Program::NotExecutable => Some("is no executable file"),
+        Program::Executable => None,
+    }
+}

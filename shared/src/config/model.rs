@@ -1,0 +1,278 @@
+//! A configuration that has no error, as plain data.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::keys::KeyRing;
+use super::source::FileName;
+use crate::names::{MediumName, NodeName};
+
+/// Most nodes of a cluster, as in Heartbeat 3.0.6.
+pub const NODES_MAX: usize = 100;
+
+/// What the files say, with defaults filled in.
+///
+/// Serialisable because the supervisor hands it to the core. It holds keys: nothing that shows or
+/// stores it may do so without taking `keys` out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// The nodes of the cluster in the order of the files, none twice.
+    pub nodes: Vec<NodeName>,
+    /// All times.
+    pub timing: Timing,
+    /// What beats go out on, at least one, each with a name of its own.
+    pub media: Vec<Medium>,
+    /// Keys that sign and verify.
+    pub keys: KeyRing,
+    /// Who may use the control socket beyond the built-in rules.
+    pub api: ApiAccess,
+    /// Whether bad packets are reported.
+    pub log_badpack: bool,
+    /// How the core is scheduled.
+    pub realtime: Realtime,
+    /// What is added to the number of nodes for the `ttl` field of a message.
+    pub hopfudge: u8,
+    /// Where the generation of a start comes from.
+    pub generation: GenerationSource,
+    /// Where the UUID of this node comes from.
+    pub uuid: UuidSource,
+    /// Resource groups of `haresources`.
+    pub groups: Vec<Group>,
+    /// Directives that were accepted and do nothing, for the status.
+    pub ineffective: Vec<Ineffective>,
+}
+
+/// All times, rounded to milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Time between two beats; larger than zero.
+    pub keepalive: Duration,
+    /// Silence after which a peer is dead; larger than two keepalives.
+    pub deadtime: Duration,
+    /// Silence after which a beat is late; larger than zero.
+    pub warntime: Duration,
+    /// Silence after start until a peer that was never heard is dead; not smaller than deadtime.
+    pub initdead: Duration,
+    /// Silence after which a ping node is dead; larger than two keepalives.
+    pub deadping: Duration,
+    /// Longest random delay before a retransmission is asked for.
+    pub max_rexmit_delay: Duration,
+}
+
+/// What a link runs over: one receive socket and one or more destinations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Medium {
+    /// Names the medium and all links over it.
+    pub name: MediumName,
+    /// The network interface.
+    pub device: String,
+    /// Kind and addresses.
+    pub kind: MediumKind,
+}
+
+/// Kind of a medium, with what its sockets need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum MediumKind {
+    /// IPv4 broadcast to the interface's broadcast address.
+    Bcast {
+        /// UDP port, sent to and received on.
+        port: u16,
+    },
+    /// IPv4 multicast.
+    Mcast {
+        /// The group, 224.0.0.0 to 239.255.255.255.
+        group: Ipv4Addr,
+        /// UDP port, sent to and received on.
+        port: u16,
+        /// Routers that may be passed, 0 to 4.
+        ttl: u8,
+        /// Whether this machine receives its own packets.
+        loopback: bool,
+    },
+    /// IPv6 multicast.
+    Mcast6 {
+        /// The group, in ff00::/8.
+        group: Ipv6Addr,
+        /// UDP port, sent to and received on.
+        port: u16,
+        /// Routers that may be passed.
+        ttl: u8,
+        /// Whether this machine receives its own packets.
+        loopback: bool,
+    },
+    /// IPv4 unicast. All lines of a device form one medium.
+    Ucast {
+        /// UDP port, sent to and received on.
+        port: u16,
+        /// Destinations in the order of the file, none twice.
+        peers: Vec<Host>,
+        /// The address to receive on; all if absent.
+        listen: Option<Ipv4Addr>,
+    },
+    /// IPv6 unicast. All lines of a device form one medium.
+    Ucast6 {
+        /// UDP port, sent to and received on.
+        port: u16,
+        /// Destinations in the order of the file, none twice.
+        peers: Vec<Peer6>,
+        /// The address to receive on; all if absent.
+        listen: Option<Ipv6Addr>,
+    },
+}
+
+impl MediumKind {
+    /// The directive that makes such a medium.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Bcast { .. } => "bcast",
+            Self::Mcast { .. } => "mcast",
+            Self::Mcast6 { .. } => "mcast6",
+            Self::Ucast { .. } => "ucast",
+            Self::Ucast6 { .. } => "ucast6",
+        }
+    }
+
+    /// The UDP port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Bcast { port }
+            | Self::Mcast { port, .. }
+            | Self::Mcast6 { port, .. }
+            | Self::Ucast { port, .. }
+            | Self::Ucast6 { port, .. } => *port,
+        }
+    }
+}
+
+/// The destination of a `ucast` line. A name is resolved once, at start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Host {
+    /// An address.
+    #[serde(rename = "address")]
+    Address(Ipv4Addr),
+    /// A name that has to be resolved.
+    #[serde(rename = "name")]
+    Name(String),
+}
+
+/// The destination of a `ucast6` line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer6 {
+    /// The address.
+    pub address: Ipv6Addr,
+    /// The interface a link-local address belongs to: as written behind `%`, else the device of
+    /// the line. Absent for addresses that are not link-local and have none written.
+    pub scope: Option<String>,
+}
+
+/// How the core is scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Realtime {
+    /// Whether to ask for realtime scheduling and locked memory.
+    pub enabled: bool,
+    /// Priority 1 to 99 (`sched(7)`); the lowest if absent.
+    pub priority: Option<u8>,
+}
+
+/// Where the generation of a start comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GenerationSource {
+    /// A file in the state directory, counted up.
+    File,
+    /// The wall clock, in seconds; nothing is stored.
+    Time,
+}
+
+/// Where the UUID of this node comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UuidSource {
+    /// A file in the state directory, made once at random.
+    File,
+    /// Derived from the name of the node, as Heartbeat 3.0.6 does.
+    Nodename,
+}
+
+/// What a user of the control socket may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApiRole {
+    /// Read.
+    Observe,
+    /// Read, and give the orders of daily operation.
+    Operate,
+    /// Everything.
+    Admin,
+}
+
+impl ApiRole {
+    /// All roles, the weakest first.
+    pub const ALL: [Self; 3] = [Self::Observe, Self::Operate, Self::Admin];
+
+    /// The client name that grants the role in an `apiauth` line.
+    #[must_use]
+    pub fn client(self) -> &'static str {
+        match self {
+            Self::Observe => "hbd-observe",
+            Self::Operate => "hbd-operate",
+            Self::Admin => "hbd-admin",
+        }
+    }
+}
+
+/// A user or group of the system.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Account {
+    /// By name.
+    #[serde(rename = "name")]
+    Name(String),
+    /// By number.
+    #[serde(rename = "id")]
+    Id(u32),
+}
+
+/// Who has which role: the `apiauth` lines for hbd's own clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiAccess {
+    /// Roles granted to users.
+    pub users: Vec<(ApiRole, Account)>,
+    /// Roles granted to groups.
+    pub groups: Vec<(ApiRole, Account)>,
+}
+
+/// A line of `haresources`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The node that should hold the group.
+    pub node: NodeName,
+    /// Started in this order, stopped in reverse; not empty. The first names the group.
+    pub resources: Vec<Resource>,
+}
+
+/// A resource of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// The script or built-in agent.
+    pub agent: String,
+    /// Its arguments before the action.
+    pub arguments: Vec<String>,
+}
+
+/// A directive that was accepted and does nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ineffective {
+    /// The directive.
+    pub directive: String,
+    /// Where it stands.
+    pub file: FileName,
+    /// Its line, from 1.
+    pub line: usize,
+    /// Why it does nothing.
+    pub reason: String,
+}

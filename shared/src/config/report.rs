@@ -1,0 +1,225 @@
+//! Collects diagnostics while the files are read.
+
+use std::collections::BTreeMap;
+
+use super::diagnostic::{Code, Diagnostic, Related, Spot};
+use super::keys::DigestMethod;
+use super::source::{FileName, LINE_BYTES_MAX, Source, Span};
+
+/// Most diagnostics of one check; one more line says that there were others.
+pub(super) const DIAGNOSTICS_MAX: usize = 500;
+
+pub(super) type Sources = BTreeMap<FileName, Source>;
+
+pub(super) struct Report<'a> {
+    sources: &'a Sources,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(sources: &'a Sources) -> Self {
+        Self {
+            sources,
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Reports a problem with a file as a whole.
+    pub(super) fn about(
+        &mut self,
+        code: Code,
+        file: FileName,
+        message: impl Into<String>,
+    ) -> Note<'_, 'a> {
+        self.push(code, file, None, message.into())
+    }
+
+    /// Reports a problem at a place.
+    pub(super) fn at(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Note<'_, 'a> {
+        let spot = spot(self.sources, span);
+        self.push(code, span.file, spot, message.into())
+    }
+
+    /// The number of the line that a span begins in.
+    pub(super) fn line(&self, span: Span) -> usize {
+        self.sources
+            .get(&span.file)
+            .map_or(0, |source| source.line_at(span.start).0)
+    }
+
+    pub(super) fn spot(&self, span: Span) -> Option<Spot> {
+        spot(self.sources, span)
+    }
+
+    fn push(
+        &mut self,
+        code: Code,
+        file: FileName,
+        spot: Option<Spot>,
+        message: String,
+    ) -> Note<'_, 'a> {
+        let index = self.diagnostics.len();
+        self.diagnostics.push(Diagnostic {
+            code,
+            severity: code.severity(),
+            message,
+            file,
+            spot,
+            related: None,
+            remedy: None,
+            replacement: None,
+        });
+        Note {
+            sources: self.sources,
+            diagnostic: &mut self.diagnostics[index],
+        }
+    }
+
+    /// The diagnostics by file and line. An error that stands too far behind to be shown still
+    /// counts: the closing line is itself an error.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        self.diagnostics
+            .sort_by_key(|d| (d.file, d.spot.as_ref().map_or(usize::MAX, |spot| spot.line)));
+        let total = self.diagnostics.len();
+        if total > DIAGNOSTICS_MAX {
+            self.diagnostics.truncate(DIAGNOSTICS_MAX);
+            let file = self.diagnostics[DIAGNOSTICS_MAX - 1].file;
+            let more = total - DIAGNOSTICS_MAX;
+            self.about(
+                Code::TooManyProblems,
+                file,
+                format!("{more} more problems are not shown"),
+            )
+            .remedy("repair those above and check again");
+        }
+        self.diagnostics
+    }
+}
+
+/// A diagnostic that can still be added to.
+pub(super) struct Note<'r, 'a> {
+    sources: &'a Sources,
+    diagnostic: &'r mut Diagnostic,
+}
+
+impl Note<'_, '_> {
+    /// Says what is wrong with what stands there.
+    pub(super) fn label(self, label: impl Into<String>) -> Self {
+        if let Some(spot) = &mut self.diagnostic.spot {
+            spot.label = label.into();
+        }
+        self
+    }
+
+    /// Says what to do.
+    pub(super) fn remedy(self, remedy: impl Into<String>) -> Self {
+        self.diagnostic.remedy = Some(remedy.into());
+        self
+    }
+
+    /// Says what could stand there.
+    pub(super) fn replacement(self, replacement: impl Into<String>) -> Self {
+        self.diagnostic.replacement = Some(replacement.into());
+        self
+    }
+
+    /// Points at an earlier place.
+    pub(super) fn related(self, span: Span, label: &str) -> Self {
+        self.diagnostic.related = spot(self.sources, span).map(|spot| Related {
+            file: span.file,
+            spot: Spot {
+                label: label.to_owned(),
+                ..spot
+            },
+        });
+        self
+    }
+}
+
+fn spot(sources: &Sources, span: Span) -> Option<Spot> {
+    let source = sources.get(&span.file)?;
+    let (line, start, text) = source.line_at(span.start);
+    let excerpt = masked(span.file, &text[..text.floor_char_boundary(LINE_BYTES_MAX)]);
+    let from = excerpt.floor_char_boundary(span.start - start);
+    let to = excerpt.ceil_char_boundary((span.end - start).min(excerpt.len()));
+    Some(Spot {
+        line,
+        column: excerpt[..from].chars().count() + 1,
+        label: String::new(),
+        range: from..to.max(from),
+        excerpt,
+    })
+}
+
+/// The line as it may be shown: keys, and whatever else stands where a key might, become `*`.
+fn masked(file: FileName, line: &str) -> String {
+    let words: Vec<&str> = line.split_ascii_whitespace().take(3).collect();
+    let keep = match (file.is_secret(), words.as_slice()) {
+        (true, ["auth", ..]) => return line.to_owned(),
+        (true, [first, ..]) if first.starts_with('#') => 0,
+        (true, [_, method, ..]) if DigestMethod::is_nearly(method) => 2,
+        (true, [first, ..]) if first.bytes().all(|b| b.is_ascii_digit() || b == b'-') => 1,
+        (true, _) => 0,
+        (false, ["stonith_host", ..]) => 3,
+        (false, _) => return line.to_owned(),
+    };
+    let mut seen = 0;
+    let mut in_word = false;
+    line.chars()
+        .flat_map(|c| {
+            let blank = c.is_ascii_whitespace();
+            if !blank && !in_word {
+                seen += 1;
+            }
+            in_word = !blank;
+            let hide = !blank && seen > keep;
+            let (c, count) = if hide { ('*', c.len_utf8()) } else { (c, 1) };
+            std::iter::repeat_n(c, count)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_key_file_shows_number_and_method_only() {
+        let keys = |line| masked(FileName::Authkeys, line);
+        assert_eq!(keys("1 sha1 geheim"), "1 sha1 ******");
+        assert_eq!(keys("1 sha1 a b"), "1 sha1 * *");
+        assert_eq!(keys("1 sha2 geheim"), "1 sha2 ******");
+        assert_eq!(keys("1 geheim"), "1 ******");
+        assert_eq!(keys("sha1 geheim"), "**** ******");
+        assert_eq!(keys("#1 sha1 old"), "** **** ***");
+        assert_eq!(keys("auth 1"), "auth 1");
+        assert_eq!(keys("1 sha1 \u{e4}"), "1 sha1 **");
+    }
+
+    #[test]
+    fn parameters_of_a_fencing_device_are_masked() {
+        let line = masked(FileName::HaCf, "stonith_host * baytech 10.0.0.3 me pw");
+        assert_eq!(line, "stonith_host * baytech ******** ** **");
+    }
+
+    #[test]
+    fn too_many_problems_end_with_one_line_that_says_so() {
+        let sources = Sources::new();
+        let mut report = Report::new(&sources);
+        for _ in 0..DIAGNOSTICS_MAX + 7 {
+            report.about(Code::NoValue, FileName::HaCf, "x");
+        }
+        let all = report.finish();
+        assert_eq!(all.len(), DIAGNOSTICS_MAX + 1);
+        assert_eq!(
+            all[DIAGNOSTICS_MAX].message,
+            "7 more problems are not shown"
+        );
+        assert!(all[DIAGNOSTICS_MAX].is_error());
+    }
+}
