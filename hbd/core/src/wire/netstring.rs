@@ -257,6 +257,10 @@ mod tests {
         assert_eq!(flaw("###\n6:(0)t=\0,%%%\n"), (11, BadText));
         assert_eq!(flaw("###\n9:(3)t=2:a,,%%%\n"), (11, BadList));
         assert_eq!(flaw("###\n6:(2)t=x,%%%\n"), (11, NoEnd));
+        assert_eq!(
+            flaw("###\n23:(2)c=###\n6:(0)t=x,%%%\nz,%%%\n"),
+            (29, TrailingBytes)
+        );
     }
 
     #[test]

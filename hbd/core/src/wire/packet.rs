@@ -9,7 +9,9 @@ use shared::names::{Generation, KeyIndex, Sequence, Uuid};
 
 use super::fields;
 use super::keyring::{KeyRing, split_auth};
-use super::limits::{PACKET_BYTES_MAX, STATUS_BYTES_MAX, TRAILER_BYTES_MAX};
+use super::limits::{
+    FIELDS_MAX, LENGTH_DIGITS_MAX, PACKET_BYTES_MAX, STATUS_BYTES_MAX, TRAILER_BYTES_MAX,
+};
 use super::message::Message;
 use super::number::{Digits, parse_decimal};
 use super::refused::{Flaw, FlawKind, Refused, Unsendable};
@@ -226,6 +228,9 @@ impl<'a> Frame<'a> {
         if message.is_empty() {
             return Err(Refused::Malformed(Flaw::new(0, FlawKind::NoField)));
         }
+        if message.len() >= FIELDS_MAX {
+            return Err(Refused::Malformed(Flaw::new(0, FlawKind::TooManyFields)));
+        }
         if message.has(fields::COMPRESSED_PAYLOAD) {
             return Err(Refused::Compressed {
                 algorithm: algorithm(&message),
@@ -289,7 +294,7 @@ fn check(message: &Message) -> Result<usize, Unsendable> {
     if message.is_empty() {
         return Err(Unsendable::Message(FlawKind::NoField));
     }
-    if message.len() >= super::limits::FIELDS_MAX {
+    if message.len() >= FIELDS_MAX {
         return Err(Unsendable::Message(FlawKind::TooManyFields));
     }
     for (name, value) in message.raw_fields() {
@@ -306,7 +311,7 @@ fn check(message: &Message) -> Result<usize, Unsendable> {
             name: String::from_utf8_lossy(name).into_owned(),
             kind,
         })?;
-        room += super::limits::LENGTH_DIGITS_MAX + name.len() + value.as_bytes().len() + 6;
+        room += LENGTH_DIGITS_MAX + name.len() + value.as_bytes().len() + 6;
     }
     if room > 2 * PACKET_BYTES_MAX {
         return Err(Unsendable::TooLong { bytes: room });
