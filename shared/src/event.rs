@@ -135,6 +135,35 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// All, in order.
+    pub const ALL: [Self; 5] = [
+        Self::Info,
+        Self::Notice,
+        Self::Warning,
+        Self::Error,
+        Self::Critical,
+    ];
+
+    /// Its word, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
 /// What an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -726,6 +755,48 @@ impl Kind {
     pub fn word(&self) -> String {
         self.clone().into_parts().0
     }
+
+    /// The words of all kinds that this program knows, in the order of the variants.
+    pub const WORDS: [&str; 38] = [
+        "started",
+        "leaving",
+        "left",
+        "communication-up",
+        "node-status",
+        "node-restarted",
+        "node-heard",
+        "partition-healed",
+        "jeopardy",
+        "jeopardy-over",
+        "not-heard",
+        "heard-again",
+        "link-status",
+        "link-one-way",
+        "link-both-ways",
+        "late-beat",
+        "own-stall",
+        "unauthenticated",
+        "authenticated-again",
+        "unauth-hold-over",
+        "packet-refused",
+        "unknown-node",
+        "cloned-identity",
+        "impostor",
+        "impostor-gone",
+        "identity-changed",
+        "replay",
+        "gap-too-big",
+        "message-lost",
+        "window-filling",
+        "deadtime-clamped",
+        "keys-changed",
+        "medium-status",
+        "core-died",
+        "degraded",
+        "config-warning",
+        "fault",
+        "events-dropped",
+    ];
 
     /// How much an operator should care.
     #[must_use]

@@ -58,3 +58,23 @@ fn events_are_numbered_without_a_gap() {
         .collect();
     assert_eq!(counters, [1, 2, 3]);
 }
+
+#[test]
+fn the_words_are_those_of_all_kinds() {
+    let json = serde_json::json!({"kind": "?", "data": null});
+    let refusal = serde_json::from_value::<Kind>(json)
+        .unwrap_err()
+        .to_string();
+    let words: Vec<&str> = refusal.split('`').skip(3).step_by(2).collect();
+    assert_eq!(Kind::WORDS.to_vec(), words, "{refusal}");
+}
+
+#[test]
+fn a_severity_has_one_word_in_text_and_json() {
+    for severity in Severity::ALL {
+        assert_eq!(
+            serde_json::to_value(severity).unwrap(),
+            severity.to_string()
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! Why a verb did not do what it was asked, and the exit code that says so.
+
+use std::io;
+use std::path::PathBuf;
+
+use shared::client::ClientError;
+use shared::exit::Exit;
+
+/// A verb that failed.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The daemon did not answer as hoped.
+    Client(ClientError),
+    /// The arguments cannot be meant together.
+    Usage(String),
+    /// What was named does not exist.
+    NotFound(String),
+    /// A directory or file cannot be read.
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Standard output cannot be written.
+    Output(io::Error),
+}
+
+impl Error {
+    /// For standard error; nothing where whoever read our output has had enough (`head(1)`).
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Self::Client(error) => Some(client_text(error)),
+            Self::Usage(text) | Self::NotFound(text) => Some(text.clone()),
+            Self::Read { path, error } => {
+                Some(format!("cannot read {}: {error}", path.display()))
+            }
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+            Self::Output(error) => Some(format!("cannot write to standard output: {error}")),
+        }
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Client(ClientError::Connect { error, .. })
+                if error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Exit::NotPermitted
+            }
+            Self::Client(error) => error.into(),
+            Self::Usage(_) => Exit::Usage,
+            Self::NotFound(_) => Exit::NotFound,
+            Self::Read { .. } => Exit::Failed,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            Self::Output(_) => Exit::Failed,
+        }
+    }
+}
+
+/// What failed, and what this user can do about it with the means of this program.
+fn client_text(error: &ClientError) -> String {
+    let ClientError::Connect { error: cause, .. } = error else {
+        return error.to_string();
+    };
+    let remedy = match cause.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "you may not search the directory it is in: be root, or of group haclient"
+        }
+        _ => "start hbd, or name the socket of the one you mean: --socket PATH or HBD_SOCKET",
+    };
+    format!("{error}\n  {remedy}")
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}

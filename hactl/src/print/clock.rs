@@ -1,0 +1,103 @@
+//! Moments as people read them: how long ago, or the date.
+
+use std::time::Duration;
+
+use shared::time::{Moment, Now, Wall};
+use shared::view::Stamp;
+
+/// How moments are shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    /// When the answer was made.
+    pub(crate) at: Now,
+    /// Dates in place of ages.
+    pub(crate) absolute: bool,
+}
+
+impl Clock {
+    /// A moment that both clocks recorded.
+    pub(crate) fn stamp(&self, stamp: Stamp) -> String {
+        match self.absolute {
+            true => stamp.wall.to_string(),
+            false => format!("{} ago", age(self.at.boot.since(stamp.boot))),
+        }
+    }
+
+    /// A moment that only the clock that decides recorded. Its date is reckoned back from now.
+    pub(crate) fn moment(&self, moment: Moment) -> String {
+        let ago = self.at.boot.since(moment);
+        match self.absolute {
+            true => self.date(moment).to_string(),
+            false => format!("{} ago", age(ago)),
+        }
+    }
+
+    /// How far ahead a moment lies.
+    pub(crate) fn ahead(&self, moment: Moment) -> String {
+        match self.absolute {
+            true => self.date(moment).to_string(),
+            false => age(moment.since(self.at.boot)),
+        }
+    }
+
+    fn date(&self, moment: Moment) -> Wall {
+        let ago = nanos(self.at.boot.since(moment));
+        let ahead = nanos(moment.since(self.at.boot));
+        Wall(self.at.wall.0.saturating_sub(ago).saturating_add(ahead))
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds, as JSON fields and columns that end in `_ms` count.
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A span in its largest unit, as one glance needs it: `0.4s`, `12s`, `3m`, `5h`, `9d`.
+pub(crate) fn age(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..10 => format!("{seconds}.{}s", span.subsec_millis() / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_shown_in_its_largest_unit() {
+        for (millis, text) in [
+            (0, "0.0s"),
+            (420, "0.4s"),
+            (9_999, "9.9s"),
+            (12_000, "12s"),
+            (59_999, "59s"),
+            (185_000, "3m"),
+            (7_200_000, "2h"),
+            (90_000_000, "1d"),
+        ] {
+            assert_eq!(age(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn a_moment_without_a_date_gets_one_from_now() {
+        let clock = Clock {
+            at: Now {
+                boot: Moment(9_000_000_000),
+                wall: Wall(100_000_000_000),
+            },
+            absolute: true,
+        };
+        assert_eq!(clock.moment(Moment(7_000_000_000)), "1970-01-01T00:01:38.000Z");
+        assert_eq!(clock.ahead(Moment(10_000_000_000)), "1970-01-01T00:01:41.000Z");
+    }
+}
