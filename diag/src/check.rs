@@ -1,0 +1,191 @@
+//! Checks a configuration directory: what `hactl check` and `hbd --check` show.
+
+use std::path::{Path, PathBuf};
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use shared::config::load::load;
+use shared::config::render::{Style, render_all};
+use shared::config::{Config, Diagnostic, check, machine};
+use shared::exit::Exit;
+use shared::names::NodeName;
+
+use crate::facts;
+
+/// What a check of a directory found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The directory.
+    pub directory: PathBuf,
+    /// The configuration, if nothing is an error.
+    pub config: Option<Config>,
+    /// Everything there is to say, by file and line.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks the files of `directory`. With `on_this_machine` the configuration is also held against
+/// this machine: its own name, interfaces, users, programs. That may wait for a name server.
+#[must_use]
+pub fn directory(directory: &Path, on_this_machine: bool) -> Report {
+    let node = if on_this_machine {
+        facts::node::own_name(directory).ok()
+    } else {
+        None
+    };
+    for_node(directory, node, on_this_machine)
+}
+
+/// As [`directory`], for a node whose name is known.
+#[must_use]
+pub fn for_node(directory: &Path, node: Option<NodeName>, on_this_machine: bool) -> Report {
+    let checked = check::text(&load(directory, node));
+    let mut diagnostics = checked.diagnostics;
+    if on_this_machine {
+        let facts = facts::collect(&checked.mentions, directory);
+        diagnostics.extend(machine::check(&checked.mentions, &facts));
+        diagnostics.sort_by_key(|d| (d.file, d.spot.as_ref().map_or(usize::MAX, |spot| spot.line)));
+    }
+    Report {
+        directory: directory.to_owned(),
+        config: checked
+            .config
+            .filter(|_| !diagnostics.iter().any(Diagnostic::is_error)),
+        diagnostics,
+    }
+}
+
+impl Report {
+    /// How many diagnostics are errors.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|d| d.is_error()).count()
+    }
+
+    /// How many diagnostics are warnings.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.diagnostics.len() - self.errors()
+    }
+
+    /// All diagnostics and a closing line, for people.
+    #[must_use]
+    pub fn text(&self, colour: bool) -> String {
+        let style = Style {
+            directory: Some(&self.directory),
+            colour,
+        };
+        render_all(&self.diagnostics, style) + &self.summary() + "\n"
+    }
+
+    /// One line that says how it went.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let directory = self.directory.display();
+        let warnings = counted(self.warnings(), "warning");
+        match (self.errors(), self.warnings()) {
+            (0, 0) => format!("{directory}: valid"),
+            (0, _) => format!("{directory}: valid, {warnings}"),
+            (errors, 0) => format!("{directory}: invalid, {}", counted(errors, "error")),
+            (errors, _) => format!(
+                "{directory}: invalid, {}, {warnings}",
+                counted(errors, "error")
+            ),
+        }
+    }
+
+    /// The exit code: 8 with errors, 1 with warnings if `strict`, else 0.
+    #[must_use]
+    pub fn exit(&self, strict: bool) -> Exit {
+        match (self.errors(), self.warnings()) {
+            (0, 0) => Exit::Done,
+            (0, _) if strict => Exit::Failed,
+            (0, _) => Exit::Done,
+            _ => Exit::ConfigInvalid,
+        }
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// `{"directory", "valid", "errors", "warnings", "diagnostics"}`, without the configuration: that
+/// holds keys.
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Report", 5)?;
+        fields.serialize_field("directory", &self.directory.display().to_string())?;
+        fields.serialize_field("valid", &(self.errors() == 0))?;
+        fields.serialize_field("errors", &self.errors())?;
+        fields.serialize_field("warnings", &self.warnings())?;
+        fields.serialize_field("diagnostics", &self.diagnostics)?;
+        fields.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, ha_cf: &str) -> Self {
+            let path =
+                std::env::temp_dir().join(format!("hbd-check-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("ha.cf"), ha_cf).unwrap();
+            let keys = path.join("authkeys");
+            fs::write(&keys, "auth 1\n1 sha1 a-long-enough-key\n").unwrap();
+            fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_valid_directory_ends_with_0_even_if_strict() {
+        let scratch = Scratch::new("valid", "node alice\nbcast lo\n");
+        let report = directory(&scratch.0, false);
+        assert_eq!(
+            report.text(false),
+            format!("{}: valid\n", scratch.0.display())
+        );
+        assert_eq!(report.exit(true), Exit::Done);
+        assert!(report.config.is_some());
+    }
+
+    #[test]
+    fn warnings_count_only_if_strict() {
+        let scratch = Scratch::new("warning", "node alice\nbcast lo\ndebug 1\n");
+        let report = directory(&scratch.0, false);
+        assert_eq!(
+            (report.exit(false), report.exit(true)),
+            (Exit::Done, Exit::Failed)
+        );
+    }
+
+    #[test]
+    fn the_machine_level_knows_this_machine() {
+        let ha_cf = "node no-such-node-of-hbd\nbcast lo no-such-device\napiauth hbd-admin uid=no-such-user-of-hbd\n";
+        let scratch = Scratch::new("machine", ha_cf);
+        assert_eq!(directory(&scratch.0, false).errors(), 0);
+        let report = directory(&scratch.0, true);
+        let codes: Vec<_> = report.diagnostics.iter().map(|d| d.code.as_str()).collect();
+        assert_eq!(
+            codes,
+            ["own-node-missing", "interface-missing", "user-unknown"]
+        );
+        assert_eq!(report.exit(false), Exit::ConfigInvalid);
+        assert!(report.config.is_none());
+    }
+}

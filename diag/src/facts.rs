@@ -1,0 +1,91 @@
+//! Collectors. Each reads one source; none of them judges.
+//!
+//! A source that cannot be read yields no fact, and what is no fact is not judged.
+
+mod accounts;
+mod hosts;
+mod interfaces;
+pub mod node;
+mod programs;
+mod services;
+
+use std::path::Path;
+
+use shared::config::machine::{Facts, Mention, Subject};
+
+/// Looks up everything that a configuration in `directory` mentions. May wait for a name server.
+#[must_use]
+pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
+    let mut facts = Facts::default();
+    for mention in mentions {
+        match &mention.subject {
+            Subject::Interface { .. } | Subject::OwnAddress(_) => {
+                if facts.interfaces.is_none() {
+                    facts.interfaces = interfaces::all();
+                }
+            }
+            Subject::Host { name, .. } => {
+                facts
+                    .hosts
+                    .entry(name.clone())
+                    .or_insert_with(|| hosts::addresses(name));
+            }
+            Subject::Port(port) => facts
+                .services
+                .extend(services::of_udp_port(*port).map(|name| (*port, name))),
+            Subject::User(name) => facts
+                .users
+                .extend(accounts::user_exists(name).map(|known| (name.clone(), known))),
+            Subject::UserGroup(name) => {
+                facts
+                    .groups
+                    .extend(accounts::group_exists(name).map(|known| (name.clone(), known)));
+            }
+            Subject::Program(path) => drop(
+                facts
+                    .programs
+                    .insert(path.clone(), programs::at(Path::new(path))),
+            ),
+            Subject::Script(name) => drop(
+                facts
+                    .scripts
+                    .insert(name.clone(), programs::script(name, directory)),
+            ),
+        }
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::config::source::{FileName, Files};
+
+    use super::*;
+
+    const HA_CF: &str = "node a\nbcast lo\nucast lo localhost\nlisten 127.0.0.1\n\
+        apiauth hbd-admin uid=root,no-such-user-of-hbd gid=root\nrespawn root /bin/sh\n";
+
+    #[test]
+    fn what_a_configuration_mentions_is_looked_up_on_this_machine() {
+        let files = Files::default().with(FileName::HaCf, HA_CF);
+        let mentions = shared::config::check::text(&files).mentions;
+        let facts = collect(&mentions, Path::new("/nonexistent"));
+        let interfaces = facts.interfaces.unwrap();
+        let lo = interfaces
+            .iter()
+            .find(|interface| interface.name == "lo")
+            .unwrap();
+        assert!(lo.up && lo.addresses.iter().any(std::net::IpAddr::is_loopback));
+        assert!(
+            facts.hosts["localhost"]
+                .iter()
+                .any(std::net::IpAddr::is_loopback)
+        );
+        assert!(facts.users["root"] && facts.groups["root"]);
+        assert!(!facts.users["no-such-user-of-hbd"]);
+        assert_eq!(
+            facts.programs["/bin/sh"],
+            shared::config::machine::Program::Executable
+        );
+    }
+}
