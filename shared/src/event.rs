@@ -330,6 +330,8 @@ pub enum StatusReason {
     },
     /// It announced that it leaves.
     Left,
+    /// Known from before the core was replaced.
+    Remembered,
     /// This node: every other node is heard or counts as dead, and nobody is left to ask.
     Alone,
     /// This node: a member told which nodes the cluster has.
@@ -529,7 +531,7 @@ pub enum Kind {
         from: LinkStatus,
         /// What it is.
         to: LinkStatus,
-        /// How long nothing had come over it, where it died.
+        /// How long nothing had come over it, where it died of that.
         silent: Option<Duration>,
     },
     /// Packets come in over a link and none of ours arrive at its other end.
@@ -565,6 +567,11 @@ pub enum Kind {
     },
     /// A node's packets verify again.
     AuthenticatedAgain {
+        /// The node.
+        node: NodeName,
+    },
+    /// Nothing that seems to be the node's arrives any more, verified or not.
+    UnauthenticatedGone {
         /// The node.
         node: NodeName,
     },
@@ -811,6 +818,7 @@ impl Kind {
             Self::NodeStatus { to: Dead, .. } => Severity::Warning,
             Self::LinkStatus {
                 to: LinkStatus::Dead,
+                silent: Some(_),
                 ..
             } => Severity::Warning,
             Self::NodeStatus { .. }
@@ -820,6 +828,7 @@ impl Kind {
             | Self::JeopardyOver { .. }
             | Self::HeardAgain { .. }
             | Self::AuthenticatedAgain { .. }
+            | Self::UnauthenticatedGone { .. }
             | Self::ImpostorGone
             | Self::KeysChanged { .. }
             | Self::Fault { .. } => Severity::Notice,
@@ -874,6 +883,7 @@ impl Kind {
             | Self::LateBeat { node, .. }
             | Self::Unauthenticated { node, .. }
             | Self::AuthenticatedAgain { node }
+            | Self::UnauthenticatedGone { node }
             | Self::UnauthHoldOver { node, .. }
             | Self::ClonedIdentity {
                 claimed_by: node, ..

@@ -159,7 +159,9 @@ impl ClusterView {
             Kind::Unauthenticated { node, reason } => {
                 self.node(node, |n| n.unauthenticated = Some(reason.clone()));
             }
-            Kind::AuthenticatedAgain { node } => self.node(node, |n| n.unauthenticated = None),
+            Kind::AuthenticatedAgain { node } | Kind::UnauthenticatedGone { node } => {
+                self.node(node, |n| n.unauthenticated = None);
+            }
             Kind::LinkStatus { link, to, .. } => self.link(link, |l| {
                 l.status = *to;
                 l.since = stamp;
@@ -248,8 +250,8 @@ impl ClusterView {
         }
         self.media
             .retain(|name, _| started.media.iter().any(|m| m.name == *name));
-        for view in self.nodes.values_mut() {
-            if view.kind == NodeKind::Ping {
+        for (name, view) in &mut self.nodes {
+            if view.kind == NodeKind::Ping || *name == started.node {
                 continue;
             }
             view.links = started

@@ -9,11 +9,27 @@
 
 extern crate alloc;
 
+mod beat;
+mod deadline;
+mod history;
+mod identity;
 mod io;
+mod join;
+mod judge;
+mod limiter;
+mod link;
+mod machine;
+mod peer;
+mod random;
+mod receive;
+mod retransmit;
+mod sequence;
 mod settings;
 pub mod wire;
 
+pub use deadline::{Deadline, PeerIndex, Timer};
 pub use io::{Command, Output};
+pub use machine::{BadSettings, Core};
 pub use settings::{
     KeySpec, LiveMemory, MediumForm, MediumIndex, MediumSettings, PeerMemory, SLOW_BITS, Settings,
     Start,

@@ -50,6 +50,7 @@ impl fmt::Display for StatusReason {
                 write!(f, "not heard within initdead {}", Span(*initdead))
             }
             Self::Left => f.write_str("it left in order"),
+            Self::Remembered => f.write_str("known from before the restart"),
             Self::Alone => f.write_str("nobody else lives"),
             Self::Admitted { by } => write!(f, "{by} told who the members are"),
         }
@@ -169,6 +170,12 @@ impl fmt::Display for Kind {
                 write!(f, "node {node} alive but not authenticated: {reason}")
             }
             Self::AuthenticatedAgain { node } => write!(f, "node {node} authenticated again"),
+            Self::UnauthenticatedGone { node } => {
+                write!(
+                    f,
+                    "nothing that claims to be from node {node} arrives any more"
+                )
+            }
             Self::UnauthHoldOver { node, hold } => write!(
                 f,
                 "node {node} was alive but not authenticated for {}; it counts as dead from here on",

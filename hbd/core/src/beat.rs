@@ -1,0 +1,227 @@
+//! What goes out: beats, and every other message.
+//!
+//! A message goes out once over every medium. A beat tells each peer what was heard of it
+//! ([`crate::wire::heard`]), for the very medium it goes over, if every living node can read that
+//! and the medium is fast enough; so the copies of one beat differ, and any of them will do.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use shared::event::{LinkStatus, NodeKind, NodeStatus};
+use shared::names::Sequence;
+use shared::time::{Moment, Now};
+
+use crate::deadline::{PeerIndex, Timer};
+use crate::history::{WINDOW_MAX, WINDOW_WARNING};
+use crate::io::Output;
+use crate::machine::{Core, Stage};
+use crate::settings::{MediumForm, MediumIndex, SLOW_BITS};
+use crate::wire::heard::{self, Heard};
+use crate::wire::level::Level;
+use crate::wire::stamp::Numbered;
+use crate::wire::status::{State, Status};
+use crate::wire::{Form, Message, Stamp, encode_packet, fields, types};
+
+impl Core {
+    pub(crate) fn beat_due(&mut self, due: Moment, now: Now) {
+        if self.own.stage == Stage::Left {
+            return;
+        }
+        // A late beat does not make the next one late, and lost beats are not made up for.
+        let next = due + self.settings.keepalive;
+        let next = if next > now.boot {
+            next
+        } else {
+            now.boot + self.settings.keepalive
+        };
+        self.deadlines.arm(Timer::Beat, next);
+        self.beat(now);
+        self.watch_window(now);
+    }
+
+    /// Sends a status over every medium.
+    pub(crate) fn beat(&mut self, now: Now) {
+        self.own.beats += 1;
+        let status = Status {
+            state: match self.peer(self.own.index).status {
+                NodeStatus::Init => State::Init,
+                NodeStatus::Active => State::Active,
+                NodeStatus::Up | NodeStatus::Ping | NodeStatus::Dead => State::Up,
+            },
+            dead_time: Some(self.settings.deadtime),
+            acknowledges: true,
+            level: Some(Level::OURS),
+            heard: None,
+        };
+        let sequence = self.own.sequence.next();
+        self.own.sequence = sequence;
+        let list_heard = self.everyone_reads_heard();
+        for medium in self.media() {
+            let list;
+            let heard = if list_heard && self.is_fast(medium) {
+                list = self.heard_over(medium);
+                Some(list.as_str())
+            } else {
+                None
+            };
+            let mut message = Status { heard, ..status }.to_message();
+            self.stamp(&mut message, None, Some(sequence), now);
+            self.put(medium, &message, now);
+        }
+        let mut kept = status.to_message();
+        self.stamp(&mut kept, None, Some(sequence), now);
+        self.history.push(sequence, kept, now.boot);
+    }
+
+    /// Sends a numbered message over every medium, to everybody or to one node.
+    pub(crate) fn send(&mut self, mut message: Message, to: Option<PeerIndex>, now: Now) {
+        let sequence = self.own.sequence.next();
+        self.own.sequence = sequence;
+        self.stamp(&mut message, to, Some(sequence), now);
+        self.put_everywhere(&message, now);
+        self.history.push(sequence, message, now.boot);
+    }
+
+    /// Sends a message of the protocol itself (`NS_`), which has no number.
+    pub(crate) fn send_unnumbered(&mut self, mut message: Message, to: PeerIndex, now: Now) {
+        self.stamp(&mut message, Some(to), None, now);
+        self.put_everywhere(&message, now);
+    }
+
+    pub(crate) fn put_everywhere(&mut self, message: &Message, now: Now) {
+        for medium in self.media() {
+            self.put(medium, message, now);
+        }
+    }
+
+    fn stamp(
+        &self,
+        message: &mut Message,
+        to: Option<PeerIndex>,
+        sequence: Option<Sequence>,
+        now: Now,
+    ) {
+        let nodes = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
+        Stamp {
+            dest_uuid: to.and_then(|to| self.peer(to).uuid),
+            src: &self.settings.node,
+            src_uuid: self.settings.uuid,
+            numbered: sequence.map(|sequence| Numbered {
+                sequence,
+                load: &self.own.load,
+            }),
+            generation: self.own.generation,
+            // A time of 0 marks a message as broken.
+            wall_seconds: now.wall.seconds().max(1),
+            ttl: u32::from(self.settings.hopfudge) + nodes,
+        }
+        .apply(message);
+    }
+
+    /// Puts one message on one medium. Ping media carry nothing but beats, as echo requests.
+    fn put(&mut self, medium: MediumIndex, message: &Message, now: Now) {
+        let packet = match self.medium_form(medium) {
+            MediumForm::Datagram => self.encode(message, Form::Netstring),
+            MediumForm::Stream => self.encode(message, Form::String),
+            MediumForm::Ping(node) if message.message_type() == types::STATUS => {
+                let mut echo = Message::new(types::PING);
+                echo.set_text(fields::STATE, State::Ping.as_str())
+                    .set_text(fields::INFO, PING_INFO)
+                    .set_text(fields::SRC, node.as_str())
+                    .set_hex(fields::WALL, now.wall.seconds().max(1));
+                self.encode(&echo, Form::Netstring)
+            }
+            MediumForm::Ping(_) => return,
+        };
+        self.output(Output::Transmit { medium, packet });
+        if message.sequence().is_some() {
+            let own = self.own.index;
+            for (place, peer) in self.peers.iter_mut().enumerate() {
+                if place != usize::from(own.0) {
+                    peer.links[usize::from(medium.0)].sent += 1;
+                }
+            }
+        }
+    }
+
+    fn encode(&self, message: &Message, form: Form) -> Vec<u8> {
+        encode_packet(message, &self.keys, form)
+            .expect("messages of the core stay within the limits of the wire")
+    }
+
+    fn is_fast(&self, medium: MediumIndex) -> bool {
+        self.settings.media[usize::from(medium.0)]
+            .rate
+            .is_none_or(|rate| rate >= SLOW_BITS)
+    }
+
+    /// Fields that Heartbeat does not know go out only when no living node would meet them unasked.
+    fn everyone_reads_heard(&self) -> bool {
+        let reads = |level: Option<Level>| level.is_some_and(|l| l.has(Level::FEATURE_HEARD));
+        self.live_others().all(|(_, peer)| reads(peer.level()))
+    }
+
+    fn heard_over(&self, medium: MediumIndex) -> String {
+        heard::format(
+            self.others()
+                .filter(|(_, peer)| peer.kind != NodeKind::Ping)
+                .filter_map(|(_, peer)| {
+                    let life = peer.life.as_ref().filter(|life| !life.left)?;
+                    let link = &peer.links[usize::from(medium.0)];
+                    let (here, count) = link.heard_numbers().unwrap_or_default();
+                    peer.status.is_alive().then_some(Heard {
+                        peer: peer.name.as_str(),
+                        generation: peer.generation?,
+                        last: life.tracker.last()?,
+                        here,
+                        count,
+                    })
+                }),
+        )
+    }
+
+    /// Tells once when somebody falls far behind with acknowledging.
+    fn watch_window(&mut self, now: Now) {
+        let Some((index, waiting)) = self.window() else {
+            return;
+        };
+        if !self.window_filling && waiting > WINDOW_WARNING {
+            self.window_filling = true;
+            let node = self.peer(index).name.clone();
+            self.event(
+                shared::event::Kind::WindowFilling { node, waiting },
+                None,
+                now,
+            );
+        }
+        self.window_filling &= waiting > WINDOW_MAX;
+    }
+
+    /// Who is furthest behind with acknowledging, and by how many messages.
+    pub(crate) fn window(&self) -> Option<(PeerIndex, u64)> {
+        self.live_others()
+            .filter_map(|(index, peer)| {
+                let life = peer.life.as_ref().filter(|life| life.acknowledges)?;
+                let waiting = self.own.sequence.0.saturating_sub(life.acknowledged.0);
+                Some((index, waiting))
+            })
+            .max_by_key(|(_, waiting)| *waiting)
+    }
+
+    /// How many links of a peer carry its packets.
+    pub(crate) fn configured_links(&self) -> usize {
+        self.settings
+            .media
+            .iter()
+            .filter(|medium| !matches!(medium.form, MediumForm::Ping(_)))
+            .count()
+    }
+
+    /// True if our packets are confirmed per medium over this link.
+    pub(crate) fn link_is_up(&self, peer: PeerIndex, medium: MediumIndex) -> bool {
+        self.peer(peer).links[usize::from(medium.0)].status == LinkStatus::Up
+    }
+}
+
+/// The `info` of an echo request; the reply must carry it again.
+pub(crate) const PING_INFO: &str = "ping";

@@ -1,0 +1,112 @@
+//! The way into the cluster and out of it.
+//!
+//! - **Listening**: until every configured node was heard or counts as dead, each dead time is
+//!   `initdead`, since machines boot at different speeds.
+//! - **Asking**: one living member after the other, a second apart, is asked which nodes the cluster
+//!   has, until one answers. The answer changes nothing here; a node that cannot get it is not
+//!   heard, and is not active either.
+//! - **Member**: active, told at once.
+//! - **Leaving**: `shutdone` was sent; beats go on for a moment, so that whoever missed it asks.
+
+use core::time::Duration;
+
+use shared::event::{Cause, Kind, NodeStatus, StatusReason};
+use shared::time::Now;
+
+use crate::deadline::{PeerIndex, Timer};
+use crate::io::Output;
+use crate::machine::{Core, Stage};
+use crate::wire::{membership, status};
+
+/// Time between two questions which nodes the cluster has, as Heartbeat 3.0.6 does.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Beats go on for so many keepalives after `shutdone`.
+const LEAVE_KEEPALIVES: u32 = 2;
+/// And for at most so long.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Ends listening when every other node was heard or counts as dead.
+    pub(crate) fn check_communication(&mut self, now: Now) {
+        if self.own.stage != Stage::Listening {
+            return;
+        }
+        if self
+            .others()
+            .any(|(_, peer)| peer.status == NodeStatus::Init)
+        {
+            return;
+        }
+        self.own.stage = Stage::Asking;
+        self.deadlines.disarm(Timer::InitDead);
+        self.event(Kind::CommunicationUp, None, now);
+        self.watch_by_deadtime();
+        self.ask_nodes(now);
+    }
+
+    /// From here on each peer's own dead time applies, which is shorter than `initdead`.
+    fn watch_by_deadtime(&mut self) {
+        for index in (0..).map(PeerIndex).take(self.peers.len()) {
+            self.deadlines.disarm(Timer::PeerDead(index));
+            self.watch(index);
+        }
+    }
+
+    /// Asks the next living member. Where nobody is left to ask, or somebody lives who does not
+    /// speak this part of the protocol, there is no answer to wait for.
+    pub(crate) fn ask_nodes(&mut self, now: Now) {
+        if self.own.stage != Stage::Asking {
+            return;
+        }
+        let mute = self
+            .live_others()
+            .any(|(_, peer)| peer.life.as_ref().is_some_and(|life| !life.acknowledges));
+        let live = self.live_others().count();
+        if mute || live == 0 {
+            return self.become_member(StatusReason::Alone, now);
+        }
+        let turn = usize::try_from(self.own.asked).unwrap_or(0) % live;
+        self.own.asked = self.own.asked.wrapping_add(1);
+        let next = self.live_others().nth(turn).map(|(index, _)| index);
+        if let Some(index) = next {
+            let question = membership::nodes_request(&self.peer(index).name);
+            self.send(question, Some(index), now);
+        }
+        self.deadlines.arm(Timer::AskNodes, now.boot + ASK_EVERY);
+    }
+
+    /// A member told which nodes the cluster has.
+    pub(crate) fn admitted(&mut self, by: PeerIndex, now: Now) {
+        if self.own.stage == Stage::Asking {
+            let by = self.peer(by).name.clone();
+            self.become_member(StatusReason::Admitted { by }, now);
+        }
+    }
+
+    fn become_member(&mut self, reason: StatusReason, now: Now) {
+        self.own.stage = Stage::Member;
+        self.deadlines.disarm(Timer::AskNodes);
+        self.set_own_status(NodeStatus::Active, reason, now);
+    }
+
+    pub(crate) fn leave(&mut self, cause: Option<Cause>, now: Now) {
+        if matches!(self.own.stage, Stage::Leaving | Stage::Left) {
+            return;
+        }
+        self.own.stage = Stage::Leaving;
+        self.deadlines.disarm(Timer::AskNodes);
+        self.deadlines.disarm(Timer::InitDead);
+        self.event(Kind::Leaving, cause, now);
+        self.send(status::shutdown_done(), None, now);
+        let linger = (self.settings.keepalive * LEAVE_KEEPALIVES).min(LEAVE_MAX);
+        self.deadlines.arm(Timer::Leave, now.boot + linger);
+    }
+
+    pub(crate) fn left(&mut self, now: Now) {
+        self.own.stage = Stage::Left;
+        self.deadlines = crate::deadline::Deadlines::default();
+        self.judgements.clear();
+        self.event(Kind::Left, None, now);
+        self.output(Output::Left);
+    }
+}

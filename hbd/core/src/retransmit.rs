@@ -1,0 +1,136 @@
+//! Lost messages: asking for them, sending ours again, and acknowledging what is complete.
+//!
+//! The receiver asks: each missing number a random while after it was missed, and again until it
+//! comes, is refused, or was missing for a dead time. The sender keeps its last 500 messages and
+//! sends one again over all media, unchanged but signed with the key that signs at that moment.
+
+use core::time::Duration;
+
+use shared::event::Kind;
+use shared::names::Sequence;
+use shared::time::Now;
+
+use crate::deadline::{PeerIndex, Timer};
+use crate::history::Found;
+use crate::machine::{Core, Sort};
+use crate::sequence::{Arrival, REQUEST_MAX};
+use crate::wire::{Message, retransmission};
+
+/// A message is sent again at most once in `max_rexmit_delay` less this, whoever asks.
+const AGAIN_SLACK: Duration = Duration::from_millis(10);
+
+impl Core {
+    /// Notes that a numbered message of a peer has come, and what that brings about.
+    pub(crate) fn note_number(
+        &mut self,
+        index: PeerIndex,
+        sequence: Sequence,
+        now: Now,
+    ) -> Arrival {
+        let delay = self.settings.max_rexmit_delay;
+        let digit = self.own.ack_digit;
+        let peer = &mut self.peers[usize::from(index.0)];
+        let Some(life) = &mut peer.life else {
+            return Arrival::Known;
+        };
+        let arrival = life
+            .tracker
+            .note(sequence, delay, &mut self.random, now.boot);
+        let acknowledge = match arrival {
+            Arrival::Known => None,
+            _ => life.tracker.acknowledge(sequence, digit),
+        };
+        let ask_at = life.tracker.ask_at();
+        if let Some(number) = acknowledge.filter(|_| life.acknowledges) {
+            let ack = retransmission::ack(&self.peer(index).name, number);
+            self.send_unnumbered(ack, index, now);
+        }
+        if let Arrival::GapTooBig { missing } = arrival
+            && self.limiter.admit(Sort::Gap(index), now.boot).is_some()
+        {
+            let node = self.peer(index).name.clone();
+            self.event(Kind::GapTooBig { node, missing }, None, now);
+        }
+        self.arm_missing(index, ask_at);
+        arrival
+    }
+
+    fn arm_missing(&mut self, index: PeerIndex, ask_at: Option<shared::time::Moment>) {
+        match ask_at {
+            Some(at) => self.deadlines.arm(Timer::Missing(index), at),
+            None => self.deadlines.disarm(Timer::Missing(index)),
+        }
+    }
+
+    /// Asks a peer for what is missing, and gives up what was missing for too long.
+    pub(crate) fn ask_missing(&mut self, index: PeerIndex, now: Now) {
+        // Below a millisecond a request would follow the next before it could be answered.
+        let again = self.settings.max_rexmit_delay.max(Duration::from_millis(1));
+        let peer = &mut self.peers[usize::from(index.0)];
+        let patience = peer.deadtime;
+        let Some(life) = &mut peer.life else {
+            return;
+        };
+        let lost = life.tracker.give_up(patience, now.boot);
+        let runs = life.tracker.ask(again, now.boot);
+        let ask_at = life.tracker.ask_at();
+        for (first, last) in runs {
+            let request = retransmission::request(&self.peer(index).name, first..=last);
+            self.send_unnumbered(request, index, now);
+        }
+        if let Some(sequence) = lost.first() {
+            self.report_lost(index, *sequence, "no answer within the dead time", now);
+        }
+        self.arm_missing(index, ask_at);
+    }
+
+    /// A peer asks for messages of ours.
+    pub(crate) fn send_again(&mut self, index: PeerIndex, message: &Message, now: Now) {
+        let Some(numbers) = retransmission::read_request(message) else {
+            return;
+        };
+        let pause = self.settings.max_rexmit_delay.saturating_sub(AGAIN_SLACK);
+        let first = numbers.start().0;
+        let last = numbers.end().0.min(first.saturating_add(REQUEST_MAX - 1));
+        for number in (first..=last).map(Sequence) {
+            match self.history.again(number, pause, now.boot) {
+                Found::Message(message) => {
+                    let message = message.clone();
+                    self.put_everywhere(&message, now);
+                }
+                Found::Gone => {
+                    let refusal = retransmission::refusal(&self.peer(index).name, number);
+                    self.send_unnumbered(refusal, index, now);
+                }
+                Found::JustSent => {}
+                // Nothing above it was sent either.
+                Found::Unsent => return,
+            }
+        }
+    }
+
+    /// A peer cannot send a message again.
+    pub(crate) fn note_refusal(&mut self, index: PeerIndex, message: &Message, now: Now) {
+        let Some(number) = retransmission::read_refusal(message) else {
+            return;
+        };
+        let peer = &mut self.peers[usize::from(index.0)];
+        let Some(life) = &mut peer.life else {
+            return;
+        };
+        if life.tracker.strike(number) {
+            let ask_at = life.tracker.ask_at();
+            self.arm_missing(index, ask_at);
+            self.report_lost(index, number, "the sender does not keep it any more", now);
+        }
+    }
+
+    /// A peer has everything up to a number. One that was never sent acknowledges nothing.
+    pub(crate) fn note_acknowledgement(&mut self, index: PeerIndex, message: &Message) {
+        let own = self.own.sequence;
+        let number = retransmission::read_ack(message).filter(|number| *number <= own);
+        if let (Some(number), Some(life)) = (number, &mut self.peer_mut(index).life) {
+            life.acknowledged = life.acknowledged.max(number);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Which messages of a peer's generation have come, and which are missing.
+//!
+//! Messages are numbered from 1 without a gap, and go out over every link, so most arrive more
+//! than once and some in another order than they were sent: a daemon may put a message on the wire
+//! after one that it numbered later (Heartbeat 3.0.6 does). A message after a gap counts at once;
+//! the missing ones are asked for a moment later, by when most have come unasked.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use shared::names::Sequence;
+use shared::time::Moment;
+
+use crate::random::Random;
+
+/// Most messages that may be missing in one gap. A bigger gap is not asked for.
+pub(crate) const GAP_MAX: u64 = 250;
+/// Most messages that may be missing at once; beyond it the oldest are given up.
+pub(crate) const MISSING_MAX: usize = 500;
+/// Most messages one request names.
+pub(crate) const REQUEST_MAX: u64 = 50;
+/// Shortest delay before a missing message is asked for.
+const ASK_DELAY_MIN: Duration = Duration::from_millis(50);
+/// Every message whose number ends in the trigger digit is acknowledged.
+pub(crate) const ACK_EVERY: u64 = 10;
+
+/// What an arriving number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// The first of this generation, or the next in order.
+    InOrder,
+    /// Later than the next in order; those in between are missing.
+    AfterGap,
+    /// Later than the next in order by so many that they are not asked for.
+    GapTooBig {
+        /// How many.
+        missing: u64,
+    },
+    /// One of the missing.
+    ClosesGap,
+    /// Known already, or too old to tell.
+    Known,
+}
+
+#[derive(Debug)]
+struct Missing {
+    noticed: Moment,
+    ask_at: Moment,
+}
+
+/// Tracks one peer in one generation.
+#[derive(Debug, Default)]
+pub(crate) struct Tracker {
+    last: Option<Sequence>,
+    missing: BTreeMap<Sequence, Missing>,
+    /// The highest number that ends in the trigger digit.
+    trigger: Option<Sequence>,
+    acknowledged: Option<Sequence>,
+}
+
+impl Tracker {
+    /// Continues after `last`; what was missed before is not asked for.
+    pub(crate) fn after(last: Sequence) -> Self {
+        Self {
+            last: Some(last),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn last(&self) -> Option<Sequence> {
+        self.last
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// Notes that `sequence` has come.
+    pub(crate) fn note(
+        &mut self,
+        sequence: Sequence,
+        max_delay: Duration,
+        random: &mut Random,
+        now: Moment,
+    ) -> Arrival {
+        let Some(last) = self.last else {
+            self.last = Some(sequence);
+            return Arrival::InOrder;
+        };
+        if sequence <= last {
+            return match self.missing.remove(&sequence) {
+                Some(_) => Arrival::ClosesGap,
+                None => Arrival::Known,
+            };
+        }
+        self.last = Some(sequence);
+        let missing = sequence.0 - last.0 - 1;
+        if missing == 0 {
+            return Arrival::InOrder;
+        }
+        if missing > GAP_MAX {
+            self.missing.clear();
+            return Arrival::GapTooBig { missing };
+        }
+        for number in last.0 + 1..sequence.0 {
+            let entry = Missing {
+                noticed: now,
+                ask_at: now + ask_delay(max_delay, random),
+            };
+            self.missing.insert(Sequence(number), entry);
+        }
+        while self.missing.len() > MISSING_MAX {
+            self.missing.pop_first();
+        }
+        Arrival::AfterGap
+    }
+
+    /// Notes that `sequence`, which was accepted, may have to be acknowledged. Returns the number
+    /// to acknowledge, if one is due: the highest that ends in the peer's trigger digit, once no
+    /// older message is missing.
+    pub(crate) fn acknowledge(&mut self, sequence: Sequence, digit: u64) -> Option<Sequence> {
+        if sequence.0 % ACK_EVERY == digit {
+            self.trigger = self.trigger.max(Some(sequence));
+        }
+        if !self.is_complete() || self.trigger <= self.acknowledged {
+            return None;
+        }
+        self.acknowledged = self.trigger;
+        self.trigger
+    }
+
+    /// When the next request is due.
+    pub(crate) fn ask_at(&self) -> Option<Moment> {
+        self.missing.values().map(|missing| missing.ask_at).min()
+    }
+
+    /// The runs of numbers to ask for at `now`, each at most [`REQUEST_MAX`] long. They are due
+    /// again after `again`.
+    pub(crate) fn ask(&mut self, again: Duration, now: Moment) -> Vec<(Sequence, Sequence)> {
+        let mut runs: Vec<(Sequence, Sequence)> = Vec::new();
+        for (&sequence, missing) in &mut self.missing {
+            if missing.ask_at > now {
+                continue;
+            }
+            missing.ask_at = now + again;
+            match runs.last_mut() {
+                Some((first, last))
+                    if last.next() == sequence && sequence.0 - first.0 < REQUEST_MAX =>
+                {
+                    *last = sequence;
+                }
+                _ => runs.push((sequence, sequence)),
+            }
+        }
+        runs
+    }
+
+    /// Gives up what was missing for longer than `patience`; the numbers given up.
+    pub(crate) fn give_up(&mut self, patience: Duration, now: Moment) -> Vec<Sequence> {
+        let lost: Vec<Sequence> = self
+            .missing
+            .iter()
+            .filter(|(_, missing)| now.since(missing.noticed) > patience)
+            .map(|(&sequence, _)| sequence)
+            .collect();
+        for sequence in &lost {
+            self.missing.remove(sequence);
+        }
+        lost
+    }
+
+    /// The peer cannot send `sequence` again. True if it was missing.
+    pub(crate) fn strike(&mut self, sequence: Sequence) -> bool {
+        self.missing.remove(&sequence).is_some()
+    }
+}
+
+/// 50 ms to `max`, spread so that several receivers do not ask at once; 0 to `max` where `max` is
+/// under 100 ms, as Heartbeat 3.0.6 does.
+fn ask_delay(max: Duration, random: &mut Random) -> Duration {
+    let least = if max < 2 * ASK_DELAY_MIN {
+        Duration::ZERO
+    } else {
+        ASK_DELAY_MIN
+    };
+    let spread = u64::try_from((max - least).as_micros()).unwrap_or(u64::MAX);
+    least + Duration::from_micros(random.below(spread.saturating_add(1)))
+}
+
+#[cfg(test)]
+mod tests;
