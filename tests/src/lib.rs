@@ -9,6 +9,7 @@
 
 pub mod error;
 pub mod heartbeat;
+pub mod manual;
 pub mod namespaces;
 pub mod precondition;
 pub mod program;

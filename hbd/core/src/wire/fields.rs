@@ -51,6 +51,8 @@ pub enum Encoding {
     HexMillis,
     /// 16 binary bytes.
     Uuid,
+    /// Binary bytes.
+    Binary,
     /// Decimal in one message type and hexadecimal in another.
     ByType,
 }
@@ -64,6 +66,7 @@ impl Encoding {
             Self::Decimal => "decimal",
             Self::HexMillis => "hex, ms",
             Self::Uuid => "16 bytes",
+            Self::Binary => "bytes",
             Self::ByType => "see text",
         }
     }
@@ -109,14 +112,14 @@ fields! {
     DEAD_TIME = "dt", HexMillis, "status", "dead time to apply to the sender";
     PROTOCOL = "protocol", Decimal, "status", "1: the sender wants its messages acknowledged";
     HBD = "hbd", Text, "status of hbd", "level and features of hbd, as LEVEL.FEATURES";
-    HEARD = "hbdheard", Text, "status of hbd", "what was last heard from each peer";
+    HEARD = "hbdheard", Text, "status of hbd", "what was heard from each peer";
     INFO = "info", Text, "several", "comment with a meaning, by type";
     ACK = "ackseq", Hex, "NS_ackmsg", "highest number up to which all messages arrived";
     FIRST = "firstseq", ByType, "NS_rexmit, NS_nak_rexmit", "first number asked for or refused; decimal in NS_rexmit, hex in NS_nak_rexmit";
     LAST = "lastseq", ByType, "NS_rexmit", "last number asked for, in decimal";
     NODE_LIST = "nodelist", Text, "repnodes", "names of all normal nodes, a blank after each";
     REMOVED_LIST = "delnodelist", Text, "repnodes", "names of removed nodes, a blank after each; one blank for none";
-    COMPRESSED_PAYLOAD = "_compressed_payload", Text, "compressed messages", "a whole message, compressed";
+    COMPRESSED_PAYLOAD = "_compressed_payload", Binary, "compressed messages", "a whole message, compressed";
     COMPRESSION_ALGORITHM = "_compression_algorithm", Text, "compressed messages", "bz2 or zlib";
 }
 

@@ -39,7 +39,7 @@ pub struct Heard<'a> {
     pub count: u64,
 }
 
-/// A list that breaks the rules; none of it counts.
+/// An entry, or a list, that breaks the rules. What stands behind it is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadHeard;
 

@@ -1,0 +1,3 @@
+//! The tables of the man pages are what the code says. `UPDATE=1` rewrites them.
+
+mod protocol;
