@@ -11,8 +11,6 @@ use shared::exit::Exit;
 pub(crate) enum Error {
     /// The daemon did not answer as hoped.
     Client(ClientError),
-    /// The arguments cannot be meant together.
-    Usage(String),
     /// What was named does not exist.
     NotFound(String),
     /// A directory or file cannot be read.
@@ -31,10 +29,8 @@ impl Error {
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Client(error) => Some(client_text(error)),
-            Self::Usage(text) | Self::NotFound(text) => Some(text.clone()),
-            Self::Read { path, error } => {
-                Some(format!("cannot read {}: {error}", path.display()))
-            }
+            Self::NotFound(text) => Some(text.clone()),
+            Self::Read { path, error } => Some(format!("cannot read {}: {error}", path.display())),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(error) => Some(format!("cannot write to standard output: {error}")),
         }
@@ -49,7 +45,6 @@ impl Error {
                 Exit::NotPermitted
             }
             Self::Client(error) => error.into(),
-            Self::Usage(_) => Exit::Usage,
             Self::NotFound(_) => Exit::NotFound,
             Self::Read { .. } => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,

@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! `hactl`: asks hbd and shows the answer, one command at a time.
+//!
+//! The verbs are one table ([`cli::VERBS`]); parser, help, manual and completion come from it. A
+//! verb asks through [`shared::client`], and shows what it gets through [`print`]: data on standard
+//! output, everything else on standard error. It keeps no state and never decides anything: what
+//! is wrong with a cluster is judged by [`shared::verdict`].
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use shared::exit::Exit;
+
+mod cli;
+mod error;
+mod print;
+mod verbs;
+
+fn main() -> ExitCode {
+    let end = match cli::command().try_get_matches() {
+        Ok(matches) => cli::run(&matches),
+        Err(usage) => return said_by_parser(&usage),
+    };
+    match end {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            if let Some(text) = error.text() {
+                complain(&text);
+            }
+            error.exit().into()
+        }
+    }
+}
+
+/// Help, version or a usage error, as the parser words it.
+fn said_by_parser(said: &clap::Error) -> ExitCode {
+    // Nobody is left to be told where even this cannot be written.
+    let _ = said.print();
+    let exit = match said.use_stderr() {
+        true => Exit::Usage,
+        false => Exit::Done,
+    };
+    exit.into()
+}
+
+/// Writes to standard error. A closed one is no reason to fail otherwise than we do anyway.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "hactl: {text}");
+}

@@ -69,6 +69,20 @@ pub struct Finding {
     pub since: Option<Stamp>,
 }
 
+impl Level {
+    /// Its word, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 impl From<Severity> for Level {
     fn from(severity: Severity) -> Self {
         match severity {
@@ -292,17 +306,21 @@ fn links(name: &NodeName, node: &NodeView) -> Vec<Finding> {
                 ))
             }
             LinkStatus::Up if link.one_way => {
-                let what = format!(
-                    "link {link_name} is one-way: {name} is heard over it and does not hear us"
-                );
-                Finding::new(Severity::Warning, object, what)
-                    .remedy(format!("look at the packet filter of {name} for {medium}"))
+                findings.push(one_way(link_name));
+                continue;
             }
             LinkStatus::Up => continue,
         };
         findings.push(finding.since(link.since));
     }
     findings
+}
+
+fn one_way(link: LinkName) -> Finding {
+    let LinkName { peer, medium } = &link;
+    let what = format!("link {link} is one-way: {peer} is heard over it and does not hear us");
+    let remedy = format!("look at the packet filter of {peer} for {medium}");
+    Finding::new(Severity::Warning, Object::Link(link), what).remedy(remedy)
 }
 
 /// The media over which `node` is (or is not) linked with `status`.
@@ -358,10 +376,10 @@ fn stalls(snapshot: &Snapshot) -> Option<Finding> {
         return None;
     }
     let worst = Span(view.worst_stall);
-    let what = format!(
-        "this node did not run when it should have, {}, at worst for {worst}",
-        times(view.stalls)
-    );
+    let what = match view.stalls {
+        1 => format!("this node stalled once, for {worst}"),
+        n => format!("this node stalled {}, at worst for {worst}", times(n)),
+    };
     let deadtime = view.started.as_ref().map(|started| started.deadtime);
     let finding = match deadtime.filter(|deadtime| view.worst_stall * 2 >= *deadtime) {
         Some(deadtime) => Finding::new(Severity::Warning, Object::Daemon, what).remedy(format!(

@@ -56,6 +56,11 @@ pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Milliseconds with one decimal, for spans that are mostly below one.
+pub(crate) fn tenths(span: Duration) -> f64 {
+    (span.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
 /// A span in its largest unit, as one glance needs it: `0.4s`, `12s`, `3m`, `5h`, `9d`.
 pub(crate) fn age(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -97,7 +102,13 @@ mod tests {
             },
             absolute: true,
         };
-        assert_eq!(clock.moment(Moment(7_000_000_000)), "1970-01-01T00:01:38.000Z");
-        assert_eq!(clock.ahead(Moment(10_000_000_000)), "1970-01-01T00:01:41.000Z");
+        assert_eq!(
+            clock.moment(Moment(7_000_000_000)),
+            "1970-01-01T00:01:38.000Z"
+        );
+        assert_eq!(
+            clock.ahead(Moment(10_000_000_000)),
+            "1970-01-01T00:01:41.000Z"
+        );
     }
 }

@@ -67,7 +67,10 @@ impl Cell {
 pub(crate) const ALL: &str = "all";
 
 /// The columns that `wish` (the values of `-o`) names, in that order; the usual ones without it.
-pub(crate) fn select<'a, R>(columns: &'a [Column<R>], wish: Option<Vec<&str>>) -> Vec<&'a Column<R>> {
+pub(crate) fn select<'a, R>(
+    columns: &'a [Column<R>],
+    wish: Option<Vec<&str>>,
+) -> Vec<&'a Column<R>> {
     let Some(wish) = wish else {
         return columns.iter().filter(|column| column.usual).collect();
     };

@@ -23,27 +23,79 @@ pub(crate) struct Look {
     pub(crate) indent: &'static str,
 }
 
-/// Writes `rows`. Each column is as wide as its widest cell.
+/// A table that is being written. A column is as wide as its heading and the cells so far.
+pub(crate) struct Table<'a, R> {
+    columns: Vec<&'a Column<R>>,
+    widths: Vec<usize>,
+    look: Look,
+}
+
+/// Writes a whole table.
 pub(crate) fn write<R>(
     out: &mut impl Write,
-    columns: &[&Column<R>],
+    columns: Vec<&Column<R>>,
     rows: &[R],
     clock: &Clock,
     look: Look,
 ) -> io::Result<()> {
-    let mut lines: Vec<Vec<Cell>> = Vec::new();
-    if look.headings {
-        let heading = |column: &&Column<R>| Cell::in_mood(column.heading, Mood::Heading);
-        lines.push(columns.iter().map(heading).collect());
+    Table::start(columns, look).write(out, rows, clock, look.headings)
+}
+
+impl<'a, R> Table<'a, R> {
+    /// A table with these columns.
+    pub(crate) fn start(columns: Vec<&'a Column<R>>, look: Look) -> Self {
+        let widths = columns.iter().map(|c| width(c.heading)).collect();
+        Self {
+            columns,
+            widths,
+            look,
+        }
     }
-    lines.extend(rows.iter().map(|row| cells(columns, row, clock)));
-    let widths: Vec<usize> = (0..columns.len())
-        .map(|i| lines.iter().map(|line| width(&line[i].text)).max().unwrap_or(0))
-        .collect();
-    for line in &lines {
-        write_line(out, columns, line, &widths, look)?;
+
+    /// Writes `rows`, after the headings where they are wanted.
+    pub(crate) fn write(
+        &mut self,
+        out: &mut impl Write,
+        rows: &[R],
+        clock: &Clock,
+        headings: bool,
+    ) -> io::Result<()> {
+        let lines: Vec<Vec<Cell>> = rows
+            .iter()
+            .map(|row| cells(&self.columns, row, clock))
+            .collect();
+        for line in &lines {
+            for (widest, cell) in self.widths.iter_mut().zip(line) {
+                *widest = width(&cell.text).max(*widest);
+            }
+        }
+        if headings {
+            let heading = |column: &&Column<R>| Cell::in_mood(column.heading, Mood::Heading);
+            let headings: Vec<Cell> = self.columns.iter().map(heading).collect();
+            self.line(out, &headings)?;
+        }
+        lines.iter().try_for_each(|line| self.line(out, line))
     }
-    Ok(())
+
+    /// Writes one line. The last cell is not padded where it is left-aligned.
+    fn line(&self, out: &mut impl Write, line: &[Cell]) -> io::Result<()> {
+        if self.look.plain {
+            let texts: Vec<&str> = line.iter().map(|cell| cell.text.as_str()).collect();
+            return writeln!(out, "{}", texts.join("\t"));
+        }
+        write!(out, "{}", self.look.indent)?;
+        for (i, cell) in line.iter().enumerate() {
+            let gap = if i + 1 == line.len() { "" } else { GAP };
+            let padding = " ".repeat(self.widths[i].saturating_sub(width(&cell.text)));
+            let text = self.look.colour.paint(&cell.text, cell.mood);
+            match self.columns[i].align {
+                Align::Left if gap.is_empty() => write!(out, "{text}")?,
+                Align::Left => write!(out, "{text}{padding}{gap}")?,
+                Align::Right => write!(out, "{padding}{text}{gap}")?,
+            }
+        }
+        writeln!(out)
+    }
 }
 
 /// The cells of one row.
@@ -57,33 +109,6 @@ pub(crate) fn cells<R>(columns: &[&Column<R>], row: &R, clock: &Clock) -> Vec<Ce
         cell
     };
     columns.iter().map(cell).collect()
-}
-
-/// Writes one line. The last cell is not padded.
-pub(crate) fn write_line<R>(
-    out: &mut impl Write,
-    columns: &[&Column<R>],
-    line: &[Cell],
-    widths: &[usize],
-    look: Look,
-) -> io::Result<()> {
-    if look.plain {
-        let texts: Vec<&str> = line.iter().map(|cell| cell.text.as_str()).collect();
-        return writeln!(out, "{}", texts.join("\t"));
-    }
-    write!(out, "{}", look.indent)?;
-    for (i, cell) in line.iter().enumerate() {
-        let last = i + 1 == line.len();
-        let padding = " ".repeat(widths[i].saturating_sub(width(&cell.text)));
-        let text = look.colour.paint(&cell.text, cell.mood);
-        match columns[i].align {
-            Align::Left if last => write!(out, "{text}")?,
-            Align::Left => write!(out, "{text}{padding}{GAP}")?,
-            Align::Right if last => write!(out, "{padding}{text}")?,
-            Align::Right => write!(out, "{padding}{text}{GAP}")?,
-        }
-    }
-    writeln!(out)
 }
 
 /// Columns that a text takes on a terminal, reckoned as one for each character.
@@ -130,15 +155,18 @@ mod tests {
             headings,
             indent: "",
         };
-        let columns: Vec<_> = COLUMNS.iter().collect();
+        let columns = COLUMNS.iter().collect();
         let mut out = Vec::new();
-        write(&mut out, &columns, &[("a", 12_345), ("", 7)], &clock, look).unwrap();
+        write(&mut out, columns, &[("a", 12_345), ("", 7)], &clock, look).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn words_stand_left_and_numbers_right() {
-        assert_eq!(shown(false, true), "NAME   SIZE\na     12345\n-         7\n");
+        assert_eq!(
+            shown(false, true),
+            "NAME   SIZE\na     12345\n-         7\n"
+        );
     }
 
     #[test]

@@ -1,0 +1,87 @@
+//! One file per verb.
+
+pub(crate) mod check;
+pub(crate) mod completion;
+pub(crate) mod events;
+pub(crate) mod links;
+pub(crate) mod nodes;
+pub(crate) mod status;
+
+use std::io::{self, StdoutLock, Write};
+
+use serde_json::Value;
+use shared::exit::Exit;
+use shared::names::NodeName;
+use shared::view::ClusterView;
+
+use crate::cli::Call;
+use crate::error::Error;
+use crate::print::clock::Clock;
+use crate::print::columns::{self, Column};
+use crate::print::table::{self, Look};
+use crate::print::{Colour, json};
+
+/// Standard output, written in large pieces.
+fn output() -> io::BufWriter<StdoutLock<'static>> {
+    io::BufWriter::new(io::stdout().lock())
+}
+
+/// Shows `rows` in the format the call asks for.
+fn show_rows<R>(
+    call: &Call,
+    columns: &[Column<R>],
+    rows: &[R],
+    clock: &Clock,
+) -> Result<Exit, Error> {
+    let mut out = output();
+    if call.flag("json") || call.flag("jsonl") {
+        let objects: Vec<Value> = rows
+            .iter()
+            .map(|row| columns::object(columns, row))
+            .collect();
+        write_json(call, &mut out, &objects)?;
+    } else {
+        let selected = columns::select(columns, call.words("columns"));
+        table::write(&mut out, selected, rows, clock, look(call))?;
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// One array, or one value a line.
+fn write_json(
+    call: &Call,
+    out: &mut impl Write,
+    values: &[impl serde::Serialize],
+) -> io::Result<()> {
+    if call.flag("json") {
+        return json(out, &values, true);
+    }
+    values.iter().try_for_each(|value| json(out, value, false))
+}
+
+/// How this call wants its table.
+fn look(call: &Call) -> Look {
+    let plain = call.flag("plain");
+    Look {
+        colour: if plain { Colour::Off } else { call.colour },
+        plain,
+        headings: !plain && !call.flag("no-headers"),
+        indent: "",
+    }
+}
+
+/// The name of a node that `view` has, as a person typed it.
+fn known_node(view: &ClusterView, typed: &str) -> Result<NodeName, Error> {
+    let name = NodeName::new(typed).ok();
+    match name.filter(|name| view.nodes.contains_key(name)) {
+        Some(name) => Ok(name),
+        None => {
+            let names: Vec<&str> = view.nodes.keys().map(NodeName::as_str).collect();
+            Err(Error::NotFound(format!(
+                "{typed} is no node of this cluster; its nodes are {}",
+                names.join(", ")
+            )))
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `hactl check`: is this configuration right? Asks no daemon.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, Command, value_parser};
+use shared::exit::Exit;
+
+use crate::cli::{Call, Example, Verb, flag};
+use crate::error::Error;
+use crate::print::{Colour, json};
+
+pub(crate) const VERB: Verb = Verb {
+    name: "check",
+    about: "Checks a configuration directory; needs no running hbd",
+    text: "\
+Everything that is wrong is shown at once, each with file, line, reason and remedy. The files are
+ha.cf, authkeys and haresources, and hbd.cf and hbd.keys where they exist. With --machine the
+configuration is also held against this machine: its name, interfaces, users and programs. Ends
+with 0 if valid, 8 if not, and 1 if there are warnings and --strict is given.",
+    examples: &[
+        Example {
+            line: "hactl check",
+            about: "what hbd would read",
+        },
+        Example {
+            line: "hactl check --machine --strict /etc/ha.d",
+            about: "before a restart: does it fit this machine, and is it free of warnings?",
+        },
+        Example {
+            line: "hactl check --json . | jq '.diagnostics[].message'",
+            about: "for programs",
+        },
+    ],
+    arguments,
+    run,
+};
+
+/// The directory that hbd reads unless it is told otherwise.
+const DIRECTORY: &str = "/etc/ha.d";
+
+fn arguments(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("directory")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .value_hint(clap::ValueHint::DirPath)
+                .default_value(DIRECTORY)
+                .help("The directory"),
+        )
+        .arg(flag("machine", "Also hold it against this machine"))
+        .arg(flag("strict", "End with 1 if there are warnings"))
+        .arg(flag("json", "JSON, with all fields"))
+}
+
+fn run(call: &Call) -> Result<Exit, Error> {
+    let directory = call
+        .matches
+        .get_one::<PathBuf>("directory")
+        .map_or(Path::new(DIRECTORY), PathBuf::as_path);
+    readable(directory)?;
+    let report = diag::check::directory(directory, call.flag("machine"));
+    let mut out = super::output();
+    match call.flag("json") {
+        true => json(&mut out, &report, true)?,
+        false => write!(out, "{}", report.text(call.colour == Colour::On))?,
+    }
+    out.flush()?;
+    Ok(report.exit(call.flag("strict")))
+}
+
+/// A directory that is not there is a slip of whoever typed it, and no faulty configuration.
+fn readable(directory: &Path) -> Result<(), Error> {
+    match std::fs::read_dir(directory) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::Read {
+            path: directory.to_owned(),
+            error,
+        }),
+    }
+}

@@ -1,0 +1,357 @@
+//! `hactl status`: one screen, the verdict first.
+//!
+//! ```text
+//! alice: 2 of 3 nodes active (carol dead), 1 of 4 links up; bob in jeopardy (only eth0 left)
+//!
+//!   NODE   STATUS  TROUBLE   SINCE    LINKS      WHY
+//!   alice  active  -         3m ago   -          this node: nobody else lives
+//!   bob    active  jeopardy  3m ago   1 of 2 up  it says so
+//!   carol  dead    -         12s ago  0 of 2 up  silent for 6.02 s, dead time 6 s
+//!
+//!   MEDIUM  STATE  SINCE   LINKS      WHAT
+//!   eth0    open   3m ago  1 of 2 up  bcast eth0 port 694
+//!   eth1    open   3m ago  0 of 2 up  bcast eth1 port 694
+//!
+//! To look at:
+//!   warning   node bob is in jeopardy (only eth0 left), since 3m ago
+//!             -> repair eth1 before eth0 fails too
+//!
+//! hbd 0.1.0, generation 17 since 3m ago, 180 beats sent, 3 ms at worst too late
+//! keepalive 1 s, warntime 2 s, deadtime 6 s, initdead 60 s
+//! ```
+
+use std::io::{self, Write};
+
+use clap::Command;
+use serde::Serialize;
+use serde_json::json;
+use shared::api::{Hello, Snapshot};
+use shared::event::{LinkStatus, MediumStatus, Span};
+use shared::exit::Exit;
+use shared::names::MediumName;
+use shared::verdict::{Finding, Level, Verdict};
+use shared::view::{ClusterView, MediumView};
+
+use crate::cli::{Call, Example, Verb, absolute, formats};
+use crate::error::Error;
+use crate::print::clock::Clock;
+use crate::print::columns::{self, Align, Cell, Column};
+use crate::print::table::{self, Look};
+use crate::print::{Colour, Mood, clean, json as write_json};
+use crate::verbs::{events, nodes};
+
+pub(crate) const VERB: Verb = Verb {
+    name: "status",
+    about: "Shows what is wrong in one sentence, then nodes, media and what to look at",
+    text: "\
+The first line is the verdict. The exit code says only whether the daemon answered; programs read
+the verdict's level in --json.",
+    examples: &[
+        Example {
+            line: "hactl status",
+            about: "one screen",
+        },
+        Example {
+            line: "hactl status --json",
+            about: "for programs: verdict, view and counters",
+        },
+        Example {
+            line: "hactl status --plain | grep ^finding",
+            about: "what is not as it should be",
+        },
+    ],
+    arguments,
+    run,
+};
+
+/// The columns of `hactl nodes` that fit on this screen.
+const NODE_COLUMNS: [&str; 7] = [
+    "node", "status", "trouble", "since", "links", "heard_ms", "reason",
+];
+
+fn arguments(command: Command) -> Command {
+    absolute(formats(command))
+}
+
+fn run(call: &Call) -> Result<Exit, Error> {
+    let mut client = call.client()?;
+    let snapshot = client.snapshot()?;
+    let hello = client.hello();
+    let verdict = Verdict::of(&hello.node, &snapshot);
+    let mut out = super::output();
+    if call.flag("json") {
+        write_json(&mut out, &report(hello, &verdict, &snapshot), true)?;
+    } else {
+        let screen = Screen {
+            hello,
+            verdict: &verdict,
+            snapshot: &snapshot,
+            clock: call.clock(snapshot.at),
+            colour: call.colour,
+        };
+        match call.flag("plain") {
+            true => screen.plain(&mut out)?,
+            false => screen.draw(&mut out)?,
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// What `--json` writes.
+#[derive(Serialize)]
+struct Report<'a> {
+    node: &'a str,
+    version: &'a str,
+    time: String,
+    verdict: &'a Verdict,
+    #[serde(flatten)]
+    snapshot: &'a Snapshot,
+}
+
+fn report<'a>(hello: &'a Hello, verdict: &'a Verdict, snapshot: &'a Snapshot) -> Report<'a> {
+    Report {
+        node: hello.node.as_str(),
+        version: &hello.version,
+        time: snapshot.at.wall.to_string(),
+        verdict,
+        snapshot,
+    }
+}
+
+/// All that is shown.
+struct Screen<'a> {
+    hello: &'a Hello,
+    verdict: &'a Verdict,
+    snapshot: &'a Snapshot,
+    clock: Clock,
+    colour: Colour,
+}
+
+impl Screen<'_> {
+    fn draw(&self, out: &mut impl Write) -> io::Result<()> {
+        let mood = verdict_mood(self.verdict.level);
+        let sentence = clean(&self.verdict.sentence);
+        writeln!(out, "{}", self.colour.paint(&sentence, mood))?;
+        self.tables(out)?;
+        self.findings(out)?;
+        self.daemon(out)
+    }
+
+    fn tables(&self, out: &mut impl Write) -> io::Result<()> {
+        let look = Look {
+            colour: self.colour,
+            plain: false,
+            headings: true,
+            indent: "  ",
+        };
+        let nodes = nodes::rows(self.snapshot);
+        if !nodes.is_empty() {
+            writeln!(out)?;
+            let wanted = columns::select(nodes::COLUMNS, Some(NODE_COLUMNS.to_vec()));
+            table::write(out, wanted, &nodes, &self.clock, look)?;
+        }
+        let media = media(&self.snapshot.view);
+        if !media.is_empty() {
+            writeln!(out)?;
+            let wanted = MEDIA_COLUMNS.iter().collect();
+            table::write(out, wanted, &media, &self.clock, look)?;
+        }
+        Ok(())
+    }
+
+    fn findings(&self, out: &mut impl Write) -> io::Result<()> {
+        if self.verdict.findings.is_empty() {
+            return Ok(());
+        }
+        let heading = self.colour.paint("To look at:", Mood::Heading);
+        writeln!(out, "\n{heading}")?;
+        for finding in &self.verdict.findings {
+            self.finding(out, finding)?;
+        }
+        Ok(())
+    }
+
+    fn finding(&self, out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+        let severity = self.colour.paint(
+            &format!("{:8}", finding.severity),
+            events::mood(finding.severity),
+        );
+        write!(out, "  {severity}  {}", clean(&finding.what))?;
+        if let Some(since) = finding.since {
+            write!(out, ", since {}", self.clock.stamp(since))?;
+        }
+        writeln!(out)?;
+        match &finding.remedy {
+            Some(remedy) => writeln!(out, "  {:8}  -> {}", "", clean(remedy)),
+            None => Ok(()),
+        }
+    }
+
+    fn daemon(&self, out: &mut impl Write) -> io::Result<()> {
+        let view = &self.snapshot.view;
+        let mut lines = vec![format!("hbd {}", self.hello.version)];
+        if let (Some(started), Some(since)) = (&view.started, view.since) {
+            let since = self.clock.stamp(since);
+            lines[0] += &format!(", generation {} since {since}", started.generation);
+            lines.push(format!(
+                "keepalive {}, warntime {}, deadtime {}, initdead {}",
+                Span(started.keepalive),
+                Span(started.warntime),
+                Span(started.deadtime),
+                Span(started.initdead)
+            ));
+        }
+        if let Some(sample) = &self.snapshot.sample {
+            lines[0] += &format!(
+                ", {} beats sent, {} at worst too late",
+                sample.beats,
+                Span(sample.worst_lateness)
+            );
+        }
+        writeln!(out)?;
+        for line in &lines {
+            writeln!(out, "{}", self.colour.paint(&clean(line), Mood::Faint))?;
+        }
+        Ok(())
+    }
+
+    /// One record a line, its sort first.
+    fn plain(&self, out: &mut impl Write) -> io::Result<()> {
+        let Verdict {
+            level, sentence, ..
+        } = self.verdict;
+        record(out, &["verdict", level.word(), sentence])?;
+        let nodes = nodes::rows(self.snapshot);
+        let wanted = columns::select(nodes::COLUMNS, Some(NODE_COLUMNS.to_vec()));
+        for row in &nodes {
+            let cells = table::cells(&wanted, row, &self.clock);
+            sort_and_cells(out, "node", &cells)?;
+        }
+        let wanted: Vec<_> = MEDIA_COLUMNS.iter().collect();
+        for row in &media(&self.snapshot.view) {
+            let cells = table::cells(&wanted, row, &self.clock);
+            sort_and_cells(out, "medium", &cells)?;
+        }
+        for finding in &self.verdict.findings {
+            let object = finding.object.to_string();
+            let remedy = finding.remedy.as_deref().unwrap_or(table::NOTHING);
+            let fields = [
+                "finding",
+                finding.severity.word(),
+                &object,
+                &finding.what,
+                remedy,
+            ];
+            record(out, &fields)?;
+        }
+        Ok(())
+    }
+}
+
+fn sort_and_cells(out: &mut impl Write, sort: &str, cells: &[Cell]) -> io::Result<()> {
+    let texts = cells.iter().map(|cell| cell.text.as_str());
+    let fields: Vec<&str> = std::iter::once(sort).chain(texts).collect();
+    record(out, &fields)
+}
+
+fn record(out: &mut impl Write, fields: &[&str]) -> io::Result<()> {
+    let fields: Vec<_> = fields.iter().map(|field| clean(field)).collect();
+    writeln!(out, "{}", fields.join("\t"))
+}
+
+fn verdict_mood(level: Level) -> Mood {
+    match level {
+        Level::Ok | Level::Notice => Mood::Good,
+        Level::Warning => Mood::Warning,
+        Level::Error | Level::Critical => Mood::Bad,
+    }
+}
+
+/// A medium and how many of its links are up.
+struct MediumRow {
+    name: MediumName,
+    view: MediumView,
+    up: usize,
+    links: usize,
+}
+
+fn media(view: &ClusterView) -> Vec<MediumRow> {
+    let row = |(name, medium): (&MediumName, &MediumView)| {
+        let others = view
+            .nodes
+            .iter()
+            .filter(|(node, _)| view.own() != Some(node));
+        let links: Vec<_> = others
+            .filter_map(|(_, node)| node.links.get(name))
+            .collect();
+        MediumRow {
+            name: name.clone(),
+            view: medium.clone(),
+            up: links.iter().filter(|l| l.status == LinkStatus::Up).count(),
+            links: links.len(),
+        }
+    };
+    view.media.iter().map(row).collect()
+}
+
+/// The state of a medium, in a word.
+fn state(status: Option<&MediumStatus>) -> Cell {
+    match status {
+        None => Cell::in_mood("not opened", Mood::Warning),
+        Some(MediumStatus::Open) => Cell::in_mood("open", Mood::Good),
+        Some(MediumStatus::Missing { .. }) => Cell::in_mood("missing", Mood::Warning),
+        Some(MediumStatus::Failed { .. }) => Cell::in_mood("failed", Mood::Bad),
+    }
+}
+
+const MEDIA_COLUMNS: &[Column<MediumRow>] = &[
+    Column {
+        name: "medium",
+        heading: "MEDIUM",
+        about: "Name of the medium.",
+        align: Align::Left,
+        usual: true,
+        cell: |row, _| Cell::new(&row.name),
+        json: |row| json!(row.name),
+    },
+    Column {
+        name: "state",
+        heading: "STATE",
+        about: "open, missing or failed.",
+        align: Align::Left,
+        usual: true,
+        cell: |row, _| state(row.view.status.as_ref()),
+        json: |row| json!(row.view.status),
+    },
+    Column {
+        name: "since",
+        heading: "SINCE",
+        about: "When the state began.",
+        align: Align::Left,
+        usual: true,
+        cell: |row, clock| match row.view.status {
+            Some(_) => Cell::new(clock.stamp(row.view.since)),
+            None => Cell::new(""),
+        },
+        json: |row| json!(row.view.since),
+    },
+    Column {
+        name: "links",
+        heading: "LINKS",
+        about: "How many of the links over it are up.",
+        align: Align::Left,
+        usual: true,
+        cell: |row, _| Cell::new(format!("{} of {} up", row.up, row.links)),
+        json: |row| json!(row.up),
+    },
+    Column {
+        name: "description",
+        heading: "WHAT",
+        about: "What it is.",
+        align: Align::Left,
+        usual: true,
+        cell: |row, _| Cell::new(&row.view.description),
+        json: |row| json!(row.view.description),
+    },
+];

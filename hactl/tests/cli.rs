@@ -1,0 +1,515 @@
+//! `hactl` as a person runs it, against a socket that answers from a script.
+//!
+//! What it writes is compared with `tests/expected/NAME.txt`; `UPDATE=1` rewrites these files.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod cli {
+    pub(crate) mod expected;
+    pub(crate) mod server;
+    pub(crate) mod stories;
+}
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
+
+use cli::expected::matches_file;
+use cli::server::{Answer, Server};
+use cli::stories;
+use shared::api::{ErrorCode, Snapshot};
+
+#[test]
+fn status_of_a_cluster_in_order() {
+    shows("status-in-order", &["status"], stories::in_order());
+}
+
+#[test]
+fn status_says_first_what_is_wrong_and_then_what_to_do() {
+    shows("status-in-trouble", &["status"], stories::in_trouble());
+}
+
+#[test]
+fn status_with_dates_in_place_of_ages() {
+    let args = ["status", "--absolute"];
+    shows("status-absolute", &args, stories::in_trouble());
+}
+
+#[test]
+fn status_for_scripts() {
+    let args = ["status", "--plain"];
+    shows("status-plain", &args, stories::in_trouble());
+}
+
+#[test]
+fn status_as_json_is_verdict_view_and_counters() {
+    let args = ["status", "--json"];
+    shows("status-json", &args, stories::in_trouble());
+}
+
+#[test]
+fn status_in_colour_when_it_is_forced() {
+    let server = Server::start(Answer::Snapshot(stories::in_trouble()));
+    let output = hactl(&server, &["status"])
+        .env("CLICOLOR_FORCE", "1")
+        .output()
+        .unwrap();
+    matches_file(
+        "status-colour",
+        &text(&output.stdout).replace('\x1b', "ESC"),
+    );
+}
+
+#[test]
+fn status_before_the_core_runs() {
+    shows("status-no-core", &["status"], Snapshot::default());
+}
+
+#[test]
+fn status_admits_that_its_counters_are_old() {
+    shows("status-stale", &["status"], stories::stale());
+}
+
+#[test]
+fn nodes_as_a_table() {
+    shows("nodes", &["nodes"], stories::in_trouble());
+}
+
+#[test]
+fn nodes_with_all_columns_of_one_node() {
+    let args = ["nodes", "carol", "-o", "all", "--plain"];
+    shows("nodes-all", &args, stories::in_trouble());
+}
+
+#[test]
+fn nodes_as_json() {
+    shows("nodes-json", &["nodes", "--json"], stories::in_trouble());
+}
+
+#[test]
+fn a_node_that_does_not_exist_is_exit_4_and_names_those_that_do() {
+    let server = Server::start(Answer::Snapshot(stories::in_order()));
+    let output = hactl(&server, &["nodes", "dave"]).output().unwrap();
+    ends(&output, 4);
+    assert_eq!(
+        text(&output.stderr),
+        "hactl: dave is no node of this cluster; its nodes are alice, bob, carol\n"
+    );
+}
+
+#[test]
+fn links_as_a_table() {
+    shows("links", &["links"], stories::in_trouble());
+}
+
+#[test]
+fn links_with_chosen_columns_and_no_headings() {
+    let args = [
+        "links",
+        "bob",
+        "-o",
+        "link,status,lost_percent",
+        "--no-headers",
+    ];
+    shows("links-chosen", &args, stories::in_trouble());
+}
+
+#[test]
+fn links_one_json_object_a_line() {
+    shows("links-jsonl", &["links", "--jsonl"], stories::in_trouble());
+}
+
+#[test]
+fn events_as_a_table() {
+    let server = Server::start(Answer::Events(stories::events()));
+    let output = run(&server, &["events"]);
+    matches_file("events", &text(&output.stdout));
+}
+
+#[test]
+fn events_of_a_severity_and_kind() {
+    let server = Server::start(Answer::Events(stories::events()));
+    let output = run(
+        &server,
+        &["events", "--severity", "warning", "--kind", "link-status"],
+    );
+    matches_file("events-filtered", &text(&output.stdout));
+}
+
+#[test]
+fn an_event_of_an_unknown_kind_is_shown_with_its_text() {
+    let server = Server::start(Answer::Raw(vec![
+        r#"{"id":1,"ok":{"events":[{"id":"alice:9.1","boot_ns":5,"wall_ns":0,"time":null,
+"severity":"notice","object":"daemon","kind":"teleported","data":{"to":"mars"},
+"text":"alice was moved to mars"}]}}"#
+            .replace('\n', ""),
+    ]));
+    let output = run(&server, &["events", "-o", "kind,text"]);
+    assert_eq!(
+        text(&output.stdout),
+        "KIND        EVENT\nteleported  alice was moved to mars\n"
+    );
+}
+
+#[test]
+fn what_a_packet_claims_cannot_steer_the_terminal() {
+    let server = Server::start(Answer::Events(vec![stories::hostile_event()]));
+    let output = run(&server, &["events", "-o", "text", "--no-headers"]);
+    let shown = text(&output.stdout);
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+    assert!(shown.contains("\\u{1b}[2J"), "{shown:?}");
+}
+
+#[test]
+fn follow_shows_the_last_events_and_then_what_comes() {
+    let server = Server::start(Answer::Stream {
+        recent: stories::events(),
+        snapshot: stories::in_trouble(),
+        then: vec![stories::later_event()],
+    });
+    let output = hactl(&server, &["events", "--follow", "-n", "2"])
+        .output()
+        .unwrap();
+    matches_file("events-follow", &text(&output.stdout));
+    ends(&output, 3);
+    assert!(text(&output.stderr).contains("hbd ended the connection"));
+}
+
+#[test]
+fn follow_as_lines_of_json_is_what_the_daemon_sent() {
+    let later = stories::later_event();
+    let server = Server::start(Answer::Stream {
+        recent: Vec::new(),
+        snapshot: stories::in_trouble(),
+        then: vec![later.clone()],
+    });
+    let output = hactl(&server, &["events", "-f", "--jsonl"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&output.stdout),
+        serde_json::to_string(&later).unwrap() + "\n"
+    );
+}
+
+#[test]
+fn follow_writes_each_event_at_once() {
+    let server = Server::start(Answer::StreamAndHold {
+        snapshot: stories::in_trouble(),
+        then: stories::later_event(),
+    });
+    let mut child = hactl(&server, &["events", "-f", "--no-headers"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.contains(&stories::later_event().text), "{line}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn check_of_a_valid_directory_needs_no_daemon_and_ends_with_0() {
+    let directory = Directory::new("node alice bob\nbcast eth0\n");
+    let output = directory.check(&["--strict"]);
+    ends(&output, 0);
+    assert_eq!(text(&output.stdout), ".: valid\n");
+}
+
+#[test]
+fn check_shows_everything_that_is_wrong_at_once_and_ends_with_8() {
+    let directory = Directory::new("nodes alice\nkeepalive soon\nbcast eth0\n");
+    let output = directory.check(&[]);
+    ends(&output, 8);
+    matches_file("check-invalid", &text(&output.stdout));
+}
+
+#[test]
+fn check_ends_with_1_for_warnings_only_if_strict() {
+    let directory = Directory::new("node alice\nbcast eth0\ndebug 1\n");
+    ends(&directory.check(&[]), 0);
+    ends(&directory.check(&["--strict"]), 1);
+}
+
+#[test]
+fn check_as_json_holds_no_key() {
+    let directory = Directory::new("node alice\nbcast eth0\ndebug 1\n");
+    let output = directory.check(&["--json"]);
+    let shown = text(&output.stdout);
+    let report: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(report["valid"], true);
+    assert_eq!(report["warnings"], 1);
+    assert!(!shown.contains(KEY), "{shown}");
+}
+
+#[test]
+fn check_of_a_directory_that_is_not_there_is_no_verdict_on_a_configuration() {
+    let output = bare(&["check", "/nonexistent"]).output().unwrap();
+    ends(&output, 1);
+    assert!(text(&output.stderr).contains("cannot read /nonexistent"));
+}
+
+#[test]
+fn nobody_at_the_socket_is_exit_3_and_names_socket_and_remedy() {
+    let output = bare(&["--socket", "/nonexistent/hbd.sock", "status"])
+        .output()
+        .unwrap();
+    ends(&output, 3);
+    assert_eq!(text(&output.stdout), "");
+    matches_file("unreachable", &text(&output.stderr));
+}
+
+#[test]
+fn the_environment_names_the_socket_and_the_command_line_goes_before_it() {
+    let server = Server::start(Answer::Snapshot(stories::in_order()));
+    let output = bare(&["nodes", "-o", "node"])
+        .env("HBD_SOCKET", server.path())
+        .output()
+        .unwrap();
+    ends(&output, 0);
+    let output = bare(&["nodes", "--socket", "/nonexistent/other.sock"])
+        .env("HBD_SOCKET", server.path())
+        .output()
+        .unwrap();
+    ends(&output, 3);
+    assert!(text(&output.stderr).contains("/nonexistent/other.sock"));
+}
+
+#[test]
+fn a_refusal_is_exit_5_and_shows_the_daemons_words() {
+    let server = Server::start(Answer::Refusal(
+        ErrorCode::NotPermitted,
+        "uid 65534 may not observe; add to ha.cf: apiauth hbd-observe uid=nobody",
+    ));
+    let output = hactl(&server, &["status"]).output().unwrap();
+    ends(&output, 5);
+    assert!(text(&output.stderr).contains("apiauth hbd-observe uid=nobody"));
+}
+
+#[test]
+fn a_daemon_that_says_nothing_is_given_up_in_time() {
+    let server = Server::start(Answer::Silence);
+    let output = hactl(&server, &["status", "--timeout", "50ms"])
+        .output()
+        .unwrap();
+    ends(&output, 6);
+    assert!(text(&output.stderr).contains("within 50 ms"));
+}
+
+#[test]
+fn a_reader_who_has_had_enough_is_no_failure() {
+    let server = Server::start(Answer::Events(stories::many_events()));
+    let mut child = hactl(&server, &["events", "-n", "100000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 16];
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut first).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    ends(&output, 0);
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn a_full_disk_is_a_failure() {
+    let server = Server::start(Answer::Snapshot(stories::in_order()));
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = hactl(&server, &["status"]).stdout(full).output().unwrap();
+    ends(&output, 1);
+    assert!(text(&output.stderr).contains("cannot write to standard output"));
+}
+
+#[test]
+fn closed_outputs_are_no_reason_to_panic() {
+    let server = Server::start(Answer::Snapshot(stories::in_order()));
+    let line = "exec \"$0\" \"$@\" >&- 2>&-";
+    let status = Command::new("sh")
+        .args(["-c", line, env!("CARGO_BIN_EXE_hactl")])
+        .args(["status", "--socket"])
+        .arg(server.path())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn without_a_verb_the_help_with_its_examples_comes_on_standard_error() {
+    let output = bare(&[]).output().unwrap();
+    ends(&output, 2);
+    matches_file("help", &text(&output.stderr));
+}
+
+#[test]
+fn every_verb_has_help_with_examples_before_the_options() {
+    for verb in ["status", "nodes", "links", "events", "check", "completion"] {
+        for wish in ["-h", "--help"] {
+            let output = bare(&[verb, wish]).output().unwrap();
+            ends(&output, 0);
+            let help = text(&output.stdout);
+            let examples = help
+                .find("Examples:\n  hactl ")
+                .or(help.find("Examples:\n  source "));
+            let options = help.find("Options:");
+            assert!(
+                examples.is_some() && examples < options,
+                "{verb} {wish}: {help}"
+            );
+        }
+    }
+    let output = bare(&["links", "--help"]).output().unwrap();
+    matches_file("help-links", &text(&output.stdout));
+}
+
+#[test]
+fn a_misspelt_word_is_answered_with_the_right_one() {
+    for (args, wanted) in [
+        (&["staus"][..], "'status'"),
+        (&["nodes", "--jsno"], "'--json'"),
+        (&["links", "-o", "statsu"], "'status'"),
+        (&["events", "--kind", "node-staus"], "'node-status'"),
+        (&["events", "--severity", "warnin"], "'warning'"),
+        (&["completion", "bsh"], "'bash'"),
+    ] {
+        let output = bare(args).output().unwrap();
+        ends(&output, 2);
+        let said = text(&output.stderr);
+        assert!(
+            said.contains("similar") && said.contains(wanted),
+            "{args:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn orders_that_are_not_built_are_unknown() {
+    for verb in [
+        "standby", "takeover", "move", "freeze", "fence", "reload", "why",
+    ] {
+        let output = bare(&[verb]).output().unwrap();
+        ends(&output, 2);
+        assert!(
+            text(&output.stderr).contains("unrecognized subcommand"),
+            "{verb}"
+        );
+    }
+}
+
+#[test]
+fn formats_that_contradict_each_other_are_usage_errors() {
+    for args in [
+        &["nodes", "--json", "--plain"][..],
+        &["links", "--jsonl", "-o", "link"],
+        &["events", "--follow", "--json"],
+        &["status", "--timeout", "0"],
+        &["status", "--timeout", "soon"],
+    ] {
+        let output = bare(args).output().unwrap();
+        ends(&output, 2);
+    }
+}
+
+#[test]
+fn bash_accepts_its_completion_script() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = bare(&["completion", shell]).output().unwrap();
+        ends(&output, 0);
+        let script = text(&output.stdout);
+        for word in ["status", "events", "follow", "lost_percent", "node-status"] {
+            assert!(script.contains(word), "{shell}: no {word}");
+        }
+        if shell == "bash" {
+            let accepted = Command::new("bash")
+                .args(["-n", "-c", &script])
+                .output()
+                .unwrap();
+            assert!(accepted.status.success(), "{}", text(&accepted.stderr));
+        }
+    }
+}
+
+const KEY: &str = "a-long-enough-key";
+
+/// A configuration directory for as long as a test runs.
+struct Directory(std::path::PathBuf);
+
+impl Directory {
+    fn new(ha_cf: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("hactl-check-{}-{count}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("ha.cf"), ha_cf).unwrap();
+        let keys = path.join("authkeys");
+        std::fs::write(&keys, format!("auth 1\n1 sha1 {KEY}\n")).unwrap();
+        std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).unwrap();
+        Self(path)
+    }
+
+    /// Checks it from inside, so that no path of this run is shown.
+    fn check(&self, args: &[&str]) -> Output {
+        let mut command = bare(&["check", "."]);
+        command.args(args).current_dir(&self.0).output().unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// Compares what a verb shows of a snapshot with a file.
+fn shows(file: &str, args: &[&str], snapshot: Snapshot) {
+    let server = Server::start(Answer::Snapshot(snapshot));
+    let output = run(&server, args);
+    matches_file(file, &text(&output.stdout));
+}
+
+/// Runs a verb that succeeds and says nothing besides.
+fn run(server: &Server, args: &[&str]) -> Output {
+    let output = hactl(server, args).output().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    ends(&output, 0);
+    output
+}
+
+fn hactl(server: &Server, args: &[&str]) -> Command {
+    let mut command = bare(args);
+    command.arg("--socket").arg(server.path());
+    command
+}
+
+/// `hactl` in an environment that says nothing.
+fn bare(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hactl"));
+    command
+        .args(args)
+        .env_clear()
+        .env("TERM", "xterm")
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null());
+    command
+}
+
+fn ends(output: &Output, code: i32) {
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}

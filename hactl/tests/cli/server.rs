@@ -1,0 +1,154 @@
+//! A control socket that answers from a script.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use shared::api::{
+    API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, Failure, Hello, Request,
+    ServerFrame, Snapshot, Success,
+};
+use shared::event::Event;
+use shared::names::NodeName;
+
+/// What the server has to say.
+pub(crate) enum Answer {
+    /// To `snapshot`.
+    Snapshot(Snapshot),
+    /// To `events`; to `snapshot` the story that they tell.
+    Events(Vec<Event>),
+    /// To `subscribe`; then it hangs up.
+    Stream {
+        /// What happened before.
+        recent: Vec<Event>,
+        /// The state then.
+        snapshot: Snapshot,
+        /// What happens.
+        then: Vec<Event>,
+    },
+    /// To `subscribe`; then it says nothing and hangs up when the client does.
+    StreamAndHold {
+        /// The state.
+        snapshot: Snapshot,
+        /// What happens.
+        then: Event,
+    },
+    /// To everything.
+    Refusal(ErrorCode, &'static str),
+    /// These lines, to anything.
+    Raw(Vec<String>),
+    /// Nothing, after the greeting.
+    Silence,
+}
+
+/// A server, which ends when the test does.
+pub(crate) struct Server {
+    path: PathBuf,
+}
+
+impl Server {
+    /// Listens and serves any number of clients, one after the other.
+    pub(crate) fn start(answer: Answer) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("hactl-{}-{count}.sock", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                // A client that was killed or has had enough is part of some tests.
+                let _ = serve(stream.unwrap(), &answer);
+            }
+        });
+        Self { path }
+    }
+
+    /// Where it listens.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.path).unwrap();
+    }
+}
+
+fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
+    let hello = Hello {
+        api: (API_OLDEST, API_NEWEST),
+        version: "0.1.0".into(),
+        node: NodeName::new("alice").unwrap(),
+        role: ClientRole::Observe,
+    };
+    send(&mut stream, &ServerFrame::Hello { hbd: hello })?;
+    let mut requests = BufReader::new(stream.try_clone()?);
+    loop {
+        let mut line = String::new();
+        if requests.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let ClientFrame { id, request, .. } = serde_json::from_str(&line)?;
+        match (answer, request) {
+            (Answer::Snapshot(snapshot), Request::Snapshot) => ok(&mut stream, id, full(snapshot))?,
+            (Answer::Events(events), Request::Events { limit }) => {
+                let last = events.len().saturating_sub(limit);
+                ok(&mut stream, id, Success::Events(events[last..].to_vec()))?;
+            }
+            (
+                Answer::Stream {
+                    recent,
+                    snapshot,
+                    then,
+                },
+                Request::Subscribe { recent: limit },
+            ) => {
+                let last = recent.len().saturating_sub(limit);
+                events(&mut stream, &recent[last..])?;
+                ok(&mut stream, id, full(snapshot))?;
+                return events(&mut stream, then);
+            }
+            (Answer::StreamAndHold { snapshot, then }, Request::Subscribe { .. }) => {
+                ok(&mut stream, id, full(snapshot))?;
+                events(&mut stream, std::slice::from_ref(then))?;
+                requests.read_to_string(&mut line)?;
+            }
+            (Answer::Refusal(code, text), _) => {
+                let error = Failure {
+                    code: *code,
+                    text: (*text).into(),
+                };
+                send(&mut stream, &ServerFrame::Error { id, error })?;
+            }
+            (Answer::Raw(lines), _) => {
+                for line in lines {
+                    writeln!(stream, "{line}")?;
+                }
+            }
+            (Answer::Silence, _) => {
+                requests.read_to_string(&mut line)?;
+            }
+            (_, request) => panic!("not in the script: {request:?}"),
+        }
+    }
+}
+
+fn full(snapshot: &Snapshot) -> Success {
+    Success::Snapshot(Box::new(snapshot.clone()))
+}
+
+fn ok(stream: &mut UnixStream, id: u64, ok: Success) -> std::io::Result<()> {
+    send(stream, &ServerFrame::Ok { id, ok })
+}
+
+fn events(stream: &mut UnixStream, events: &[Event]) -> std::io::Result<()> {
+    events.iter().try_for_each(|event| {
+        let event = Box::new(event.clone());
+        send(stream, &ServerFrame::Event { event })
+    })
+}
+
+fn send(stream: &mut UnixStream, frame: &ServerFrame) -> std::io::Result<()> {
+    writeln!(stream, "{}", serde_json::to_string(frame)?)
+}

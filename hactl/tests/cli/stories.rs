@@ -1,0 +1,340 @@
+//! Clusters to show: what alice saw, told in events and folded into a view.
+
+use std::time::Duration;
+
+use shared::api::Snapshot;
+use shared::event::{
+    ConfiguredMedium, ConfiguredNode, Event, EventSource, Kind, LinkStatus, MediumStatus, NodeKind,
+    NodeStatus, Role, Started, StatusReason, Unverified,
+};
+use shared::names::{Generation, LinkName, MediumName, NodeName, Uuid};
+use shared::sample::{Incoming, LinkSample, NodeSample, Outgoing, Sample};
+use shared::time::{Moment, Now, Wall};
+
+/// Seconds after boot at which every story is looked at.
+const LOOK: u64 = 400;
+
+/// Three nodes over two networks, nothing wrong.
+pub(crate) fn in_order() -> Snapshot {
+    snapshot(&told(beginning()))
+}
+
+/// bob has one link left and another is one-way, carol is dead, dave's key is wrong, and the
+/// machine could do better.
+pub(crate) fn in_trouble() -> Snapshot {
+    snapshot(&events())
+}
+
+/// As in order, but the core has said nothing for a while.
+pub(crate) fn stale() -> Snapshot {
+    let mut snapshot = in_order();
+    snapshot.at = now(LOOK + 12);
+    snapshot
+}
+
+/// What happened in `in_trouble`.
+pub(crate) fn events() -> Vec<Event> {
+    let mut story = beginning();
+    story.extend(troubles());
+    told(story)
+}
+
+/// What happens afterwards.
+pub(crate) fn later_event() -> Event {
+    let kind = Kind::JeopardyOver {
+        node: name("bob"),
+        links: 2,
+    };
+    source().event(kind, None, now(LOOK + 1))
+}
+
+/// A packet's claim that is meant for the terminal.
+pub(crate) fn hostile_event() -> Event {
+    let kind = Kind::PacketRefused {
+        medium: medium("eth0"),
+        reason: "no key fits".into(),
+        claims: Some("\u{1b}[2Jbob\r\n".into()),
+        unreported: 0,
+    };
+    source().event(kind, None, now(1))
+}
+
+/// More than fits into a pipe.
+pub(crate) fn many_events() -> Vec<Event> {
+    let mut source = source();
+    (0..20_000)
+        .map(|_| source.event(Kind::CommunicationUp, None, now(1)))
+        .collect()
+}
+
+fn beginning() -> Vec<(u64, Kind)> {
+    let mut story = vec![(100, Kind::Started(Box::new(started())))];
+    for eth in ["eth0", "eth1"] {
+        let to = MediumStatus::Open;
+        story.push((
+            100,
+            Kind::MediumStatus {
+                medium: medium(eth),
+                to,
+            },
+        ));
+    }
+    for peer in ["bob", "carol"] {
+        let heard = Kind::NodeHeard {
+            node: name(peer),
+            uuid: Some(Uuid([peer.as_bytes()[0]; 16])),
+            generation: Generation(40),
+            program: if peer == "bob" {
+                "hbd 1.h"
+            } else {
+                "heartbeat"
+            }
+            .into(),
+        };
+        story.push((101, heard));
+        for eth in ["eth0", "eth1"] {
+            story.push((101, link(peer, eth, LinkStatus::Init, LinkStatus::Up)));
+        }
+        story.push((
+            102,
+            becomes(peer, NodeStatus::Active, StatusReason::Announced),
+        ));
+    }
+    story.push((102, Kind::CommunicationUp));
+    let by = name("bob");
+    story.push((
+        103,
+        becomes("alice", NodeStatus::Active, StatusReason::Admitted { by }),
+    ));
+    story
+}
+
+fn troubles() -> Vec<(u64, Kind)> {
+    let silent = StatusReason::Silent {
+        silent: Duration::from_millis(6020),
+        deadtime: Duration::from_secs(6),
+    };
+    vec![
+        (
+            150,
+            Kind::Degraded {
+                what: "no realtime scheduling".into(),
+                why: "Operation not permitted".into(),
+                remedy: "start hbd as root or give it CAP_SYS_NICE".into(),
+            },
+        ),
+        (
+            150,
+            Kind::ConfigWarning {
+                place: "/etc/ha.d/ha.cf:7".into(),
+                warning: "baud has no effect in this release".into(),
+            },
+        ),
+        (200, link("bob", "eth1", LinkStatus::Up, LinkStatus::Dead)),
+        (
+            200,
+            Kind::Jeopardy {
+                node: name("bob"),
+                medium: medium("eth0"),
+            },
+        ),
+        (
+            200,
+            Kind::MediumStatus {
+                medium: medium("eth1"),
+                to: MediumStatus::Missing {
+                    reason: "no interface eth1".into(),
+                },
+            },
+        ),
+        (
+            300,
+            Kind::Unauthenticated {
+                node: name("carol"),
+                reason: Unverified::Mismatch { key: 1 },
+            },
+        ),
+        (306, link("carol", "eth0", LinkStatus::Up, LinkStatus::Dead)),
+        (306, link("carol", "eth1", LinkStatus::Up, LinkStatus::Dead)),
+        (306, becomes("carol", NodeStatus::Dead, silent)),
+        (
+            350,
+            Kind::LinkOneWay {
+                link: LinkName {
+                    peer: name("bob"),
+                    medium: medium("eth0"),
+                },
+            },
+        ),
+        (
+            390,
+            Kind::OwnStall {
+                late: Duration::from_millis(3400),
+            },
+        ),
+    ]
+}
+
+/// A story as events.
+fn told(story: Vec<(u64, Kind)>) -> Vec<Event> {
+    let mut source = source();
+    let event = |(at, kind)| source.event(kind, None, now(at));
+    story.into_iter().map(event).collect()
+}
+
+/// Where a story leads.
+fn snapshot(events: &[Event]) -> Snapshot {
+    let mut snapshot = Snapshot {
+        at: now(LOOK),
+        sample: Some(sample(&events.last().expect("a story").kind)),
+        ..Snapshot::default()
+    };
+    for event in events {
+        snapshot.view.apply(event);
+    }
+    snapshot
+}
+
+fn started() -> Started {
+    let node = |text| ConfiguredNode {
+        name: name(text),
+        kind: NodeKind::Normal,
+    };
+    let over = |text| ConfiguredMedium {
+        name: medium(text),
+        description: format!("bcast {text} port 694"),
+    };
+    Started {
+        version: "0.1.0".into(),
+        node: name("alice"),
+        uuid: Uuid([0xa1; 16]),
+        generation: Generation(17),
+        quick_restart: false,
+        nodes: vec![node("alice"), node("bob"), node("carol")],
+        media: vec![over("eth0"), over("eth1")],
+        keepalive: Duration::from_secs(1),
+        warntime: Duration::from_secs(2),
+        deadtime: Duration::from_secs(6),
+        initdead: Duration::from_secs(60),
+    }
+}
+
+/// The counters at the end of a story.
+fn sample(end: &Kind) -> Sample {
+    let at = now(LOOK).boot;
+    if !matches!(end, Kind::OwnStall { .. }) {
+        return Sample {
+            at,
+            beats: 300,
+            worst_lateness: Duration::from_millis(3),
+            ..Sample::default()
+        };
+    }
+    Sample {
+        at,
+        beats: 300,
+        worst_lateness: Duration::from_millis(3400),
+        stalls: 1,
+        worst_stall: Duration::from_millis(3400),
+        window: 0,
+        refused: 12,
+        nodes: vec![
+            NodeSample {
+                node: name("bob"),
+                heard: Some(at - Duration::from_millis(420)),
+                dead_at: Some(at + Duration::from_millis(5580)),
+                deadtime: Duration::from_secs(6),
+                confirmed: Some(at - Duration::from_millis(1100)),
+                load: Some("0.42 0.31 0.20 1/234 5678".into()),
+            },
+            NodeSample {
+                node: name("carol"),
+                heard: Some(at - Duration::from_secs(100)),
+                dead_at: None,
+                deadtime: Duration::from_secs(6),
+                confirmed: None,
+                load: None,
+            },
+        ],
+        links: vec![
+            LinkSample {
+                link: LinkName {
+                    peer: name("bob"),
+                    medium: medium("eth0"),
+                },
+                heard: Some(at - Duration::from_millis(420)),
+                incoming: Incoming {
+                    received: 298,
+                    lost: 2,
+                    duplicate: 1,
+                    late: 3,
+                    jitter: Duration::from_micros(1700),
+                    last: Some(Duration::from_millis(1000)),
+                    best: Some(Duration::from_millis(996)),
+                    worst: Some(Duration::from_millis(2310)),
+                },
+                outgoing: Outgoing {
+                    sent: 300,
+                    received: Some(285),
+                    confirmed: Some(at - Duration::from_secs(50)),
+                },
+            },
+            LinkSample {
+                link: LinkName {
+                    peer: name("carol"),
+                    medium: medium("eth0"),
+                },
+                heard: Some(at - Duration::from_secs(100)),
+                incoming: Incoming {
+                    received: 197,
+                    ..Incoming::default()
+                },
+                outgoing: Outgoing {
+                    sent: 300,
+                    ..Outgoing::default()
+                },
+            },
+        ],
+    }
+}
+
+fn source() -> EventSource {
+    EventSource::new(name("alice"), Role::Core, Generation(17))
+}
+
+/// So many seconds after boot, which was at 2026-11-22T11:00:00Z.
+fn now(seconds: u64) -> Now {
+    Now {
+        boot: Moment(0) + Duration::from_secs(seconds),
+        wall: Wall((1_795_345_200 + seconds) * 1_000_000_000),
+    }
+}
+
+fn becomes(node: &str, to: NodeStatus, reason: StatusReason) -> Kind {
+    Kind::NodeStatus {
+        node: name(node),
+        from: NodeStatus::Init,
+        to,
+        reason,
+    }
+}
+
+fn link(peer: &str, over: &str, from: LinkStatus, to: LinkStatus) -> Kind {
+    Kind::LinkStatus {
+        link: LinkName {
+            peer: name(peer),
+            medium: medium(over),
+        },
+        from,
+        to,
+        silent: (to == LinkStatus::Dead).then_some(Duration::from_millis(6010)),
+    }
+}
+
+fn name(text: &str) -> NodeName {
+    NodeName::new(text).unwrap()
+}
+
+fn medium(text: &str) -> MediumName {
+    MediumName::new(text).unwrap()
+}
