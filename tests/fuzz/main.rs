@@ -35,6 +35,9 @@ targets! {
     string_form,
     packet,
     message,
+    config,
+    api,
+    core,
 }
 
 fn test_time() -> Duration {

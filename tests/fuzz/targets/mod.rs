@@ -1,5 +1,8 @@
 //! The targets, one file each, and what they share.
 
+pub(crate) mod api;
+pub(crate) mod config;
+pub(crate) mod core;
 pub(crate) mod message;
 pub(crate) mod netstring;
 pub(crate) mod packet;
