@@ -53,8 +53,7 @@ impl Core {
             level: Some(Level::OURS),
             heard: None,
         };
-        let sequence = self.own.sequence.next();
-        self.own.sequence = sequence;
+        let sequence = self.take_number();
         let list_heard = self.everyone_reads_heard();
         for medium in self.media() {
             let list;
@@ -75,8 +74,7 @@ impl Core {
 
     /// Sends a numbered message over every medium, to everybody or to one node.
     pub(crate) fn send(&mut self, mut message: Message, to: Option<PeerIndex>, now: Now) {
-        let sequence = self.own.sequence.next();
-        self.own.sequence = sequence;
+        let sequence = self.take_number();
         self.stamp(&mut message, to, Some(sequence), now);
         self.put_everywhere(&message, now);
         self.history.push(sequence, message, now.boot);
@@ -134,14 +132,15 @@ impl Core {
             MediumForm::Ping(_) => return,
         };
         self.output(Output::Transmit { medium, packet });
-        if message.sequence().is_some() {
-            let own = self.own.index;
-            for (place, peer) in self.peers.iter_mut().enumerate() {
-                if place != usize::from(own.0) {
-                    peer.links[usize::from(medium.0)].sent += 1;
-                }
-            }
+    }
+
+    /// The next number, for a message that goes out over every medium.
+    fn take_number(&mut self) -> Sequence {
+        self.own.sequence = self.own.sequence.next();
+        for link in self.peers.iter_mut().flat_map(|peer| &mut peer.links) {
+            link.sent += 1;
         }
+        self.own.sequence
     }
 
     fn encode(&self, message: &Message, form: Form) -> Vec<u8> {

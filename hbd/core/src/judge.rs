@@ -40,6 +40,7 @@ impl Core {
 
     /// This node did not run for `late`.
     fn forgive(&mut self, late: Duration, now: Now) {
+        let worse = late > self.own.worst_stall;
         self.own.stalls += 1;
         self.own.worst_stall = self.own.worst_stall.max(late);
         self.own.listening_since = (self.own.listening_since + late).min(now.boot);
@@ -49,7 +50,10 @@ impl Core {
                 link.forgive(late, now.boot);
             }
         }
-        self.event(Kind::OwnStall { late }, None, now);
+        // A machine that stalls all the time says so once a minute, and at each new worst.
+        if self.limiter.admit(Sort::Stall, now.boot).is_some() || worse {
+            self.event(Kind::OwnStall { late }, None, now);
+        }
     }
 
     /// A peer is heard from here on: it and its links are watched.

@@ -103,6 +103,7 @@ pub(crate) enum Sort {
     Late(PeerIndex),
     Lost(PeerIndex),
     Gap(PeerIndex),
+    Stall,
 }
 
 /// Settings that no core can run with. The configuration's checks prevent them.
@@ -250,6 +251,7 @@ impl Core {
             return;
         };
         let mut life = Life::new(Tracker::after(live.sequence), own, now.boot);
+        life.left = live.left;
         life.level = live.features.as_deref().and_then(Level::parse);
         peer.life = Some(life);
         peer.heard = live.heard;

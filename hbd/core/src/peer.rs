@@ -134,6 +134,7 @@ impl Peer {
             sequence: life.tracker.last().unwrap_or(life.status_sequence),
             deadtime: self.deadtime,
             heard: self.heard,
+            left: life.left,
             features: life.level.map(Level::to_field),
         });
         Some(PeerMemory {

@@ -142,6 +142,8 @@ pub struct LiveMemory {
     pub deadtime: Duration,
     /// When its last beat came in.
     pub heard: Option<Moment>,
+    /// It announced that it leaves, and nothing it says counts any more.
+    pub left: bool,
     /// What it announces in `hbd=`, if anything.
     pub features: Option<String>,
 }
