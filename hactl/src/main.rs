@@ -12,6 +12,8 @@ use shared::exit::Exit;
 
 mod cli;
 mod error;
+#[cfg(test)]
+mod manual;
 mod print;
 mod verbs;
 

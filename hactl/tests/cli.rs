@@ -12,6 +12,7 @@ mod cli {
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use cli::expected::matches_file;
 use cli::server::{Answer, Server};
@@ -208,6 +209,32 @@ fn follow_writes_each_event_at_once() {
     assert!(line.contains(&stories::later_event().text), "{line}");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn follow_ends_when_nobody_reads_it_any_more() {
+    let server = Server::start(Answer::StreamAndHold {
+        snapshot: stories::in_trouble(),
+        then: stories::later_event(),
+    });
+    let mut child = hactl(&server, &["events", "-f"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 4];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if Instant::now() > deadline => {
+                child.kill().unwrap();
+                panic!("it still waits");
+            }
+            None => std::thread::yield_now(),
+        }
+    };
+    assert_eq!(status.code(), Some(0));
 }
 
 #[test]

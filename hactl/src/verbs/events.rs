@@ -1,9 +1,12 @@
 //! `hactl events`: what happened, and with `--follow` what happens.
 
 use std::io::Write;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 use shared::client::{Subscription, Update};
 use shared::event::{Cause, Event, Kind, Object, Severity};
@@ -184,23 +187,46 @@ fn follow(
     let mut recent = Vec::new();
     let mut caught_up = false;
     loop {
-        match stream.wait(None)? {
-            Some(Update::Event(event)) if filter.lets_through(&event) => match caught_up {
+        let Some(update) = stream.wait(Some(Duration::ZERO))? else {
+            match something_new(&stream)? {
+                true => continue,
+                false => return Ok(Exit::Done),
+            }
+        };
+        match update {
+            Update::Event(event) if filter.lets_through(&event) => match caught_up {
                 true => shown.write(&[*event])?,
                 false => recent.push(*event),
             },
-            Some(Update::Snapshot(_)) if caught_up => {
+            Update::Snapshot(_) if caught_up => {
                 crate::complain("events were lost here: they came faster than they were read");
             }
-            Some(Update::Snapshot(_)) => {
+            Update::Snapshot(_) => {
                 caught_up = true;
                 recent.drain(..recent.len().saturating_sub(limit));
                 shown.write(&recent)?;
                 recent = Vec::new();
             }
-            _ => {}
+            Update::Event(_) | Update::Sample(_) => {}
         }
     }
+}
+
+/// Waits until the daemon sends something; false if meanwhile nobody reads our output any more.
+/// Without this, `hactl events -f | head -n 1` would wait for one event more than it shows.
+fn something_new(stream: &Subscription) -> Result<bool, Error> {
+    let stdout = std::io::stdout();
+    let mut waited = [
+        PollFd::new(stream.as_fd(), PollFlags::POLLIN),
+        PollFd::new(stdout.as_fd(), PollFlags::empty()),
+    ];
+    match poll(&mut waited, PollTimeout::NONE) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        Err(error) => return Err(Error::Output(error.into())),
+    }
+    let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+    let reader = waited[1].revents().unwrap_or(PollFlags::empty());
+    Ok(!reader.intersects(gone))
 }
 
 /// What `--follow` has shown so far.
