@@ -35,6 +35,7 @@ targets! {
     string_form,
     packet,
     message,
+    typed_fields,
     config,
     api,
     core,
