@@ -444,12 +444,18 @@ fn formats_that_contradict_each_other_are_usage_errors() {
 }
 
 #[test]
-fn bash_accepts_its_completion_script() {
+fn completion_scripts_know_every_word_and_bash_accepts_its_own() {
     for shell in ["bash", "zsh", "fish"] {
         let output = bare(&["completion", shell]).output().unwrap();
         ends(&output, 0);
         let script = text(&output.stdout);
-        for word in ["status", "events", "follow", "lost_percent", "node-status"] {
+        for word in [
+            "status",
+            "follow",
+            "lost_percent",
+            "node-status",
+            "hactl nodes --timeout",
+        ] {
             assert!(script.contains(word), "{shell}: no {word}");
         }
         if shell == "bash" {
@@ -492,6 +498,29 @@ impl Drop for Directory {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap();
     }
+}
+
+#[test]
+fn completion_in_bash_knows_the_nodes_of_the_running_daemon() {
+    let server = Server::start(Answer::Snapshot(stories::in_order()));
+    let completed = |words: &str| {
+        let script = format!(
+            "PATH=\"$(dirname \"$0\"):$PATH\"; source <(hactl completion bash); \
+             COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _hactl_with_names hactl \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; \
+             echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = Command::new("bash")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_hactl")])
+            .env("HBD_SOCKET", server.path())
+            .output()
+            .unwrap();
+        text(&output.stdout)
+    };
+    assert_eq!(completed("hactl events --node ''"), "alice bob carol\n");
+    assert_eq!(completed("hactl nodes b"), "bob\n");
+    assert_eq!(completed("hactl nodes -o stat"), "status\n");
+    assert_eq!(completed("hactl even"), "events\n");
 }
 
 /// Compares what a verb shows of a snapshot with a file.

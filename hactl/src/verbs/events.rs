@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 use shared::client::{Subscription, Update};
@@ -26,7 +26,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "Shows what happened, oldest first, and with --follow what happens",
     text: "\
 The text of an event is that of the log. --node, --kind and --severity may be combined; an event is
-shown if all of them let it through. --json and --jsonl write events as the daemon does; a kind that
+shown if all of them let it through; hactl(1) lists the kinds. --json and --jsonl write events as the daemon does; a kind that
 this hactl does not know is shown with its text all the same.",
     examples: &[
         Example {
@@ -76,6 +76,7 @@ fn arguments(command: Command) -> Command {
             Arg::new("node")
                 .long("node")
                 .value_name("NODE")
+                .value_hint(ValueHint::Hostname)
                 .action(ArgAction::Append)
                 .help("Only what concerns this node or a link to it"),
         )

@@ -1,6 +1,6 @@
 //! `hactl links`: every path to every peer with its quality, per direction.
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, ValueHint};
 use serde_json::json;
 use shared::api::Snapshot;
 use shared::event::LinkStatus;
@@ -45,6 +45,7 @@ a Heartbeat does not. All count since the core started.",
 fn arguments(command: Command) -> Command {
     let node = Arg::new("node")
         .value_name("NODE")
+        .value_hint(ValueHint::Hostname)
         .action(ArgAction::Append)
         .help("Only links to these nodes");
     absolute(table(formats(command.arg(node)), COLUMNS))
@@ -345,3 +346,31 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         },
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_nothing_nothing_is_lost() {
+        assert_eq!(percent(0, 0), None);
+        assert_eq!(percent(0, 7), Some(0.0));
+        assert_eq!(percent(2, 300), Some(0.7));
+        assert_eq!(percent(7, 7), Some(100.0));
+    }
+
+    #[test]
+    fn any_loss_is_coloured_and_none_is_not() {
+        assert_eq!(percent_cell(Some(0.0)), Cell::new("0.0"));
+        assert_eq!(percent_cell(Some(0.1)), Cell::in_mood("0.1", Mood::Warning));
+        assert_eq!(percent_cell(None), Cell::new(""));
+    }
+
+    #[test]
+    fn a_column_is_named_once() {
+        let mut names: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), COLUMNS.len());
+    }
+}

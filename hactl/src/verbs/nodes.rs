@@ -1,6 +1,6 @@
 //! `hactl nodes`: every node, one line each.
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, ValueHint};
 use serde_json::{Value, json};
 use shared::api::Snapshot;
 use shared::event::{LinkStatus, NodeKind, NodeStatus};
@@ -42,6 +42,7 @@ itself has no links and no dead time, since it hears itself.",
 fn arguments(command: Command) -> Command {
     let node = Arg::new("node")
         .value_name("NODE")
+        .value_hint(ValueHint::Hostname)
         .action(ArgAction::Append)
         .help("Only these nodes");
     absolute(table(formats(command.arg(node)), COLUMNS))
