@@ -122,5 +122,5 @@ fn bad(reader: &mut Reader<'_, '_>, word: &Word<'_>, label: &str) {
             "this `apiauth` line does not say who has access",
         )
         .label(label)
-        .remedy("write `apiauth CLIENT uid=NAME,... gid=NAME,...` with at least one of the lists");
+        .remedy("write `apiauth CLIENT uid=NAME,NAME gid=NAME`, lists without blanks, at least one of them");
 }

@@ -45,6 +45,9 @@ pub fn text(files: &Files) -> Checked {
             reader::read(source, &mut draft, &mut report);
         }
     }
+    let lost = report.lost_a_line();
+    draft.node_bad |= lost;
+    draft.media.broken |= lost;
     let keys = keys(files, &sources, &mut report);
     let groups = groups(&sources, &mut draft, &mut report);
     let mentions = std::mem::take(&mut draft.mentions);
@@ -118,12 +121,12 @@ fn check_missing(name: FileName, files: &Files, report: &mut Report<'_>) {
         FileName::HaCf => {
             report
                 .about(Code::FileMissing, name, "ha.cf does not exist")
-                .remedy("create it, see ha.cf(5); or name the right directory with --config");
+                .remedy("create it as ha.cf(5) shows, or name another directory");
         }
         FileName::Authkeys if !given(FileName::HbdKeys) => {
             report
                 .about(Code::FileMissing, name, "authkeys does not exist")
-                .remedy("create it with mode 600, see authkeys(5)");
+                .remedy("create it with mode 600, as authkeys(5) shows");
         }
         FileName::Authkeys | FileName::HbdCf | FileName::HbdKeys | FileName::Haresources => {}
     }

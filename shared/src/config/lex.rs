@@ -62,7 +62,8 @@ pub(super) struct Statement<'s> {
 pub(super) fn lines<'s>(source: &'s Source, report: &mut Report<'_>) -> Vec<Word<'s>> {
     let mut lines = Vec::new();
     let mut start = 0;
-    for text in source.text.split('\n') {
+    for text in source.text.split_inclusive('\n') {
+        let text = text.strip_suffix('\n').unwrap_or(text);
         let span = Span {
             file: source.file,
             start,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::diagnostic::Code;
-use super::directives::{CHAPTERS, Directive, Effect, Owner, Repeat};
+use super::directives::{CHAPTERS, Directive, Effect, Owner, Reload, Repeat};
 
 /// Every directive, by chapter.
 #[must_use]
@@ -42,6 +42,16 @@ fn entry(directive: &Directive) -> String {
     );
     out.push_str(&paragraph(&format!("{}.", capital(directive.short))));
     out.push_str(&paragraph(directive.long));
+    if matches!(directive.effect, Effect::Full | Effect::Depends(_)) {
+        out.push_str(".Pp\n");
+    }
+    for fact in facts(directive) {
+        out.push_str(&paragraph(&fact));
+    }
+    out
+}
+
+fn facts(directive: &Directive) -> Vec<String> {
     let mut facts = Vec::new();
     if directive.owner == Owner::Hbd {
         facts.push("A word of hbd's own, for hbd.cf.".to_owned());
@@ -53,11 +63,11 @@ fn entry(directive: &Directive) -> String {
         facts.push(format!("Bounds: {}.", directive.bounds));
     }
     facts.extend(repeat(directive.repeat).map(str::to_owned));
-    facts.extend(effect(directive.effect));
-    for fact in facts {
-        out.push_str(&paragraph(&fact));
+    if directive.reload == Reload::AllNodes && directive.effect == Effect::Full {
+        facts.push("A change belongs on all nodes.".to_owned());
     }
-    out
+    facts.extend(effect(directive.effect));
+    facts
 }
 
 fn repeat(repeat: Repeat) -> Option<&'static str> {
@@ -106,29 +116,34 @@ fn sentences(text: &str) -> Vec<String> {
     sentences
 }
 
+/// A directive inside parentheses is one macro, so that no blank comes between.
 fn marked(sentence: &str) -> String {
-    let mut out = String::new();
+    let mut lines: Vec<String> = Vec::new();
+    let mut in_parentheses = false;
     for (at, piece) in sentence.split('`').enumerate() {
-        let piece = piece.trim();
-        match (at % 2, piece) {
-            (_, "") => {}
-            (1, word) => {
-                let _ = write!(out, "\n.Ic {}", escaped(word));
-            }
-            (_, text) if at > 0 && text.starts_with([',', '.', ';', ':', ')']) => {
-                let (mark, text) = text.split_at(1);
-                let _ = write!(out, " {mark}");
-                if !text.trim().is_empty() {
-                    let _ = write!(out, "\n{}", escaped(text.trim()));
-                }
-            }
-            (_, text) => {
-                let _ = write!(out, "\n{}", escaped(text));
-            }
+        let is_word = at % 2 == 1;
+        let mut text = piece.trim();
+        if is_word {
+            let parentheses = if in_parentheses { "Pq " } else { "" };
+            lines.push(format!(".{parentheses}Ic {}", escaped(text)));
+            continue;
+        }
+        if in_parentheses {
+            text = text.strip_prefix(')').unwrap_or(text).trim_start();
+        }
+        let opened = text.strip_suffix('(');
+        in_parentheses = opened.is_some();
+        text = opened.unwrap_or(text).trim_end();
+        if let (Some(last), true) = (lines.last_mut(), text.starts_with([',', '.', ';', ':'])) {
+            let (mark, rest) = text.split_at(1);
+            last.push_str(&format!(" {mark}"));
+            text = rest.trim_start();
+        }
+        if !text.is_empty() {
+            lines.push(escaped(text));
         }
     }
-    out.push('\n');
-    out.trim_start_matches('\n').to_owned()
+    lines.join("\n") + "\n"
 }
 
 /// Text that cannot be taken for a request or an escape.
@@ -141,5 +156,24 @@ fn escaped(text: &str) -> String {
         format!("\\&{text}")
     } else {
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_in_a_text_become_macros_with_their_punctuation() {
+        assert_eq!(
+            paragraph("See `deadtime`, or late beats (`warntime`) first. Then `node`."),
+            "See\n.Ic deadtime ,\nor late beats\n.Pq Ic warntime\nfirst.\nThen\n.Ic node .\n"
+        );
+    }
+
+    #[test]
+    fn text_is_never_taken_for_a_request() {
+        assert_eq!(escaped(".El"), "\\&.El");
+        assert_eq!(escaped("a\\b"), "a\\eb");
     }
 }

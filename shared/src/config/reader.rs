@@ -201,8 +201,9 @@ impl Reader<'_, '_> {
         match value::boolean(word.text) {
             Some(value) => Given::Set(value, word.span),
             None => {
-                self.wrong(Code::BadBoolean, word, "yes or no")
-                    .label("neither yes nor no")
+                let text = format!("`{}` is neither yes nor no", word.text);
+                self.report
+                    .at(Code::BadBoolean, word.span, text)
                     .remedy("write one of true, on, yes, y, 1 or false, off, no, n, 0");
                 Given::Bad
             }
@@ -214,7 +215,10 @@ impl Reader<'_, '_> {
         match value::number(word.text, min, max) {
             Ok(value) => Given::Set(value, word.span),
             Err(reason) => {
-                self.wrong(Code::BadNumber, word, "number").label(reason);
+                let text = format!("`{}` is no value for `{}`", word.text, self.directive.word);
+                self.report
+                    .at(Code::BadNumber, word.span, text)
+                    .label(reason);
                 Given::Bad
             }
         }

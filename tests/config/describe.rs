@@ -1,0 +1,131 @@
+//! A configuration as a few lines, without keys.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use shared::config::{Account, Config, Host, MediumKind};
+
+pub(crate) fn describe(config: &Config) -> String {
+    let mut out = String::from("valid\n");
+    let nodes: Vec<&str> = config.nodes.iter().map(|node| node.as_str()).collect();
+    line(&mut out, "nodes", &nodes.join(" "));
+    let t = &config.timing;
+    let times = [
+        t.keepalive,
+        t.warntime,
+        t.deadtime,
+        t.initdead,
+        t.deadping,
+        t.max_rexmit_delay,
+    ]
+    .map(ms);
+    line(
+        &mut out,
+        "keepalive warntime deadtime initdead deadping rexmit",
+        &times.join(" "),
+    );
+    for medium in &config.media {
+        line(
+            &mut out,
+            &format!("medium {}", medium.name),
+            &format!("{} {}", medium.device, kind(&medium.kind)),
+        );
+    }
+    for (index, key) in &config.keys.keys {
+        let active = if *index == config.keys.active {
+            ", signs"
+        } else {
+            ""
+        };
+        line(
+            &mut out,
+            &format!("key {index}"),
+            &format!(
+                "{} of {} bytes{active}",
+                key.method,
+                key.secret.bytes().len()
+            ),
+        );
+    }
+    for (kind, grants) in [("user", &config.api.users), ("group", &config.api.groups)] {
+        for (role, account) in grants {
+            line(
+                &mut out,
+                &format!("{kind} {}", name(account)),
+                role.client(),
+            );
+        }
+    }
+    let realtime = &config.realtime;
+    line(
+        &mut out,
+        "realtime",
+        &format!("{} {:?}", realtime.enabled, realtime.priority),
+    );
+    let sources = format!(
+        "generation {:?}, uuid {:?}, hopfudge {}, log_badpack {}",
+        config.generation, config.uuid, config.hopfudge, config.log_badpack
+    );
+    line(&mut out, "other", &sources);
+    for idle in &config.ineffective {
+        line(
+            &mut out,
+            "idle",
+            &format!("{} ({} line {})", idle.directive, idle.file, idle.line),
+        );
+    }
+    out
+}
+
+fn line(out: &mut String, what: &str, value: &str) {
+    let _ = writeln!(out, "{what}: {value}");
+}
+
+fn ms(time: Duration) -> String {
+    format!("{}ms", time.as_millis())
+}
+
+fn name(account: &Account) -> String {
+    match account {
+        Account::Name(name) => name.clone(),
+        Account::Id(id) => format!("#{id}"),
+    }
+}
+
+fn kind(kind: &MediumKind) -> String {
+    let word = kind.word();
+    let port = kind.port();
+    match kind {
+        MediumKind::Bcast { .. } => format!("{word} port {port}"),
+        MediumKind::Mcast {
+            group,
+            ttl,
+            loopback,
+            ..
+        } => format!("{word} {group} port {port} ttl {ttl} loop {loopback}"),
+        MediumKind::Mcast6 {
+            group,
+            ttl,
+            loopback,
+            ..
+        } => format!("{word} {group} port {port} ttl {ttl} loop {loopback}"),
+        MediumKind::Ucast { peers, listen, .. } => {
+            let peers: Vec<String> = peers.iter().map(host).collect();
+            format!("{word} {} port {port} listen {listen:?}", peers.join(" "))
+        }
+        MediumKind::Ucast6 { peers, listen, .. } => {
+            let peers: Vec<String> = peers
+                .iter()
+                .map(|peer| format!("{}%{}", peer.address, peer.scope.as_deref().unwrap_or("-")))
+                .collect();
+            format!("{word} {} port {port} listen {listen:?}", peers.join(" "))
+        }
+    }
+}
+
+fn host(host: &Host) -> String {
+    match host {
+        Host::Address(address) => address.to_string(),
+        Host::Name(name) => format!("name:{name}"),
+    }
+}
