@@ -91,7 +91,7 @@ fn network_leaves_nothing() -> Result<(), Error> {
 
 fn straggler_is_killed() -> Result<(), Error> {
     let machine = Namespace::new()?;
-    let mut straggler = spawn(machine.command("sleep").arg("600"))?;
+    let mut straggler = spawn(machine.command("sleep").arg("60"))?;
     let pid = straggler.id();
     let there = program::run("ip", &["netns", "pids", machine.name()])?;
     drop(machine);
@@ -142,12 +142,12 @@ fn victim_leaves_nothing() -> Result<(), Error> {
     let own = env::current_exe().map_err(|reason| Error::Unexpected(reason.to_string()))?;
     let mut victim = spawn(Command::new(own).arg("victim").stdout(Stdio::piped()))?;
     let mut lines = BufReader::new(victim.stdout.take().expect("stdout is piped")).lines();
-    let made: Vec<_> = lines.by_ref().take(2).map_while(Result::ok).collect();
+    let made: Vec<_> = lines.by_ref().take(3).map_while(Result::ok).collect();
     let there: Vec<_> = made.iter().map(|path| Path::new(path).exists()).collect();
     let ended = victim.kill().and_then(|()| victim.wait());
     ended.map_err(|reason| Error::Unexpected(format!("killing the victim: {reason}")))?;
     demand(
-        there == [true, true],
+        there == [true; 3],
         &format!("the victim made things: {made:?}"),
     )?;
     wait::until_true(LIMIT, "what the victim made is gone", || {
@@ -159,13 +159,14 @@ fn victim() -> ExitCode {
     let (Ok(machine), Ok(directory)) = (Namespace::new(), Scratch::new()) else {
         return ExitCode::FAILURE;
     };
-    let Ok(mut child) = spawn(machine.command("sleep").arg("600")) else {
+    let Ok(mut child) = spawn(machine.command("sleep").arg("60")) else {
         return ExitCode::FAILURE;
     };
     println!(
-        "/run/netns/{}\n{}",
+        "/run/netns/{}\n{}\n/proc/{}",
         machine.name(),
-        directory.path().display()
+        directory.path().display(),
+        child.id()
     );
     let _ = child.wait();
     ExitCode::FAILURE

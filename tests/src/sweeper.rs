@@ -14,6 +14,7 @@ use crate::scratch;
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 cat >/dev/null
+sleep 0.5 # what was just being started has entered its namespace by then
 for file in /run/netns/"$1"*; do
     [ -e "$file" ] || continue
     for try in 1 2 3 4 5; do
