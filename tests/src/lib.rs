@@ -7,8 +7,10 @@
 //!
 //! Nothing here sleeps for an effect: [`wait::until`] asks again and again until a condition holds or its limit is over.
 
+pub mod daemon;
 pub mod error;
 pub mod heartbeat;
+pub mod heartbeat_log;
 pub mod manual;
 pub mod namespaces;
 pub mod precondition;

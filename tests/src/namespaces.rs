@@ -128,14 +128,22 @@ impl Namespace {
         PathBuf::from("/run/netns").join(&self.name)
     }
 
-    fn pids(&self) -> Result<Vec<i32>, Error> {
+    /// The processes in this network.
+    ///
+    /// # Errors
+    /// [`Error::Command`].
+    pub fn pids(&self) -> Result<Vec<i32>, Error> {
         Ok(run("ip", &["netns", "pids", &self.name])?
             .split_whitespace()
             .filter_map(|pid| pid.parse().ok())
             .collect())
     }
 
-    fn kill_all(&self) -> Result<(), Error> {
+    /// Kills (SIGKILL) every process in this network and waits until they are gone.
+    ///
+    /// # Errors
+    /// [`Error::NotWithin`], [`Error::Command`].
+    pub fn kill_all(&self) -> Result<(), Error> {
         wait::until_true(EMPTYING, "no process in the namespace", || {
             let pids = self.pids()?;
             for &pid in &pids {

@@ -1,0 +1,93 @@
+//! hbd beside real Heartbeat 3.0.6.
+//!
+//! One node of a pair, `alice`, is always the real thing: `auto_failback legacy`, an empty `haresources`, the mode in
+//! which Heartbeat does nothing but membership. The other, `bob`, is hbd. A [`lane`] is such a pair with one medium
+//! and one digest; it boots once and plays all [`scenario`]s in a row, and each scenario is a test of its own. After
+//! each, what alice logged and what its `cl_status` answers about bob is compared with `allowed.txt`: what she
+//! logs and answers when bob is a real Heartbeat too and the very same code plays the same scenario.
+//!
+//! `UPDATE=1 HBD_TIER=long cargo test -p hbd-tests --test interop` makes `allowed.txt` anew from such pairs.
+
+mod allowed;
+mod lane;
+mod observed;
+mod peer;
+mod scenario;
+
+use std::env;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use allowed::Allowed;
+use hbd_tests::error::Error;
+use hbd_tests::precondition::Precondition::{Heartbeat, Namespaces, Root};
+use hbd_tests::precondition::trial;
+use hbd_tests::tier::Tier;
+use lane::{LANES, Lane};
+use libtest_mimic::{Arguments, Trial};
+use peer::Kind;
+use scenario::Scenario;
+
+/// Real pairs differ from run to run in what they happen to log; `allowed.txt` is the union of so many.
+const RUNS_FOR_ALLOWED: usize = 3;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(LANES.len());
+    let tier = Tier::of_this_run();
+    let trials = if tier == Tier::Long && env::var("UPDATE").is_ok_and(|word| word == "1") {
+        vec![trial(
+            "interop",
+            "real_pairs_make_allowed_txt",
+            &[Root, Namespaces, Heartbeat],
+            make_allowed,
+        )]
+    } else if tier >= Tier::Ci {
+        beside_hbd()
+    } else {
+        eprintln!("interop: nothing at tier quick; HBD_TIER=ci runs it");
+        Vec::new()
+    };
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Scenario by scenario over all lanes, so that as many threads as lanes keep all lanes going at once.
+fn beside_hbd() -> Vec<Trial> {
+    let allowed = Arc::new(Allowed::read());
+    let lanes: Vec<_> = LANES
+        .into_iter()
+        .map(|link| Arc::new(Lane::new(link, Kind::Hbd)))
+        .collect();
+    let mut trials = Vec::new();
+    for scenario in Scenario::ALL {
+        for lane in &lanes {
+            let (lane, allowed) = (Arc::clone(lane), Arc::clone(&allowed));
+            let name = format!("{}::{}", lane.name(), scenario.name());
+            trials.push(trial(
+                "interop",
+                &name,
+                &[Root, Namespaces, Heartbeat],
+                move || allowed.judge(scenario, &lane.outcome(scenario)?),
+            ));
+        }
+    }
+    trials
+}
+
+fn make_allowed() -> Result<(), Error> {
+    let mut allowed = Allowed::default();
+    for _ in 0..RUNS_FOR_ALLOWED {
+        let lanes = LANES.map(|link| Lane::new(link, Kind::Heartbeat));
+        std::thread::scope(|scope| {
+            for lane in &lanes {
+                scope.spawn(|| lane.play());
+            }
+        });
+        for lane in &lanes {
+            for scenario in Scenario::ALL {
+                allowed.add(scenario, lane.outcome(scenario)?);
+            }
+        }
+    }
+    allowed.write()
+}

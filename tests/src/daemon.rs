@@ -1,0 +1,299 @@
+//! Real hbd daemons, each on a machine of its own.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shared::client::{Client, REPLY_LIMIT};
+use shared::event::{Event, NodeStatus};
+use shared::names::NodeName;
+use shared::view::ClusterView;
+
+use crate::error::{self, Error, unexpected};
+use crate::namespaces::Namespace;
+use crate::scratch::Scratch;
+use crate::{program, wait};
+
+/// How long a daemon may take until its control socket greets.
+const START: Duration = Duration::from_secs(10);
+/// More events than any test makes.
+const ALL_EVENTS: usize = 100_000;
+/// What the core's process calls itself.
+const CORE: &str = "hbd: core";
+
+/// A machine on which hbd is installed. Dropping it kills and removes everything of it.
+#[derive(Debug)]
+pub struct Daemon {
+    node: NodeName,
+    config: PathBuf,
+    network: Arc<Namespace>,
+    supervisor: Option<Child>,
+    directories: Scratch,
+}
+
+/// A process of a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// The user it runs as.
+    pub uid: u32,
+}
+
+impl Daemon {
+    /// Makes the machine; hbd is not started. It reads its configuration from `config`.
+    ///
+    /// # Errors
+    /// [`Error::File`]; [`Error::Unexpected`] for a bad name.
+    pub fn new(node: &str, network: &Arc<Namespace>, config: &Path) -> Result<Self, Error> {
+        let node =
+            NodeName::new(node).map_err(|reason| Error::Unexpected(format!("{node}: {reason}")))?;
+        let directories = Scratch::new()?;
+        directories.directory("state")?;
+        let network = Arc::clone(network);
+        Ok(Self {
+            node,
+            config: config.to_owned(),
+            network,
+            supervisor: None,
+            directories,
+        })
+    }
+
+    /// Starts hbd, and waits until its control socket greets.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] with its log when it ends instead; [`Error::NotWithin`].
+    pub fn start(&mut self) -> Result<(), Error> {
+        self.run_directory()?;
+        let hbd = program::of_workspace("hbd")?;
+        let log = self.path("log");
+        let file = error::file(
+            "open the log",
+            File::options().append(true).create(true).open(&log),
+        )?;
+        let copy = error::file("open the log", file.try_clone())?;
+        let mut command = self.network.command(&hbd.to_string_lossy());
+        command.arg("--config").arg(&self.config);
+        command.arg("--state").arg(self.path("state"));
+        command.arg("--run").arg(self.path("run"));
+        command.arg("--node").arg(self.node.as_str());
+        command.stdin(Stdio::null()).stdout(file).stderr(copy);
+        let child = error::file(format!("start {}", hbd.display()), command.spawn())?;
+        self.supervisor = Some(child);
+        wait::until_true(START, &format!("hbd {} greets", self.node), || {
+            if let Some(status) = self.ended()? {
+                return unexpected(format!(
+                    "hbd {} ended with {status}:\n{}",
+                    self.node,
+                    self.log()
+                ));
+            }
+            Ok(Client::connect(&self.socket(), REPLY_LIMIT).is_ok())
+        })
+    }
+
+    /// Orders it to leave (SIGTERM) and waits for its end, which must be a success.
+    ///
+    /// # Errors
+    /// [`Error::NotWithin`]; [`Error::Unexpected`] when it ended otherwise.
+    pub fn terminate(&mut self, limit: Duration) -> Result<(), Error> {
+        let pid = self.supervisor_pid()?;
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        let status = wait::until(
+            limit,
+            &format!("hbd {} ends after SIGTERM", self.node),
+            || self.ended(),
+        )?;
+        self.supervisor = None;
+        if status.success() {
+            return Ok(());
+        }
+        unexpected(format!(
+            "hbd {} ended with {status} after SIGTERM",
+            self.node
+        ))
+    }
+
+    /// The machine loses power: nothing of it runs, its state directory stays, its run directory does not.
+    ///
+    /// # Errors
+    /// [`Error::NotWithin`], [`Error::Command`].
+    pub fn crash(&mut self) -> Result<(), Error> {
+        self.network.kill_all()?;
+        if let Some(mut child) = self.supervisor.take() {
+            let _ = child.wait();
+        }
+        Ok(())
+    }
+
+    /// The core's process.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when there is none.
+    pub fn core(&self) -> Result<Process, Error> {
+        let supervisor = self.supervisor_pid()?;
+        let found = self
+            .network
+            .pids()?
+            .into_iter()
+            .find_map(|pid| process(pid, supervisor));
+        found.map_or_else(|| unexpected(format!("hbd {} has no core", self.node)), Ok)
+    }
+
+    /// Kills the core (SIGKILL).
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when there is none.
+    pub fn kill_core(&self) -> Result<Process, Error> {
+        let core = self.core()?;
+        let _ = kill(Pid::from_raw(core.pid), Signal::SIGKILL);
+        Ok(core)
+    }
+
+    /// The supervisor's process id.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when hbd is not running.
+    pub fn supervisor_pid(&self) -> Result<i32, Error> {
+        let pid = self
+            .supervisor
+            .as_ref()
+            .and_then(|child| i32::try_from(child.id()).ok());
+        pid.map_or_else(
+            || unexpected(format!("hbd {} is not started", self.node)),
+            Ok,
+        )
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it was not started.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, Error> {
+        let Some(child) = &mut self.supervisor else {
+            return unexpected(format!("hbd {} is not started", self.node));
+        };
+        child
+            .try_wait()
+            .map_err(|reason| Error::Unexpected(format!("waiting for hbd {}: {reason}", self.node)))
+    }
+
+    /// What it believes.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it does not answer.
+    pub fn view(&self) -> Result<ClusterView, Error> {
+        let snapshot = self.client()?.snapshot();
+        snapshot
+            .map(|snapshot| snapshot.view)
+            .map_err(|reason| Error::Unexpected(reason.to_string()))
+    }
+
+    /// What has happened, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it does not answer.
+    pub fn events(&self) -> Result<Vec<Event>, Error> {
+        self.client()?
+            .events(ALL_EVENTS)
+            .map_err(|reason| Error::Unexpected(reason.to_string()))
+    }
+
+    /// What it gives a node as status.
+    ///
+    /// # Errors
+    /// As [`Self::view`].
+    pub fn status_of(&self, node: &str) -> Result<Option<NodeStatus>, Error> {
+        let view = self.view()?;
+        Ok(view
+            .nodes
+            .iter()
+            .find(|(name, _)| name.as_str() == node)
+            .map(|(_, node)| node.status))
+    }
+
+    /// Waits until it gives a node that status.
+    ///
+    /// # Errors
+    /// [`Error::NotWithin`]; as [`Self::view`].
+    pub fn wait_status(
+        &self,
+        node: &str,
+        status: NodeStatus,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        let condition = format!("hbd {} says that {node} is {status}", self.node);
+        wait::until_true(limit, &condition, || {
+            Ok(self.status_of(node)? == Some(status))
+        })
+    }
+
+    /// Everything it has written to standard output and error.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.path("log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path("run").join("hbd.sock")
+    }
+
+    /// The directory of its state: `hb_uuid`, `hb_generation`.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    fn client(&self) -> Result<Client, Error> {
+        Client::connect(&self.socket(), REPLY_LIMIT)
+            .map_err(|reason| Error::Unexpected(reason.to_string()))
+    }
+
+    /// A booting machine finds its run directory empty.
+    fn run_directory(&self) -> Result<(), Error> {
+        let path = self.path("run");
+        if path.exists() {
+            error::file(
+                format!("remove {}", path.display()),
+                fs::remove_dir_all(&path),
+            )?;
+        }
+        self.directories.directory("run").map(drop)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directories.path().join(name)
+    }
+}
+
+/// The process, if it is the core of that supervisor.
+fn process(pid: i32, supervisor: i32) -> Option<Process> {
+    let directory = PathBuf::from(format!("/proc/{pid}"));
+    let line = fs::read(directory.join("cmdline")).ok()?;
+    let status = fs::read_to_string(directory.join("status")).ok()?;
+    let parent = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))?
+        .trim()
+        .parse::<i32>()
+        .ok()?;
+    let is_core = line.starts_with(CORE.as_bytes()) && parent == supervisor;
+    let uid = fs::metadata(&directory).ok()?.uid();
+    is_core.then_some(Process { pid, uid })
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Err(error) = self.crash() {
+            eprintln!("ending hbd {}: {error}", self.node);
+        }
+    }
+}
