@@ -54,6 +54,7 @@ pub fn text(files: &Files) -> Checked {
     let parts = Parts {
         keys,
         has_groups: groups.first.is_some(),
+        has_haresources: sources.contains_key(&FileName::Haresources),
         groups: groups.groups,
         node: files.node.as_ref(),
     };

@@ -26,8 +26,10 @@ const INITDEAD_SHORT: Duration = Duration::from_secs(10);
 pub(super) struct Parts<'p> {
     pub(super) keys: Option<KeyRing>,
     pub(super) groups: Vec<Group>,
-    /// The first group line, if there is one.
+    /// Whether a line of `haresources` names a resource.
     pub(super) has_groups: bool,
+    /// Whether there is a `haresources`, be it empty.
+    pub(super) has_haresources: bool,
     /// The node that will use the configuration.
     pub(super) node: Option<&'p NodeName>,
 }
@@ -36,7 +38,8 @@ pub(super) struct Parts<'p> {
 pub(super) fn finish(draft: Draft, parts: Parts<'_>, report: &mut Report<'_>) -> Option<Config> {
     check_nodes(&draft, parts.node, report);
     check_media(&draft, report);
-    check_groups(&draft, parts.has_groups, report);
+    check_autojoin(&draft, parts.has_haresources, report);
+    check_auto_failback(&draft, parts.has_groups, report);
     check_logging(&draft, report);
     let timing = timing(&draft);
     if let Some(timing) = &timing {
@@ -104,24 +107,31 @@ fn check_media(draft: &Draft, report: &mut Report<'_>) {
     draft.media.check_listen(report);
 }
 
-fn check_groups(draft: &Draft, has_groups: bool, report: &mut Report<'_>) {
-    if !has_groups {
-        return;
-    }
-    if let Some(span) = draft.autojoin {
+/// As Heartbeat 3.0.6 does, even if the file is empty.
+fn check_autojoin(draft: &Draft, has_haresources: bool, report: &mut Report<'_>) {
+    if let (Some(span), true) = (draft.autojoin, has_haresources) {
         report
             .at(
                 Code::AutojoinWithGroups,
                 span,
-                "nodes may join by themselves, but haresources names groups",
+                "nodes may join by themselves, but there is a haresources file",
             )
             .label("conflicts with haresources")
-            .remedy("write `autojoin none`, or leave haresources empty");
+            .remedy("write `autojoin none`, or remove haresources");
     }
-    if !draft.auto_failback {
+}
+
+fn check_auto_failback(draft: &Draft, has_groups: bool, report: &mut Report<'_>) {
+    if has_groups && !draft.auto_failback {
         report
-            .about(Code::AutoFailbackMissing, FileName::HaCf, "haresources names groups, but auto_failback is not set")
-            .remedy("add `auto_failback on` or `auto_failback off`; without it the deprecated `legacy` counts");
+            .about(
+                Code::AutoFailbackMissing,
+                FileName::HaCf,
+                "haresources names groups, but auto_failback is not set",
+            )
+            .remedy(
+                "add `auto_failback on` or `auto_failback off`; without it the deprecated `legacy` counts",
+            );
     }
 }
 

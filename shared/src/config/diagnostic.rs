@@ -79,6 +79,7 @@ codes! {
     Repeated Warning "repeated" "A directive stands twice in a file; the last one counts."
     Twice Error "twice" "A directive that may stand once stands twice."
     OwnWord Warning "own-word" "A word of hbd's own stands in a file that Heartbeat 3.0.6 reads too."
+    OldName Warning "old-name" "A directive has a newer name."
     NotYet Warning "not-yet" "A directive has no effect in this release."
     NoEffect Warning "no-effect" "A directive has no effect in hbd."
     Refused Error "refused" "A directive would be dangerous to ignore and is not built."
@@ -111,7 +112,7 @@ codes! {
     InitdeadShort Warning "initdead-short" "initdead is smaller than ten seconds."
     WarntimeLate Warning "warntime-late" "warntime is not smaller than deadtime, so no beat is ever late."
     LoggingOff Error "logging-off" "All logging is switched off."
-    AutojoinWithGroups Error "autojoin-with-groups" "Nodes may join by themselves, but haresources names groups."
+    AutojoinWithGroups Error "autojoin-with-groups" "Nodes may join by themselves, but there is a haresources file."
     AutoFailbackMissing Warning "auto-failback-missing" "haresources names groups, but auto_failback is not set."
 
     // Keys.

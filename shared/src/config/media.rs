@@ -337,7 +337,9 @@ fn peer6(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Option<P
     let reason = match text.parse::<Ipv6Addr>() {
         Err(_) if text.parse::<Ipv4Addr>().is_ok() => "an IPv4 address; use `ucast`",
         Err(_) => "not an IPv6 address",
-        Ok(_) if scope.as_deref() == Some("") => "nothing stands behind `%`",
+        Ok(_) if scope.as_deref().is_some_and(|scope| !fits(scope, device)) => {
+            "what stands behind `%` is not the device of the line"
+        }
         Ok(address) => match address {
             a if a.is_unspecified() => "names no host",
             a if a.is_multicast() => "a multicast address; use `mcast6`",
@@ -353,6 +355,11 @@ fn peer6(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Option<P
     };
     reader.bad_address(word, reason);
     None
+}
+
+/// A scope is the device itself, or its index, which only the kernel knows.
+fn fits(scope: &str, device: &str) -> bool {
+    scope == device || (!scope.is_empty() && scope.bytes().all(|b| b.is_ascii_digit()))
 }
 
 pub(super) fn listen(reader: &mut Reader<'_, '_>, word: &Word<'_>) {

@@ -165,8 +165,9 @@ pub enum Host {
 pub struct Peer6 {
     /// The address.
     pub address: Ipv6Addr,
-    /// The interface a link-local address belongs to: as written behind `%`, else the device of
-    /// the line. Absent for addresses that are not link-local and have none written.
+    /// The interface a link-local address belongs to, by name or index: as written behind `%`,
+    /// else the device of the line. Absent for addresses that are not link-local and have none
+    /// written.
     pub scope: Option<String>,
 }
 

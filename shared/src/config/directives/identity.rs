@@ -51,7 +51,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             short: "whether nodes may join that are not named",
             long: "With none, only nodes of a `node` line are members. The other values are accepted with a warning: \
                    in this release nobody joins by himself. \
-                   They are an error when haresources names groups, because two nodes must then agree on who they are.",
+                   They are an error if there is a haresources file, even an empty one.",
             grammar: Grammar::Words(autojoin),
         },
         Directive {

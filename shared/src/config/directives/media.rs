@@ -97,7 +97,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             effect: Effect::Full,
             reload: Reload::QuickRestart,
             short: "beats by IPv6 unicast to one host",
-            long: "As `ucast`. A link-local address belongs to the interface that stands behind its percent sign, else to DEVICE.",
+            long: "As `ucast`. A link-local address belongs to DEVICE; what stands behind its percent sign, if anything, must be that device, too.",
             grammar: Grammar::Line(media::ucast6),
         },
         Directive {
@@ -209,11 +209,11 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "",
             repeat: Repeat::Adds,
-            effect: Effect::Refused("a very old name; write `bcast`"),
+            effect: Effect::Depends("a warning asks for the name that is used today"),
             reload: Reload::QuickRestart,
             short: "very old name of bcast",
-            long: "Not known to Debian's Heartbeat 3.0.6. Write `bcast`.",
-            grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
+            long: "Write `bcast`.",
+            grammar: Grammar::Words(udp),
         },
         foreign_medium("hbaping", "NAME ...", "hosts on a fibre channel"),
         foreign_medium("openais", "NAME ...", "beats over openais"),
@@ -240,6 +240,14 @@ const fn foreign_medium(
         long: "A medium of Heartbeat that Debian's package does not contain.",
         grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
     }
+}
+
+fn udp(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    reader
+        .report
+        .at(Code::OldName, reader.at, "`udp` is an old name of `bcast`")
+        .replacement("bcast");
+    media::bcast(reader, word);
 }
 
 fn ping_group(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {

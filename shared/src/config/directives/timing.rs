@@ -107,9 +107,11 @@ pub(super) const CHAPTER: Chapter = Chapter {
             short: "longest random delay before a lost message is asked for again",
             long: "A node that misses a message waits a random time up to this bound before it asks for a retransmission, \
                    so that several nodes do not all ask at once, and a copy on another link can still arrive. \
-                   A number of milliseconds, without a unit. Smaller: gaps close sooner, at the price of needless requests. Larger: messages behind a gap wait longer.",
+                   A number of milliseconds; the unit ms may be written, and no other. Smaller: gaps close sooner, at the price of needless requests. Larger: messages behind a gap wait longer.",
             grammar: Grammar::Words(|reader, word| {
-                reader.draft.max_rexmit_delay = match reader.number(word, 1, i32::MAX as u32) {
+                let digits = word.text.strip_suffix("ms").unwrap_or(word.text).len();
+                let number = word.part(0, digits);
+                reader.draft.max_rexmit_delay = match reader.number(&number, 1, i32::MAX as u32) {
                     Given::Set(ms, span) => Given::Set(Duration::from_millis(ms.into()), span),
                     Given::Absent | Given::Bad => Given::Bad,
                 };
