@@ -413,6 +413,11 @@ fn times(n: u64) -> String {
     }
 }
 
+/// True where `node` is dead because it left in order.
+fn has_left(node: &NodeView) -> bool {
+    node.status == NodeStatus::Dead && node.reason == StatusReason::Left.to_string()
+}
+
 /// True where `node` counts among those that may be active.
 fn is_normal(node: &NodeView) -> bool {
     node.kind != NodeKind::Ping

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use shared::api::Snapshot;
 use shared::time::{Moment, Now, Wall};
+use shared::verdict::SAMPLE_AGE_MAX;
 use shared::view::Stamp;
 
 /// How moments are shown.
@@ -23,20 +25,20 @@ impl Clock {
         }
     }
 
-    /// A moment that only the clock that decides recorded. Its date is reckoned back from now.
-    pub(crate) fn moment(&self, moment: Moment) -> String {
-        let ago = self.at.boot.since(moment);
+    /// A moment that only the clock that decides recorded, seen from `from`. Its date is reckoned
+    /// back from now.
+    pub(crate) fn moment(&self, moment: Moment, from: Moment) -> String {
         match self.absolute {
             true => self.date(moment).to_string(),
-            false => format!("{} ago", age(ago)),
+            false => format!("{} ago", age(from.since(moment))),
         }
     }
 
-    /// How far ahead a moment lies.
-    pub(crate) fn ahead(&self, moment: Moment) -> String {
+    /// How far ahead of `from` a moment lies.
+    pub(crate) fn ahead(&self, moment: Moment, from: Moment) -> String {
         match self.absolute {
             true => self.date(moment).to_string(),
-            false => age(moment.since(self.at.boot)),
+            false => age(moment.since(from)),
         }
     }
 
@@ -49,6 +51,15 @@ impl Clock {
 
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The moment from which counters are to be read. They are as old as the last second, and so are
+/// the ages they hold; but when the core has stopped sending them, ages must grow.
+pub(crate) fn of_counters(snapshot: &Snapshot) -> Moment {
+    match &snapshot.sample {
+        Some(sample) if snapshot.at.boot.since(sample.at) <= SAMPLE_AGE_MAX => sample.at,
+        _ => snapshot.at.boot,
+    }
 }
 
 /// Milliseconds, as JSON fields and columns that end in `_ms` count.
@@ -103,12 +114,28 @@ mod tests {
             absolute: true,
         };
         assert_eq!(
-            clock.moment(Moment(7_000_000_000)),
+            clock.moment(Moment(7_000_000_000), Moment(0)),
             "1970-01-01T00:01:38.000Z"
         );
         assert_eq!(
-            clock.ahead(Moment(10_000_000_000)),
+            clock.ahead(Moment(10_000_000_000), Moment(0)),
             "1970-01-01T00:01:41.000Z"
         );
+    }
+
+    #[test]
+    fn ages_of_counters_grow_only_when_counters_stop() {
+        let at = |millis: u64| Moment(millis * 1_000_000);
+        let mut snapshot = Snapshot {
+            sample: Some(shared::sample::Sample {
+                at: at(5_000),
+                ..Default::default()
+            }),
+            ..Snapshot::default()
+        };
+        snapshot.at.boot = at(5_900);
+        assert_eq!(of_counters(&snapshot), at(5_000));
+        snapshot.at.boot = at(9_000);
+        assert_eq!(of_counters(&snapshot), at(9_000));
     }
 }

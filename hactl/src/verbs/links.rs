@@ -13,7 +13,7 @@ use shared::view::LinkView;
 use crate::cli::{Call, Example, Verb, absolute, formats, table};
 use crate::error::Error;
 use crate::print::Mood;
-use crate::print::clock::{millis, tenths};
+use crate::print::clock::{millis, of_counters, tenths};
 use crate::print::columns::{Align, Cell, Column};
 
 pub(crate) const VERB: Verb = Verb {
@@ -69,6 +69,7 @@ pub(crate) struct Row {
     pub(crate) name: LinkName,
     pub(crate) view: LinkView,
     sample: Option<LinkSample>,
+    /// From which the counters' moments are seen.
     at: Moment,
 }
 
@@ -94,7 +95,7 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Row> {
                     .cloned(),
                 name,
                 view: view.clone(),
-                at: snapshot.at.boot,
+                at: of_counters(snapshot),
             }
         })
         .collect()
@@ -213,7 +214,7 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         usual: false,
         cell: |row, clock| {
             let heard = row.sample.as_ref().and_then(|sample| sample.heard);
-            Cell::known(heard.map(|at| clock.moment(at)))
+            Cell::known(heard.map(|at| clock.moment(at, row.at)))
         },
         json: |row| {
             let heard = row.sample.as_ref().and_then(|sample| sample.heard);
@@ -338,7 +339,7 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         usual: true,
         cell: |row, clock| {
             let confirmed = row.outgoing().and_then(|o| o.confirmed);
-            Cell::known(confirmed.map(|at| clock.moment(at)))
+            Cell::known(confirmed.map(|at| clock.moment(at, row.at)))
         },
         json: |row| {
             let confirmed = row.outgoing().and_then(|o| o.confirmed);

@@ -12,7 +12,7 @@ use shared::view::NodeView;
 use crate::cli::{Call, Example, Verb, absolute, formats, table};
 use crate::error::Error;
 use crate::print::Mood;
-use crate::print::clock::millis;
+use crate::print::clock::{millis, of_counters};
 use crate::print::columns::{Align, Cell, Column};
 
 pub(crate) const VERB: Verb = Verb {
@@ -67,6 +67,7 @@ pub(crate) struct Row {
     view: NodeView,
     sample: Option<NodeSample>,
     own: bool,
+    /// From which the counters' moments are seen.
     at: shared::time::Moment,
 }
 
@@ -89,7 +90,7 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Row> {
                 .find(|sample| sample.node == *name)
                 .cloned(),
             own: snapshot.view.own() == Some(name),
-            at: snapshot.at.boot,
+            at: of_counters(snapshot),
         })
         .collect();
     rows.sort_by_key(|row| place(&row.name));
@@ -228,7 +229,7 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         usual: true,
         cell: |row, clock| {
             let heard = row.sample.as_ref().and_then(|sample| sample.heard);
-            Cell::known(heard.map(|at| clock.moment(at)))
+            Cell::known(heard.map(|at| clock.moment(at, row.at)))
         },
         json: |row| {
             let heard = row.sample.as_ref().and_then(|sample| sample.heard);
@@ -243,7 +244,7 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         usual: true,
         cell: |row, clock| {
             let dead_at = row.sample.as_ref().and_then(|sample| sample.dead_at);
-            Cell::known(dead_at.map(|at| clock.ahead(at)))
+            Cell::known(dead_at.map(|at| clock.ahead(at, row.at)))
         },
         json: |row| {
             let dead_at = row.sample.as_ref().and_then(|sample| sample.dead_at);
@@ -268,7 +269,7 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         usual: false,
         cell: |row, clock| {
             let confirmed = row.sample.as_ref().and_then(|sample| sample.confirmed);
-            Cell::known(confirmed.map(|at| clock.moment(at)))
+            Cell::known(confirmed.map(|at| clock.moment(at, row.at)))
         },
         json: |row| {
             let confirmed = row.sample.as_ref().and_then(|sample| sample.confirmed);

@@ -7,9 +7,9 @@
 
 use crate::event::{LinkStatus, NodeStatus, Severity};
 use crate::names::NodeName;
-use crate::view::ClusterView;
+use crate::view::{ClusterView, NodeView};
 
-use super::{Finding, is_normal};
+use super::{Finding, has_left, is_normal};
 
 /// `others` are the findings that the sentence cannot tell from the nodes and links.
 pub(super) fn of(node: &NodeName, view: &ClusterView, others: &[Finding]) -> String {
@@ -40,7 +40,7 @@ fn members(view: &ClusterView) -> String {
     let others: Vec<String> = normal
         .iter()
         .filter(|(_, n)| n.status != NodeStatus::Active)
-        .map(|(name, n)| format!("{name} {}", word(n.status)))
+        .map(|(name, n)| format!("{name} {}", word(n)))
         .collect();
     let count = format!("{active} of {} nodes active", normal.len());
     match others.is_empty() {
@@ -49,13 +49,14 @@ fn members(view: &ClusterView) -> String {
     }
 }
 
-/// A status as part of a sentence.
-fn word(status: NodeStatus) -> &'static str {
-    match status {
+/// A node's status as part of a sentence.
+fn word(node: &NodeView) -> &'static str {
+    match node.status {
         NodeStatus::Init => "not heard yet",
         NodeStatus::Up => "joining",
         NodeStatus::Active => "active",
         NodeStatus::Ping => "answers",
+        NodeStatus::Dead if has_left(node) => "left",
         NodeStatus::Dead => "dead",
     }
 }

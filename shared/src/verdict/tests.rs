@@ -83,6 +83,7 @@ fn a_node_that_left_in_order_is_no_warning() {
     let verdict = judge(&snapshot);
     assert_eq!(verdict.level, Level::Notice);
     assert_eq!(whats(&verdict), ["node bob left in order"]);
+    assert!(verdict.sentence.contains("1 of 2 nodes active (bob left)"));
 }
 
 #[test]
