@@ -9,6 +9,7 @@ mod corpus;
 mod debian;
 mod describe;
 mod manual;
+mod real;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         ),
     ];
     trials.extend(debian::trials());
+    trials.extend(real::trials());
     match corpus::cases() {
         Ok(cases) => trials.extend(cases.into_iter().map(|case| {
             let name = case.name.clone();
