@@ -67,6 +67,8 @@ const EXAMPLES: &[Example] = &[
         about: "is this configuration right?",
     },
 ];
+/// Heads the options that every verb has.
+const EVERY_VERB: &str = "Options of every verb";
 const AFTER: &str =
     "hactl VERB --help has examples of each; hactl(1) has exit codes and the fields of JSON.";
 
@@ -156,6 +158,7 @@ pub(crate) fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .default_value(SOCKET)
                 .global(true)
+                .help_heading(EVERY_VERB)
                 .help("Control socket of the hbd to ask"),
         )
         .arg(
@@ -165,6 +168,7 @@ pub(crate) fn command() -> Command {
                 .value_parser(limit)
                 .default_value("5s")
                 .global(true)
+                .help_heading(EVERY_VERB)
                 .help("How long hbd may take to answer: 500ms, 5s, 1m"),
         )
         .arg(
@@ -175,6 +179,7 @@ pub(crate) fn command() -> Command {
                 .default_value("auto")
                 .hide_default_value(true)
                 .global(true)
+                .help_heading(EVERY_VERB)
                 .help(
                     "Whether to colour; auto: on terminals, and as NO_COLOR and CLICOLOR_FORCE say",
                 ),
@@ -183,7 +188,7 @@ pub(crate) fn command() -> Command {
         let sub = Command::new(verb.name)
             .about(verb.about)
             .help_template(template(verb.examples))
-            .after_long_help(verb.text);
+            .after_long_help(verb.text.replace('\n', " "));
         command.subcommand((verb.arguments)(sub))
     })
 }
@@ -268,13 +273,31 @@ pub(crate) fn table<R>(command: Command, columns: &'static [Column<R>]) -> Comma
 /// The columns with what they mean, for help. Those that are shown without `-o` have a star.
 fn meanings<R>(columns: &[Column<R>]) -> String {
     let widest = columns.iter().map(|c| c.name.len()).max().unwrap_or(0);
+    let indent = widest + 5;
     let mut text = String::from("Columns (*: shown unless -o says otherwise):");
     for column in columns {
         let star = if column.usual { '*' } else { ' ' };
-        text.push_str(&format!(
-            "\n {star} {:widest$}  {}",
-            column.name, column.about
-        ));
+        let about = wrapped(column.about, HELP_WIDTH - indent);
+        let about = about.join(&format!("\n{:indent$}", ""));
+        text.push_str(&format!("\n {star} {:widest$}  {about}", column.name));
     }
     text
+}
+
+/// Fits on the narrowest usual terminal, so that clap leaves it as it is.
+const HELP_WIDTH: usize = 79;
+
+/// `text` in lines of at most `width` characters, if no word is longer.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }

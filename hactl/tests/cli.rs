@@ -392,7 +392,7 @@ fn every_verb_has_help_with_examples_before_the_options() {
             let examples = help
                 .find("Examples:\n  hactl ")
                 .or(help.find("Examples:\n  source "));
-            let options = help.find("Options:");
+            let options = help.find("Options:").or(help.find("Options of"));
             assert!(
                 examples.is_some() && examples < options,
                 "{verb} {wish}: {help}"

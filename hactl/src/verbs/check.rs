@@ -25,7 +25,7 @@ with 0 if valid, 8 if not, and 1 if there are warnings and --strict is given.",
         },
         Example {
             line: "hactl check --machine --strict /etc/ha.d",
-            about: "before a restart: does it fit this machine, and is it free of warnings?",
+            about: "does it fit this machine, without a warning?",
         },
         Example {
             line: "hactl check --json . | jq '.diagnostics[].message'",
