@@ -1,0 +1,78 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use shared::names::NodeName;
+
+/// Where state is kept unless another directory is named.
+pub(crate) const STATE: &str = "/var/lib/hbd";
+
+/// High-availability daemon: beats with its peers and knows who lives.
+///
+/// Runs in the foreground until SIGTERM or SIGINT, which make it leave the cluster in order.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hbd",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+        hbd --check                     say what is wrong with /etc/ha.d\n  \
+        hbd                             run as the node that uname -n names\n  \
+        hbd --config ./a --state ./a/state --run ./a/run --node a\n                                  \
+        a second instance beside another\n\n\
+        Manual: hbd(8), ha.cf(5)"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) role: Option<RoleCommand>,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// How the daemon runs.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Options {
+    /// Directory of ha.cf, authkeys, haresources, hbd.cf and hbd.keys
+    #[arg(long, value_name = "DIR", default_value = shared::config::load::DIRECTORY)]
+    pub(crate) config: PathBuf,
+    /// Directory of what outlives the daemon
+    #[arg(long, value_name = "DIR", default_value = STATE)]
+    pub(crate) state: PathBuf,
+    /// Directory of the control socket and the locks; names the instance
+    #[arg(long, value_name = "DIR", default_value = "/run/hbd")]
+    pub(crate) run: PathBuf,
+    /// Name of this node [default: nodeinfo in the config directory, else uname -n]
+    #[arg(long, value_name = "NAME", value_parser = NodeName::new)]
+    pub(crate) node: Option<NodeName>,
+    /// Let administrators inject faults on media, for tests
+    #[arg(long)]
+    pub(crate) allow_faults: bool,
+    /// Check the configuration and end: 0 valid, 8 invalid
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// What else the program is.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoleCommand {
+    /// The core process; only hbd itself starts it
+    #[command(hide = true)]
+    Core {
+        /// The descriptor it inherits
+        #[arg(long)]
+        fd: i32,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,162 @@
+//! Which role a client has, by the credentials its socket carries (`unix(7)`).
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::unistd::{Group, User};
+use shared::api::{ClientRole, Request};
+use shared::config::{Account, ApiAccess, ApiRole};
+use tokio::net::UnixStream;
+
+use crate::sys;
+
+/// The group whose members operate, as clients of Heartbeat do.
+const OPERATORS: &str = "haclient";
+
+/// Who has which role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// The user hbd runs as.
+    own: u32,
+    /// The user the core runs as, if another: it has no role whatever else is said.
+    core: Option<u32>,
+    users: Vec<(ClientRole, u32)>,
+    groups: Vec<(ClientRole, u32)>,
+}
+
+impl Access {
+    /// Looks the names up, once. A name that does not exist gives no role.
+    pub(crate) fn new(api: &ApiAccess, own: u32, core: Option<u32>) -> Self {
+        let group = |name: &str| {
+            Group::from_name(name)
+                .ok()
+                .flatten()
+                .map(|g| g.gid.as_raw())
+        };
+        let user = |name: &str| User::from_name(name).ok().flatten().map(|u| u.uid.as_raw());
+        let mut groups = numbers(&api.groups, group);
+        groups.extend(group(OPERATORS).map(|id| (ClientRole::Operate, id)));
+        Self {
+            own,
+            core: core.filter(|core| *core != own),
+            users: numbers(&api.users, user),
+            groups,
+        }
+    }
+
+    /// The role of whoever is at the other end, and who that is.
+    pub(super) fn role_of(&self, stream: &UnixStream) -> io::Result<(ClientRole, String)> {
+        let peer = stream.peer_cred()?;
+        let mut groups = sys::peer_groups(stream.as_fd()).unwrap_or_default();
+        groups.push(peer.gid());
+        let who = match peer.pid() {
+            Some(pid) => format!("uid {} (pid {pid})", peer.uid()),
+            None => format!("uid {}", peer.uid()),
+        };
+        Ok((self.role(peer.uid(), &groups), who))
+    }
+
+    fn role(&self, user: u32, groups: &[u32]) -> ClientRole {
+        if Some(user) == self.core {
+            return ClientRole::None;
+        }
+        if user == 0 || user == self.own {
+            return ClientRole::Admin;
+        }
+        let by_user = self.users.iter().filter(|(_, id)| *id == user);
+        let by_group = self.groups.iter().filter(|(_, id)| groups.contains(id));
+        by_user
+            .chain(by_group)
+            .map(|(role, _)| *role)
+            .max()
+            .unwrap_or(ClientRole::None)
+    }
+}
+
+fn numbers(
+    accounts: &[(ApiRole, Account)],
+    look_up: impl Fn(&str) -> Option<u32>,
+) -> Vec<(ClientRole, u32)> {
+    accounts
+        .iter()
+        .filter_map(|(role, account)| {
+            let id = match account {
+                Account::Id(id) => Some(*id),
+                Account::Name(name) => look_up(name),
+            };
+            Some((client_role(*role), id?))
+        })
+        .collect()
+}
+
+fn client_role(role: ApiRole) -> ClientRole {
+    match role {
+        ApiRole::Observe => ClientRole::Observe,
+        ApiRole::Operate => ClientRole::Operate,
+        ApiRole::Admin => ClientRole::Admin,
+    }
+}
+
+/// The refusal of a request that needs a higher role, with the line that would grant it.
+pub(super) fn refusal(request: &Request, role: ClientRole, who: &str) -> String {
+    let client = match request.needs() {
+        ClientRole::None | ClientRole::Observe => ApiRole::Observe.client(),
+        ClientRole::Operate => ApiRole::Operate.client(),
+        ClientRole::Admin => ApiRole::Admin.client(),
+    };
+    let has = match role {
+        ClientRole::None => "has no role here",
+        ClientRole::Observe => "may only observe",
+        ClientRole::Operate => "may only observe and operate",
+        ClientRole::Admin => "administers",
+    };
+    format!("{who} {has}; add \"apiauth {client} uid=USER\" to hbd.cf and restart hbd, or ask root")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: u32 = 1000;
+    const CORE: u32 = 65534;
+
+    fn access() -> Access {
+        let api = ApiAccess {
+            users: vec![
+                (ApiRole::Observe, Account::Id(7)),
+                (ApiRole::Admin, Account::Id(CORE)),
+                (ApiRole::Admin, Account::Name("no-such-user-of-hbd".into())),
+            ],
+            groups: vec![(ApiRole::Operate, Account::Id(70))],
+        };
+        Access::new(&api, OWN, Some(CORE))
+    }
+
+    #[test]
+    fn root_and_the_daemons_own_user_administer() {
+        assert_eq!(access().role(0, &[]), ClientRole::Admin);
+        assert_eq!(access().role(OWN, &[]), ClientRole::Admin);
+    }
+
+    #[test]
+    fn the_user_of_the_core_never_has_a_role() {
+        assert_eq!(access().role(CORE, &[70]), ClientRole::None);
+    }
+
+    #[test]
+    fn the_highest_role_counts_and_supplementary_groups_do() {
+        assert_eq!(access().role(7, &[1]), ClientRole::Observe);
+        assert_eq!(access().role(7, &[1, 70]), ClientRole::Operate);
+        assert_eq!(access().role(8, &[1]), ClientRole::None);
+    }
+
+    #[test]
+    fn a_refusal_names_the_line_to_add() {
+        let text = refusal(&Request::Snapshot, ClientRole::None, "uid 8");
+        assert_eq!(
+            text,
+            "uid 8 has no role here; add \"apiauth hbd-observe uid=USER\" to hbd.cf and restart \
+             hbd, or ask root"
+        );
+    }
+}

@@ -1,0 +1,148 @@
+//! The control socket: who may connect, and what each connection does (`hbd-api(7)`).
+//!
+//! ```text
+//! client --line--> connection task --Ask--> supervisor's loop
+//!        <--lines-- (replies, stream) <--Answer--
+//! ```
+//!
+//! A connection has one request under way at a time, and a stream if it subscribed. It shares
+//! nothing with the loop but two bounded queues, so that no client can hold it up.
+
+pub(crate) mod access;
+mod connection;
+mod orders;
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shared::api::{ClientFrame, ClientRole, Hello};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+pub(crate) use orders::{Orders, Repeated};
+
+use crate::supervisor::Line;
+use access::Access;
+
+/// Connections at a time.
+pub(crate) const CLIENTS_MAX: usize = 64;
+/// Requests that wait for the supervisor's loop.
+const ASKS_MAX: usize = CLIENTS_MAX;
+
+/// A request on its way to the supervisor's loop.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    /// What.
+    pub(crate) frame: ClientFrame,
+    /// Who asks, for the record.
+    pub(crate) who: String,
+    /// Where the answer goes.
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
+
+/// What the loop answers.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Frames, the reply last.
+    pub(crate) lines: Vec<Line>,
+    /// What comes afterwards.
+    pub(crate) stream: Option<mpsc::Receiver<Line>>,
+}
+
+/// The listening socket.
+pub(crate) struct Control {
+    listener: UnixListener,
+    access: Arc<Access>,
+    hello: Arc<Hello>,
+    asks: mpsc::Sender<Ask>,
+    room: Arc<Semaphore>,
+}
+
+/// The socket could not be made.
+#[derive(Debug)]
+pub(crate) struct ListenError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl std::fmt::Display for ListenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "listen on {}: {}", self.path.display(), self.error)?;
+        match self.error.kind() {
+            io::ErrorKind::InvalidInput => {
+                f.write_str("; a socket's path has at most 107 bytes: name a shorter --run")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+impl Control {
+    /// Listens on `path`. Whoever calls this holds the supervisor's lock: a socket that is there
+    /// was left behind by a daemon that is gone. `hello` is what clients are greeted with, apart
+    /// from their role.
+    pub(crate) fn listen(
+        path: &Path,
+        access: Access,
+        hello: Hello,
+    ) -> Result<(Self, mpsc::Receiver<Ask>), ListenError> {
+        let listener = bind(path).map_err(|error| ListenError {
+            path: path.to_owned(),
+            error,
+        })?;
+        let (asks, inbox) = mpsc::channel(ASKS_MAX);
+        let control = Self {
+            listener,
+            access: Arc::new(access),
+            hello: Arc::new(hello),
+            asks,
+            room: Arc::new(Semaphore::new(CLIENTS_MAX)),
+        };
+        Ok((control, inbox))
+    }
+
+    /// Takes the next connection. May be given up and called again.
+    pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
+    }
+
+    /// Serves a connection in a task of its own; drops it if there are too many.
+    pub(crate) fn serve(&self, stream: UnixStream) {
+        let Ok(place) = self.room.clone().try_acquire_owned() else {
+            return;
+        };
+        let (role, who) = match self.access.role_of(&stream) {
+            Ok(known) => known,
+            Err(_) => (ClientRole::None, "unknown".to_owned()),
+        };
+        let hello = Hello {
+            role,
+            ..Hello::clone(&self.hello)
+        };
+        let asks = self.asks.clone();
+        tokio::spawn(async move {
+            // How a connection ends is the client's business.
+            let _ = connection::serve(stream, hello, who, asks).await;
+            drop(place);
+        });
+    }
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    // Credentials decide, not the mode.
+    fs::set_permissions(path, Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! An open medium in the reactor, and whether packets leave over it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use shared::time::Moment;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::medium::Medium;
+use crate::sys;
+
+/// Sending must have worked for so long after a failure before that counts as over.
+const RECOVERY: Duration = Duration::from_secs(3);
+
+/// An open medium.
+pub(super) struct Line {
+    /// The medium.
+    pub(super) medium: Box<dyn Medium>,
+    /// Readable when a packet may be there.
+    pub(super) ready: AsyncFd<OwnedFd>,
+    /// When sending failed last, while it counts as failing.
+    failed: Option<Moment>,
+}
+
+/// How sending over a medium changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It fails.
+    Fails(String),
+    /// It works.
+    Works,
+}
+
+impl Line {
+    /// Watches the medium.
+    pub(super) fn new(medium: Box<dyn Medium>) -> io::Result<Self> {
+        let receiver = medium.receiver().try_clone_to_owned()?;
+        Ok(Self {
+            ready: sys::watch(receiver, Interest::READABLE)?,
+            medium,
+            failed: None,
+        })
+    }
+
+    /// Sends, and says what that changed. One failure is enough to be failing, one success is not
+    /// enough to be working: a medium that fails now and then is one that fails.
+    pub(super) fn send(&mut self, packet: &[u8], now: Moment) -> Option<Change> {
+        match self.medium.send(packet) {
+            Ok(()) => {
+                let failed = self.failed?;
+                if now.since(failed) < RECOVERY {
+                    return None;
+                }
+                self.failed = None;
+                Some(Change::Works)
+            }
+            Err(error) => {
+                let news = self.failed.is_none();
+                self.failed = Some(now);
+                news.then(|| Change::Fails(explain(&error)))
+            }
+        }
+    }
+}
+
+/// The error with a remedy where there is one.
+fn explain(error: &io::Error) -> String {
+    let remedy = match error.raw_os_error() {
+        Some(libc::ENETDOWN) => "; the interface is down",
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
+            "; the interface has no address or no route to it"
+        }
+        Some(libc::EPERM) => "; a packet filter rejects it: allow hbd's port",
+        Some(libc::ENOBUFS | libc::EAGAIN) => "; the interface does not take packets fast enough",
+        Some(libc::ENODEV | libc::ENXIO) => "; the interface went",
+        Some(libc::EMSGSIZE) => "; the packet is too long for it",
+        _ => "",
+    };
+    format!("send: {error}{remedy}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::{AsFd, BorrowedFd};
+
+    use super::*;
+    use crate::medium::Received;
+
+    struct Broken {
+        socket: UdpSocket,
+        outcomes: Vec<Result<(), i32>>,
+    }
+
+    impl Medium for Broken {
+        fn receiver(&self) -> BorrowedFd<'_> {
+            self.socket.as_fd()
+        }
+        fn send(&mut self, _: &[u8]) -> io::Result<()> {
+            self.outcomes
+                .remove(0)
+                .map_err(io::Error::from_raw_os_error)
+        }
+        fn receive(&mut self, _: &mut [u8]) -> io::Result<Received> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_once_and_its_end_after_a_while() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let down = Err(libc::ENETDOWN);
+        let mut line = Line::new(Box::new(Broken {
+            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
+            outcomes: vec![Ok(()), down, down, Ok(()), down, Ok(()), Ok(()), Ok(())],
+        }))
+        .unwrap();
+        let mut at = |seconds: u64| line.send(b"beat", Moment(seconds * 1_000_000_000));
+        assert_eq!(at(0), None);
+        let Some(Change::Fails(reason)) = at(1) else {
+            panic!("a failure is a change");
+        };
+        assert!(reason.ends_with("; the interface is down"), "{reason}");
+        assert_eq!(at(2), None);
+        assert_eq!(at(3), None);
+        assert_eq!(at(4), None);
+        assert_eq!(at(6), None);
+        assert_eq!(at(7), Some(Change::Works));
+        assert_eq!(at(8), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! The directory that names an instance: its control socket, and the locks that prove that there
+//! is one supervisor and one core of it.
+//!
+//! The locks are open file description locks (`fcntl(2)`): they end with the process whatever
+//! ends it, and travel with the descriptor.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::clock;
+
+/// How long a start waits for the core of a former supervisor, which leaves the cluster in order.
+const CORE_WAIT: Duration = Duration::from_secs(15);
+const CORE_LOOK: Duration = Duration::from_millis(20);
+
+/// Another instance, or a directory that cannot be used.
+#[derive(Debug)]
+pub(crate) enum RunError {
+    /// A file or directory could not be used.
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel says.
+        error: io::Error,
+    },
+    /// Another process holds the lock.
+    Held {
+        /// Which process of hbd it is.
+        who: &'static str,
+        /// The lock.
+        path: PathBuf,
+        /// Its process, as it wrote itself.
+        pid: String,
+    },
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io {
+                operation,
+                path,
+                error,
+            } => write!(
+                f,
+                "cannot {operation} {}: {error}; name a directory that can be written with --run",
+                path.display()
+            ),
+            Self::Held { who, path, pid } => write!(
+                f,
+                "{who} (pid {pid}) holds {}; stop it, or name another directory with --run",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// The directory of this instance while its supervisor runs.
+#[derive(Debug)]
+pub(crate) struct RunDirectory {
+    path: PathBuf,
+    /// Held as long as this exists.
+    supervisor: File,
+    supervisor_path: PathBuf,
+}
+
+impl RunDirectory {
+    /// Makes the directory and proves that this is its only supervisor.
+    pub(crate) fn claim(path: &Path) -> Result<Self, RunError> {
+        make(path)?;
+        let supervisor_path = path.join("supervisor.lock");
+        let supervisor = claim(&supervisor_path, "another hbd")?;
+        Ok(Self {
+            path: path.to_owned(),
+            supervisor,
+            supervisor_path,
+        })
+    }
+
+    /// The control socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join("hbd.sock")
+    }
+
+    /// The lock for a core. If the core of a former supervisor still leaves the cluster, `patient`
+    /// waits for its end.
+    pub(crate) fn core_lock(&self, patient: bool) -> Result<OwnedFd, RunError> {
+        let path = self.path.join("core.lock");
+        let until = clock::boot() + if patient { CORE_WAIT } else { Duration::ZERO };
+        loop {
+            match claim(&path, "the core of a former hbd") {
+                Ok(lock) => return Ok(lock.into()),
+                Err(RunError::Held { .. }) if clock::boot() < until => {
+                    std::thread::sleep(CORE_LOOK);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes the files away, at an orderly end. The lock goes last and while it is held.
+    pub(crate) fn clear(self) {
+        for path in [self.socket(), self.path.join("core.lock")] {
+            let _ = fs::remove_file(path);
+        }
+        let _ = fs::remove_file(&self.supervisor_path);
+        drop(self.supervisor);
+    }
+}
+
+fn make(path: &Path) -> Result<(), RunError> {
+    match DirBuilder::new().recursive(true).mode(0o755).create(path) {
+        Err(error) => Err(RunError::Io {
+            operation: "make the run directory",
+            path: path.to_owned(),
+            error,
+        }),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Opens and locks a file and writes this process into it. Whoever ends in order removes the file
+/// while holding its lock: a lock on a removed file proves nothing, and it is tried again.
+fn claim(path: &Path, who: &'static str) -> Result<File, RunError> {
+    let fail = |operation, error| RunError::Io {
+        operation,
+        path: path.to_owned(),
+        error,
+    };
+    loop {
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o644)
+            .open(path)
+            .map_err(|error| fail("open", error))?;
+        match lock(&file) {
+            Ok(()) => {}
+            Err(Errno::EAGAIN | Errno::EACCES) => {
+                let mut pid = String::new();
+                let _ = file.read_to_string(&mut pid);
+                return Err(RunError::Held {
+                    who,
+                    path: path.to_owned(),
+                    pid: pid.trim().to_owned(),
+                });
+            }
+            Err(error) => return Err(fail("lock", error.into())),
+        }
+        let same = |a: &fs::Metadata, b: &fs::Metadata| a.ino() == b.ino() && a.dev() == b.dev();
+        match (file.metadata(), fs::metadata(path)) {
+            (Ok(ours), Ok(there)) if same(&ours, &there) => {}
+            _ => continue,
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(|error| fail("write", error))?;
+        return Ok(file);
+    }
+}
+
+fn lock(file: &File) -> nix::Result<()> {
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_OFD_SETLK(&whole)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_supervisor_and_the_second_is_told_its_pid() {
+        let path = std::env::temp_dir().join(format!("hbd-run-{}", std::process::id()));
+        let first = RunDirectory::claim(&path).unwrap();
+        let second = RunDirectory::claim(&path).unwrap_err().to_string();
+        let pid = std::process::id();
+        assert!(
+            second.starts_with(&format!("another hbd (pid {pid}) holds")),
+            "{second}"
+        );
+        let core = first.core_lock(false).unwrap();
+        assert!(first.core_lock(false).is_err());
+        drop(core);
+        first.core_lock(false).unwrap();
+        first.clear();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        RunDirectory::claim(&path).unwrap().clear();
+        fs::remove_dir(&path).unwrap();
+    }
+}

@@ -1,0 +1,68 @@
+//! From the configuration to what the core is told.
+
+use std::time::Duration;
+
+use hbd_core::{KeySpec, MediumForm, MediumSettings, Settings};
+use shared::config::{Config, KeyRing, Medium};
+use shared::event::{ConfiguredNode, NodeKind};
+use shared::names::{NodeName, Uuid};
+
+use crate::medium;
+
+/// A peer that is alive but not authenticated holds a takeover back for so many dead times.
+const UNAUTH_HOLD_DEADTIMES: u32 = 10;
+
+/// The settings of `node` under `config`.
+pub(crate) fn settings(config: &Config, node: NodeName, uuid: Uuid) -> Settings {
+    let timing = &config.timing;
+    Settings {
+        version: env!("CARGO_PKG_VERSION").into(),
+        node,
+        uuid,
+        nodes: config.nodes.iter().map(normal).collect(),
+        media: config.media.iter().map(datagrams).collect(),
+        keepalive: timing.keepalive,
+        warntime: timing.warntime,
+        deadtime: timing.deadtime,
+        initdead: timing.initdead,
+        deadping: timing.deadping,
+        link_up_delay: Duration::ZERO,
+        link_down_delay: Duration::ZERO,
+        max_rexmit_delay: timing.max_rexmit_delay,
+        unauth_hold: timing.deadtime * UNAUTH_HOLD_DEADTIMES,
+        hopfudge: config.hopfudge,
+        active_key: config.keys.active,
+        keys: keys(&config.keys),
+    }
+}
+
+fn normal(name: &NodeName) -> ConfiguredNode {
+    ConfiguredNode {
+        name: name.clone(),
+        kind: NodeKind::Normal,
+    }
+}
+
+fn datagrams(medium: &Medium) -> MediumSettings {
+    let description = match medium::kind(medium.kind.word()) {
+        Some(kind) => (kind.describe)(medium),
+        None => medium.kind.word().to_owned(),
+    };
+    MediumSettings {
+        name: medium.name.clone(),
+        description,
+        form: MediumForm::Datagram,
+        rate: None,
+    }
+}
+
+fn keys(ring: &KeyRing) -> Vec<KeySpec> {
+    ring.keys
+        .iter()
+        .map(|(index, key)| KeySpec {
+            index: *index,
+            method: key.method.as_str().into(),
+            secret: key.secret.bytes().to_vec(),
+        })
+        .collect()
+}

@@ -1,0 +1,233 @@
+//! From the command line to a daemon that may start, or to every reason why it may not.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
+
+use hbd_core::{BadSettings, Core, Settings, Start};
+use shared::config::{Config, Diagnostic, Host, MediumKind, UuidSource};
+use shared::exit::Exit;
+use shared::names::{Generation, NodeName};
+
+use crate::cli::{Options, STATE};
+use crate::clock;
+use crate::control::ListenError;
+use crate::run_directory::{RunDirectory, RunError};
+use crate::settings::settings;
+use crate::state::{self, Generations, HEARTBEAT_STATE, Peers, StateError};
+
+/// Why the daemon does not start.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// The node has no usable name.
+    Name(diag::facts::node::OwnNameError),
+    /// The configuration has errors; all of them, rendered.
+    Config(String),
+    /// A name in the configuration has no address.
+    Unresolved {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Something the configuration asks for is not there yet.
+    Unsupported(&'static str),
+    /// The core does not run with these settings.
+    Settings(BadSettings),
+    /// The run directory.
+    Run(RunError),
+    /// The control socket.
+    Listen(ListenError),
+    /// The state directory.
+    State(StateError),
+    /// A system call at the start.
+    System {
+        /// What was tried.
+        operation: &'static str,
+        /// What the kernel says.
+        error: std::io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(error) => write!(f, "{error}; name the node with --node"),
+            Self::Config(text) => f.write_str(text),
+            Self::Unresolved { name, reason } => write!(
+                f,
+                "ucast {name}: {reason}; write an address, or put the name into /etc/hosts"
+            ),
+            Self::Unsupported(text) => f.write_str(text),
+            Self::Settings(error) => error.fmt(f),
+            Self::Run(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
+            Self::State(error) => error.fmt(f),
+            Self::System { operation, error } => write!(f, "{operation}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl StartError {
+    /// The exit code of a daemon that did not start.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Name(_)
+            | Self::Config(_)
+            | Self::Unresolved { .. }
+            | Self::Unsupported(_)
+            | Self::Settings(_) => Exit::ConfigInvalid,
+            Self::Run(_) | Self::Listen(_) | Self::State(_) | Self::System { .. } => Exit::Failed,
+        }
+    }
+}
+
+impl From<RunError> for StartError {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl From<ListenError> for StartError {
+    fn from(error: ListenError) -> Self {
+        Self::Listen(error)
+    }
+}
+
+impl From<StateError> for StartError {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+/// Everything a supervisor starts from.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The configuration, names resolved.
+    pub(crate) config: Config,
+    /// What is worth a warning in it.
+    pub(crate) warnings: Vec<Diagnostic>,
+    /// For the core.
+    pub(crate) settings: Settings,
+    /// The instance.
+    pub(crate) run: RunDirectory,
+    /// Generations to come.
+    pub(crate) generations: Generations,
+    /// What is known of peers.
+    pub(crate) peers: Peers,
+    /// What was lost of it.
+    pub(crate) peers_problem: Option<StateError>,
+    /// Files taken over from Heartbeat.
+    pub(crate) taken_over: Vec<&'static str>,
+}
+
+/// Reads the configuration, claims the directories, and reads the state.
+pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
+    let node = node_name(options)?;
+    let (mut config, warnings) = configuration(options, node.clone())?;
+    resolve(&mut config)?;
+    if config.uuid == UuidSource::Nodename {
+        return Err(StartError::Unsupported(
+            "uuidfrom nodename is not supported; use uuidfrom file, and give each node a hb_uuid \
+             of its own",
+        ));
+    }
+    let run = RunDirectory::claim(&options.run)?;
+    state::prepare(&options.state)?;
+    let taken_over = if options.state == Path::new(STATE) {
+        state::take_over(
+            Path::new(HEARTBEAT_STATE),
+            &options.state,
+            state::heartbeat(),
+        )?
+    } else {
+        Vec::new()
+    };
+    let uuid = state::own_uuid(&options.state)?;
+    let generations = Generations::open(&options.state, config.generation, clock::now().wall)?;
+    let (peers, peers_problem) = Peers::load(&options.state);
+    let settings = settings(&config, node, uuid);
+    try_core(&settings)?;
+    Ok(Prepared {
+        config,
+        warnings,
+        settings,
+        run,
+        generations,
+        peers,
+        peers_problem,
+        taken_over,
+    })
+}
+
+/// `--node`, else `nodeinfo`, else `uname -n`.
+pub(crate) fn node_name(options: &Options) -> Result<NodeName, StartError> {
+    match &options.node {
+        Some(node) => Ok(node.clone()),
+        None => diag::facts::node::own_name(&options.config).map_err(StartError::Name),
+    }
+}
+
+fn configuration(
+    options: &Options,
+    node: NodeName,
+) -> Result<(Config, Vec<Diagnostic>), StartError> {
+    let report = diag::check::for_node(&options.config, Some(node), true);
+    match report.config {
+        Some(config) => Ok((config, report.diagnostics)),
+        None => Err(StartError::Config(report.text(false))),
+    }
+}
+
+/// Names become addresses once, before anything runs: nothing asks a name server afterwards.
+fn resolve(config: &mut Config) -> Result<(), StartError> {
+    for medium in &mut config.media {
+        let on_loopback = medium.device == "lo";
+        let MediumKind::Ucast { port, peers, .. } = &mut medium.kind else {
+            continue;
+        };
+        for peer in peers {
+            if let Host::Name(name) = peer {
+                *peer = Host::Address(address(name, *port, on_loopback)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn address(name: &str, port: u16, on_loopback: bool) -> Result<Ipv4Addr, StartError> {
+    let unresolved = |reason: String| StartError::Unresolved {
+        name: name.to_owned(),
+        reason,
+    };
+    let found = (name, port)
+        .to_socket_addrs()
+        .map_err(|error| unresolved(error.to_string()))?
+        .find_map(|address| match address {
+            SocketAddr::V4(address) => Some(*address.ip()),
+            SocketAddr::V6(_) => None,
+        });
+    match found {
+        Some(address) if address.is_loopback() && !on_loopback => {
+            Err(unresolved(format!("it means {address}, this machine only")))
+        }
+        Some(address) => Ok(address),
+        None => Err(unresolved("it has no IPv4 address".into())),
+    }
+}
+
+/// A core is made and thrown away, so that settings it refuses are refused here.
+fn try_core(settings: &Settings) -> Result<(), StartError> {
+    let start = Start {
+        generation: Generation(1),
+        seed: 1,
+        quick_restart: false,
+        cause: None,
+        memory: Vec::new(),
+    };
+    Core::new(settings.clone(), start, clock::now())
+        .map(drop)
+        .map_err(StartError::Settings)
+}

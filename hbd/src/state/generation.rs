@@ -1,0 +1,100 @@
+//! The generations of this node: each start of a core uses the next one, none is used twice.
+
+use std::path::{Path, PathBuf};
+
+use shared::config::GenerationSource;
+use shared::names::Generation;
+use shared::time::Wall;
+
+use super::{On, StateError, file};
+
+/// The file.
+pub(super) const NAME: &str = "hb_generation";
+/// So many are reserved ahead on the disk.
+const RESERVE: u64 = 16;
+/// With so few left more are reserved.
+const RESERVE_LOW: u64 = 8;
+
+/// Hands generations out.
+#[derive(Debug)]
+pub(crate) struct Generations {
+    /// Nothing under `hbgenmethod time`.
+    directory: Option<PathBuf>,
+    used: u64,
+    reserved: u64,
+}
+
+impl Generations {
+    /// Reads the file and reserves the next ones. Without a file they start after the current
+    /// time, as in Heartbeat 3.0.6: a node that lost its disk is then above what it used before.
+    pub(crate) fn open(
+        directory: &Path,
+        source: GenerationSource,
+        wall: Wall,
+    ) -> Result<Self, StateError> {
+        if source == GenerationSource::Time {
+            return Ok(Self {
+                directory: None,
+                used: wall.seconds().saturating_sub(1),
+                reserved: u64::MAX,
+            });
+        }
+        let path = directory.join(NAME);
+        let content = file::read(directory, NAME).on("read", &path)?;
+        let used = match content {
+            Some(content) => parse(&content).ok_or_else(|| StateError::Corrupt {
+                path: path.clone(),
+                reason: "holds no generation".into(),
+                remedy: "remove it: hbd then counts from the current time, which peers accept as \
+                         long as this clock is right",
+            })?,
+            None => wall.seconds(),
+        };
+        let reserved = used.saturating_add(RESERVE);
+        file::replace(directory, NAME, &text(reserved)).on("write", &path)?;
+        Ok(Self {
+            directory: Some(directory.to_owned()),
+            used,
+            reserved,
+        })
+    }
+
+    /// The next one. Never waits for a disk.
+    pub(crate) fn take(&mut self) -> Generation {
+        self.used = self.used.saturating_add(1);
+        Generation(self.used)
+    }
+
+    /// Up to where more should be reserved, if it is time.
+    pub(crate) fn short_of(&self) -> Option<Generation> {
+        let left = self.reserved.saturating_sub(self.used);
+        (left < RESERVE_LOW).then(|| Generation(self.used.saturating_add(RESERVE)))
+    }
+
+    /// More are reserved on the disk.
+    pub(crate) fn reserved_to(&mut self, generation: Generation) {
+        self.reserved = self.reserved.max(generation.0);
+    }
+
+    /// Gives what was not used back, at an orderly end.
+    pub(crate) fn close(&self) -> Result<(), StateError> {
+        match &self.directory {
+            Some(directory) => save(directory, Generation(self.used)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes the file.
+pub(super) fn save(directory: &Path, generation: Generation) -> Result<(), StateError> {
+    file::replace(directory, NAME, &text(generation.0)).on("write", &directory.join(NAME))
+}
+
+/// The last generation used according to the file's content.
+pub(super) fn parse(content: &[u8]) -> Option<u64> {
+    std::str::from_utf8(content).ok()?.trim().parse().ok()
+}
+
+fn text(generation: u64) -> Vec<u8> {
+    format!("{generation:15}\n").into_bytes()
+}

@@ -1,0 +1,120 @@
+//! What outlives the daemon: identity, generation, and what is known of peers.
+//!
+//! ```text
+//! hb_uuid        16 bytes                    as Heartbeat 3.0.6 keeps it
+//! hb_generation  a number in 15 columns      as Heartbeat 3.0.6 keeps it
+//! peers.json     highest generation and UUID of every peer
+//! ```
+//!
+//! A peer drops what it takes for a replay, so a generation must never be used twice. The file
+//! holds one that is reserved ahead: a core that is replaced takes the next number without
+//! waiting for a disk, and a crash skips what was left. Every file is written beside, synced and
+//! renamed.
+
+mod file;
+mod generation;
+mod peers;
+mod takeover;
+mod uuid;
+mod writer;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(crate) use generation::Generations;
+pub(crate) use peers::Peers;
+pub(crate) use takeover::{HEARTBEAT_STATE, heartbeat, take_over};
+pub(crate) use uuid::own_uuid;
+pub(crate) use writer::{Job, Writer};
+
+/// State could not be read or kept.
+#[derive(Debug)]
+pub(crate) enum StateError {
+    /// A file or directory could not be used.
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel says.
+        error: io::Error,
+    },
+    /// A file does not hold what it should.
+    Corrupt {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Heartbeat runs here, whose state would be taken over.
+    HeartbeatRuns {
+        /// Its process.
+        pid: i32,
+    },
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io {
+                operation,
+                path,
+                error,
+            } => {
+                write!(f, "cannot {operation} {}: {error}", path.display())?;
+                match error.kind() {
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => f
+                        .write_str(
+                            "; start hbd as a user who may write there, or name another \
+                             directory with --state",
+                        ),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        f.write_str("; make room on that file system")
+                    }
+                    io::ErrorKind::NotFound => f.write_str("; create its parent directory"),
+                    _ => Ok(()),
+                }
+            }
+            Self::Corrupt {
+                path,
+                reason,
+                remedy,
+            } => write!(f, "{} {reason}; {remedy}", path.display()),
+            Self::HeartbeatRuns { pid } => write!(
+                f,
+                "Heartbeat runs here (pid {pid}), and this first start of hbd would take its \
+                 identity over from {HEARTBEAT_STATE}; stop Heartbeat, or name a directory of its \
+                 own with --state"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StateError {}
+
+/// Adds to an error what was tried on which path.
+trait On<T> {
+    /// `operation` was tried on `path`.
+    fn on(self, operation: &'static str, path: &Path) -> Result<T, StateError>;
+}
+
+impl<T> On<T> for io::Result<T> {
+    fn on(self, operation: &'static str, path: &Path) -> Result<T, StateError> {
+        self.map_err(|error| StateError::Io {
+            operation,
+            path: path.to_owned(),
+            error,
+        })
+    }
+}
+
+/// Makes the state directory if it is not there.
+pub(crate) fn prepare(directory: &Path) -> Result<(), StateError> {
+    file::make_directory(directory).on("make the state directory", directory)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use hbd_core::PeerMemory;
+use shared::config::GenerationSource::{File, Time};
+use shared::names::{Generation, NodeName};
+use shared::time::Wall;
+
+use super::*;
+
+const NOON: Wall = Wall(1_800_000_000_000_000_000);
+
+#[test]
+fn a_node_without_a_generation_file_counts_from_the_current_time() {
+    let directory = Directory::new();
+    let mut generations = Generations::open(&directory.0, File, NOON).unwrap();
+    assert_eq!(generations.take(), Generation(1_800_000_001));
+}
+
+#[test]
+fn the_generation_file_has_the_format_of_heartbeat() {
+    let directory = Directory::new();
+    directory.write("hb_generation", "     1795000000\n");
+    let mut generations = Generations::open(&directory.0, File, NOON).unwrap();
+    assert_eq!(generations.take(), Generation(1_795_000_001));
+    generations.close().unwrap();
+    assert_eq!(directory.read("hb_generation"), "     1795000001\n");
+}
+
+#[test]
+fn after_a_crash_no_generation_is_used_again() {
+    let directory = Directory::new();
+    let mut first = Generations::open(&directory.0, File, NOON).unwrap();
+    let highest = (0..5).map(|_| first.take()).max().unwrap();
+    drop(first);
+    let mut second = Generations::open(&directory.0, File, NOON).unwrap();
+    assert!(second.take() > highest);
+}
+
+#[test]
+fn more_generations_are_reserved_before_they_run_out() {
+    let directory = Directory::new();
+    let mut generations = Generations::open(&directory.0, File, NOON).unwrap();
+    assert_eq!(generations.short_of(), None);
+    let used = (0..10).map(|_| generations.take()).last().unwrap();
+    let to = generations.short_of().expect("few are left");
+    assert!(to > used);
+    generations.reserved_to(to);
+    assert_eq!(generations.short_of(), None);
+}
+
+#[test]
+fn under_hbgenmethod_time_the_clock_is_the_generation_and_nothing_is_kept() {
+    let directory = Directory::new();
+    let mut generations = Generations::open(&directory.0, Time, NOON).unwrap();
+    assert_eq!(generations.take(), Generation(1_800_000_000));
+    assert_eq!(generations.take(), Generation(1_800_000_001));
+    generations.close().unwrap();
+    assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
+}
+
+#[test]
+fn a_corrupt_generation_file_is_refused_with_a_remedy() {
+    let directory = Directory::new();
+    directory.write("hb_generation", "\0\0\0\0");
+    let error = Generations::open(&directory.0, File, NOON).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("hb_generation holds no generation; remove it"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_identity_is_made_once() {
+    let directory = Directory::new();
+    let uuid = own_uuid(&directory.0).unwrap();
+    assert_eq!(own_uuid(&directory.0).unwrap(), uuid);
+    assert_eq!(fs::read(directory.0.join("hb_uuid")).unwrap(), uuid.0);
+}
+
+#[test]
+fn a_truncated_identity_is_refused_with_a_remedy() {
+    let directory = Directory::new();
+    directory.write("hb_uuid", "short");
+    let text = own_uuid(&directory.0).unwrap_err().to_string();
+    assert!(text.contains("5 bytes, not 16"), "{text}");
+}
+
+#[test]
+fn what_is_known_of_peers_survives() {
+    let directory = Directory::new();
+    let peers = Peers {
+        peers: vec![PeerMemory {
+            node: NodeName::new("bob").unwrap(),
+            uuid: None,
+            generation: Generation(7),
+            live: None,
+        }],
+    };
+    let (send, done) = channel();
+    let writer = Writer::start(directory.0.clone(), move |result| {
+        send.send(result.is_ok()).unwrap();
+    });
+    assert!(writer.submit(Job::Peers(peers.clone())));
+    writer.finish();
+    assert_eq!(done.recv_timeout(Duration::from_secs(10)), Ok(true));
+    let (loaded, problem) = Peers::load(&directory.0);
+    assert_eq!(loaded, peers);
+    assert!(problem.is_none(), "{problem:?}");
+}
+
+#[test]
+fn a_corrupt_memory_of_peers_is_put_aside_and_told() {
+    let directory = Directory::new();
+    directory.write("peers.json", "{");
+    let (loaded, problem) = Peers::load(&directory.0);
+    assert_eq!(loaded, Peers::default());
+    let text = problem.expect("it is told").to_string();
+    assert!(text.contains("renamed to peers.json.corrupt"), "{text}");
+    assert_eq!(directory.read("peers.json.corrupt"), "{");
+    let (_, problem) = Peers::load(&directory.0);
+    assert!(problem.is_none(), "{problem:?}");
+}
+
+#[test]
+fn identity_and_generation_of_heartbeat_are_taken_over_once() {
+    let (from, to) = (Directory::new(), Directory::new());
+    from.write("hb_uuid", "0123456789abcdef");
+    from.write("hb_generation", "     1795000000\n");
+    assert_eq!(
+        take_over(&from.0, &to.0, None).unwrap(),
+        ["hb_uuid", "hb_generation"]
+    );
+    assert_eq!(own_uuid(&to.0).unwrap().0, *b"0123456789abcdef");
+    let mut generations = Generations::open(&to.0, File, NOON).unwrap();
+    assert_eq!(generations.take(), Generation(1_795_000_001));
+    assert!(take_over(&from.0, &to.0, None).unwrap().is_empty());
+}
+
+#[test]
+fn nothing_is_taken_over_from_a_heartbeat_that_runs() {
+    let (from, to) = (Directory::new(), Directory::new());
+    assert!(take_over(&from.0, &to.0, Some(42)).unwrap().is_empty());
+    from.write("hb_uuid", "0123456789abcdef");
+    let text = take_over(&from.0, &to.0, Some(42)).unwrap_err().to_string();
+    assert!(text.contains("Heartbeat runs here (pid 42)"), "{text}");
+    assert!(!to.0.join("hb_uuid").exists());
+}
+
+#[test]
+fn a_damaged_heartbeat_state_is_not_taken_over() {
+    let (from, to) = (Directory::new(), Directory::new());
+    from.write("hb_uuid", "short");
+    let text = take_over(&from.0, &to.0, None).unwrap_err().to_string();
+    assert!(text.contains("cannot be taken over"), "{text}");
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made_names_path_and_remedy() {
+    let text = prepare(Path::new("/nonexistent/hbd"))
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("/nonexistent/hbd"), "{text}");
+    assert!(text.contains("create its parent directory"), "{text}");
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_says_so() {
+    let error = StateError::Io {
+        operation: "write",
+        path: "/var/lib/hbd/peers.json".into(),
+        error: io::Error::from_raw_os_error(libc::ENOSPC),
+    };
+    assert!(
+        error
+            .to_string()
+            .ends_with("; make room on that file system")
+    );
+}
+
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("hbd-state-{}-{count}", std::process::id()));
+        prepare(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o022,
+            0,
+            "others must not write"
+        );
+        Self(path)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.0.join(name), content).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.join(name)).unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}

@@ -1,0 +1,277 @@
+//! The media as the supervisor keeps them: opened when what they run over is there, closed when
+//! it goes, and always in a state with a name.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use hbd_core::MediumIndex;
+use shared::api::Fault;
+use shared::config;
+use shared::event::{Kind, MediumStatus};
+use shared::names::MediumName;
+
+use crate::channel::ToCore;
+use crate::medium::interface::Interfaces;
+use crate::medium::{self, Binding};
+
+/// A message to the core with its descriptors.
+pub(super) type Message = (ToCore, Vec<OwnedFd>);
+
+/// All media, in the order of the configuration.
+pub(super) struct Media {
+    slots: Vec<Slot>,
+    faults: BTreeMap<MediumName, Fault>,
+}
+
+struct Slot {
+    config: config::Medium,
+    open: Option<Open>,
+    /// Why packets do not leave, as the core says.
+    trouble: Option<String>,
+    /// The state that was last told.
+    told: Option<MediumStatus>,
+    /// The number its interface had when it was open last.
+    last_index: Option<u32>,
+}
+
+struct Open {
+    binding: Binding,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// What a change brings: events to record, messages to send.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// In order.
+    pub(super) events: Vec<Kind>,
+    /// In order.
+    pub(super) messages: Vec<Message>,
+}
+
+impl Media {
+    /// Nothing open yet.
+    pub(super) fn new(media: &[config::Medium]) -> Self {
+        let slots = media.iter().cloned().map(Slot::new).collect();
+        Self {
+            slots,
+            faults: BTreeMap::new(),
+        }
+    }
+
+    /// Opens and closes what the interfaces call for. Media that failed are tried again.
+    pub(super) fn refresh(&mut self, interfaces: &Interfaces) -> Changes {
+        let mut changes = Changes::default();
+        for (place, slot) in self.slots.iter_mut().enumerate() {
+            let status = slot.refresh(index(place), interfaces, &mut changes.messages);
+            changes.events.extend(slot.tell(status));
+        }
+        changes
+    }
+
+    /// The core says that packets do not leave, or do again.
+    pub(super) fn sending(&mut self, medium: MediumIndex, trouble: Option<String>) -> Changes {
+        let mut changes = Changes::default();
+        if let Some(slot) = self.slots.get_mut(usize::from(medium.0))
+            && slot.open.is_some()
+        {
+            slot.trouble = trouble;
+            let status = slot.open_status();
+            changes.events.extend(slot.tell(status));
+        }
+        changes
+    }
+
+    /// What a new core must know: open media and injected faults. What the former one had trouble
+    /// with the new one finds out.
+    pub(super) fn introduce(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        for (place, slot) in self.slots.iter_mut().enumerate() {
+            slot.trouble = None;
+            if slot.open.is_none() {
+                continue;
+            }
+            changes.messages.extend(slot.message(index(place)).ok());
+            let status = slot.open_status();
+            changes.events.extend(slot.tell(status));
+            if let Some(fault) = self.faults.get(&slot.config.name) {
+                let fault = fault.clone();
+                let medium = index(place);
+                let message = ToCore::Fault { medium, fault };
+                changes.messages.push((message, Vec::new()));
+            }
+        }
+        changes
+    }
+
+    /// Injects a fault. Nothing if there is no such medium.
+    pub(super) fn fault(&mut self, fault: &Fault) -> Option<Changes> {
+        let place = self
+            .slots
+            .iter()
+            .position(|slot| slot.config.name == fault.medium)?;
+        let description = medium::fault::description(fault);
+        let former = if description.is_empty() {
+            self.faults.remove(&fault.medium)
+        } else {
+            self.faults.insert(fault.medium.clone(), fault.clone())
+        };
+        let mut changes = Changes::default();
+        if former
+            .as_ref()
+            .map(medium::fault::description)
+            .unwrap_or_default()
+            != description
+        {
+            changes.events.push(Kind::Fault {
+                medium: fault.medium.clone(),
+                description,
+            });
+        }
+        let message = ToCore::Fault {
+            medium: index(place),
+            fault: fault.clone(),
+        };
+        changes.messages.push((message, Vec::new()));
+        Some(changes)
+    }
+
+    /// The names of all media.
+    pub(super) fn names(&self) -> impl Iterator<Item = &MediumName> {
+        self.slots.iter().map(|slot| &slot.config.name)
+    }
+}
+
+fn index(place: usize) -> MediumIndex {
+    MediumIndex(u16::try_from(place).unwrap_or(u16::MAX))
+}
+
+impl Slot {
+    fn new(config: config::Medium) -> Self {
+        Self {
+            config,
+            open: None,
+            trouble: None,
+            told: None,
+            last_index: None,
+        }
+    }
+
+    /// Makes the sockets fit the interfaces, and returns the state after that.
+    fn refresh(
+        &mut self,
+        index: MediumIndex,
+        interfaces: &Interfaces,
+        messages: &mut Vec<Message>,
+    ) -> MediumStatus {
+        let Some(kind) = medium::kind(self.config.kind.word()) else {
+            return MediumStatus::Failed {
+                reason: format!("{} is no kind of medium", self.config.kind.word()),
+            };
+        };
+        let binding = match (kind.bind)(&self.config, interfaces) {
+            Ok(binding) => binding,
+            Err(status) => {
+                self.close(index, messages);
+                return self.explain(status, interfaces);
+            }
+        };
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.binding == binding)
+        {
+            return self.open_status();
+        }
+        // The port of the former sockets must be free before the new ones are bound.
+        self.close(index, messages);
+        match (kind.open)(&self.config, &binding) {
+            Ok(descriptors) => {
+                self.last_index = Some(binding.index);
+                self.open = Some(Open {
+                    binding,
+                    descriptors,
+                });
+                match self.message(index) {
+                    Ok(message) => messages.push(message),
+                    Err(error) => {
+                        self.open = None;
+                        return MediumStatus::Failed {
+                            reason: format!("pass on: {error}"),
+                        };
+                    }
+                }
+                self.open_status()
+            }
+            Err(error) => MediumStatus::Failed {
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    fn close(&mut self, medium: MediumIndex, messages: &mut Vec<Message>) {
+        self.trouble = None;
+        if self.open.take().is_some() {
+            messages.push((ToCore::Close { medium }, Vec::new()));
+        }
+    }
+
+    fn message(&self, medium: MediumIndex) -> io::Result<Message> {
+        let Some(open) = &self.open else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let descriptors = open
+            .descriptors
+            .iter()
+            .map(OwnedFd::try_clone)
+            .collect::<io::Result<_>>()?;
+        let message = ToCore::Open {
+            medium,
+            word: self.config.kind.word().to_owned(),
+            binding: open.binding.clone(),
+        };
+        Ok((message, descriptors))
+    }
+
+    fn open_status(&self) -> MediumStatus {
+        match &self.trouble {
+            None => MediumStatus::Open,
+            Some(reason) => MediumStatus::Failed {
+                reason: reason.clone(),
+            },
+        }
+    }
+
+    /// Where the interface has another name, says which.
+    fn explain(&self, status: MediumStatus, interfaces: &Interfaces) -> MediumStatus {
+        let device = &self.config.device;
+        let renamed = self
+            .last_index
+            .filter(|_| interfaces.get(device).is_none())
+            .and_then(|index| interfaces.numbered(index));
+        match renamed {
+            Some(interface) => MediumStatus::Missing {
+                reason: format!(
+                    "interface {device} was renamed to {}; rename it back or change ha.cf",
+                    interface.name
+                ),
+            },
+            None => status,
+        }
+    }
+
+    /// The event, if the state is another one.
+    fn tell(&mut self, status: MediumStatus) -> Option<Kind> {
+        if self.told.as_ref() == Some(&status) {
+            return None;
+        }
+        self.told = Some(status.clone());
+        Some(Kind::MediumStatus {
+            medium: self.config.name.clone(),
+            to: status,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

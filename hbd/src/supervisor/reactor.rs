@@ -1,0 +1,147 @@
+//! The loop of the supervisor: the only place in its process that waits.
+
+use std::time::Duration;
+
+use tokio::io;
+use tokio::net::UnixStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use shared::event::Severity;
+use shared::exit::Exit;
+
+use super::core_child::CoreChild;
+use super::watch::Watch;
+use super::{CoreState, Sources, Supervisor};
+use crate::channel::FromCore;
+use crate::control::Ask;
+use crate::startup::StartError;
+use crate::state::{Job, StateError};
+
+/// Longest and shortest time between two looks around.
+const LOOK_MAX: Duration = Duration::from_millis(500);
+const LOOK_MIN: Duration = Duration::from_millis(20);
+
+/// What happened.
+enum Wake {
+    Leave(&'static str),
+    Reload,
+    Core(Option<FromCore>),
+    Interfaces(bool),
+    Client(io::Result<UnixStream>),
+    Ask(Ask),
+    Disk(Result<Job, StateError>),
+    Look,
+}
+
+/// Runs until the daemon is to end.
+pub(super) async fn run(started: (Supervisor, Sources)) -> Result<Exit, StartError> {
+    let (mut supervisor, mut sources) = started;
+    let mut signals = Signals::new().map_err(|error| StartError::System {
+        operation: "handle signals",
+        error,
+    })?;
+    let look = (supervisor.settings.keepalive / 2).clamp(LOOK_MIN, LOOK_MAX);
+    let mut looks = interval(look);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while supervisor.exit.is_none() {
+        let wake = tokio::select! {
+            biased;
+            _ = signals.terminate.recv() => Wake::Leave("SIGTERM"),
+            _ = signals.interrupt.recv() => Wake::Leave("SIGINT"),
+            _ = signals.hangup.recv() => Wake::Reload,
+            message = next_of(&mut supervisor.core) => Wake::Core(message),
+            watched = changed(sources.watch.as_ref()) => Wake::Interfaces(watched),
+            stream = sources.control.accept() => Wake::Client(stream),
+            Some(ask) = sources.asks.recv() => Wake::Ask(ask),
+            Some(done) = sources.disk.recv() => Wake::Disk(done),
+            _ = looks.tick() => Wake::Look,
+        };
+        match wake {
+            Wake::Leave(signal) => supervisor.leave(signal),
+            Wake::Reload => supervisor.recorder.say(
+                Severity::Notice,
+                "SIGHUP: the configuration is read at the start only; restart hbd to change it",
+            ),
+            Wake::Core(Some(message)) => supervisor.heard(message),
+            Wake::Core(None) => bury(&mut supervisor, None).await,
+            Wake::Interfaces(true) => supervisor.refresh_media(),
+            // Looking around every few seconds has to do.
+            Wake::Interfaces(false) => sources.watch = None,
+            Wake::Client(Ok(stream)) => sources.control.serve(stream),
+            // No descriptors left: those who connect wait for the next look.
+            Wake::Client(Err(_)) => {
+                looks.tick().await;
+            }
+            Wake::Ask(ask) => supervisor.answer(ask),
+            Wake::Disk(result) => supervisor.kept(result),
+            Wake::Look => {
+                if let Some(silent) = supervisor.look_around() {
+                    bury(&mut supervisor, Some(silent)).await;
+                }
+            }
+        }
+    }
+    end_core(&mut supervisor).await;
+    Ok(supervisor.finish())
+}
+
+/// Takes the core's last words, makes sure that it is gone, and goes on from there.
+async fn bury(supervisor: &mut Supervisor, silent: Option<Duration>) {
+    let CoreState::Running(core) = std::mem::replace(&mut supervisor.core, CoreState::Ended) else {
+        return;
+    };
+    let since = core.since;
+    let how = core.end().await;
+    let how = match silent {
+        None => how,
+        Some(silent) => format!("it was silent for {} ms and killed", silent.as_millis()),
+    };
+    supervisor.core_died(how, since);
+}
+
+/// Lets a core that has left end by itself; kills any other.
+async fn end_core(supervisor: &mut Supervisor) {
+    if let CoreState::Running(mut core) = std::mem::replace(&mut supervisor.core, CoreState::Ended)
+    {
+        if supervisor.exit == Some(Exit::Done) {
+            let _ = tokio::time::timeout(LAST_LIMIT, core.ended()).await;
+        }
+        let _ = core.end().await;
+    }
+}
+
+/// A core that has left may take so long to end.
+const LAST_LIMIT: Duration = Duration::from_secs(1);
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// The core's next message; never while there is no core.
+async fn next_of(core: &mut CoreState) -> Option<FromCore> {
+    match core {
+        CoreState::Running(core) => CoreChild::next(core).await,
+        CoreState::Waiting(..) | CoreState::Ended => std::future::pending().await,
+    }
+}
+
+/// True after a change, false if changes cannot be seen any more.
+async fn changed(watch: Option<&Watch>) -> bool {
+    match watch {
+        Some(watch) => watch.changed().await.is_ok(),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,200 @@
+//! Where every event goes: into the view, the ring of recent ones, the log, and to whoever
+//! subscribed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::api::{ServerFrame, Snapshot};
+use shared::event::{Cause, Event, EventId, EventSource, Kind, Severity};
+use shared::sample::Sample;
+use shared::time::Moment;
+use shared::view::ClusterView;
+use tokio::sync::mpsc;
+
+use super::log::Log;
+use crate::clock;
+
+/// Events kept.
+const RECENT_MAX: usize = 4096;
+/// Frames that wait for a subscriber. When they are full it gets a snapshot once there is room.
+const FRAMES_MAX: usize = 1024;
+/// A subscriber that reads nothing for so long after that is dropped.
+const SLOW_LIMIT: Duration = Duration::from_secs(10);
+
+/// A frame as it is written, shared by all who get it.
+pub(crate) type Line = Arc<str>;
+
+/// The record.
+pub(super) struct Recorder {
+    source: EventSource,
+    log: Log,
+    view: ClusterView,
+    sample: Option<Sample>,
+    recent: VecDeque<Event>,
+    subscribers: Vec<Subscriber>,
+}
+
+struct Subscriber {
+    frames: mpsc::Sender<Line>,
+    /// Since when frames were left out.
+    gap: Option<Moment>,
+}
+
+impl Recorder {
+    /// An empty record; `source` numbers the supervisor's own events.
+    pub(super) fn new(source: EventSource, log: Log) -> Self {
+        Self {
+            source,
+            log,
+            view: ClusterView::default(),
+            sample: None,
+            recent: VecDeque::new(),
+            subscribers: Vec::new(),
+        }
+    }
+
+    /// Records something that the supervisor noticed.
+    pub(super) fn note(&mut self, kind: Kind, cause: Option<Cause>) -> EventId {
+        let event = self.source.event(kind, cause, clock::now());
+        let id = event.id.clone();
+        self.record(event);
+        id
+    }
+
+    /// Records an event.
+    pub(super) fn record(&mut self, event: Event) {
+        self.log.event(&event);
+        self.view.apply(&event);
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(event.clone());
+        let event = Box::new(event);
+        self.publish(&ServerFrame::Event { event });
+    }
+
+    /// Takes the counters of a second.
+    pub(super) fn sample(&mut self, sample: Sample) {
+        self.sample = Some(sample.clone());
+        let sample = Box::new(sample);
+        self.publish(&ServerFrame::Sample { sample });
+    }
+
+    /// A line that is no event.
+    pub(super) fn say(&mut self, severity: Severity, text: &str) {
+        self.log.line(clock::now().wall, severity, text);
+    }
+
+    /// View and counters.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            at: clock::now(),
+            view: self.view.clone(),
+            sample: self.sample.clone(),
+        }
+    }
+
+    /// The last events, oldest first.
+    pub(super) fn recent(&self, limit: usize) -> impl Iterator<Item = &Event> {
+        let skip = self.recent.len().saturating_sub(limit);
+        self.recent.iter().skip(skip)
+    }
+
+    /// Everything from here on.
+    pub(super) fn subscribe(&mut self) -> mpsc::Receiver<Line> {
+        let (frames, stream) = mpsc::channel(FRAMES_MAX);
+        self.subscribers.push(Subscriber { frames, gap: None });
+        stream
+    }
+
+    /// Waits until the log is written.
+    pub(super) fn finish(self) {
+        self.log.finish();
+    }
+
+    fn publish(&mut self, frame: &ServerFrame) {
+        self.subscribers.retain(|s| !s.frames.is_closed());
+        if self.subscribers.is_empty() {
+            return;
+        }
+        let now = clock::boot();
+        let line = line(frame);
+        let mut subscribers = std::mem::take(&mut self.subscribers);
+        let mut snapshot = None;
+        subscribers.retain_mut(|subscriber| match subscriber.gap {
+            None => {
+                if subscriber.frames.try_send(line.clone()).is_err() {
+                    subscriber.gap = Some(now);
+                }
+                true
+            }
+            Some(since) if subscriber.frames.capacity() < FRAMES_MAX / 2 => {
+                now.since(since) < SLOW_LIMIT
+            }
+            Some(_) => {
+                let whole = snapshot.get_or_insert_with(|| {
+                    let snapshot = Box::new(self.snapshot());
+                    self::line(&ServerFrame::Snapshot { snapshot })
+                });
+                subscriber.gap = None;
+                subscriber.frames.try_send(whole.clone()).is_ok()
+            }
+        });
+        self.subscribers = subscribers;
+    }
+}
+
+/// A frame as it is written.
+pub(crate) fn line(frame: &ServerFrame) -> Line {
+    let mut text = serde_json::to_string(frame).expect("frames are plain data");
+    text.push('\n');
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::event::Role;
+    use shared::names::{Generation, NodeName};
+
+    use super::*;
+
+    fn recorder() -> Recorder {
+        let alice = NodeName::new("alice").unwrap();
+        let source = EventSource::new(alice, Role::Supervisor, Generation(1));
+        Recorder::new(source, Log::to(std::io::sink(), false))
+    }
+
+    #[test]
+    fn the_ring_keeps_the_last_events() {
+        let mut recorder = recorder();
+        for _ in 0..RECENT_MAX + 10 {
+            recorder.note(Kind::CommunicationUp, None);
+        }
+        let counters: Vec<_> = recorder.recent(3).map(|event| event.id.counter).collect();
+        let last = (RECENT_MAX + 10) as u64;
+        assert_eq!(counters, [last - 2, last - 1, last]);
+        assert_eq!(recorder.recent(usize::MAX).count(), RECENT_MAX);
+    }
+
+    #[test]
+    fn a_subscriber_that_was_too_slow_for_an_instant_gets_a_snapshot() {
+        let mut recorder = recorder();
+        let mut stream = recorder.subscribe();
+        for _ in 0..FRAMES_MAX + 5 {
+            recorder.note(Kind::CommunicationUp, None);
+        }
+        for _ in 0..FRAMES_MAX {
+            let line = stream.try_recv().unwrap();
+            assert!(line.starts_with("{\"event\""), "{line}");
+        }
+        recorder.note(Kind::Leaving, None);
+        let line = stream.try_recv().unwrap();
+        let ServerFrame::Snapshot { snapshot } = serde_json::from_str(&line).unwrap() else {
+            panic!("{line}");
+        };
+        assert!(snapshot.view.leaving);
+        recorder.note(Kind::Leaving, None);
+        assert!(stream.try_recv().unwrap().starts_with("{\"event\""));
+    }
+}

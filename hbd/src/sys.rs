@@ -1,0 +1,121 @@
+//! What the kernel offers and no safe interface covers. The only file with `unsafe`.
+#![expect(
+    unsafe_code,
+    reason = "system calls and descriptors that nix and tokio do not wrap safely"
+)]
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Most descriptors that come with one piece of a stream.
+pub(crate) const DESCRIPTORS_MAX: usize = 8;
+
+/// Registers a descriptor with the runtime. It is to be non-blocking.
+pub(crate) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open and the same descriptor until it is dropped, and `AsyncFd`
+    // owns it from here on.
+    let registered = unsafe { AsyncFd::register_with_interest(descriptor, interest) };
+    registered.map_err(|error| error.into_parts().1)
+}
+
+/// Takes over a descriptor that this process was started with.
+pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD reads a flag of the descriptor table and fails on a closed descriptor.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open, and the caller names it because it was inherited: nothing
+    // else in this process owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Receives a piece of a stream and the descriptors that came with it.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = nix::cmsg_space!([RawFd; DESCRIPTORS_MAX]);
+    let mut pieces = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<()>(
+        socket.as_raw_fd(),
+        &mut pieces,
+        Some(&mut space),
+        MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT,
+    )?;
+    let mut descriptors = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = control {
+            for number in numbers {
+                // SAFETY: the kernel made these descriptors for this process by this very call
+                // (unix(7), SCM_RIGHTS), so nothing else owns them.
+                descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
+            }
+        }
+    }
+    Ok((message.bytes, descriptors))
+}
+
+/// Schedules this process round-robin at `priority`, and none of its children
+/// (`SCHED_RESET_ON_FORK`, `sched(7)`).
+pub(crate) fn schedule_realtime(priority: i32) -> io::Result<()> {
+    let parameters = libc::sched_param {
+        sched_priority: priority,
+    };
+    let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: the call reads the structure and keeps no pointer to it.
+    check(unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) })
+}
+
+/// Locks what is in memory, and whatever is mapped later as soon as it is touched (`mlock(2)`).
+pub(crate) fn lock_memory() -> io::Result<()> {
+    // SAFETY: locking changes where pages may be, never what they hold.
+    check(unsafe { libc::mlockall(libc::MCL_CURRENT) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::mlockall(libc::MCL_FUTURE | libc::MCL_ONFAULT) })
+}
+
+/// Gives up every capability (`capabilities(7)`).
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    /// `_LINUX_CAPABILITY_VERSION_3` of `linux/capability.h`.
+    const VERSION: u32 = 0x2008_0522;
+    let header: [u32; 2] = [VERSION, 0];
+    // Twice effective, permitted, inheritable.
+    let none = [0_u32; 6];
+    // SAFETY: header and data have the layout of version 3 (`capset(2)`); the call reads both and
+    // keeps no pointer. Glibc has no wrapper.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    check(if result < 0 { -1 } else { 0 })
+}
+
+/// The supplementary groups of the process at the other end, as they were when it connected
+/// (`SO_PEERGROUPS`, since Linux 4.13), so that nothing it does afterwards changes the answer.
+pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    // NGROUPS_MAX of Linux.
+    let mut groups = vec![0_u32; 65_536];
+    let mut length = libc::socklen_t::try_from(size_of_val(&groups[..])).unwrap_or(0);
+    // SAFETY: the kernel writes at most `length` bytes into the vector, which has as many, and
+    // stores how many it wrote.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERGROUPS,
+            groups.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    check(result)?;
+    groups.truncate(length as usize / size_of::<u32>());
+    Ok(groups)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
