@@ -211,6 +211,7 @@ mod tests {
 
     use super::*;
     use crate::config::model::{Host, MediumKind};
+    use crate::config::source::LINE_BYTES_MAX;
     use crate::names::KeyIndex;
 
     const KEYS: &str = "auth 1\n1 sha1 lab-secret-key\n";
@@ -317,6 +318,18 @@ mod tests {
             let rendered =
                 crate::config::render::render_all(&checked.diagnostics, Default::default());
             assert!(!rendered.contains('\x1b'));
+        }
+    }
+
+    #[test]
+    fn a_file_of_names_only_takes_bounded_memory() {
+        let words = "x y/ 1 ".repeat(LINE_BYTES_MAX / 8);
+        for word in ["node", "bcast", "ucast", "apiauth hbd-admin uid=a", "frob"] {
+            let line = format!("{word} {words}\n");
+            let checked = check(&line.repeat(FILE_BYTES_MAX as usize / line.len()));
+            assert!(checked.diagnostics.len() <= 501, "{word}");
+            assert!(checked.mentions.len() <= 1000, "{word}");
+            assert!(checked.config.is_none(), "{word}");
         }
     }
 }

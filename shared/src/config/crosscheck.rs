@@ -66,10 +66,10 @@ pub(super) fn finish(draft: Draft, parts: Parts<'_>, report: &mut Report<'_>) ->
 
 fn check_nodes(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'_>) {
     if let Some((_, span)) = draft.nodes.get(NODES_MAX) {
-        let text = format!("{} nodes are named", draft.nodes.len());
+        let text = format!("more than {NODES_MAX} nodes are named");
         report
             .at(Code::TooManyNodes, *span, text)
-            .label(format!("a cluster has at most {NODES_MAX}"));
+            .label("one too many");
     }
     if draft.nodes.is_empty() {
         if !draft.node_bad {

@@ -102,6 +102,7 @@ codes! {
     TooManyNodes Error "too-many-nodes" "More nodes are named than a cluster can have."
     OwnNodeMissing Error "own-node-missing" "This node is not among the nodes."
     NoMedium Error "no-medium" "No medium is named, so no beat could be sent."
+    TooManyMedia Error "too-many-media" "More media are named than a node can serve."
     MediumTwice Warning "medium-twice" "A medium is named twice."
     UdpportLate Warning "udpport-late" "A udpport line below a medium does not change that medium."
     ListenUnused Warning "listen-unused" "A listen address has no unicast medium of its family."

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use super::diagnostic::Code;
 use super::draft::Draft;
 use super::lex::{self, BLANKS, Word};
-use super::machine::{Mention, Subject};
+use super::machine::{Subject, mention};
 use super::model::{Group, Resource};
 use super::report::Report;
 use super::source::{Source, Span};
@@ -219,8 +219,7 @@ fn resource(word: &Word<'_>, draft: &mut Draft, report: &mut Report<'_>) -> Opti
     if ADDRESS_AGENTS.contains(&agent) {
         service_address(word, arguments.first(), report)?;
     }
-    let mention = Mention::new(report, word.span, Subject::Script(agent.to_owned()));
-    draft.mentions.push(mention);
+    mention(draft, report, word.span, Subject::Script(agent.to_owned()));
     Some(Resource {
         agent: agent.to_owned(),
         arguments: arguments.iter().map(|word| word.text.to_owned()).collect(),

@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 use super::diagnostic::{Code, Diagnostic, Spot};
+use super::draft::Draft;
 use super::report::Report;
 use super::source::{FileName, Span};
 
@@ -24,13 +25,18 @@ pub struct Mention {
     spot: Option<Spot>,
 }
 
-impl Mention {
-    pub(super) fn new(report: &Report<'_>, span: Span, subject: Subject) -> Self {
-        Self {
+/// Most mentions that are kept, so that a file of names only takes bounded memory and time. A
+/// configuration that people wrote has far fewer.
+const MENTIONS_MAX: usize = 1000;
+
+/// Remembers something that only the machine can confirm.
+pub(super) fn mention(draft: &mut Draft, report: &Report<'_>, span: Span, subject: Subject) {
+    if draft.mentions.len() < MENTIONS_MAX {
+        draft.mentions.push(Mention {
             subject,
             file: span.file,
             spot: report.spot(span),
-        }
+        });
     }
 }
 

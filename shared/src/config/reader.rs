@@ -11,7 +11,7 @@ use super::diagnostic::Code;
 use super::directives::{self, Directive, Effect, Grammar, Owner, Repeat};
 use super::draft::{Draft, Given};
 use super::lex::{self, BLANKS, BLANKS_AND_COMMAS, Statement, Word};
-use super::machine::{Mention, Subject};
+use super::machine::{Subject, mention};
 use super::model::Ineffective;
 use super::report::{Note, Report};
 use super::source::{FileName, Source, Span};
@@ -174,8 +174,7 @@ impl Reader<'_, '_> {
 
     /// Remembers something that only the machine can confirm.
     pub(super) fn mention(&mut self, span: Span, subject: Subject) {
-        let mention = Mention::new(self.report, span, subject);
-        self.draft.mentions.push(mention);
+        mention(self.draft, self.report, span, subject);
     }
 
     fn wrong(&mut self, code: Code, word: &Word<'_>, what: &str) -> Note<'_, '_> {

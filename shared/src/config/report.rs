@@ -14,6 +14,10 @@ pub(super) type Sources = BTreeMap<FileName, Source>;
 pub(super) struct Report<'a> {
     sources: &'a Sources,
     diagnostics: Vec<Diagnostic>,
+    /// How many more there are than are kept.
+    overflow: usize,
+    /// What the notes of those write to.
+    scratch: Option<Diagnostic>,
 }
 
 impl<'a> Report<'a> {
@@ -21,6 +25,8 @@ impl<'a> Report<'a> {
         Self {
             sources,
             diagnostics: Vec::new(),
+            overflow: 0,
+            scratch: None,
         }
     }
 
@@ -41,7 +47,8 @@ impl<'a> Report<'a> {
         span: Span,
         message: impl Into<String>,
     ) -> Note<'_, 'a> {
-        let spot = spot(self.sources, span);
+        let full = self.diagnostics.len() >= DIAGNOSTICS_MAX;
+        let spot = if full { None } else { self.spot(span) };
         self.push(code, span.file, spot, message.into())
     }
 
@@ -73,8 +80,7 @@ impl<'a> Report<'a> {
         spot: Option<Spot>,
         message: String,
     ) -> Note<'_, 'a> {
-        let index = self.diagnostics.len();
-        self.diagnostics.push(Diagnostic {
+        let diagnostic = Diagnostic {
             code,
             severity: code.severity(),
             message,
@@ -83,30 +89,37 @@ impl<'a> Report<'a> {
             related: None,
             remedy: None,
             replacement: None,
-        });
+        };
+        let at = self.diagnostics.len();
+        let diagnostic = if at < DIAGNOSTICS_MAX {
+            self.diagnostics.push(diagnostic);
+            &mut self.diagnostics[at]
+        } else {
+            self.overflow += 1;
+            self.scratch.insert(diagnostic)
+        };
         Note {
             sources: self.sources,
-            diagnostic: &mut self.diagnostics[index],
+            diagnostic,
         }
     }
 
-    /// The diagnostics by file and line. An error that stands too far behind to be shown still
-    /// counts: the closing line is itself an error.
+    /// The diagnostics by file and line. That some are not shown is itself an error, since one of
+    /// them may be one.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         self.diagnostics
             .sort_by_key(|d| (d.file, d.spot.as_ref().map_or(usize::MAX, |spot| spot.line)));
-        let total = self.diagnostics.len();
-        if total > DIAGNOSTICS_MAX {
-            self.diagnostics.truncate(DIAGNOSTICS_MAX);
-            let file = self.diagnostics[DIAGNOSTICS_MAX - 1].file;
-            let more = total - DIAGNOSTICS_MAX;
-            self.about(
-                Code::TooManyProblems,
-                file,
-                format!("{more} more problems are not shown"),
-            )
-            .remedy("repair those above and check again");
-        }
+        let Some(unshown) = self.scratch.filter(|_| self.overflow > 0) else {
+            return self.diagnostics;
+        };
+        self.diagnostics.push(Diagnostic {
+            code: Code::TooManyProblems,
+            severity: Code::TooManyProblems.severity(),
+            message: format!("{} more problems are not shown", self.overflow),
+            remedy: Some("repair those above and check again".to_owned()),
+            replacement: None,
+            ..unshown
+        });
         self.diagnostics
     }
 }
@@ -140,6 +153,9 @@ impl Note<'_, '_> {
 
     /// Points at an earlier place.
     pub(super) fn related(self, span: Span, label: &str) -> Self {
+        if self.diagnostic.spot.is_none() {
+            return self;
+        }
         self.diagnostic.related = spot(self.sources, span).map(|spot| Related {
             file: span.file,
             spot: Spot {

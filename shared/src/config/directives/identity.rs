@@ -4,7 +4,7 @@ use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
 use crate::config::diagnostic::Code;
 use crate::config::draft::Given;
 use crate::config::lex::Word;
-use crate::config::model::{GenerationSource, UuidSource};
+use crate::config::model::{GenerationSource, NODES_MAX, UuidSource};
 use crate::config::reader::Reader;
 use crate::names::NodeName;
 
@@ -126,7 +126,10 @@ fn node(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
             .related(*earlier, "first here");
         return;
     }
-    reader.draft.nodes.push((name, word.span));
+    // One more than allowed is kept, which the check of the whole reports.
+    if reader.draft.nodes.len() <= NODES_MAX {
+        reader.draft.nodes.push((name, word.span));
+    }
 }
 
 fn autojoin(reader: &mut Reader<'_, '_>, word: &Word<'_>) {

@@ -1,0 +1,342 @@
+//! The directives that name media, each line into the draft.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{MCAST_TTL_MAX, MEDIA_LINES_MAX, MediaDraft};
+use crate::config::diagnostic::Code;
+use crate::config::draft::Given;
+use crate::config::lex::{BLANKS, Word};
+use crate::config::machine::{Need, Subject};
+use crate::config::model::{Host, MediumKind, Peer6};
+use crate::config::reader::Reader;
+use crate::config::source::Span;
+
+pub(in crate::config) fn udpport(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    let port = reader.port(word);
+    if let (Given::Set(..), Some(first)) = (port, reader.draft.media.first) {
+        reader
+            .report
+            .at(
+                Code::UdpportLate,
+                reader.at,
+                "`udpport` stands below a medium",
+            )
+            .label("does not change the port of the kinds of media above it")
+            .related(first, "first medium here")
+            .remedy("move it above all media");
+    }
+    if let Given::Set(port, span) = port {
+        reader.mention(span, Subject::Port(port));
+    }
+    reader.draft.media.udpport = port;
+}
+
+pub(in crate::config) fn bcast(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    let Some(device) = device(reader, word, Need::Broadcast) else {
+        return;
+    };
+    let media = &mut reader.draft.media;
+    let port = MediaDraft::default_port(media.udpport, &mut media.bcast_port);
+    add(reader, device, MediumKind::Bcast { port }, word.span);
+}
+
+pub(in crate::config) fn mcast(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
+    let Some([dev, group, port, ttl, loopback]) = reader.exactly::<5>(rest) else {
+        reader.draft.media.broken = true;
+        return;
+    };
+    let device = device(reader, &dev, Need::Address4);
+    let group = match group.text.parse::<Ipv4Addr>() {
+        Ok(address) if address.is_multicast() => Some(address),
+        _ => {
+            reader.bad_address(&group, "must be 224.0.0.0 to 239.255.255.255");
+            None
+        }
+    };
+    let port = reader.port(&port).set();
+    let ttl = reader.byte(&ttl, 0, MCAST_TTL_MAX).set();
+    let loopback = reader.byte(&loopback, 0, 1).set();
+    let kind = (|| {
+        Some(MediumKind::Mcast {
+            group: group?,
+            port: port?,
+            ttl: ttl?,
+            loopback: loopback? == 1,
+        })
+    })();
+    add_if(reader, device, kind, span_of(rest));
+}
+
+pub(in crate::config) fn mcast6(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
+    let Some([dev, group, port, ttl, loopback]) = reader.exactly::<5>(rest) else {
+        reader.draft.media.broken = true;
+        return;
+    };
+    let device = device(reader, &dev, Need::Address6);
+    let group = match group.text.parse::<Ipv6Addr>() {
+        Ok(address) if address.is_multicast() => Some(address),
+        _ => {
+            reader.bad_address(&group, "must be an IPv6 multicast address, in ff00::/8");
+            None
+        }
+    };
+    let port = reader.port(&port).set();
+    let ttl = reader.byte(&ttl, 0, u8::MAX).set();
+    let loopback = reader.byte(&loopback, 0, 1).set();
+    let kind = (|| {
+        Some(MediumKind::Mcast6 {
+            group: group?,
+            port: port?,
+            ttl: ttl?,
+            loopback: loopback? == 1,
+        })
+    })();
+    add_if(reader, device, kind, span_of(rest));
+}
+
+pub(in crate::config) fn ucast(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
+    let Some([dev, host]) = reader.exactly::<2>(rest) else {
+        reader.draft.media.broken = true;
+        return;
+    };
+    let device = device(reader, &dev, Need::Exists);
+    let host = ucast_host(reader, &host, dev.text);
+    let media = &mut reader.draft.media;
+    let port = MediaDraft::default_port(media.udpport, &mut media.ucast_port);
+    let kind = host.map(|host| MediumKind::Ucast {
+        port,
+        peers: vec![host],
+        listen: None,
+    });
+    add_if(reader, device, kind, span_of(rest));
+}
+
+/// The loopback device, the only one that loopback addresses can be reached through.
+const LOOPBACK_DEVICE: &str = "lo";
+
+fn ucast_host(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Option<Host> {
+    let reason = match word.text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => {
+            reader
+                .bad_address(word, "an IPv6 address")
+                .remedy("use `ucast6` for IPv6");
+            return None;
+        }
+        Ok(IpAddr::V4(address)) => match address {
+            a if a.is_unspecified() => "names no host",
+            a if a.is_multicast() => "a multicast address; use `mcast`",
+            a if a.is_broadcast() => "a broadcast address; use `bcast`",
+            a if a.is_loopback() && device != LOOPBACK_DEVICE => "leads back to this machine",
+            a => return Some(Host::Address(a)),
+        },
+        Err(_) if looks_like_address(word.text) => "not an IPv4 address",
+        Err(_) if !is_host_name(word.text) => "neither an address nor a host name",
+        Err(_) => {
+            let name = word.text.to_owned();
+            let device = device.to_owned();
+            reader.mention(
+                word.span,
+                Subject::Host {
+                    name: name.clone(),
+                    device,
+                },
+            );
+            return Some(Host::Name(name));
+        }
+    };
+    reader.bad_address(word, reason);
+    None
+}
+
+/// Digits and dots only: a host name never is.
+fn looks_like_address(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
+/// Longest host name in bytes (RFC 1035, section 2.3.4).
+const HOST_BYTES_MAX: usize = 253;
+
+pub(in crate::config) fn is_host_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    !text.is_empty()
+        && text.len() <= HOST_BYTES_MAX
+        && text.bytes().all(plain)
+        && !text.starts_with(['-', '.'])
+}
+
+pub(in crate::config) fn ucast6(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
+    let Some([dev, host]) = reader.exactly::<2>(rest) else {
+        reader.draft.media.broken = true;
+        return;
+    };
+    let device = device(reader, &dev, Need::Address6);
+    let peer = peer6(reader, &host, dev.text);
+    let media = &mut reader.draft.media;
+    let port = MediaDraft::default_port(media.udpport, &mut media.ucast6_port);
+    let kind = peer.map(|peer| MediumKind::Ucast6 {
+        port,
+        peers: vec![peer],
+        listen: None,
+    });
+    add_if(reader, device, kind, span_of(rest));
+}
+
+fn peer6(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Option<Peer6> {
+    let (text, scope) = match word.text.split_once('%') {
+        Some((text, scope)) => (text, Some(scope.to_owned())),
+        None => (word.text, None),
+    };
+    let reason = match text.parse::<Ipv6Addr>() {
+        Err(_) if text.parse::<Ipv4Addr>().is_ok() => "an IPv4 address; use `ucast`",
+        Err(_) => "not an IPv6 address",
+        Ok(_) if scope.as_deref().is_some_and(|scope| !fits(scope, device)) => {
+            "what stands behind `%` is not the device of the line"
+        }
+        Ok(address) => match address {
+            a if a.is_unspecified() => "names no host",
+            a if a.is_multicast() => "a multicast address; use `mcast6`",
+            a if a.is_loopback() && device != LOOPBACK_DEVICE => "leads back to this machine",
+            address => {
+                let own = address.is_unicast_link_local().then(|| device.to_owned());
+                return Some(Peer6 {
+                    address,
+                    scope: scope.or(own),
+                });
+            }
+        },
+    };
+    reader.bad_address(word, reason);
+    None
+}
+
+/// A scope is the device itself, or its index, which only the kernel knows.
+fn fits(scope: &str, device: &str) -> bool {
+    scope == device || (!scope.is_empty() && scope.bytes().all(|b| b.is_ascii_digit()))
+}
+
+pub(in crate::config) fn listen(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    let reason = match word.text.parse::<IpAddr>() {
+        Err(_) => "not an address",
+        Ok(address) if address.is_multicast() => "a multicast address",
+        Ok(address) if address.is_unspecified() => {
+            "names no address; leave the line out to listen on all"
+        }
+        Ok(address) => {
+            let earlier = match address {
+                IpAddr::V4(a) => reader
+                    .draft
+                    .media
+                    .listen4
+                    .replace((a, word.span))
+                    .map(|(_, span)| span),
+                IpAddr::V6(a) => reader
+                    .draft
+                    .media
+                    .listen6
+                    .replace((a, word.span))
+                    .map(|(_, span)| span),
+            };
+            if let Some(earlier) = earlier {
+                let text = "`listen` takes one address of each family";
+                reader
+                    .report
+                    .at(Code::Repeated, word.span, text)
+                    .label("this one counts")
+                    .related(earlier, "this one does not");
+            }
+            reader.mention(word.span, Subject::OwnAddress(address));
+            return;
+        }
+    };
+    reader.bad_address(word, reason);
+}
+
+fn device(reader: &mut Reader<'_, '_>, word: &Word<'_>, need: Need) -> Option<String> {
+    let device = reader.device(word);
+    match &device {
+        Some(name) => reader.mention(
+            word.span,
+            Subject::Interface {
+                name: name.clone(),
+                need,
+            },
+        ),
+        None => reader.draft.media.broken = true,
+    }
+    device
+}
+
+fn span_of(rest: &Word<'_>) -> Span {
+    let words = rest.split(&BLANKS);
+    match (words.first(), words.last()) {
+        (Some(first), Some(last)) => Span {
+            end: last.span.end,
+            ..first.span
+        },
+        _ => rest.span,
+    }
+}
+
+fn add_if(
+    reader: &mut Reader<'_, '_>,
+    device: Option<String>,
+    kind: Option<MediumKind>,
+    span: Span,
+) {
+    match (device, kind) {
+        (Some(device), Some(kind)) => add(reader, device, kind, span),
+        _ => reader.draft.media.broken = true,
+    }
+}
+
+fn add(reader: &mut Reader<'_, '_>, device: String, kind: MediumKind, span: Span) {
+    let media = &mut reader.draft.media;
+    media.first.get_or_insert(reader.at);
+    let earlier = media
+        .lines
+        .iter()
+        .find(|(d, k, _)| *d == device && same(k, &kind));
+    if let Some((_, _, earlier)) = earlier {
+        let text = format!("this `{}` medium is named twice", kind.word());
+        let earlier = *earlier;
+        reader
+            .report
+            .at(Code::MediumTwice, span, text)
+            .label("ignored")
+            .related(earlier, "first here");
+        return;
+    }
+    if media.lines.len() < MEDIA_LINES_MAX {
+        media.lines.push((device, kind, span));
+    } else if !media.broken {
+        media.broken = true;
+        let text = format!("more than {MEDIA_LINES_MAX} media are named");
+        reader
+            .report
+            .at(Code::TooManyMedia, span, text)
+            .label("one too many");
+    }
+}
+
+/// Whether two media of one device are one: same group and port, or same destination.
+fn same(a: &MediumKind, b: &MediumKind) -> bool {
+    match (a, b) {
+        (
+            MediumKind::Mcast {
+                group: x, port: p, ..
+            },
+            MediumKind::Mcast {
+                group: y, port: q, ..
+            },
+        ) => (x, p) == (y, q),
+        (
+            MediumKind::Mcast6 {
+                group: x, port: p, ..
+            },
+            MediumKind::Mcast6 {
+                group: y, port: q, ..
+            },
+        ) => (x, p) == (y, q),
+        (a, b) => a == b,
+    }
+}
