@@ -214,6 +214,8 @@ fn node_status(view: &ClusterView, name: &NodeName, node: &NodeView, own: bool) 
     let object = Object::Node(name.clone());
     let finding = match (node.status, own) {
         (NodeStatus::Active | NodeStatus::Ping, _) => return None,
+        // What is wrong with its packets says more than its status.
+        _ if node.unauthenticated.is_some() => return None,
         (NodeStatus::Dead, _) if node.reason == StatusReason::Left.to_string() => Finding::new(
             Severity::Notice,
             object,
@@ -255,7 +257,11 @@ fn node_hearing(name: &NodeName, node: &NodeView) -> Vec<Finding> {
     let mut findings = Vec::new();
     let object = Object::Node(name.clone());
     if let Some(reason) = &node.unauthenticated {
-        let what = format!("node {name} is alive but not authenticated: {reason}");
+        let counts = match node.status {
+            NodeStatus::Dead => " and counts as dead",
+            _ => "",
+        };
+        let what = format!("node {name} is alive but not authenticated{counts}: {reason}");
         let remedy = match reason {
             Unverified::Mismatch { .. } | Unverified::UnknownKey { .. } => {
                 "make authkeys the same on both nodes (mode 0600), then restart hbd where it changed"

@@ -51,6 +51,9 @@ fn members(view: &ClusterView) -> String {
 
 /// A node's status as part of a sentence.
 fn word(node: &NodeView) -> &'static str {
+    if node.unauthenticated.is_some() {
+        return "alive but not authenticated";
+    }
     match node.status {
         NodeStatus::Init => "not heard yet",
         NodeStatus::Up => "joining",
@@ -93,7 +96,7 @@ fn troubles(view: &ClusterView) -> Vec<String> {
         clauses.push(format!("{node} uses another node's identity"));
     }
     for (name, node) in &view.nodes {
-        if node.unauthenticated.is_some() {
+        if node.unauthenticated.is_some() && node.status == NodeStatus::Active {
             clauses.push(format!("{name} alive but not authenticated"));
         }
         if node.not_heard {

@@ -113,6 +113,32 @@ fn alive_but_not_authenticated_comes_with_its_remedy() {
 }
 
 #[test]
+fn a_node_is_not_called_dead_and_alive_in_one_sentence() {
+    let mut snapshot = healthy();
+    apply(
+        &mut snapshot,
+        Kind::Unauthenticated {
+            node: name("bob"),
+            reason: Unverified::UnknownKey { key: 2 },
+        },
+    );
+    let initdead = Duration::from_secs(60);
+    apply(&mut snapshot, dead(StatusReason::NeverHeard { initdead }));
+    let verdict = judge(&snapshot);
+    assert_eq!(
+        verdict.sentence,
+        "alice: 1 of 2 nodes active (bob alive but not authenticated), all 2 links up"
+    );
+    assert_eq!(
+        whats(&verdict),
+        [
+            "node bob is alive but not authenticated and counts as dead: \
+             it signs with key 2, which our authkeys lacks"
+        ]
+    );
+}
+
+#[test]
 fn the_worst_finding_comes_first() {
     let mut snapshot = healthy();
     apply(
