@@ -470,7 +470,8 @@ pub enum Kind {
         /// Why.
         reason: StatusReason,
     },
-    /// A node came back under a higher generation without having been declared dead.
+    /// A node came back under a higher generation without having been declared dead. Whether the new
+    /// life hears this node is open.
     NodeRestarted {
         /// The node.
         node: NodeName,

@@ -138,6 +138,7 @@ impl ClusterView {
             Kind::NodeRestarted { node, to, .. } => self.node(node, |n| {
                 n.generation = Some(*to);
                 n.restarts += 1;
+                n.not_heard = false;
             }),
             Kind::NodeHeard {
                 node,

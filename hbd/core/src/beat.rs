@@ -207,13 +207,10 @@ impl Core {
             .max_by_key(|(_, waiting)| *waiting)
     }
 
-    /// How many links of a peer carry its packets.
-    pub(crate) fn configured_links(&self) -> usize {
-        self.settings
-            .media
-            .iter()
-            .filter(|medium| !matches!(medium.form, MediumForm::Ping(_)))
-            .count()
+    /// The media that links run over: all but those that ping.
+    pub(crate) fn link_media(&self) -> impl Iterator<Item = MediumIndex> {
+        self.media()
+            .filter(|medium| !matches!(self.medium_form(*medium), MediumForm::Ping(_)))
     }
 
     /// True if our packets are confirmed per medium over this link.

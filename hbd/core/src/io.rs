@@ -47,8 +47,9 @@ pub enum Output {
     Event(Box<Event>),
     /// The counters of a second.
     Sample(Box<Sample>),
-    /// Keep this for the next core. Comes with every change that must not be forgotten, and once a
-    /// second; `generation` and `uuid` go to the disk where they changed.
+    /// Keep this for the next core. Comes with every beat of the peer and every change of what is in
+    /// it, so that the next core counts no silence that there was not; `generation` and `uuid` go to
+    /// the disk where they changed.
     Remember(Box<PeerMemory>),
     /// This node did not run for a while. Hand in every packet that has arrived meanwhile, then
     /// [`Command::Drained`]; nobody is judged before.

@@ -40,15 +40,15 @@ impl Core {
         self.own.stage = Stage::Asking;
         self.deadlines.disarm(Timer::InitDead);
         self.event(Kind::CommunicationUp, None, now);
-        self.watch_by_deadtime();
+        self.watch_by_deadtime(now);
         self.ask_nodes(now);
     }
 
     /// From here on each peer's own dead time applies, which is shorter than `initdead`.
-    fn watch_by_deadtime(&mut self) {
+    fn watch_by_deadtime(&mut self, now: Now) {
         for index in (0..).map(PeerIndex).take(self.peers.len()) {
             self.deadlines.disarm(Timer::PeerDead(index));
-            self.watch(index);
+            self.watch(index, now);
         }
     }
 

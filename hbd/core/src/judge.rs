@@ -16,7 +16,7 @@ use crate::deadline::{PeerIndex, Timer};
 use crate::io::Output;
 use crate::machine::{Core, SAMPLE_EVERY, Sort, Stage};
 use crate::sequence::Tracker;
-use crate::settings::MediumIndex;
+use crate::settings::{MediumForm, MediumIndex};
 
 /// A timer that is later than this part of a keepalive is a stall of this node.
 const STALL_FRACTION: u32 = 2;
@@ -57,25 +57,27 @@ impl Core {
     }
 
     /// A peer is heard from here on: it and its links are watched.
-    pub(crate) fn watch(&mut self, index: PeerIndex) {
-        self.arm_death(index);
+    pub(crate) fn watch(&mut self, index: PeerIndex, now: Now) {
+        self.arm_death(index, now);
         for medium in self.media() {
-            self.arm_link_death(index, medium);
+            self.arm_link_death(index, medium, now);
         }
     }
 
-    pub(crate) fn arm_death(&mut self, index: PeerIndex) {
+    pub(crate) fn arm_death(&mut self, index: PeerIndex, now: Now) {
         if self.deadlines.get(Timer::PeerDead(index)).is_none()
             && let Some(due) = self.death_due(index)
         {
-            self.deadlines.arm(Timer::PeerDead(index), due);
+            self.deadlines.arm(Timer::PeerDead(index), due.max(now.boot));
         }
     }
 
-    /// Arms the link's timer where it is not armed for an earlier moment.
-    pub(crate) fn arm_link_death(&mut self, index: PeerIndex, medium: MediumIndex) {
+    /// Arms the link's timer where it is not armed for an earlier moment. A silence that is too long
+    /// already is due at once and not in the past, where it would look like lateness of this node.
+    pub(crate) fn arm_link_death(&mut self, index: PeerIndex, medium: MediumIndex, now: Now) {
         let timer = Timer::LinkDead(index, medium);
-        if let Some(due) = self.link_death_due(index, medium)
+        let due = self.link_death_due(index, medium);
+        if let Some(due) = due.map(|due| due.max(now.boot))
             && self.deadlines.get(timer).is_none_or(|armed| armed > due)
         {
             self.deadlines.arm(timer, due);
@@ -109,7 +111,8 @@ impl Core {
     fn link_death_due(&self, index: PeerIndex, medium: MediumIndex) -> Option<Moment> {
         let peer = self.peer(index);
         let link = &peer.links[usize::from(medium.0)];
-        if peer.kind == NodeKind::Ping || !link.is_watched() {
+        let pings = matches!(self.medium_form(medium), MediumForm::Ping(_));
+        if pings || peer.kind == NodeKind::Ping || !link.is_watched() {
             return None;
         }
         let since = link
@@ -236,9 +239,6 @@ impl Core {
         self.deadlines.arm(Timer::Sample, next);
         let sample = self.sample(now);
         self.output(Output::Sample(Box::new(sample)));
-        for (index, _) in (0..).map(PeerIndex).zip(0..self.peers.len()) {
-            self.remember_peer(index);
-        }
     }
 
     fn sample(&self, now: Now) -> Sample {

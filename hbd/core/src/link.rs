@@ -109,9 +109,10 @@ impl Link {
         self.status != LinkStatus::Dead || self.flowing.is_some()
     }
 
-    /// Counts a numbered message. True if it had come over this link already.
-    pub(crate) fn count(&mut self, sequence: Sequence) -> bool {
-        self.seen.note(sequence.0)
+    /// Counts a numbered message. True if it had come over this link already, or may have: a number
+    /// below the first that came here is new only where it came over no link at all.
+    pub(crate) fn count(&mut self, sequence: Sequence, missing: bool) -> bool {
+        self.seen.note(sequence.0, missing)
     }
 
     /// Measures the time since the beat before. A beat later than `warntime` is counted as late.
@@ -177,7 +178,7 @@ impl Link {
 }
 
 impl Seen {
-    fn note(&mut self, number: u64) -> bool {
+    fn note(&mut self, number: u64, missing: bool) -> bool {
         if self.distinct == 0 {
             *self = Self {
                 first: number,
@@ -201,17 +202,16 @@ impl Seen {
         }
         let back = self.highest - number;
         let bit = 1u64.checked_shl(u32::try_from(back).unwrap_or(u32::MAX));
-        match bit {
-            Some(bit) if self.recent & bit == 0 && number >= self.first => {
-                self.recent |= bit;
-                self.distinct += 1;
-                false
-            }
-            _ => {
-                self.duplicate += 1;
-                true
-            }
+        let bit = bit.unwrap_or_default();
+        let unseen = bit != 0 && self.recent & bit == 0 && number >= self.first;
+        if !missing && !unseen {
+            self.duplicate += 1;
+            return true;
         }
+        self.first = self.first.min(number);
+        self.recent |= bit;
+        self.distinct += 1;
+        false
     }
 
     fn lost(&self) -> u64 {
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn received_lost_and_duplicate_numbers_are_told_apart() {
         let mut link = Link::new();
-        let duplicates = [5, 6, 9, 9, 7, 6, 4].map(|n| link.count(Sequence(n)));
+        let duplicates = [5, 6, 9, 9, 7, 6, 4].map(|n| link.count(Sequence(n), false));
         assert_eq!(duplicates, [false, false, false, true, false, true, true]);
         let incoming = link.incoming();
         assert_eq!((incoming.received, incoming.lost), (4, 1));
@@ -251,12 +251,22 @@ mod tests {
     }
 
     #[test]
+    fn a_number_below_the_first_is_new_where_it_is_missing() {
+        let mut link = Link::new();
+        assert!(!link.count(Sequence(85), false));
+        assert!(!link.count(Sequence(84), true));
+        assert!(link.count(Sequence(84), false));
+        assert!(link.count(Sequence(83), false));
+        assert_eq!(link.incoming().received, 2);
+    }
+
+    #[test]
     fn counts_go_on_over_a_restart_of_the_peer() {
         let mut link = Link::new();
-        link.count(Sequence(1));
-        link.count(Sequence(3));
+        link.count(Sequence(1), false);
+        link.count(Sequence(3), false);
         link.new_generation(Sequence(0));
-        link.count(Sequence(1));
+        link.count(Sequence(1), false);
         let incoming = link.incoming();
         assert_eq!((incoming.received, incoming.lost), (3, 1));
     }

@@ -265,7 +265,7 @@ impl Core {
         let cause = Some(Cause::Event(cause.clone()));
         self.set_status(index, live.status, StatusReason::Remembered, cause, now);
         if live.status.is_alive() {
-            self.watch(index);
+            self.watch(index, now);
         }
     }
 

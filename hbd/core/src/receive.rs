@@ -65,7 +65,7 @@ impl Core {
         }
         self.peer_mut(index).heard = Some(now.boot);
         self.set_status(index, NodeStatus::Ping, StatusReason::Announced, None, now);
-        self.arm_death(index);
+        self.arm_death(index, now);
         self.check_communication(now);
     }
 
@@ -222,7 +222,7 @@ impl Core {
             };
             self.event(kind, None, now);
         }
-        self.watch(index);
+        self.watch(index, now);
         self.remember_peer(index);
     }
 
@@ -273,7 +273,7 @@ impl Core {
             silent: now.boot.since(heard),
         };
         self.event(kind, None, now);
-        self.watch(index);
+        self.watch(index, now);
         self.beat(now);
         true
     }
@@ -289,8 +289,11 @@ impl Core {
         now: Now,
     ) -> bool {
         let (keepalive, warntime) = (self.settings.keepalive, self.settings.warntime);
-        let link = &mut self.peer_mut(index).links[usize::from(medium.0)];
-        if link.count(sequence) {
+        let peer = self.peer_mut(index);
+        let life = peer.life.as_ref();
+        let missing = life.is_some_and(|life| life.tracker.is_missing(sequence));
+        let link = &mut peer.links[usize::from(medium.0)];
+        if link.count(sequence, missing) {
             return true;
         }
         if is_status {
@@ -308,7 +311,7 @@ impl Core {
         let from = link.status;
         let came_up = link.hear(up_delay, now.boot);
         if from != LinkStatus::Up {
-            self.arm_link_death(index, medium);
+            self.arm_link_death(index, medium, now);
         }
         if !came_up {
             return;
@@ -381,7 +384,8 @@ impl Core {
             self.note_interval(index, interval, now);
         }
         self.set_status(index, to, StatusReason::Announced, None, now);
-        self.arm_death(index);
+        self.arm_death(index, now);
+        self.remember_peer(index);
         self.check_jeopardy(index, now);
         self.check_communication(now);
     }
@@ -443,7 +447,7 @@ impl Core {
         if shorter {
             self.deadlines.disarm(Timer::PeerDead(index));
             for medium in self.media() {
-                self.arm_link_death(index, medium);
+                self.arm_link_death(index, medium, now);
             }
         }
     }
@@ -465,18 +469,15 @@ impl Core {
     /// A node that is heard over one of several links is in jeopardy. Asked at a beat, so that two
     /// links that die together do not count as one after the other.
     fn check_jeopardy(&mut self, index: PeerIndex, now: Now) {
-        let configured = self.configured_links();
+        let peer = self.peer(index);
+        if peer.jeopardy || self.link_media().count() < 2 || peer.links_up() != 1 {
+            return;
+        }
+        let status = |medium: MediumIndex| peer.links[usize::from(medium.0)].status;
+        if self.link_media().any(|m| status(m) == LinkStatus::Init) {
+            return;
+        }
         let peer = self.peer_mut(index);
-        if peer.jeopardy || configured < 2 || peer.links_up() != 1 {
-            return;
-        }
-        if peer
-            .links
-            .iter()
-            .any(|link| link.status == LinkStatus::Init)
-        {
-            return;
-        }
         peer.jeopardy = true;
         let node = peer.name.clone();
         let cause = peer.last_link_death.clone().map(Cause::Event);
@@ -499,6 +500,7 @@ impl Core {
         let Some(life) = &mut peer.life else {
             return;
         };
+        let up = peer.links[place].status == LinkStatus::Up;
         let link = &mut peer.links[place].theirs;
         if let Some(entry) = entry {
             if entry.last > life.confirmed && entry.last <= self.own.sequence {
@@ -516,7 +518,7 @@ impl Core {
             let sent = self.history.sent_at(confirmed.next());
             sent.map(|sent| now.boot.since(sent)).unwrap_or_default()
         };
-        let one_way = waiting(link.confirmed) > limit;
+        let one_way = up && waiting(link.confirmed) > limit;
         let unheard = waiting(life.confirmed);
         let not_heard = unheard > limit;
         let link_changed = core::mem::replace(&mut link.one_way, one_way) != one_way;
@@ -567,7 +569,7 @@ impl Core {
             let link = &mut self.peer_mut(index).links[usize::from(medium.0)];
             let from = link.status;
             link.silence();
-            if from == LinkStatus::Up {
+            if from != LinkStatus::Dead {
                 let kind = Kind::LinkStatus {
                     link: self.link_name(index, medium),
                     from,

@@ -72,6 +72,10 @@ impl Tracker {
         self.last
     }
 
+    pub(crate) fn is_missing(&self, sequence: Sequence) -> bool {
+        self.missing.contains_key(&sequence)
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         self.missing.is_empty()
     }

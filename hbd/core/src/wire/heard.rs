@@ -43,8 +43,11 @@ pub struct Heard<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadHeard;
 
-/// Writes the list; peers beyond [`NODES_MAX`] are left out. Empty for no peers: then the field is
-/// not sent.
+/// The list that names nobody. It is sent, unlike no list: whoever still hears a node that hears
+/// nobody learns from it that the path works in one direction only.
+pub const NOBODY: &str = "-";
+
+/// Writes the list; peers beyond [`NODES_MAX`] are left out. [`NOBODY`] for no peers.
 pub fn format<'a>(peers: impl IntoIterator<Item = Heard<'a>>) -> String {
     let mut text = String::new();
     for heard in peers.into_iter().take(NODES_MAX) {
@@ -62,13 +65,16 @@ pub fn format<'a>(peers: impl IntoIterator<Item = Heard<'a>>) -> String {
             generation.0, last.0, here.0
         );
     }
-    text
+    match text.is_empty() {
+        true => NOBODY.into(),
+        false => text,
+    }
 }
 
 /// Reads the list, one peer at a time and without storing it. After an error the rest is not read.
 pub fn parse(text: &str) -> impl Iterator<Item = Result<Heard<'_>, BadHeard>> {
     let sound = text.len() <= HEARD_BYTES_MAX;
-    let mut rest = Some(if sound { text } else { "" });
+    let mut rest = Some(if sound { text } else { "" }).filter(|text| *text != NOBODY);
     let mut left = NODES_MAX;
     core::iter::from_fn(move || {
         let current = rest.take()?;
@@ -141,6 +147,13 @@ mod tests {
         assert_eq!(parse(&text).collect::<Result<Vec<_>, _>>().unwrap(), list);
         assert_eq!(find(&text, "carol"), Some(list[1]));
         assert_eq!(find(&text, "bob"), None);
+    }
+
+    #[test]
+    fn a_list_that_names_nobody_is_sound_and_empty() {
+        assert_eq!(format([]), NOBODY);
+        assert_eq!(parse(NOBODY).next(), None);
+        assert_eq!(find(NOBODY, "alice"), None);
     }
 
     #[test]
