@@ -1,4 +1,5 @@
-//! What the whole-program suites stand on: networks of namespaces, real Heartbeat nodes, real hbd daemons.
+//! What the suites stand on: a virtual world for the very core ([`sim`]), and for whole programs networks of
+//! namespaces, real Heartbeat nodes, real hbd daemons.
 //!
 //! Everything a suite makes is owned by a value, and dropping that value removes it again: a namespace, a scratch
 //! directory, a daemon, a Heartbeat node. Names begin with the process's own prefix ([`scratch::prefix`]), so several
@@ -16,6 +17,7 @@ pub mod namespaces;
 pub mod precondition;
 pub mod program;
 pub mod scratch;
+pub mod sim;
 pub mod sweeper;
 pub mod tier;
 pub mod wait;

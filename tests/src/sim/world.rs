@@ -1,0 +1,519 @@
+//! The clock, the queue of what lies ahead, and the shell around each core.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hbd_core::{Command, Deadline, MediumForm, MediumIndex, Output};
+use shared::event::Event;
+use shared::sample::Sample;
+use shared::time::Moment;
+
+use super::machine::{Life, Machine, Packet};
+use super::random::Random;
+use super::segment::{Copy, Segment};
+use super::{NodeIndex, SegmentIndex};
+
+/// A core that is still due after so many timeouts at one moment does not come to rest.
+pub const TIMEOUTS_AT_ONCE_MAX: u32 = 200;
+
+/// Something an onlooker may want to know.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A core begins its life.
+    CoreStarted {
+        /// Where.
+        node: NodeIndex,
+        /// Whether the daemon went on in between.
+        quick_restart: bool,
+    },
+    /// A core put a packet on a segment.
+    Transmitted {
+        /// Whose.
+        node: NodeIndex,
+        /// Where.
+        segment: SegmentIndex,
+        /// What.
+        bytes: Rc<[u8]>,
+    },
+    /// A packet reached a machine.
+    Arrived {
+        /// Which machine.
+        node: NodeIndex,
+        /// The packet.
+        packet: Packet,
+        /// False where the socket had no room or no daemon owned it.
+        kept: bool,
+    },
+    /// A core reported an event.
+    Event {
+        /// Whose.
+        node: NodeIndex,
+        /// What.
+        event: Box<Event>,
+    },
+    /// A core reported its counters.
+    Sampled {
+        /// Whose.
+        node: NodeIndex,
+        /// What.
+        sample: Box<Sample>,
+    },
+    /// A core has taken its inputs and waits.
+    Rests {
+        /// Whose.
+        node: NodeIndex,
+        /// What its boot clock shows.
+        now: Moment,
+        /// For what.
+        deadline: Option<Deadline>,
+    },
+    /// A core was due again and again at one moment.
+    Spins {
+        /// Whose.
+        node: NodeIndex,
+        /// For what.
+        deadline: Deadline,
+    },
+    /// A core left in order and ended.
+    Left {
+        /// Whose.
+        node: NodeIndex,
+    },
+}
+
+enum Happening {
+    Arrival(NodeIndex, Packet),
+    CoreStart(NodeIndex),
+    Thaw(NodeIndex),
+}
+
+struct Scheduled {
+    at: Moment,
+    order: u64,
+    what: Happening,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+impl Eq for Scheduled {}
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// The virtual world.
+pub struct World {
+    /// Its dice.
+    pub random: Random,
+    /// How late a timer may be called at most on a machine that runs.
+    pub lateness_max: Duration,
+    now: Moment,
+    machines: Vec<Machine>,
+    segments: Vec<Segment>,
+    ahead: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+    notices: Vec<Notice>,
+}
+
+impl World {
+    /// An empty world.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            random: Random::new(seed),
+            lateness_max: Duration::ZERO,
+            now: Moment(0),
+            machines: Vec::new(),
+            segments: Vec::new(),
+            ahead: BinaryHeap::new(),
+            scheduled: 0,
+            notices: Vec::new(),
+        }
+    }
+
+    /// What its clock shows.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// Adds a machine, whose media are the segments given, in that order.
+    pub fn add_machine(&mut self, mut machine: Machine, media: Vec<SegmentIndex>) -> NodeIndex {
+        machine.media = media;
+        self.machines.push(machine);
+        NodeIndex(self.machines.len() - 1)
+    }
+
+    /// Adds a segment.
+    pub fn add_segment(&mut self, segment: Segment) -> SegmentIndex {
+        self.segments.push(segment);
+        SegmentIndex(self.segments.len() - 1)
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeIndex> + use<> {
+        (0..self.machines.len()).map(NodeIndex)
+    }
+
+    /// All segments.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// All segments, to be changed.
+    pub fn segments_mut(&mut self) -> &mut [Segment] {
+        &mut self.segments
+    }
+
+    /// A machine.
+    #[must_use]
+    pub fn machine(&self, node: NodeIndex) -> &Machine {
+        &self.machines[node.0]
+    }
+
+    /// A machine, to be changed.
+    pub fn machine_mut(&mut self, node: NodeIndex) -> &mut Machine {
+        &mut self.machines[node.0]
+    }
+
+    /// What was noticed since the last call.
+    pub fn take_notices(&mut self, into: &mut Vec<Notice>) {
+        into.clear();
+        std::mem::swap(into, &mut self.notices);
+    }
+
+    /// When the next thing happens.
+    #[must_use]
+    pub fn next(&self) -> Option<Moment> {
+        let ahead = self.ahead.peek().map(|Reverse(scheduled)| scheduled.at);
+        let wakes = self.machines.iter().filter_map(|machine| machine.wakes);
+        wakes.chain(ahead).min()
+    }
+
+    /// Lets the next thing happen, if it lies before `end` or on it; else the clock goes to `end`
+    /// and the answer is false.
+    pub fn step(&mut self, end: Moment) -> bool {
+        let Some(next) = self.next().filter(|next| *next <= end) else {
+            self.now = self.now.max(end);
+            return false;
+        };
+        self.now = self.now.max(next);
+        let due = |Reverse(scheduled): &Reverse<Scheduled>| scheduled.at <= next;
+        if self.ahead.peek().is_some_and(due) {
+            if let Some(Reverse(scheduled)) = self.ahead.pop() {
+                self.happen(scheduled.what);
+            }
+            return true;
+        }
+        let late = |machine: &Machine| machine.wakes.is_some_and(|wakes| wakes <= next);
+        if let Some(place) = self.machines.iter().position(late) {
+            self.serve(NodeIndex(place));
+        }
+        true
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Arrival(node, packet) => self.arrive(node, packet),
+            Happening::CoreStart(node) => self.core_start(node),
+            Happening::Thaw(node) => self.thaw(node),
+        }
+    }
+
+    fn schedule(&mut self, at: Moment, what: Happening) {
+        self.scheduled += 1;
+        let order = self.scheduled;
+        self.ahead.push(Reverse(Scheduled { at, order, what }));
+    }
+
+    // What is done to machines.
+
+    /// Starts the daemon of a machine that has none.
+    ///
+    /// # Errors
+    /// The machine is frozen, or the core refuses the settings; the text says why.
+    pub fn start(&mut self, node: NodeIndex) -> Result<(), String> {
+        let machine = &mut self.machines[node.0];
+        if machine.frozen {
+            return Err("nothing can be started on a frozen machine".into());
+        }
+        machine.life = Life::BetweenCores;
+        machine.memory.clone_from(&machine.disk.peers);
+        self.start_core(node, false)
+    }
+
+    /// Kills every process of hbd on a machine.
+    pub fn kill(&mut self, node: NodeIndex) {
+        self.machines[node.0].end();
+    }
+
+    /// Switches a machine off and on: as a kill, and its boot clock begins anew.
+    pub fn reboot(&mut self, node: NodeIndex) {
+        self.kill(node);
+        let now = i64::try_from(self.now.0).unwrap_or(i64::MAX);
+        self.machines[node.0].booted = now;
+        self.machines[node.0].frozen = false;
+    }
+
+    /// Kills the core of a running daemon; the supervisor starts another after `pause`.
+    pub fn restart_core(&mut self, node: NodeIndex, pause: Duration) {
+        let machine = &mut self.machines[node.0];
+        if machine.life != Life::Running {
+            return;
+        }
+        machine.life = Life::BetweenCores;
+        machine.core = None;
+        machine.wakes = None;
+        self.schedule(self.now + pause, Happening::CoreStart(node));
+    }
+
+    /// Stops everything on a machine, until [`thaw`](Self::thaw).
+    pub fn freeze(&mut self, node: NodeIndex) {
+        self.machines[node.0].frozen = true;
+        self.machines[node.0].wakes = None;
+    }
+
+    /// Stops everything on a machine for a span.
+    pub fn freeze_for(&mut self, node: NodeIndex, span: Duration) {
+        self.freeze(node);
+        self.schedule(self.now + span, Happening::Thaw(node));
+    }
+
+    /// Lets a frozen machine go on.
+    pub fn thaw(&mut self, node: NodeIndex) {
+        if !std::mem::take(&mut self.machines[node.0].frozen) {
+            return;
+        }
+        self.machines[node.0].thawed = self.now;
+        if std::mem::take(&mut self.machines[node.0].core_due) {
+            self.core_start(node);
+        }
+        self.serve(node);
+    }
+
+    /// Gives a core a command, if one runs and is not frozen.
+    pub fn command(&mut self, node: NodeIndex, command: Command) {
+        let now = self.machines[node.0].clocks(self.now);
+        let machine = &mut self.machines[node.0];
+        let Some(core) = machine.core.as_mut().filter(|_| !machine.frozen) else {
+            return;
+        };
+        core.handle_command(command, now);
+        self.take_outputs(node);
+        self.serve(node);
+    }
+
+    /// Puts bytes on a segment as if `from` had sent them.
+    pub fn inject(&mut self, from: NodeIndex, segment: SegmentIndex, bytes: &Rc<[u8]>) {
+        self.carry(from, segment, bytes);
+    }
+
+    fn core_start(&mut self, node: NodeIndex) {
+        let machine = &mut self.machines[node.0];
+        if machine.life != Life::BetweenCores {
+            return;
+        }
+        if machine.frozen {
+            machine.core_due = true;
+            return;
+        }
+        if let Err(refused) = self.start_core(node, true) {
+            unreachable!("settings that a former core took are refused: {refused}");
+        }
+    }
+
+    fn start_core(&mut self, node: NodeIndex, quick_restart: bool) -> Result<(), String> {
+        let seed = self.random.number();
+        let machine = &mut self.machines[node.0];
+        let start = machine.next_start(quick_restart, seed);
+        let mut settings = machine.settings.clone();
+        settings.uuid = machine.disk.uuid;
+        let now = machine.clocks(self.now);
+        let core = hbd_core::Core::new(settings, start, now).map_err(|bad| bad.to_string())?;
+        machine.core = Some(core);
+        machine.life = Life::Running;
+        self.notices.push(Notice::CoreStarted {
+            node,
+            quick_restart,
+        });
+        self.take_outputs(node);
+        self.serve(node);
+        Ok(())
+    }
+
+    // The shell around a core.
+
+    fn arrive(&mut self, node: NodeIndex, packet: Packet) {
+        let kept = self.machines[node.0].arrive(packet.clone());
+        self.notices.push(Notice::Arrived { node, packet, kept });
+        self.serve(node);
+    }
+
+    /// Gives a core everything that is due: the timer first, then what waits in the socket.
+    fn serve(&mut self, node: NodeIndex) {
+        let mut timeouts = 0;
+        loop {
+            let machine = &mut self.machines[node.0];
+            let now = machine.clocks(self.now);
+            if machine.frozen {
+                return;
+            }
+            let Some(core) = machine.core.as_mut() else {
+                return;
+            };
+            let deadline = core.poll_deadline();
+            if let Some(due) = deadline.filter(|deadline| deadline.at <= now.boot) {
+                timeouts += 1;
+                if timeouts > TIMEOUTS_AT_ONCE_MAX {
+                    let deadline = due;
+                    self.notices.push(Notice::Spins { node, deadline });
+                    machine.wakes = Some(self.now + Duration::from_millis(1));
+                    return;
+                }
+                core.handle_timeout(now);
+            } else if let Some(packet) = machine.take_packet() {
+                let Some(core) = machine.core.as_mut() else {
+                    return;
+                };
+                core.handle_packet(packet.medium, &packet.bytes, now);
+            } else {
+                self.rest(node, deadline);
+                return;
+            }
+            self.take_outputs(node);
+        }
+    }
+
+    fn rest(&mut self, node: NodeIndex, deadline: Option<Deadline>) {
+        let now = self.machines[node.0].clocks(self.now).boot;
+        self.notices.push(Notice::Rests {
+            node,
+            now,
+            deadline,
+        });
+        let late = self.random.span(Duration::ZERO, self.lateness_max);
+        let machine = &mut self.machines[node.0];
+        machine.wakes = deadline.map(|deadline| machine.world_time(deadline.at) + late);
+    }
+
+    fn take_outputs(&mut self, node: NodeIndex) {
+        let mut drain = false;
+        while let Some(output) = self.poll_output(node) {
+            match output {
+                Output::Transmit { medium, packet } => self.transmit(node, medium, packet),
+                Output::Event(event) => self.notices.push(Notice::Event { node, event }),
+                Output::Sample(sample) => self.notices.push(Notice::Sampled { node, sample }),
+                Output::Remember(memory) => self.machines[node.0].remember(*memory),
+                Output::Drain => drain = true,
+                Output::Left => {
+                    self.notices.push(Notice::Left { node });
+                    self.machines[node.0].end();
+                }
+            }
+        }
+        if drain {
+            self.drain(node);
+        }
+    }
+
+    fn poll_output(&mut self, node: NodeIndex) -> Option<Output> {
+        self.machines[node.0].core.as_mut()?.poll_output()
+    }
+
+    fn drain(&mut self, node: NodeIndex) {
+        let now = self.machines[node.0].clocks(self.now);
+        while let Some(packet) = self.machines[node.0].take_packet() {
+            if let Some(core) = self.machines[node.0].core.as_mut() {
+                core.handle_packet(packet.medium, &packet.bytes, now);
+            }
+            self.take_outputs(node);
+        }
+        if let Some(core) = self.machines[node.0].core.as_mut() {
+            core.handle_command(Command::Drained, now);
+        }
+        self.take_outputs(node);
+    }
+
+    fn transmit(&mut self, node: NodeIndex, medium: MediumIndex, packet: Vec<u8>) {
+        let Some(&segment) = self.machines[node.0].media.get(usize::from(medium.0)) else {
+            unreachable!("a core names a medium that it does not have: {medium:?}");
+        };
+        let bytes: Rc<[u8]> = packet.into();
+        self.notices.push(Notice::Transmitted {
+            node,
+            segment,
+            bytes: Rc::clone(&bytes),
+        });
+        self.carry(node, segment, &bytes);
+    }
+
+    /// Takes a packet from its sender to everyone whom it reaches.
+    fn carry(&mut self, from: NodeIndex, index: SegmentIndex, bytes: &Rc<[u8]>) {
+        let segment = &mut self.segments[index.0];
+        let Some(left) = segment.leaves(from, bytes.len(), self.now) else {
+            return;
+        };
+        let pings = matches!(segment.form, MediumForm::Ping(_));
+        if pings && !segment.answers {
+            return;
+        }
+        let echo = segment.echo || pings;
+        for place in 0..self.segments[index.0].members.len() {
+            let to = self.segments[index.0].members[place];
+            if (pings && to != from) || (to == from && !echo) {
+                continue;
+            }
+            let copies = self.segments[index.0].copies(from, to, left, &mut self.random);
+            for copy in copies.into_iter().flatten() {
+                self.send_copy(from, to, index, bytes, copy);
+            }
+        }
+    }
+
+    fn send_copy(
+        &mut self,
+        from: NodeIndex,
+        to: NodeIndex,
+        segment: SegmentIndex,
+        bytes: &Rc<[u8]>,
+        copy: Copy,
+    ) {
+        let media = &self.machines[to.0].media;
+        let Some(medium) = media.iter().position(|other| *other == segment) else {
+            return;
+        };
+        let bytes = match copy.corrupted {
+            true => self.corrupted(bytes),
+            false => Rc::clone(bytes),
+        };
+        let packet = Packet {
+            medium: MediumIndex(u16::try_from(medium).unwrap_or(u16::MAX)),
+            bytes,
+            from,
+            intact: !copy.corrupted,
+        };
+        self.schedule(copy.arrives, Happening::Arrival(to, packet));
+    }
+
+    fn corrupted(&mut self, bytes: &[u8]) -> Rc<[u8]> {
+        let mut bytes = bytes.to_vec();
+        if !bytes.is_empty() {
+            let place = self.random.place(bytes.len());
+            let mask = self.random.between(1, 255);
+            bytes[place] ^= u8::try_from(mask).unwrap_or(1);
+        }
+        bytes.into()
+    }
+}
