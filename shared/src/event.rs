@@ -785,6 +785,7 @@ impl Kind {
         "own-stall",
         "unauthenticated",
         "authenticated-again",
+        "unauthenticated-gone",
         "unauth-hold-over",
         "packet-refused",
         "unknown-node",
