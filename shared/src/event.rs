@@ -785,7 +785,6 @@ impl Kind {
         "own-stall",
         "unauthenticated",
         "authenticated-again",
-        "unauthenticated-gone",
         "unauth-hold-over",
         "packet-refused",
         "unknown-node",
