@@ -40,7 +40,10 @@ fn members(view: &ClusterView) -> String {
     let others: Vec<String> = normal
         .iter()
         .filter(|(_, n)| n.status != NodeStatus::Active)
-        .map(|(name, n)| format!("{name} {}", word(n)))
+        .map(|(name, n)| match (view.own() == Some(name), n.status) {
+            (true, NodeStatus::Init) => format!("{name} starting"),
+            _ => format!("{name} {}", word(n)),
+        })
         .collect();
     let count = format!("{active} of {} nodes active", normal.len());
     match others.is_empty() {
@@ -73,11 +76,14 @@ fn links(view: &ClusterView) -> String {
         .flat_map(|(_, node)| node.links.values())
         .collect();
     let up = all.iter().filter(|l| l.status == LinkStatus::Up).count();
+    let fresh = all.iter().filter(|l| l.status == LinkStatus::Init).count();
     match (up, all.len()) {
         (_, 0) => "no links to others".into(),
         (1, 1) => "its only link up".into(),
+        (0, 1) if fresh == 1 => "its only link not up yet".into(),
         (0, 1) => "its only link down".into(),
         (up, all) if up == all => format!("all {all} links up"),
+        (0, all) if fresh == all => format!("none of {all} links up yet"),
         (0, all) => format!("all {all} links down"),
         (up, all) => format!("{up} of {all} links up"),
     }

@@ -16,6 +16,16 @@ fn a_cluster_in_order_has_a_sentence_and_no_finding() {
 }
 
 #[test]
+fn while_nothing_was_heard_nothing_is_down() {
+    let verdict = judge(&just_started());
+    assert_eq!(verdict.level, Level::Notice);
+    assert_eq!(
+        verdict.sentence,
+        "alice: 0 of 2 nodes active (alice starting, bob not heard yet), none of 2 links up yet"
+    );
+}
+
+#[test]
 fn a_link_that_died_is_jeopardy_and_names_what_to_repair() {
     let mut snapshot = healthy();
     apply(
@@ -249,8 +259,32 @@ fn apply(snapshot: &mut Snapshot, kind: Kind) {
     snapshot.view.apply(&source.event(kind, None, snapshot.at));
 }
 
-/// alice and bob over eth0 and eth1, ten seconds after the start.
+/// alice and bob over eth0 and eth1, all in order.
 fn healthy() -> Snapshot {
+    let mut snapshot = just_started();
+    for node in ["alice", "bob"] {
+        let kind = Kind::NodeStatus {
+            node: name(node),
+            from: NodeStatus::Init,
+            to: NodeStatus::Active,
+            reason: StatusReason::Announced,
+        };
+        apply(&mut snapshot, kind);
+    }
+    for eth in ["eth0", "eth1"] {
+        apply(&mut snapshot, link(eth, LinkStatus::Init, LinkStatus::Up));
+        let kind = Kind::MediumStatus {
+            medium: medium(eth),
+            to: MediumStatus::Open,
+        };
+        apply(&mut snapshot, kind);
+    }
+    apply(&mut snapshot, Kind::CommunicationUp);
+    snapshot
+}
+
+/// alice, ten seconds after boot.
+fn just_started() -> Snapshot {
     let boot = Moment(0) + Duration::from_secs(10);
     let mut snapshot = Snapshot {
         at: Now {
@@ -285,23 +319,5 @@ fn healthy() -> Snapshot {
         initdead: Duration::from_secs(60),
     };
     apply(&mut snapshot, Kind::Started(Box::new(started)));
-    for node in ["alice", "bob"] {
-        let kind = Kind::NodeStatus {
-            node: name(node),
-            from: NodeStatus::Init,
-            to: NodeStatus::Active,
-            reason: StatusReason::Announced,
-        };
-        apply(&mut snapshot, kind);
-    }
-    for eth in ["eth0", "eth1"] {
-        apply(&mut snapshot, link(eth, LinkStatus::Init, LinkStatus::Up));
-        let kind = Kind::MediumStatus {
-            medium: medium(eth),
-            to: MediumStatus::Open,
-        };
-        apply(&mut snapshot, kind);
-    }
-    apply(&mut snapshot, Kind::CommunicationUp);
     snapshot
 }
