@@ -11,6 +11,8 @@ use crate::medium;
 
 /// A peer that is alive but not authenticated holds a takeover back for so many dead times.
 const UNAUTH_HOLD_DEADTIMES: u32 = 10;
+/// A dead link must carry packets for so many keepalives before it counts as up.
+const LINK_UP_KEEPALIVES: u32 = 2;
 
 /// The settings of `node` under `config`.
 pub(crate) fn settings(config: &Config, node: NodeName, uuid: Uuid) -> Settings {
@@ -26,7 +28,7 @@ pub(crate) fn settings(config: &Config, node: NodeName, uuid: Uuid) -> Settings 
         deadtime: timing.deadtime,
         initdead: timing.initdead,
         deadping: timing.deadping,
-        link_up_delay: Duration::ZERO,
+        link_up_delay: timing.keepalive * LINK_UP_KEEPALIVES,
         link_down_delay: Duration::ZERO,
         max_rexmit_delay: timing.max_rexmit_delay,
         unauth_hold: timing.deadtime * UNAUTH_HOLD_DEADTIMES,

@@ -2,7 +2,7 @@
 //!
 //! - **Listening**: until every configured node was heard or counts as dead, each dead time is
 //!   `initdead`, since machines boot at different speeds.
-//! - **Asking**: one living member after the other, a second apart, is asked which nodes the cluster
+//! - **Asking**: one living member after the other is asked which nodes the cluster
 //!   has, until one answers. The answer changes nothing here; a node that cannot get it is not
 //!   heard, and is not active either.
 //! - **Member**: active, told at once.
@@ -18,8 +18,9 @@ use crate::io::Output;
 use crate::machine::{Core, Stage};
 use crate::wire::{membership, status};
 
-/// Time between two questions which nodes the cluster has, as Heartbeat 3.0.6 does.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Longest time between two questions which nodes the cluster has, as Heartbeat 3.0.6 does. A shorter
+/// keepalive shortens it: a member that has just begun to hear us missed the first question.
+const ASK_EVERY_MAX: Duration = Duration::from_secs(1);
 /// Beats go on for so many keepalives after `shutdone`.
 const LEAVE_KEEPALIVES: u32 = 2;
 /// And for at most so long.
@@ -72,7 +73,8 @@ impl Core {
             let question = membership::nodes_request(&self.peer(index).name);
             self.send(question, Some(index), now);
         }
-        self.deadlines.arm(Timer::AskNodes, now.boot + ASK_EVERY);
+        let pause = self.settings.keepalive.min(ASK_EVERY_MAX);
+        self.deadlines.arm(Timer::AskNodes, now.boot + pause);
     }
 
     /// A member told which nodes the cluster has.

@@ -263,7 +263,11 @@ impl Core {
             link.heard = Some(now.boot);
         }
         let cause = Some(Cause::Event(cause.clone()));
-        self.set_status(index, live.status, StatusReason::Remembered, cause, now);
+        let reason = match live.left {
+            true => StatusReason::Left,
+            false => StatusReason::Remembered,
+        };
+        self.set_status(index, live.status, reason, cause, now);
         if live.status.is_alive() {
             self.watch(index, now);
         }
