@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use shared::names::NodeName;
 
+use crate::demo;
+
 /// Where state is kept unless another directory is named.
 pub(crate) const STATE: &str = "/var/lib/hbd";
 
@@ -17,6 +19,7 @@ pub(crate) const STATE: &str = "/var/lib/hbd";
     version,
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
+        hbd demo                        three nodes on this machine, to see what hbd does\n  \
         hbd --check                     say what is wrong with /etc/ha.d\n  \
         hbd                             run as the node that uname -n names\n  \
         hbd --config ./a --state ./a/state --run ./a/run --node a\n                                  \
@@ -56,6 +59,11 @@ pub(crate) struct Options {
 /// What else the program is.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
+    /// Three nodes on this machine, and what happens when things break
+    Demo(demo::Options),
+    /// The process that keeps the nodes of the demo; only the demo itself starts it
+    #[command(hide = true)]
+    DemoKeeper(demo::keeper::Options),
     /// The core process; only hbd itself starts it
     #[command(hide = true)]
     Core {

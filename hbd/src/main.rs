@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod control;
 mod core_process;
+mod demo;
 mod medium;
 mod run_directory;
 mod settings;
@@ -23,6 +24,8 @@ fn main() -> Exit {
     let cli = Cli::parse();
     match cli.role {
         Some(RoleCommand::Core { fd }) => core_process::run(fd),
+        Some(RoleCommand::Demo(options)) => demo::run(&options),
+        Some(RoleCommand::DemoKeeper(options)) => demo::keeper::run(&options),
         None if cli.options.check => check(&cli.options),
         None => supervisor::run(&cli.options),
     }

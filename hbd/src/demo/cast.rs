@@ -1,0 +1,163 @@
+//! The three nodes, and the files that each of them runs with.
+//!
+//! ```text
+//! /tmp/hbd-demo-3f9a2c/alice/ha.d/   ha.cf, authkeys, haresources
+//!                            lib/    state of hbd
+//!                            run/    control socket
+//!                            log     what hbd prints
+//! ```
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shared::names::NodeName;
+
+use super::ground::Ground;
+
+/// Time between two beats.
+pub(super) const KEEPALIVE: Duration = Duration::from_millis(200);
+/// A beat is late after so long.
+pub(super) const WARNTIME: Duration = Duration::from_millis(600);
+/// Silence that makes a node dead. Shorter ones are possible; a busy laptop may not keep them.
+pub(super) const DEADTIME: Duration = Duration::from_millis(1000);
+/// Silence allowed at boot.
+pub(super) const INITDEAD: Duration = Duration::from_millis(3000);
+
+const GROUP: &str = "239.192.77.1";
+
+/// A node of the demo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Node {
+    Alice,
+    Bob,
+    Carol,
+}
+
+/// All of them.
+pub(super) const NODES: [Node; 3] = [Node::Alice, Node::Bob, Node::Carol];
+
+impl Node {
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Alice => "alice",
+            Self::Bob => "bob",
+            Self::Carol => "carol",
+        }
+    }
+
+    /// Whether an event or a view means this node.
+    pub(super) fn is(self, name: &NodeName) -> bool {
+        name.as_str() == self.name()
+    }
+
+    /// The other two.
+    pub(super) fn others(self) -> [Self; 2] {
+        match self {
+            Self::Alice => [Self::Bob, Self::Carol],
+            Self::Bob => [Self::Alice, Self::Carol],
+            Self::Carol => [Self::Alice, Self::Bob],
+        }
+    }
+}
+
+/// The files of one node.
+pub(super) struct Files {
+    home: PathBuf,
+}
+
+impl Files {
+    /// Those of `node` in the directory of the demo.
+    pub(super) fn of(directory: &Path, node: Node) -> Self {
+        Self {
+            home: directory.join(node.name()),
+        }
+    }
+
+    /// For `--config`.
+    pub(super) fn config(&self) -> PathBuf {
+        self.home.join("ha.d")
+    }
+
+    /// For `--state`.
+    pub(super) fn state(&self) -> PathBuf {
+        self.home.join("lib")
+    }
+
+    /// For `--run`.
+    pub(super) fn run(&self) -> PathBuf {
+        self.home.join("run")
+    }
+
+    /// The control socket.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.run().join("hbd.sock")
+    }
+
+    /// What hbd prints.
+    pub(super) fn log(&self) -> PathBuf {
+        self.home.join("log")
+    }
+
+    /// Writes everything hbd needs.
+    pub(super) fn write(&self, ground: Ground, key: &str) -> io::Result<()> {
+        for directory in [self.config(), self.state(), self.run()] {
+            fs::create_dir_all(directory)?;
+        }
+        fs::write(self.config().join("ha.cf"), ha_cf(ground))?;
+        fs::write(self.config().join("haresources"), "")?;
+        self.write_key(key)
+    }
+
+    /// Writes `authkeys`, which only its owner may read.
+    pub(super) fn write_key(&self, key: &str) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.config().join("authkeys"))?;
+        write!(file, "auth 1\n1 sha1 {key}\n")
+    }
+}
+
+fn ha_cf(ground: Ground) -> String {
+    let ports = ground.ports();
+    let [first, second] = ground.devices();
+    format!(
+        "# Written by hbd demo. All three nodes have the same.\n\
+         keepalive {}ms\n\
+         warntime {}ms\n\
+         deadtime {}ms\n\
+         initdead {}ms\n\
+         # Real nodes ask for realtime scheduling; a demo leaves the machine to its owner.\n\
+         realtime off\n\
+         udpport {}\n\
+         bcast {first}\n\
+         mcast {second} {GROUP} {} 1 1\n\
+         node alice bob carol\n",
+        KEEPALIVE.as_millis(),
+        WARNTIME.as_millis(),
+        DEADTIME.as_millis(),
+        INITDEAD.as_millis(),
+        ports.bcast,
+        ports.mcast,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_such_that_hbd_takes_them() {
+        assert!(DEADTIME > 2 * KEEPALIVE);
+        assert!(WARNTIME < DEADTIME);
+        assert!(INITDEAD >= DEADTIME);
+    }
+}

@@ -1,0 +1,305 @@
+//! The process that keeps the nodes: it makes their ground and their directory, starts, stops and
+//! kills them on order of the teller, and outlives the teller just long enough to remove
+//! everything.
+//!
+//! ```text
+//! hbd demo             teller: tells the story, owns the terminal
+//!  +- hbd demo-keeper  its own process group, so that Ctrl-C reaches the teller alone
+//!      +- hbd          alice: supervisor
+//!      |   +- hbd      core
+//!      +- ...          bob, carol
+//! ```
+//!
+//! When the other end of its socket is gone, for whatever reason, `kill -9` of the teller included,
+//! the keeper kills whatever is below it, waits until nothing is, removes the directory, and ends.
+//! Should the keeper itself be killed, the teller, also a subreaper, does the same.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, BufReader};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use shared::exit::Exit;
+
+use super::cast::{Files, NODES, Node};
+use super::dice::Dice;
+use super::ground::{self, Held};
+use super::order::{Answer, Order, hear, say};
+use super::processes;
+use crate::clock;
+
+/// The word that makes an hbd a core.
+const CORE: &str = "core";
+
+/// The role's arguments.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {
+    /// Directory to make, and to remove at the end.
+    #[arg(long)]
+    directory: PathBuf,
+    /// Use the loopback interface.
+    #[arg(long)]
+    loopback: bool,
+}
+
+/// The process. Its standard input is the socket to the teller.
+pub(crate) fn run(options: &Options) -> Exit {
+    let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else {
+        return Exit::Failed;
+    };
+    let socket = UnixStream::from(socket);
+    let ended = prepare(options).and_then(|keeper| keeper.keep(&socket));
+    if let Err(reason) = &ended {
+        // Without a teller there is nobody to tell.
+        let _ = say(&mut &socket, &Answer::Failed(reason.clone()));
+    }
+    let swept = sweep(&options.directory);
+    if ended.is_ok() && swept.is_ok() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    }
+}
+
+/// Ends everything below this process and removes the directory.
+pub(super) fn sweep(directory: &Path) -> io::Result<()> {
+    let ended = processes::end_all();
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => ended,
+    }
+}
+
+fn prepare(options: &Options) -> Result<Keeper, String> {
+    let blocked = watched_signals();
+    let signals = signals(&blocked).map_err(|e| format!("preparing for signals failed: {e}"))?;
+    set_child_subreaper(true).map_err(|error| format!("becoming a subreaper failed: {error}"))?;
+    let directory = &options.directory;
+    DirBuilder::new()
+        .mode(0o700)
+        .create(directory)
+        .map_err(|error| format!("making {} failed: {error}", directory.display()))?;
+    let held = if options.loopback {
+        Dice::new()
+            .and_then(|mut dice| ground::loopback(&mut dice))
+            .map_err(|error| format!("no free UDP port on the loopback interface: {error}"))?
+    } else {
+        ground::namespaces()?
+    };
+    Ok(Keeper {
+        directory: directory.clone(),
+        held,
+        signals,
+        supervisors: [None; NODES.len()],
+    })
+}
+
+/// Everything that asks for an end, and the death of children.
+fn watched_signals() -> SigSet {
+    let mut set = super::ending_signals();
+    set.add(Signal::SIGCHLD);
+    set
+}
+
+fn signals(set: &SigSet) -> nix::Result<SignalFd> {
+    set.thread_block()?;
+    SignalFd::with_flags(set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+struct Keeper {
+    directory: PathBuf,
+    held: Held,
+    signals: SignalFd,
+    supervisors: [Option<Pid>; NODES.len()],
+}
+
+impl Keeper {
+    /// Until the teller is gone, or somebody asks for an end.
+    fn keep(mut self, socket: &UnixStream) -> Result<(), String> {
+        let broken = |error: io::Error| format!("talking to the teller failed: {error}");
+        let mut orders = BufReader::new(socket);
+        say(&mut &*socket, &Answer::Ready(self.held.ground())).map_err(broken)?;
+        loop {
+            for ended in self.bury() {
+                say(&mut &*socket, &ended).map_err(broken)?;
+            }
+            if self.wait(socket.as_fd()).map_err(|e| broken(e.into()))? {
+                return Ok(());
+            }
+            if !readable(socket.as_fd()).map_err(|e| broken(e.into()))? {
+                continue;
+            }
+            let Some(order) = hear(&mut orders).map_err(broken)? else {
+                return Ok(());
+            };
+            let answer = self.obey(order);
+            say(&mut &*socket, &answer).map_err(broken)?;
+        }
+    }
+
+    /// Waits for an order or a death; true if somebody asks for an end.
+    fn wait(&self, socket: BorrowedFd<'_>) -> nix::Result<bool> {
+        let mut both = [
+            PollFd::new(socket, PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut both, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        let mut asked = false;
+        while let Some(signal) = self.signals.read_signal()? {
+            asked |= i32::try_from(signal.ssi_signo) != Ok(libc::SIGCHLD);
+        }
+        Ok(asked)
+    }
+
+    /// Collects the dead.
+    fn bury(&mut self) -> Vec<Answer> {
+        let mut ended = Vec::new();
+        loop {
+            let (pid, how) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, format!("exit code {code}")),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, format!("{signal}")),
+                Ok(WaitStatus::StillAlive) | Err(_) => return ended,
+                Ok(_) => continue,
+            };
+            for node in NODES {
+                if self.supervisors[node as usize] == Some(pid) {
+                    self.supervisors[node as usize] = None;
+                    let how = how.clone();
+                    ended.push(Answer::Ended { node, how });
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Answer {
+        let begin = clock::boot();
+        let result = match order {
+            Order::Start(node) => self.start(node),
+            Order::Leave(node) => self.leave(node),
+            Order::KillCore(node) => self
+                .core(node)
+                .and_then(|core| signal(core, Signal::SIGKILL)),
+            Order::Kill(node) => self.kill(node),
+            Order::Freeze(node) => self.freeze(node),
+            Order::Thaw(node) => self.thaw(node),
+            Order::FindCore(node) => match self.core(node) {
+                Ok(core) => return Answer::Core(core.as_raw()),
+                Err(error) => Err(error),
+            },
+        };
+        match result {
+            Ok(()) => Answer::Done(begin),
+            Err(error) => Answer::Failed(format!("{order} failed: {error}")),
+        }
+    }
+
+    fn start(&mut self, node: Node) -> io::Result<()> {
+        if self.supervisors[node as usize].is_some() {
+            return Err(io::Error::other("it runs already"));
+        }
+        let files = Files::of(&self.directory, node);
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(files.log())?;
+        self.held.enter(node)?;
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg0("hbd")
+            .arg("--config")
+            .arg(files.config())
+            .arg("--state")
+            .arg(files.state())
+            .arg("--run")
+            .arg(files.run())
+            .args(["--node", node.name(), "--allow-faults"])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let child = with_signals(|| command.spawn())?;
+        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+        self.supervisors[node as usize] = Some(Pid::from_raw(pid));
+        Ok(())
+    }
+
+    fn leave(&self, node: Node) -> io::Result<()> {
+        signal(self.supervisor(node)?, Signal::SIGTERM)
+    }
+
+    /// The supervisor first and stopped at once, so that it cannot replace what dies before it.
+    fn kill(&self, node: Node) -> io::Result<()> {
+        let supervisor = self.supervisor(node)?;
+        signal(supervisor, Signal::SIGSTOP)?;
+        for pid in processes::below(supervisor)? {
+            signal(pid, Signal::SIGKILL)?;
+        }
+        signal(supervisor, Signal::SIGKILL)
+    }
+
+    fn freeze(&self, node: Node) -> io::Result<()> {
+        let supervisor = self.supervisor(node)?;
+        signal(supervisor, Signal::SIGSTOP)?;
+        for pid in processes::below(supervisor)? {
+            signal(pid, Signal::SIGSTOP)?;
+        }
+        Ok(())
+    }
+
+    fn thaw(&self, node: Node) -> io::Result<()> {
+        let supervisor = self.supervisor(node)?;
+        for pid in processes::below(supervisor)? {
+            signal(pid, Signal::SIGCONT)?;
+        }
+        signal(supervisor, Signal::SIGCONT)
+    }
+
+    fn supervisor(&self, node: Node) -> io::Result<Pid> {
+        self.supervisors[node as usize].ok_or_else(|| io::Error::other("it does not run"))
+    }
+
+    fn core(&self, node: Node) -> io::Result<Pid> {
+        processes::below(self.supervisor(node)?)?
+            .into_iter()
+            .find(|pid| processes::arguments(*pid).iter().any(|word| word == CORE))
+            .ok_or_else(|| io::Error::other("it has no core at the moment"))
+    }
+}
+
+/// Starts a process that does not inherit our blocked signals. One that arrives here in between
+/// takes its usual effect: those that ask for an end end the keeper, and the teller sweeps; the
+/// dead are collected before the next wait, noticed or not.
+fn with_signals<T>(start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let set = watched_signals();
+    set.thread_unblock()?;
+    let started = start();
+    set.thread_block()?;
+    started
+}
+
+/// A process that has ended meanwhile needs no signal.
+fn signal(pid: Pid, signal: Signal) -> io::Result<()> {
+    match kill(pid, signal) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn readable(socket: BorrowedFd<'_>) -> nix::Result<bool> {
+    let mut one = [PollFd::new(socket, PollFlags::POLLIN)];
+    Ok(poll(&mut one, PollTimeout::ZERO)? > 0)
+}

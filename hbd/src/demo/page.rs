@@ -1,0 +1,146 @@
+//! What the demo shows: short sentences, one column for the labels, a table at the end.
+//!
+//! ```text
+//! 2  A core is killed
+//!    do      kill -9 the core of bob
+//!    expect  alice and carol see a restart within 1000 ms; nobody is declared dead
+//!    saw     alice 212 ms, carol 211 ms                                            held
+//! ```
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use super::cast::Node;
+use super::verdict::{Row, Verdict};
+
+/// Where everything is written to.
+pub(super) struct Page {
+    out: io::Stdout,
+    colour: bool,
+    terminal: bool,
+}
+
+/// A colour (ECMA-48, SGR). The words convey the same.
+#[derive(Clone, Copy)]
+enum Colour {
+    Bold,
+    Green,
+    Red,
+    Faint,
+}
+
+impl Page {
+    /// Standard output; coloured on a terminal unless the environment objects (no-color.org).
+    pub(super) fn new() -> Self {
+        let out = io::stdout();
+        let terminal = out.is_terminal();
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Self {
+            out,
+            colour: terminal && !refused,
+            terminal,
+        }
+    }
+
+    /// True if a person may be reading along.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// A line as it is.
+    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{text}")?;
+        self.out.flush()
+    }
+
+    /// The headline of an act.
+    pub(super) fn act(&mut self, number: usize, title: &str) -> io::Result<()> {
+        let head = self.paint(Colour::Bold, &format!("{number}  {title}"));
+        self.line(&format!("\n{head}"))
+    }
+
+    /// A line with a label: `do`, `expect`, `saw`, `wait`.
+    pub(super) fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
+        let label = self.paint(Colour::Faint, &format!("{label:<6}"));
+        self.line(&format!("   {label}  {text}"))
+    }
+
+    /// What came of a step: what each node told and when, and the verdict.
+    pub(super) fn saw(
+        &mut self,
+        told: &[(Node, Option<Duration>)],
+        verdict: &Verdict,
+    ) -> io::Result<()> {
+        let told: Vec<_> = told
+            .iter()
+            .map(|(node, after)| format!("{} {}", node.name(), time(*after)))
+            .collect();
+        let word = self.verdict(verdict);
+        self.labelled("saw", &format!("{}: {word}", told.join(", ")))
+    }
+
+    /// The table: step, promised, measured, verdict.
+    pub(super) fn table(&mut self, rows: &[Row]) -> io::Result<()> {
+        let heads = ["step", "promised", "measured"];
+        let cells: Vec<[String; 3]> = rows
+            .iter()
+            .map(|row| {
+                [
+                    row.step.to_owned(),
+                    row.promise.to_string(),
+                    time(row.measured),
+                ]
+            })
+            .collect();
+        let widths: Vec<usize> = (0..heads.len())
+            .map(|column| {
+                let cells = cells.iter().map(|row| row[column].chars().count());
+                cells.max().unwrap_or(0).max(heads[column].len())
+            })
+            .collect();
+        let line = |cells: [&str; 3], verdict: &str| {
+            let [step, promised, measured] = cells;
+            let (first, second, third) = (widths[0], widths[1], widths[2]);
+            format!("{step:<first$}  {promised:<second$}  {measured:>third$}  {verdict}")
+        };
+        let head = self.paint(Colour::Bold, &line(heads, "verdict"));
+        self.line(&format!("\n{head}"))?;
+        for (row, cells) in rows.iter().zip(&cells) {
+            let verdict = self.verdict(&row.verdict);
+            let cells = [&*cells[0], &*cells[1], &*cells[2]];
+            self.line(&line(cells, &verdict))?;
+        }
+        Ok(())
+    }
+
+    fn verdict(&self, verdict: &Verdict) -> String {
+        let colour = match verdict {
+            Verdict::Held => Colour::Green,
+            Verdict::Broken(_) => Colour::Red,
+        };
+        self.paint(colour, &verdict.to_string())
+    }
+
+    fn paint(&self, colour: Colour, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match colour {
+            Colour::Bold => 1,
+            Colour::Green => 32,
+            Colour::Red => 31,
+            Colour::Faint => 2,
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// `812 ms`, or that it did not come.
+fn time(after: Option<Duration>) -> String {
+    match after {
+        Some(after) if after.as_millis() == 0 => "<1 ms".to_owned(),
+        Some(after) => format!("{} ms", after.as_millis()),
+        None => "never".to_owned(),
+    }
+}

@@ -1,0 +1,462 @@
+//! The story: six acts, each of which does something to the nodes, says what one should expect, and
+//! measures what the nodes tell.
+//!
+//! Times are those of the nodes' own events, against the moment just before the deed, on the clock
+//! that all of them share. A promise is what hbd promises for these settings plus room for a busy
+//! machine, and is decided before anything is measured. Most steps also object to any declaration
+//! of death that they did not ask for, for a dead time and a half after what they waited for.
+
+use std::time::Duration;
+
+use shared::event::{Event, Kind};
+use shared::time::Moment;
+
+use super::Stop;
+use super::cast::{DEADTIME, INITDEAD, NODES, Node};
+use super::company::Company;
+use super::heard::{
+    Heard, is_active, is_dead, is_jeopardy, is_jeopardy_over, is_left, is_restart,
+    is_unauthenticated, silence,
+};
+use super::page::Page;
+use super::verdict::{Promise, Row, Verdict};
+use crate::clock;
+
+/// Dead time plus a second: a node that falls silent is dead for the others.
+const DEATH_LIMIT: Duration = DEADTIME.saturating_add(Duration::from_secs(1));
+/// What takes a beat, times five.
+const BEAT_LIMIT: Duration = Duration::from_secs(1);
+/// A node that starts is a member.
+const JOIN_LIMIT: Duration = INITDEAD;
+/// How long something is waited for, so that what comes too late can be measured too.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long nothing may die after a step that nobody should die of.
+const QUIET: Duration = DEADTIME.saturating_add(Duration::from_millis(500));
+/// For those who read along: before a deed and after it.
+const READING: Duration = Duration::from_millis(1700);
+/// Whoever waits is told so this often.
+const PROGRESS: Duration = Duration::from_secs(3);
+
+/// Plays all acts. With `leisure` there is time to read.
+pub(super) fn play(
+    company: &mut Company,
+    page: &mut Page,
+    leisure: bool,
+) -> Result<Vec<Row>, Stop> {
+    let mut story = Story {
+        company,
+        page,
+        leisure,
+        acts: 0,
+        rows: Vec::new(),
+    };
+    story.boot()?;
+    story.core_killed()?;
+    story.frozen()?;
+    story.node_killed()?;
+    story.link_cut()?;
+    story.wrong_key()?;
+    Ok(story.rows)
+}
+
+struct Story<'a> {
+    company: &'a mut Company,
+    page: &'a mut Page,
+    leisure: bool,
+    acts: usize,
+    rows: Vec<Row>,
+}
+
+/// Something that a node should tell about a node.
+#[derive(Clone, Copy)]
+struct Sign {
+    by: Node,
+    sort: fn(&Kind, Node) -> bool,
+    about: Node,
+}
+
+/// A measurement, from a deed to the last of its signs.
+struct Step {
+    name: &'static str,
+    promise: Promise,
+    signs: Vec<Sign>,
+    /// Signs that speak against it.
+    never: Vec<Sign>,
+    /// Nobody else may be declared dead.
+    mortal: Option<Node>,
+    /// How long to go on listening after the last sign.
+    quiet: Duration,
+}
+
+impl Story<'_> {
+    fn boot(&mut self) -> Result<(), Stop> {
+        self.act("Boot")?;
+        self.intend(
+            "start hbd on alice, bob and carol",
+            &format!("each counts all three as members within {}", ms(JOIN_LIMIT)),
+        )?;
+        let began = self.company.start(Node::Alice)?;
+        self.company.start(Node::Bob)?;
+        self.company.start(Node::Carol)?;
+        let signs = NODES
+            .iter()
+            .flat_map(|about| told(&NODES, is_active, *about));
+        self.measure(
+            began,
+            Step {
+                name: "boot",
+                promise: promise("all members", JOIN_LIMIT),
+                signs: signs.collect(),
+                never: Vec::new(),
+                mortal: None,
+                quiet: Duration::ZERO,
+            },
+        )
+    }
+
+    fn core_killed(&mut self) -> Result<(), Stop> {
+        self.act("A core is killed")?;
+        let core = self.company.core(Node::Bob)?;
+        self.intend(
+            &format!("kill -9 {core}, the core of bob; its supervisor lives and starts another"),
+            &format!(
+                "alice and carol see a restart within {}; nobody is declared dead",
+                ms(BEAT_LIMIT)
+            ),
+        )?;
+        let began = self.company.kill_core(Node::Bob)?;
+        self.measure(
+            began,
+            Step {
+                name: "core killed",
+                promise: promise("restart, no death", BEAT_LIMIT),
+                signs: told(&Node::Bob.others(), is_restart, Node::Bob).collect(),
+                never: Vec::new(),
+                mortal: None,
+                quiet: QUIET,
+            },
+        )
+    }
+
+    fn frozen(&mut self) -> Result<(), Stop> {
+        self.act("A node freezes and thaws")?;
+        self.intend(
+            "stop all processes of carol (SIGSTOP)",
+            &format!(
+                "alice and bob declare carol dead after {} of silence, within {}",
+                ms(DEADTIME),
+                ms(DEATH_LIMIT)
+            ),
+        )?;
+        let began = self.company.freeze(Node::Carol)?;
+        self.measure(began, death("node frozen", Node::Carol))?;
+        self.intend(
+            "let carol go on (SIGCONT)",
+            &format!(
+                "carol is a member again within {}, and accuses nobody of having been silent",
+                ms(BEAT_LIMIT)
+            ),
+        )?;
+        let began = self.company.thaw(Node::Carol)?;
+        self.measure(
+            began,
+            Step {
+                name: "node thawed",
+                promise: promise("member, no death", BEAT_LIMIT),
+                signs: told(&Node::Carol.others(), is_active, Node::Carol).collect(),
+                never: Vec::new(),
+                mortal: None,
+                quiet: QUIET,
+            },
+        )
+    }
+
+    fn node_killed(&mut self) -> Result<(), Stop> {
+        self.act("A node dies and comes back")?;
+        self.intend(
+            "kill -9 all processes of alice",
+            &format!(
+                "bob and carol declare alice dead after {} of silence, within {}",
+                ms(DEADTIME),
+                ms(DEATH_LIMIT)
+            ),
+        )?;
+        let began = self.company.kill(Node::Alice)?;
+        self.measure(began, death("node killed", Node::Alice))?;
+        self.wait_for_end(Node::Alice)?;
+        self.intend(
+            "start hbd on alice again",
+            &format!(
+                "all three count alice as a member within {}",
+                ms(JOIN_LIMIT)
+            ),
+        )?;
+        let began = self.company.start(Node::Alice)?;
+        self.measure(began, join("node restarted", Node::Alice))
+    }
+
+    fn link_cut(&mut self) -> Result<(), Stop> {
+        self.act("One of two links is cut")?;
+        let link = self.company.ground().second_link();
+        self.intend(
+            &format!("cut {link} of bob in both directions; the other link stays"),
+            &format!(
+                "bob and the others see each other in jeopardy within {}; nobody is declared dead",
+                ms(DEATH_LIMIT)
+            ),
+        )?;
+        let began = self.company.cut(Node::Bob, true)?;
+        self.measure(
+            began,
+            Step {
+                name: "link cut",
+                promise: promise("jeopardy, no death", DEATH_LIMIT),
+                signs: between_bob_and_others(is_jeopardy),
+                never: Vec::new(),
+                mortal: None,
+                quiet: QUIET,
+            },
+        )?;
+        self.intend(
+            &format!("heal {link} of bob"),
+            &format!("jeopardy is over within {}", ms(BEAT_LIMIT)),
+        )?;
+        let began = self.company.cut(Node::Bob, false)?;
+        self.measure(
+            began,
+            Step {
+                name: "link healed",
+                promise: promise("no jeopardy", BEAT_LIMIT),
+                signs: between_bob_and_others(is_jeopardy_over),
+                never: Vec::new(),
+                mortal: None,
+                quiet: Duration::ZERO,
+            },
+        )
+    }
+
+    fn wrong_key(&mut self) -> Result<(), Stop> {
+        self.act("A node has the wrong key")?;
+        self.intend(
+            "stop hbd on bob in order (SIGTERM)",
+            &format!(
+                "alice and carol know within {} that bob left",
+                ms(BEAT_LIMIT)
+            ),
+        )?;
+        let began = self.company.leave(Node::Bob)?;
+        self.measure(
+            began,
+            Step {
+                name: "node stopped",
+                promise: promise("leave known", BEAT_LIMIT),
+                signs: told(&Node::Bob.others(), is_left, Node::Bob).collect(),
+                never: Vec::new(),
+                mortal: Some(Node::Bob),
+                quiet: Duration::ZERO,
+            },
+        )?;
+        self.wait_for_end(Node::Bob)?;
+        self.intend(
+            "write another key into bob's authkeys and start hbd on bob",
+            &format!(
+                "alice and carol say within {} that bob is alive and not authenticated; \
+                 it is no member",
+                ms(JOIN_LIMIT)
+            ),
+        )?;
+        self.company.set_key(Node::Bob, false)?;
+        let began = self.company.start(Node::Bob)?;
+        self.measure(
+            began,
+            Step {
+                name: "wrong key",
+                promise: promise("not authenticated", JOIN_LIMIT),
+                signs: told(&Node::Bob.others(), is_unauthenticated, Node::Bob).collect(),
+                never: told(&Node::Bob.others(), is_active, Node::Bob).collect(),
+                mortal: Some(Node::Bob),
+                quiet: QUIET,
+            },
+        )?;
+        self.intend(
+            "stop hbd on bob, write the right key and start it again",
+            &format!("all three count bob as a member within {}", ms(JOIN_LIMIT)),
+        )?;
+        self.company.leave(Node::Bob)?;
+        self.wait_for_end(Node::Bob)?;
+        self.company.set_key(Node::Bob, true)?;
+        let began = self.company.start(Node::Bob)?;
+        self.measure(began, join("right key", Node::Bob))
+    }
+
+    fn act(&mut self, title: &str) -> Result<(), Stop> {
+        self.acts += 1;
+        Ok(self.page.act(self.acts, title)?)
+    }
+
+    /// Says what will be done and what to expect, and gives time to read it.
+    fn intend(&mut self, deed: &str, expectation: &str) -> Result<(), Stop> {
+        self.page.labelled("do", deed)?;
+        self.page.labelled("expect", expectation)?;
+        self.pause()
+    }
+
+    /// Waits for the signs of a deed that was begun at `began`, and judges.
+    fn measure(&mut self, began: Moment, step: Step) -> Result<(), Stop> {
+        let signs = step.signs.clone();
+        let complete = move |heard: &Heard| signs.iter().all(|s| s.event(heard, began).is_some());
+        self.listen_until(began + PATIENCE, Some(&complete))?;
+        self.listen_until(clock::boot() + step.quiet, None)?;
+        let heard = self.company.heard();
+        let told = step.told(heard, began);
+        let last = told.iter().map(|(_, after)| *after);
+        let measured = latest(last);
+        let verdict = Verdict::on(step.promise, measured, step.objection(heard, began));
+        self.page.saw(&told, &verdict)?;
+        self.rows.push(Row {
+            step: step.name,
+            promise: step.promise,
+            measured,
+            verdict,
+        });
+        self.pause()
+    }
+
+    fn wait_for_end(&mut self, node: Node) -> Result<(), Stop> {
+        let limit = clock::boot() + PATIENCE;
+        while !self.company.has_ended(node) {
+            if clock::boot() >= limit {
+                return Err(Stop::Broken(format!("hbd on {} does not end", node.name())));
+            }
+            self.company.listen(limit)?;
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self) -> Result<(), Stop> {
+        if self.leisure {
+            self.listen_until(clock::boot() + READING, None)?;
+        }
+        Ok(())
+    }
+
+    /// Listens until `limit`, or until what was heard is enough.
+    fn listen_until(
+        &mut self,
+        limit: Moment,
+        enough: Option<&dyn Fn(&Heard) -> bool>,
+    ) -> Result<(), Stop> {
+        let began = clock::boot();
+        let mut progress = began + PROGRESS;
+        while !enough.is_some_and(|enough| enough(self.company.heard())) {
+            let now = clock::boot();
+            if now >= limit {
+                break;
+            }
+            if now >= progress {
+                let so_far = now.since(began).as_secs();
+                let text = format!("{so_far} s so far for the nodes to tell of it");
+                self.page.labelled("wait", &text)?;
+                progress = now + PROGRESS;
+            }
+            self.company.listen(limit.min(progress))?;
+        }
+        Ok(())
+    }
+}
+
+impl Sign {
+    fn event(self, heard: &Heard, since: Moment) -> Option<&Event> {
+        heard.first(self.by, since, |kind| (self.sort)(kind, self.about))
+    }
+}
+
+impl Step {
+    /// When each node had told everything it should tell, after `began`.
+    fn told(&self, heard: &Heard, began: Moment) -> Vec<(Node, Option<Duration>)> {
+        let tellers = NODES.into_iter().filter(|node| {
+            let by = |sign: &Sign| sign.by == *node;
+            self.signs.iter().any(by)
+        });
+        tellers
+            .map(|node| {
+                let signs = self.signs.iter().filter(|sign| sign.by == node);
+                let times = signs.map(|sign| sign.event(heard, began).map(|e| e.boot.since(began)));
+                let last = latest(times);
+                (node, last)
+            })
+            .collect()
+    }
+
+    /// What speaks against the step besides what it waits for.
+    fn objection(&self, heard: &Heard, began: Moment) -> Option<String> {
+        let quote = |event: &Event| format!("{} says: {}", event.id.node, event.text);
+        let denied = self.never.iter().find_map(|sign| sign.event(heard, began));
+        let died = || heard.deaths(began).find(|event| !self.admits(event));
+        denied.or_else(died).map(quote)
+    }
+
+    /// Whether a declaration of death belongs to the step.
+    fn admits(&self, event: &Event) -> bool {
+        let Some(mortal) = self.mortal else {
+            return false;
+        };
+        // Whoever may be dead has no say.
+        mortal.is(&event.id.node)
+            || (is_dead(&event.kind, mortal)
+                && silence(&event.kind, mortal).is_none_or(|silent| silent >= DEADTIME))
+    }
+}
+
+/// The latest of all; nothing if one is missing.
+fn latest(mut times: impl Iterator<Item = Option<Duration>>) -> Option<Duration> {
+    times.try_fold(Duration::ZERO, |last, at| Some(last.max(at?)))
+}
+
+fn told(by: &[Node], sort: fn(&Kind, Node) -> bool, about: Node) -> impl Iterator<Item = Sign> {
+    by.iter().map(move |by| Sign {
+        by: *by,
+        sort,
+        about,
+    })
+}
+
+fn between_bob_and_others(sort: fn(&Kind, Node) -> bool) -> Vec<Sign> {
+    let others = Node::Bob.others();
+    let of_bob = others
+        .into_iter()
+        .flat_map(|other| told(&[Node::Bob], sort, other).collect::<Vec<_>>());
+    told(&others, sort, Node::Bob).chain(of_bob).collect()
+}
+
+/// The others declare `node` dead.
+fn death(name: &'static str, node: Node) -> Step {
+    Step {
+        name,
+        promise: promise("declared dead", DEATH_LIMIT),
+        signs: told(&node.others(), is_dead, node).collect(),
+        never: Vec::new(),
+        mortal: Some(node),
+        quiet: Duration::ZERO,
+    }
+}
+
+/// The others and itself count `node` as a member.
+fn join(name: &'static str, node: Node) -> Step {
+    Step {
+        name,
+        promise: promise("member", JOIN_LIMIT),
+        signs: told(&NODES, is_active, node).collect(),
+        never: Vec::new(),
+        mortal: None,
+        quiet: Duration::ZERO,
+    }
+}
+
+fn promise(what: &'static str, within: Duration) -> Promise {
+    Promise { what, within }
+}
+
+fn ms(span: Duration) -> String {
+    format!("{} ms", span.as_millis())
+}
