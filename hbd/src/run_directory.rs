@@ -72,7 +72,7 @@ impl std::error::Error for RunError {}
 pub(crate) struct RunDirectory {
     path: PathBuf,
     /// Held as long as this exists.
-    supervisor: File,
+    _supervisor: File,
     supervisor_path: PathBuf,
 }
 
@@ -84,7 +84,7 @@ impl RunDirectory {
         let supervisor = claim(&supervisor_path, "another hbd")?;
         Ok(Self {
             path: path.to_owned(),
-            supervisor,
+            _supervisor: supervisor,
             supervisor_path,
         })
     }
@@ -109,14 +109,17 @@ impl RunDirectory {
             }
         }
     }
+}
 
-    /// Takes the files away, at an orderly end. The lock goes last and while it is held.
-    pub(crate) fn clear(self) {
-        for path in [self.socket(), self.path.join("core.lock")] {
-            let _ = fs::remove_file(path);
+impl Drop for RunDirectory {
+    /// Takes the files away. The supervisor's lock goes last and while it is held; the core's
+    /// stays while a core holds it.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.socket());
+        if self.core_lock(false).is_ok() {
+            let _ = fs::remove_file(self.path.join("core.lock"));
         }
         let _ = fs::remove_file(&self.supervisor_path);
-        drop(self.supervisor);
     }
 }
 
@@ -203,9 +206,9 @@ mod tests {
         assert!(first.core_lock(false).is_err());
         drop(core);
         first.core_lock(false).unwrap();
-        first.clear();
+        drop(first);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
-        RunDirectory::claim(&path).unwrap().clear();
+        drop(RunDirectory::claim(&path).unwrap());
         fs::remove_dir(&path).unwrap();
     }
 }

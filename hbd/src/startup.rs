@@ -109,10 +109,17 @@ pub(crate) struct Prepared {
     pub(crate) config: Config,
     /// What is worth a warning in it.
     pub(crate) warnings: Vec<Diagnostic>,
-    /// For the core.
-    pub(crate) settings: Settings,
     /// The instance.
     pub(crate) run: RunDirectory,
+    /// What the state directory holds.
+    pub(crate) state: State,
+}
+
+/// What the state directory holds, and the settings that need it.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// For the core.
+    pub(crate) settings: Settings,
     /// Generations to come.
     pub(crate) generations: Generations,
     /// What is known of peers.
@@ -135,31 +142,40 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
         ));
     }
     let run = RunDirectory::claim(&options.run)?;
-    state::prepare(&options.state)?;
-    let taken_over = if options.state == Path::new(STATE) {
-        state::take_over(
-            Path::new(HEARTBEAT_STATE),
-            &options.state,
-            state::heartbeat(),
-        )?
-    } else {
-        Vec::new()
-    };
-    let uuid = state::own_uuid(&options.state)?;
-    let generations = Generations::open(&options.state, config.generation, clock::now().wall)?;
-    let (peers, peers_problem) = Peers::load(&options.state);
-    let settings = settings(&config, node, uuid);
-    try_core(&settings)?;
+    let state = State::read(options, &config, node)?;
     Ok(Prepared {
         config,
         warnings,
-        settings,
         run,
-        generations,
-        peers,
-        peers_problem,
-        taken_over,
+        state,
     })
+}
+
+impl State {
+    fn read(options: &Options, config: &Config, node: NodeName) -> Result<Self, StartError> {
+        state::prepare(&options.state)?;
+        let taken_over = if options.state == Path::new(STATE) {
+            state::take_over(
+                Path::new(HEARTBEAT_STATE),
+                &options.state,
+                state::heartbeat(),
+            )?
+        } else {
+            Vec::new()
+        };
+        let uuid = state::own_uuid(&options.state)?;
+        let settings = settings(config, node, uuid);
+        try_core(&settings)?;
+        let generations = Generations::open(&options.state, config.generation, clock::now().wall)?;
+        let (peers, peers_problem) = Peers::load(&options.state);
+        Ok(Self {
+            settings,
+            generations,
+            peers,
+            peers_problem,
+            taken_over,
+        })
+    }
 }
 
 /// `--node`, else `nodeinfo`, else `uname -n`.

@@ -154,13 +154,16 @@ impl Supervisor {
         let Prepared {
             config,
             warnings,
-            settings,
             run,
+            state,
+        } = prepared;
+        let startup::State {
+            settings,
             mut generations,
             peers,
             peers_problem,
             taken_over,
-        } = prepared;
+        } = state;
         let lock = run.core_lock(true)?;
         let own = geteuid().as_raw();
         let (user, user_lack) = core_user(own);
@@ -628,7 +631,7 @@ impl Supervisor {
         if let Err(error) = self.generations.close() {
             recorder.say(Severity::Warning, &error.to_string());
         }
-        self.run.clear();
+        drop(self.run);
         recorder.finish();
         self.exit.unwrap_or(Exit::Failed)
     }

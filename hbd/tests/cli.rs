@@ -1,0 +1,178 @@
+//! `hbd` as a person starts it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const HA_CF: &str = "node alice bob\nudpport 17694\nbcast lo\n";
+const KEYS: &str = "auth 1\n1 sha1 a-key-for-this-test\n";
+
+#[test]
+fn help_shows_examples_and_hides_what_only_hbd_itself_calls() {
+    let output = hbd(&["--help"]);
+    assert!(output.status.success());
+    let text = stdout(&output);
+    for part in [
+        "--config <DIR>",
+        "--state",
+        "--run",
+        "--node",
+        "--check",
+        "Examples:",
+    ] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+    assert!(!text.contains("core"), "{text}");
+}
+
+#[test]
+fn version_is_the_packages() {
+    let output = hbd(&["--version"]);
+    assert_eq!(
+        stdout(&output),
+        concat!("hbd ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn unknown_words_are_usage_errors() {
+    for words in [&["--confg", "x"][..], &["explode"], &["--node", "a b"]] {
+        assert_eq!(hbd(words).status.code(), Some(2), "{words:?}");
+    }
+}
+
+#[test]
+fn check_accepts_a_valid_configuration() {
+    let place = Place::new(HA_CF);
+    let output = place.hbd(&["--node", "alice", "--check"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(stdout(&output).contains("valid"));
+}
+
+#[test]
+fn check_tells_everything_that_is_wrong_and_ends_with_8() {
+    let place = Place::new("node alice bob\nkeepalive 0\nbcats lo\n");
+    let output = place.hbd(&["--node", "alice", "--check"]);
+    assert_eq!(output.status.code(), Some(8));
+    let text = stdout(&output);
+    assert!(text.contains("keepalive"), "{text}");
+    assert!(text.contains("bcast"), "a suggestion:\n{text}");
+}
+
+#[test]
+fn a_configuration_with_errors_is_not_started() {
+    let place = Place::new("node alice bob\nkeepalive 0\nbcats lo\n");
+    let output = place.hbd(&["--node", "alice"]);
+    assert_eq!(output.status.code(), Some(8));
+    let text = stderr(&output);
+    assert!(
+        text.contains("keepalive") && text.contains("bcast"),
+        "{text}"
+    );
+    assert!(!place.0.join("run").exists(), "nothing was made");
+}
+
+#[test]
+fn a_node_that_is_not_configured_is_not_started() {
+    let place = Place::new(HA_CF);
+    let output = place.hbd(&["--node", "carol"]);
+    assert_eq!(output.status.code(), Some(8));
+    assert!(stderr(&output).contains("carol"));
+}
+
+#[test]
+fn the_name_in_nodeinfo_is_the_nodes() {
+    let place = Place::new(HA_CF);
+    fs::write(place.0.join("conf/nodeinfo"), "Carol\n").unwrap();
+    let output = place.hbd(&["--check"]);
+    assert_eq!(output.status.code(), Some(8));
+    assert!(stdout(&output).contains("carol"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made_is_named_with_a_remedy() {
+    let place = Place::new(HA_CF);
+    fs::write(place.0.join("state"), "a file").unwrap();
+    let output = place.hbd(&["--node", "alice"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("state"), "{text}");
+    assert_eq!(fs::read_dir(place.0.join("run")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_corrupt_identity_stops_the_start_and_leaves_nothing_behind() {
+    let place = Place::new(HA_CF);
+    fs::create_dir(place.0.join("state")).unwrap();
+    fs::write(place.0.join("state/hb_uuid"), "short").unwrap();
+    let output = place.hbd(&["--node", "alice"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("hb_uuid holds no identity"), "{text}");
+    assert_eq!(fs::read_dir(place.0.join("run")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_core_that_a_person_starts_says_who_may_start_it() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hbd"))
+        .args(["core", "--fd", "77"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("only hbd itself starts a core"));
+}
+
+/// A configuration and directories of its own.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(ha_cf: &str) -> Self {
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("hbd-cli-{}-{count}", std::process::id()));
+        let conf = path.join("conf");
+        fs::create_dir_all(&conf).unwrap();
+        fs::write(conf.join("ha.cf"), ha_cf).unwrap();
+        fs::write(conf.join("authkeys"), KEYS).unwrap();
+        fs::set_permissions(conf.join("authkeys"), Permissions::from_mode(0o600)).unwrap();
+        Self(path)
+    }
+
+    fn hbd(&self, more: &[&str]) -> Output {
+        let directory = |name: &str| -> PathBuf { Path::new(&self.0).join(name) };
+        Command::new(env!("CARGO_BIN_EXE_hbd"))
+            .arg("--config")
+            .arg(directory("conf"))
+            .arg("--state")
+            .arg(directory("state"))
+            .arg("--run")
+            .arg(directory("run"))
+            .args(more)
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn hbd(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hbd"))
+        .args(words)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

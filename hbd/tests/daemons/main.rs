@@ -1,0 +1,249 @@
+//! Daemons that live and die: real processes, real sockets, on the loopback interface.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod cluster;
+
+use cluster::{Cluster, free_port, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shared::api::{ErrorCode, Fault, Request, Success};
+use shared::client::ClientError;
+use shared::event::{Kind, LinkStatus, NodeStatus, StatusReason};
+use shared::names::{MediumName, NodeName};
+
+const THREE: [&str; 3] = ["alice", "bob", "carol"];
+const TWO: [&str; 2] = ["alice", "bob"];
+
+#[test]
+fn three_daemons_on_two_media_see_each_other() {
+    let cluster = Cluster::start(&THREE, bcast_and_mcast());
+    cluster.settle();
+    for daemon in &cluster.nodes {
+        daemon.wait_for("every link to be up", |view| {
+            view.nodes
+                .values()
+                .flat_map(|node| node.links.values())
+                .filter(|link| link.status == LinkStatus::Up)
+                .count()
+                >= 4
+        });
+    }
+}
+
+#[test]
+fn two_daemons_with_unicast_see_each_other() {
+    let port = free_port();
+    let cluster = Cluster::start(&TWO, |name| {
+        let (own, peer) = match name {
+            "alice" => (2, 3),
+            _ => (3, 2),
+        };
+        format!("udpport {port}\nucast lo 127.0.0.{peer}\nlisten 127.0.0.{own}")
+    });
+    cluster.settle();
+}
+
+#[test]
+fn a_core_that_is_killed_is_a_restart_to_its_peers_and_no_death() {
+    let cluster = Cluster::start(&THREE, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob, carol] = &cluster.nodes[..] else {
+        panic!("three nodes");
+    };
+    kill(Pid::from_raw(bob.core()), Signal::SIGKILL).unwrap();
+    for peer in [alice, carol] {
+        peer.wait_for("bob to be back", |view| {
+            let bob = &view.nodes[&bob.name];
+            bob.restarts == 1 && bob.status == NodeStatus::Active
+        });
+        assert_eq!(peer.deaths(), 0);
+    }
+    bob.wait_for("everyone to be active", |view| {
+        view.started.as_ref().is_some_and(|s| s.quick_restart)
+            && view.nodes.values().all(|n| n.status == NodeStatus::Active)
+    });
+    assert_eq!(bob.deaths(), 0);
+}
+
+#[test]
+fn a_core_that_hangs_is_killed_and_replaced() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    kill(Pid::from_raw(bob.core()), Signal::SIGSTOP).unwrap();
+    bob.wait_for("a new core", |view| {
+        view.core_deaths == 1 && view.started.as_ref().is_some_and(|s| s.quick_restart)
+    });
+    let events = bob.events();
+    let died = events.iter().find_map(|event| match &event.kind {
+        Kind::CoreDied { how } => Some((how, &event.id)),
+        _ => None,
+    });
+    let (how, death) = died.unwrap();
+    assert!(how.contains("silent for"), "{how}");
+    cluster.settle();
+    let restart = bob
+        .events()
+        .into_iter()
+        .find(|event| matches!(&event.kind, Kind::Started(started) if started.quick_restart));
+    let cause = restart.unwrap().cause;
+    assert_eq!(cause, Some(shared::event::Cause::Event(death.clone())));
+    assert_eq!(alice.deaths(), 0);
+}
+
+#[test]
+fn a_daemon_that_is_told_to_end_leaves_in_order() {
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let mut bob = cluster.nodes.pop().unwrap();
+    bob.signal(Signal::SIGTERM);
+    assert!(bob.ended().success());
+    left_in_order(&cluster, &bob.name);
+    let left: Vec<_> = std::fs::read_dir(bob.home.join("run")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_core_whose_supervisor_is_killed_leaves_in_order_and_ends() {
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let mut bob = cluster.nodes.pop().unwrap();
+    let core = bob.core();
+    bob.signal(Signal::SIGKILL);
+    assert!(!bob.ended().success());
+    left_in_order(&cluster, &bob.name);
+    until("the core to end", || {
+        let status = std::fs::read_to_string(format!("/proc/{core}/stat")).unwrap_or_default();
+        (status.is_empty() || status.contains(") Z ")).then_some(())
+    });
+    bob.start();
+    cluster.nodes.push(bob);
+    cluster.settle();
+}
+
+#[test]
+fn a_daemon_that_starts_again_is_the_same_node_in_a_later_life() {
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let bob = &mut cluster.nodes[1];
+    let before = bob.client().snapshot().unwrap().view.started.unwrap();
+    bob.signal(Signal::SIGTERM);
+    bob.ended();
+    bob.start();
+    let view = bob.wait_for("a core", |view| view.started.is_some());
+    let after = view.started.unwrap();
+    assert_eq!(after.uuid, before.uuid);
+    assert!(after.generation > before.generation);
+    assert!(!after.quick_restart);
+    cluster.settle();
+}
+
+#[test]
+fn a_second_daemon_on_the_same_run_directory_is_refused() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    let output = alice.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = format!("another hbd (pid {}) holds", alice.pid());
+    assert!(text.contains(&expected), "{text}");
+    assert!(text.contains("run/supervisor.lock"), "{text}");
+    alice.client().snapshot().unwrap();
+}
+
+#[test]
+fn a_link_that_is_cut_dies_and_a_link_that_is_healed_lives() {
+    let cluster = Cluster::start_with(&TWO, bcast_and_mcast(), &["--allow-faults"]);
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let mut client = alice.client();
+    let fault = |cut_in| Fault {
+        medium: medium("bcast:lo"),
+        cut_in,
+        cut_out: false,
+        loss_percent: 0,
+    };
+    let done = client.order(Request::Fault(fault(true)), "cut").unwrap();
+    assert_eq!(done, Success::Done);
+    client.order(Request::Fault(fault(true)), "cut").unwrap();
+    let link = |status| {
+        alice.wait_for("the link to change", |view| {
+            view.nodes[&bob.name].links[&medium("bcast:lo")].status == status
+        })
+    };
+    let view = link(LinkStatus::Dead);
+    assert_eq!(view.faults[&medium("bcast:lo")], "cut inwards");
+    assert_eq!(view.nodes[&bob.name].status, NodeStatus::Active);
+    let injected = alice.events();
+    let injected = injected
+        .iter()
+        .filter(|event| matches!(event.kind, Kind::Fault { .. }));
+    assert_eq!(injected.count(), 1);
+    client.order(Request::Fault(fault(false)), "heal").unwrap();
+    let view = link(LinkStatus::Up);
+    assert!(view.faults.is_empty());
+    let nowhere = Fault {
+        medium: medium("eth9"),
+        ..fault(true)
+    };
+    let failure = client.request(Request::Fault(nowhere)).unwrap_err();
+    let ClientError::Refused { failure, .. } = failure else {
+        panic!("{failure:?}");
+    };
+    assert_eq!(failure.code, ErrorCode::NotFound);
+    assert!(failure.text.contains("bcast:lo"), "{}", failure.text);
+}
+
+#[test]
+fn faults_are_refused_unless_the_daemon_was_started_for_them() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let fault = Fault {
+        medium: medium("bcast:lo"),
+        cut_in: true,
+        cut_out: true,
+        loss_percent: 0,
+    };
+    let failure = cluster.nodes[0].client().request(Request::Fault(fault));
+    let ClientError::Refused { failure, .. } = failure.unwrap_err() else {
+        panic!("accepted");
+    };
+    assert_eq!(failure.code, ErrorCode::Refused);
+    assert!(failure.text.contains("--allow-faults"), "{}", failure.text);
+}
+
+fn bcast_and_mcast() -> impl Fn(&str) -> String {
+    let (bcast, mcast) = (free_port(), free_port());
+    move |_| format!("udpport {bcast}\nbcast lo\nmcast lo 239.255.77.1 {mcast} 1 1")
+}
+
+fn medium(name: &str) -> MediumName {
+    MediumName::new(name).unwrap()
+}
+
+/// Waits until alice knows that the node left, and nobody but it died.
+fn left_in_order(cluster: &Cluster, node: &NodeName) {
+    let alice = &cluster.nodes[0];
+    alice.wait_for("a node to be dead", |view| {
+        view.nodes[node].status == NodeStatus::Dead
+    });
+    let dead: Vec<_> = alice
+        .events()
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            Kind::NodeStatus {
+                node,
+                to: NodeStatus::Dead,
+                reason,
+                ..
+            } => Some((node, reason)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(dead, [(node.clone(), StatusReason::Left)]);
+}
