@@ -139,8 +139,8 @@ impl Scenario {
             }
             Self::BothAtOnce => {
                 stage.peer.stop(STOP)?;
-                stage.observer.start()?;
                 stage.peer.start()?;
+                stage.observer.start()?;
                 both_active(stage)
             }
         }

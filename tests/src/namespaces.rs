@@ -11,13 +11,22 @@
 //! both machines keep their carrier. The rules concern UDP only: with ARP lost one way, unicast would fail both ways. Duplicate address detection is off: addresses are usable at once.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use crate::error::Error;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use socket2::{Domain, Socket, Type};
+
+use crate::error::{self, Error};
 use crate::program::run;
 use crate::wait;
 use crate::{scratch, sweeper};
@@ -86,6 +95,18 @@ impl Namespace {
         run("nsenter", &[&[&net, "--", program], arguments].concat())
     }
 
+    /// A UDP socket in this network that hears what comes to `port` beside whoever else listens there; it does not
+    /// block.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be opened.
+    pub fn udp_socket(&self, port: u16) -> Result<UdpSocket, Error> {
+        let file = self.file();
+        let opened = thread::spawn(move || open_in(&file, port)).join();
+        let opened = opened.unwrap_or_else(|_| Err(io::Error::other("the thread ended early")));
+        error::file(format!("open UDP port {port} in {}", self.name), opened)
+    }
+
     /// Runs `ip` on this network.
     ///
     /// # Errors
@@ -139,18 +160,18 @@ impl Namespace {
             .collect())
     }
 
-    /// Kills (SIGKILL) every process in this network and waits until they are gone.
+    /// Ends every process in this network as a loss of power does: all are stopped before the first is killed, so
+    /// none lives to see another's end.
     ///
     /// # Errors
     /// [`Error::NotWithin`], [`Error::Command`].
     pub fn kill_all(&self) -> Result<(), Error> {
         wait::until_true(EMPTYING, "no process in the namespace", || {
             let pids = self.pids()?;
-            for &pid in &pids {
-                let _ = nix::sys::signal::kill(
-                    nix::unistd::Pid::from_raw(pid),
-                    nix::sys::signal::SIGKILL,
-                );
+            for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+                for &pid in &pids {
+                    let _ = kill(Pid::from_raw(pid), signal);
+                }
             }
             Ok(pids.is_empty())
         })
@@ -168,6 +189,16 @@ impl Drop for Namespace {
             }
         }
     }
+}
+
+/// A socket belongs to the network of the thread that opened it; the thread ends, so nothing else moves there.
+fn open_in(network: &Path, port: u16) -> io::Result<UdpSocket> {
+    setns(File::open(network)?, CloneFlags::CLONE_NEWNET)?;
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    Ok(socket.into())
 }
 
 /// A switch that machines are plugged into.

@@ -1,0 +1,73 @@
+//! Real hbd daemons, each in a network namespace of its own, on switches that the test can break.
+//!
+//! What the simulator proves of the core in virtual time is asked here of whole programs on real sockets: that media
+//! carry beats, that interfaces may go and come, that a process may die, that what must be seen is seen in `hactl`.
+
+mod cluster;
+mod identity;
+mod interfaces;
+mod membership;
+mod processes;
+
+use std::process::ExitCode;
+
+use hbd_tests::error::Error;
+use hbd_tests::precondition::Precondition::{Namespaces, PacketFilter, Root};
+use hbd_tests::precondition::trial;
+use libtest_mimic::{Arguments, Trial};
+
+/// The tests mostly wait, so more of them go on at once than there are processors.
+const THREADS: usize = 4;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let trials = vec![
+        net(
+            "three_nodes_agree_over_every_kind_of_medium",
+            membership::every_medium,
+        ),
+        net(
+            "three_nodes_agree_over_one_interface",
+            membership::one_interface,
+        ),
+        net("a_lossy_path_kills_nobody", membership::lossy_path),
+        net(
+            "a_cut_in_one_direction_is_a_one_way_link",
+            membership::one_way,
+        ),
+        net("a_node_that_is_not_heard_is_told_so", membership::not_heard),
+        net(
+            "the_same_link_local_address_on_two_interfaces_is_two_links",
+            interfaces::link_local,
+        ),
+        net(
+            "an_interface_that_vanishes_is_a_state_and_returns",
+            interfaces::vanish_and_return,
+        ),
+        net(
+            "an_interface_that_is_renamed_is_missing_until_it_has_its_name",
+            interfaces::rename,
+        ),
+        net("an_interface_may_come_after_the_start", interfaces::late),
+        net(
+            "the_core_has_no_rights_but_realtime_and_memory_lock",
+            processes::rights,
+        ),
+        net(
+            "a_killed_core_is_a_restart_and_no_death",
+            processes::core_killed,
+        ),
+        net(
+            "an_orderly_stop_is_told_to_the_peers",
+            processes::orderly_stop,
+        ),
+        net("a_cloned_identity_is_shown", identity::clone),
+        net("a_wrong_key_is_shown_as_such", identity::wrong_key),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn net(name: &str, test: fn() -> Result<(), Error>) -> Trial {
+    trial("net", name, &[Root, Namespaces, PacketFilter], test)
+}
