@@ -68,7 +68,8 @@ impl Core {
         if self.deadlines.get(Timer::PeerDead(index)).is_none()
             && let Some(due) = self.death_due(index)
         {
-            self.deadlines.arm(Timer::PeerDead(index), due.max(now.boot));
+            self.deadlines
+                .arm(Timer::PeerDead(index), due.max(now.boot));
         }
     }
 
