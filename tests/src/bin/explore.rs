@@ -55,7 +55,9 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     };
     while let Some(word) = words.next() {
         let mut number = || {
-            let value = words.next().ok_or_else(|| format!("{word} needs a number"))?;
+            let value = words
+                .next()
+                .ok_or_else(|| format!("{word} needs a number"))?;
             let number = value.parse::<u64>();
             number.map_err(|_| format!("{word} {value}: that is no number"))
         };
@@ -94,14 +96,22 @@ fn trace(arguments: &Arguments) -> ExitCode {
 
 fn explore(arguments: &Arguments) -> ExitCode {
     let begun = Instant::now();
-    let limit = arguments.minutes.map(|minutes| Duration::from_secs(minutes * 60));
+    let limit = arguments
+        .minutes
+        .map(|minutes| Duration::from_secs(minutes * 60));
     let mut first = arguments.first;
     let (mut failures, mut ran) = (Vec::new(), 0);
     loop {
         let batch = limit.map_or(arguments.seeds, |_| BATCH);
         let threads = arguments.threads;
-        let (found, count) =
-            run_many(first, batch, threads, FAILURES_MAX, &|| (), arguments.options);
+        let (found, count) = run_many(
+            first,
+            batch,
+            threads,
+            FAILURES_MAX,
+            &|| (),
+            arguments.options,
+        );
         failures.extend(found);
         ran += count;
         first = first.saturating_add(batch);

@@ -140,7 +140,11 @@ fn common(random: &mut Random) -> Settings {
         keys: vec![KeySpec {
             index: KeyIndex(1),
             method: method.into(),
-            secret: if method == "crc" { Vec::new() } else { b"secret".to_vec() },
+            secret: if method == "crc" {
+                Vec::new()
+            } else {
+                b"secret".to_vec()
+            },
         }],
     }
 }

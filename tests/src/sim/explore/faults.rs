@@ -80,7 +80,10 @@ impl Faults {
     pub fn begin(&mut self, cluster: &mut Cluster, rules: &mut Rules) {
         let spread = *self.random.pick(&[0, 1, 10]);
         for node in cluster.world.nodes() {
-            let at = Moment(0) + self.random.span(Duration::ZERO, Duration::from_secs(spread));
+            let at = Moment(0)
+                + self
+                    .random
+                    .span(Duration::ZERO, Duration::from_secs(spread));
             self.agenda.push((at, Later::Start(node, How::Restart)));
         }
         self.due(cluster, rules);
@@ -202,13 +205,7 @@ impl Faults {
         }
     }
 
-    fn set_keys(
-        &mut self,
-        node: NodeIndex,
-        right: bool,
-        cluster: &mut Cluster,
-        rules: &mut Rules,
-    ) {
+    fn set_keys(&mut self, node: NodeIndex, right: bool, cluster: &mut Cluster, rules: &mut Rules) {
         let keys = vec![match right {
             true => cluster.key.clone(),
             false => wrong_key(),
@@ -236,7 +233,9 @@ impl Faults {
         let (segment, bytes) = self.random.pick(&kept).clone();
         cluster.world.inject(node, segment, &bytes);
         if left > 0 {
-            let after = self.random.span(Duration::from_millis(50), Duration::from_millis(1500));
+            let after = self
+                .random
+                .span(Duration::from_millis(50), Duration::from_millis(1500));
             self.later(after, cluster, Later::Replay(node, left - 1));
         }
     }
@@ -353,7 +352,10 @@ impl Faults {
         if path.loss.0 + path.duplicate.0 + path.corrupt.0 > 0 {
             return;
         }
-        let good = Quality { cut: false, ..path.clone() };
+        let good = Quality {
+            cut: false,
+            ..path.clone()
+        };
         let percent = |random: &mut Random, max| {
             Chance::percent(u32::try_from(random.below(max)).unwrap_or(0))
         };
@@ -435,7 +437,9 @@ impl Faults {
             return;
         }
         let span = self.span();
-        self.note(format!("{node:?} runs from a copy of the disk of {source:?} for {span:?}"));
+        self.note(format!(
+            "{node:?} runs from a copy of the disk of {source:?} for {span:?}"
+        ));
         self.cloned.push(node);
         cluster.world.kill(node);
         let identity = cluster.world.machine(source).disk.uuid;

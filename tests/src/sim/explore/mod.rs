@@ -4,10 +4,10 @@
 //! A run lasts [`RUN`] of virtual time: faults, then [`Faults::heal`] at [`HEAL`], then the wait for
 //! rest. What breaks a rule is found again with the same seed, and `--trace` tells its story.
 
-mod cluster;
-mod faults;
-mod peek;
-mod rules;
+pub mod cluster;
+pub mod faults;
+pub mod peek;
+pub mod rules;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use shared::time::Moment;
 
-pub use cluster::Cluster;
-pub use faults::Faults;
-pub use rules::Rules;
+use cluster::Cluster;
+use faults::Faults;
+use rules::Rules;
 
 use super::Notice;
 
@@ -48,7 +48,11 @@ impl fmt::Display for Failure {
             writeln!(f, "  {line}")?;
         }
         let (seed, broken) = (self.seed, &self.broken);
-        write!(f, "seed {seed} breaks a rule at {}: {broken}", clock(self.at))
+        write!(
+            f,
+            "seed {seed} breaks a rule at {}: {broken}",
+            clock(self.at)
+        )
     }
 }
 
@@ -186,7 +190,10 @@ impl Run {
                     let (to, from) = (name(*node), name(packet.from));
                     let read = peek::peek(&packet.bytes);
                     self.tell(cluster, || {
-                        format!("  {from} -> {to}, medium {}, kept {kept}: {read}", packet.medium.0)
+                        format!(
+                            "  {from} -> {to}, medium {}, kept {kept}: {read}",
+                            packet.medium.0
+                        )
                     });
                 }
                 _ => {}

@@ -304,7 +304,10 @@ impl Rules {
             if node.view.impostor.is_some() {
                 return of("sees an impostor");
             }
-            if node.asks_last.is_some_and(|last| now.since(last) < KEEPALIVE * 10) {
+            if node
+                .asks_last
+                .is_some_and(|last| now.since(last) < KEEPALIVE * 10)
+            {
                 return of("still asks for missing messages");
             }
             for (name, peer) in &node.view.nodes {
@@ -464,7 +467,10 @@ impl Rules {
         }
         let no_change = no_change(&node.view, event);
         if let Some(text) = no_change {
-            return Err(self.of(index, &format!("event without change: {} ({text})", event.text)));
+            return Err(self.of(
+                index,
+                &format!("event without change: {} ({text})", event.text),
+            ));
         }
         self.is_true(world, index, event)?;
         let view = &mut self.nodes[index.0].view;
@@ -659,13 +665,7 @@ impl Rules {
         }
     }
 
-    fn whole(
-        &self,
-        world: &World,
-        segment: SegmentIndex,
-        from: NodeIndex,
-        to: NodeIndex,
-    ) -> bool {
+    fn whole(&self, world: &World, segment: SegmentIndex, from: NodeIndex, to: NodeIndex) -> bool {
         let path = world.segments()[segment.0].path(from, to);
         path.is_some_and(|path| !path.cut) && world.machine(from).runs() && self.trusts(to, from)
     }
@@ -778,7 +778,12 @@ fn no_change(view: &ClusterView, event: &Event) -> Option<String> {
     let node = |name: &NodeName| view.nodes.get(name);
     let same = |text: &str| Some(text.to_owned());
     match &event.kind {
-        Kind::NodeStatus { node: name, from, to, .. } => {
+        Kind::NodeStatus {
+            node: name,
+            from,
+            to,
+            ..
+        } => {
             let known = node(name)?.status;
             match known != *from || from == to {
                 true => Some(format!("it was {known}")),
@@ -799,7 +804,11 @@ fn no_change(view: &ClusterView, event: &Event) -> Option<String> {
         }
         Kind::Jeopardy { node: name, medium } => {
             let seen = node(name)?;
-            let up = seen.links.values().filter(|l| l.status == LinkStatus::Up).count();
+            let up = seen
+                .links
+                .values()
+                .filter(|l| l.status == LinkStatus::Up)
+                .count();
             match (&seen.jeopardy, up) {
                 (Some(_), _) => same("in jeopardy already"),
                 (None, 1) if seen.links.get(medium)?.status == LinkStatus::Up => None,

@@ -7,8 +7,8 @@
 
 pub mod order;
 pub mod parse;
-mod puppet;
-mod stage;
+pub mod puppet;
+pub mod stage;
 
 pub use parse::{DASHES, ScenarioError, Script, parse};
 

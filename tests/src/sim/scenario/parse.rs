@@ -107,7 +107,11 @@ fn words(line: &str) -> Result<Vec<String>, String> {
 }
 
 /// Each verb, how it is written, and what reads it.
-type Verb = (&'static str, &'static str, fn(&[String]) -> Result<Order, String>);
+type Verb = (
+    &'static str,
+    &'static str,
+    fn(&[String]) -> Result<Order, String>,
+);
 
 const VERBS: &[Verb] = &[
     ("nodes", "nodes NAME...", |w| Ok(Order::Nodes(names(w)?))),
@@ -121,13 +125,25 @@ const VERBS: &[Verb] = &[
         let (host, nodes) = first(w)?;
         Ok(Order::Ping(name(host)?, names(nodes)?))
     }),
-    ("link", "link NAME NODE... [latency=SPAN] [jitter=SPAN] [loss=N%] [duplicate=N%] [corrupt=N%] [baud=N] [echo]", link),
+    (
+        "link",
+        "link NAME NODE... [latency=SPAN] [jitter=SPAN] [loss=N%] [duplicate=N%] [corrupt=N%] [baud=N] [echo]",
+        link,
+    ),
     ("set", "set [NODE] SETTING=SPAN...", set),
     ("keys", "keys [NODE] active=N N:METHOD:SECRET...", keys),
     ("boot", "boot", |w| nothing(w, Order::Boot)),
-    ("start", "start NODE... [without-disk] [after-reboot]", start),
+    (
+        "start",
+        "start NODE... [without-disk] [after-reboot]",
+        start,
+    ),
     ("kill", "kill NODE...", |w| Ok(Order::Kill(names(w)?))),
-    ("restart-core", "restart-core NODE [after=SPAN]", restart_core),
+    (
+        "restart-core",
+        "restart-core NODE [after=SPAN]",
+        restart_core,
+    ),
     ("freeze", "freeze NODE [SPAN]", |w| {
         let (node, rest) = first(w)?;
         let span = rest.first().map(|word| span(word)).transpose()?;
@@ -140,30 +156,51 @@ const VERBS: &[Verb] = &[
         [from, to] => Ok(Order::Clone(name(from)?, name(to)?)),
         _ => Err("needs two nodes".into()),
     }),
-    ("cut", "cut [LINK] [A->B | NODE]", |w| Ok(Order::Cut(paths(w)?))),
-    ("heal", "heal [LINK] [A->B | NODE]", |w| Ok(Order::Heal(paths(w)?))),
-    ("quality", "quality [LINK] [A->B | NODE] [latency=SPAN] [jitter=SPAN] [loss=N%] [duplicate=N%] [corrupt=N%]", |w| {
-        let (changes, places): (Vec<_>, Vec<_>) = w.iter().cloned().partition(|word| word.contains('='));
-        Ok(Order::Quality(paths(&places)?, changes_of(&changes)?))
+    ("cut", "cut [LINK] [A->B | NODE]", |w| {
+        Ok(Order::Cut(paths(w)?))
     }),
+    ("heal", "heal [LINK] [A->B | NODE]", |w| {
+        Ok(Order::Heal(paths(w)?))
+    }),
+    (
+        "quality",
+        "quality [LINK] [A->B | NODE] [latency=SPAN] [jitter=SPAN] [loss=N%] [duplicate=N%] [corrupt=N%]",
+        |w| {
+            let (changes, places): (Vec<_>, Vec<_>) =
+                w.iter().cloned().partition(|word| word.contains('='));
+            Ok(Order::Quality(paths(&places)?, changes_of(&changes)?))
+        },
+    ),
     ("answer", "answer NAME yes|no", |w| match w {
         [host, word] if word == "yes" => Ok(Order::Answer(name(host)?, true)),
         [host, word] if word == "no" => Ok(Order::Answer(name(host)?, false)),
         _ => Err("needs a pinged host and yes or no".into()),
     }),
-    ("send", "send SPEAKER TYPE FIELD=VALUE... [over=LINK] [key=N]", |w| match w {
-        [who, message_type, rest @ ..] => Ok(Order::Send(name(who)?, speech(message_type, rest)?)),
-        _ => Err("needs a speaker and a message type".into()),
-    }),
-    ("beats", "beats SPEAKER FIELD=VALUE... [over=LINK] [key=N]", |w| {
-        let (who, rest) = first(w)?;
-        Ok(Order::Beats(name(who)?, speech("status", rest)?))
-    }),
+    (
+        "send",
+        "send SPEAKER TYPE FIELD=VALUE... [over=LINK] [key=N]",
+        |w| match w {
+            [who, message_type, rest @ ..] => {
+                Ok(Order::Send(name(who)?, speech(message_type, rest)?))
+            }
+            _ => Err("needs a speaker and a message type".into()),
+        },
+    ),
+    (
+        "beats",
+        "beats SPEAKER FIELD=VALUE... [over=LINK] [key=N]",
+        |w| {
+            let (who, rest) = first(w)?;
+            Ok(Order::Beats(name(who)?, speech("status", rest)?))
+        },
+    ),
     ("hush", "hush SPEAKER", |w| Ok(Order::Hush(only(w)?))),
     ("keep", "keep NODE as NAME [TYPE]", |w| match w {
-        [node, word, kept, rest @ ..] if word == "as" && rest.len() < 2 => {
-            Ok(Order::Keep(name(node)?, kept.clone(), rest.first().cloned()))
-        }
+        [node, word, kept, rest @ ..] if word == "as" && rest.len() < 2 => Ok(Order::Keep(
+            name(node)?,
+            kept.clone(),
+            rest.first().cloned(),
+        )),
         _ => Err("needs a node, `as` and a name for the packet".into()),
     }),
     ("replay", "replay NAME [over=LINK]", |w| {
@@ -181,12 +218,18 @@ const VERBS: &[Verb] = &[
         Ok(Order::Look(nodes))
     }),
     ("note", "note TEXT", |w| Ok(Order::Note(w.join(" ")))),
-    ("show", "show times | packets TYPE... | KIND...", |w| match w {
-        [word] if word == "times" => Ok(Order::Show(Shown::Times)),
-        [word, types @ ..] if word == "packets" => Ok(Order::Show(Shown::Packets(types.to_vec()))),
-        [] => Err("needs something to show".into()),
-        kinds => Ok(Order::Show(Shown::Kinds(kinds.to_vec()))),
-    }),
+    (
+        "show",
+        "show times | packets TYPE... | KIND...",
+        |w| match w {
+            [word] if word == "times" => Ok(Order::Show(Shown::Times)),
+            [word, types @ ..] if word == "packets" => {
+                Ok(Order::Show(Shown::Packets(types.to_vec())))
+            }
+            [] => Err("needs something to show".into()),
+            kinds => Ok(Order::Show(Shown::Kinds(kinds.to_vec()))),
+        },
+    ),
     ("hide", "hide KIND...", |w| match w {
         [] => Err("needs the word of a kind of event, as in JSON".into()),
         kinds => Ok(Order::Hide(kinds.to_vec())),
@@ -478,7 +521,8 @@ mod tests {
 
     #[test]
     fn a_scenario_falls_into_orders_and_expectation() {
-        let script = parse("# A point.\nnodes alice bob\nrun 3s # a while\n----\nalice: x\n").unwrap();
+        let script =
+            parse("# A point.\nnodes alice bob\nrun 3s # a while\n----\nalice: x\n").unwrap();
         assert_eq!(script.lines.len(), 2);
         assert_eq!(script.lines[1].number, 3);
         assert_eq!(script.expected, "alice: x\n");

@@ -248,7 +248,10 @@ impl Stage {
     }
 
     fn index(&self, name: &NodeName) -> Result<NodeIndex, String> {
-        let place = self.nodes.iter().position(|cast| cast.settings.node == *name);
+        let place = self
+            .nodes
+            .iter()
+            .position(|cast| cast.settings.node == *name);
         place.map(NodeIndex).ok_or_else(|| {
             format!("there is no `{name}`; name it in `nodes` or `stranger` further up")
         })
@@ -466,7 +469,11 @@ impl Stage {
         let (from, to, either) = (end(&paths.from)?, end(&paths.to)?, end(&paths.either)?);
         for segment in self.world.segments_mut() {
             let pings = matches!(segment.form, MediumForm::Ping(_));
-            if paths.link.as_deref().is_some_and(|link| link != segment.name.as_str()) {
+            if paths
+                .link
+                .as_deref()
+                .is_some_and(|link| link != segment.name.as_str())
+            {
                 continue;
             }
             let which = |sender, receiver| {
@@ -484,9 +491,9 @@ impl Stage {
         self.build()?;
         let mut segments = self.world.segments_mut().iter_mut();
         let of_host = |segment: &&mut Segment| segment.form == MediumForm::Ping(host.clone());
-        let segment = segments
-            .find(of_host)
-            .ok_or_else(|| format!("nobody pings `{host}`; add `ping {host} NODE...` further up"))?;
+        let segment = segments.find(of_host).ok_or_else(|| {
+            format!("nobody pings `{host}`; add `ping {host} NODE...` further up")
+        })?;
         segment.answers = answers;
         Ok(())
     }
@@ -769,14 +776,12 @@ fn change_settings(settings: &mut Settings, changes: &[(Setting, Duration)]) {
 }
 
 /// The fields that every message has and no scenario is about.
-const ORDINARY: [&str; 8] = [
-    "t", "destuuid", "src", "srcuuid", "hg", "ts", "ld", "ttl",
-];
+const ORDINARY: [&str; 8] = ["t", "destuuid", "src", "srcuuid", "hg", "ts", "ld", "ttl"];
 
 fn describe(message: &Message) -> String {
     let fields = message
         .fields()
-        .filter(|(name, _)| !ORDINARY.contains(name) && *name != "hbdheard")
+        .filter(|(name, _)| !ORDINARY.contains(name))
         .map(|(name, value)| {
             let text = String::from_utf8_lossy(value.as_bytes());
             match text.contains(' ') {
