@@ -765,7 +765,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 38] = [
+    pub const WORDS: [&str; 39] = [
         "started",
         "leaving",
         "left",
@@ -785,6 +785,7 @@ impl Kind {
         "own-stall",
         "unauthenticated",
         "authenticated-again",
+        "unauthenticated-gone",
         "unauth-hold-over",
         "packet-refused",
         "unknown-node",
