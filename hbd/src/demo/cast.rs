@@ -24,8 +24,6 @@ pub(super) const KEEPALIVE: Duration = Duration::from_millis(200);
 pub(super) const WARNTIME: Duration = Duration::from_millis(600);
 /// Silence that makes a node dead. Shorter ones are possible; a busy laptop may not keep them.
 pub(super) const DEADTIME: Duration = Duration::from_millis(1000);
-/// Silence allowed at boot.
-pub(super) const INITDEAD: Duration = Duration::from_millis(3000);
 
 const GROUP: &str = "239.192.77.1";
 
@@ -134,7 +132,6 @@ fn ha_cf(ground: Ground) -> String {
          keepalive {}ms\n\
          warntime {}ms\n\
          deadtime {}ms\n\
-         initdead {}ms\n\
          # Real nodes ask for realtime scheduling; a demo leaves the machine to its owner.\n\
          realtime off\n\
          udpport {}\n\
@@ -144,7 +141,6 @@ fn ha_cf(ground: Ground) -> String {
         KEEPALIVE.as_millis(),
         WARNTIME.as_millis(),
         DEADTIME.as_millis(),
-        INITDEAD.as_millis(),
         ports.bcast,
         ports.mcast,
     )
@@ -158,6 +154,5 @@ mod tests {
     fn times_are_such_that_hbd_takes_them() {
         assert!(DEADTIME > 2 * KEEPALIVE);
         assert!(WARNTIME < DEADTIME);
-        assert!(INITDEAD >= DEADTIME);
     }
 }

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::dice::Dice;
 use super::ground::Ground;
@@ -23,8 +23,10 @@ const SOCKET_PATH_MAX: usize = 107;
 const INSIDE_MAX: usize = 32;
 /// Random bytes in the directory's name.
 const NAME_BYTES: usize = 4;
-/// How long the keeper may take to answer.
+/// How long the keeper may take to answer, and to end.
 const LIMIT: Duration = Duration::from_secs(20);
+/// Pause between two looks whether it has ended.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A keeper that runs.
 pub(super) struct Hired {
@@ -122,6 +124,18 @@ impl Hired {
         self.socket.as_ref().map(|socket| socket.get_ref().as_fd())
     }
 
+    /// Waits for its end, up to a limit.
+    fn ended_well(&mut self) -> bool {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status.success(),
+                Ok(None) if Instant::now() < limit => std::thread::sleep(LOOK),
+                Ok(None) | Err(_) => return false,
+            }
+        }
+    }
+
     /// True if it said something that was not taken.
     pub(super) fn is_heard(&self) -> bool {
         self.socket
@@ -133,10 +147,11 @@ impl Hired {
 impl Drop for Hired {
     fn drop(&mut self) {
         self.socket = None;
-        let ended = self.child.wait().is_ok_and(|status| status.success());
-        if ended && !self.directory.exists() {
+        if self.ended_well() && !self.directory.exists() {
             return;
         }
+        // It may be stopped, or already gone.
+        let _ = self.child.kill();
         if let Err(error) = keeper::sweep(&self.directory) {
             super::complain(&format!(
                 "{} may be left: {error}; remove it",

@@ -129,12 +129,14 @@ fn introduce(company: &Company, page: &mut Page) -> Result<(), Stop> {
 /// Says what to try, and keeps the nodes up until somebody asks for the end.
 fn stay(company: &mut Company, page: &mut Page) -> Result<(), Stop> {
     let core = company.core(Node::Carol)?;
-    let hactl = hactl();
+    let (hactl, place) = hactl();
     let ask = |node| {
         let socket = company.files(node).socket();
         format!("  {hactl} --socket {}", quoted(&socket))
     };
-    page.line("\nThe nodes stay up until Ctrl-C. Three things to try in another terminal:\n")?;
+    page.line(&format!(
+        "\nThe nodes stay up until Ctrl-C. Three things to try in another terminal{place}:\n"
+    ))?;
     page.line(&format!("{} status", ask(Node::Alice)))?;
     page.line(&format!("{} events --follow", ask(Node::Bob)))?;
     page.line(&format!(
@@ -143,7 +145,7 @@ fn stay(company: &mut Company, page: &mut Page) -> Result<(), Stop> {
     loop {
         match company.listen(clock::boot() + STAY) {
             Ok(()) => {}
-            Err(Stop::Asked) => return Ok(()),
+            Err(Stop::Asked) => return Ok(page.line("\nEnding the nodes.")?),
             // Whoever tries things may also end a node.
             Err(Stop::Broken(reason)) => page.line(&reason)?,
             Err(stop) => return Err(stop),
@@ -151,16 +153,19 @@ fn stay(company: &mut Company, page: &mut Page) -> Result<(), Stop> {
     }
 }
 
-/// How to call hactl from here: by its path if it lies beside this program, else through cargo,
+/// How to call hactl, and where: by its path if it lies beside this program, else through cargo,
 /// which builds it first.
-fn hactl() -> String {
+fn hactl() -> (String, &'static str) {
     let beside = std::env::current_exe().ok().and_then(|own| {
         let path = own.parent()?.join("hactl");
         path.is_file().then_some(path)
     });
     match beside {
-        Some(path) => quoted(&path),
-        None => "cargo run -q --release --bin hactl --".to_owned(),
+        Some(path) => (quoted(&path), ""),
+        None => (
+            "cargo run -q --release --bin hactl --".to_owned(),
+            ", in this directory",
+        ),
     }
 }
 
