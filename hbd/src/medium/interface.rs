@@ -1,5 +1,6 @@
 //! The network interfaces of this machine at one moment.
 
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -17,7 +18,8 @@ pub(crate) struct Interface {
     pub(crate) up: bool,
     /// Its IPv4 addresses.
     pub(crate) v4: Vec<Address4>,
-    /// Its IPv6 addresses.
+    /// Its IPv6 addresses, those not yet proven to be free of duplicates left out: nothing can be
+    /// sent from them (RFC 4862, 5.4).
     pub(crate) v6: Vec<Ipv6Addr>,
 }
 
@@ -43,6 +45,22 @@ impl Address4 {
     }
 }
 
+/// Where the kernel shows the state of IPv6 addresses, which `getifaddrs(3)` leaves out.
+const TABLE_6: &str = "/proc/net/if_inet6";
+/// `IFA_F_TENTATIVE` and `IFA_F_DADFAILED` of `linux/if_addr.h`.
+const UNUSABLE: u32 = 0x40 | 0x08;
+
+/// Interface number and address of a line about an address that cannot be used:
+/// `fe80...01 02 40 20 40     eth0`, all numbers hexadecimal.
+fn unusable(line: &str) -> Option<(u32, Ipv6Addr)> {
+    let mut words = line.split_whitespace();
+    let address = u128::from_str_radix(words.next()?, 16).ok()?;
+    let mut numbers = words.map_while(|word| u32::from_str_radix(word, 16).ok());
+    let index = numbers.next()?;
+    let flags = numbers.nth(2)?;
+    (flags & UNUSABLE != 0).then(|| (index, Ipv6Addr::from(address)))
+}
+
 /// All interfaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Interfaces(pub(crate) Vec<Interface>);
@@ -53,6 +71,13 @@ impl Interfaces {
         let mut all = Self::default();
         for entry in getifaddrs()? {
             all.add(&entry);
+        }
+        if let Ok(table) = fs::read_to_string(TABLE_6) {
+            let unusable: Vec<_> = table.lines().filter_map(unusable).collect();
+            for interface in &mut all.0 {
+                let index = interface.index;
+                interface.v6.retain(|a| !unusable.contains(&(index, *a)));
+            }
         }
         Ok(all)
     }
@@ -97,10 +122,13 @@ impl Interfaces {
             address.and_then(|a| a.as_sockaddr_in()).map(|a| a.ip())
         };
         if let Some(address) = address.as_sockaddr_in() {
+            let own = address.ip();
             interface.v4.push(Address4 {
-                address: address.ip(),
+                address: own,
                 mask: v4(entry.netmask.as_ref()).unwrap_or(Ipv4Addr::BROADCAST),
-                broadcast: v4(entry.broadcast.as_ref()).filter(|b| !b.is_unspecified()),
+                // Glibc repeats the address itself where there is none.
+                broadcast: v4(entry.broadcast.as_ref())
+                    .filter(|b| !b.is_unspecified() && *b != own),
             });
         } else if let Some(address) = address.as_sockaddr_in6() {
             interface.v6.push(address.ip());
@@ -142,6 +170,16 @@ mod tests {
             address("10.0.0.1", "255.255.255.254", None).broadcast(),
             None
         );
+    }
+
+    #[test]
+    fn a_tentative_ipv6_address_cannot_be_used_yet() {
+        let line = |flags| format!("fe800000000000000000000000000001 02 40 20 {flags}     eth0");
+        let address = "fe80::1".parse().unwrap();
+        assert_eq!(unusable(&line("40")), Some((2, address)));
+        assert_eq!(unusable(&line("c8")), Some((2, address)));
+        assert_eq!(unusable(&line("80")), None);
+        assert_eq!(unusable("nonsense"), None);
     }
 
     #[test]

@@ -35,14 +35,10 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
         return Err(super::not_of_this_kind(medium));
     };
     let interface = super::device(medium, interfaces)?;
-    let Some(own) = interface.v6.first() else {
-        return Err(MediumStatus::Missing {
-            reason: format!("interface {} has no IPv6 address", medium.device),
-        });
-    };
+    let own = super::address6(interface)?;
     Ok(Binding {
         index: interface.index,
-        address: Some((*own).into()),
+        address: Some(own.into()),
         destinations: vec![SocketAddrV6::new(*group, *port, 0, interface.index).into()],
     })
 }

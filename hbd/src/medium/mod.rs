@@ -26,7 +26,7 @@ mod udp;
 mod tests;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use serde::{Deserialize, Serialize};
@@ -118,6 +118,21 @@ fn device<'a>(
         });
     }
     Ok(interface)
+}
+
+/// An address that packets can be sent from.
+fn address6(interface: &Interface) -> Result<Ipv6Addr, MediumStatus> {
+    interface
+        .v6
+        .first()
+        .copied()
+        .ok_or_else(|| MediumStatus::Missing {
+            reason: format!(
+                "interface {} has no IPv6 address, or none that duplicate address detection has \
+                 passed",
+                interface.name
+            ),
+        })
 }
 
 /// What `bind` says where the registry was asked for another kind, which is a mistake of ours.

@@ -50,6 +50,7 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
         return Err(super::not_of_this_kind(medium));
     };
     let interface = super::device(medium, interfaces)?;
+    super::address6(interface)?;
     let destinations = peers
         .iter()
         .map(|peer| {
