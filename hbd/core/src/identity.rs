@@ -14,6 +14,7 @@ use shared::time::Now;
 
 use crate::deadline::{PeerIndex, Timer};
 use crate::machine::{Core, Sort};
+use crate::mutant::planted;
 use crate::peer::Unverifying;
 use crate::settings::MediumIndex;
 use crate::wire::{self, Message, Refused};
@@ -40,6 +41,7 @@ impl Core {
         let owner = uuid.and_then(|uuid| self.by_uuid.get(&uuid).copied());
         if let (Some(uuid), Some(owner)) = (uuid, owner)
             && by_name != Some(owner)
+            && !planted!(self, CloneAccepted)
         {
             self.report_clone(uuid, owner, name, now);
             return None;
@@ -228,6 +230,9 @@ impl Core {
 
     /// A verified beat ends the doubt.
     pub(crate) fn trust_again(&mut self, index: PeerIndex, now: Now) {
+        if planted!(self, DoubtForEver) {
+            return;
+        }
         let peer = self.peer_mut(index);
         let Some(doubt) = peer.unverified.take() else {
             return;

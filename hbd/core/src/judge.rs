@@ -15,6 +15,7 @@ use shared::time::{Moment, Now};
 use crate::deadline::{PeerIndex, Timer};
 use crate::io::Output;
 use crate::machine::{Core, SAMPLE_EVERY, Sort, Stage};
+use crate::mutant::planted;
 use crate::sequence::Tracker;
 use crate::settings::{MediumForm, MediumIndex};
 
@@ -95,7 +96,10 @@ impl Core {
 
     /// The dead time that applies to a peer at this moment.
     fn deadtime_of(&self, index: PeerIndex) -> Duration {
-        let deadtime = self.peer(index).deadtime;
+        let deadtime = match planted!(self, DeathTooLate) {
+            true => self.peer(index).deadtime * 2,
+            false => self.peer(index).deadtime,
+        };
         match self.own.stage {
             Stage::Listening => deadtime.max(self.settings.initdead),
             _ => deadtime,
@@ -138,6 +142,9 @@ impl Core {
             None => {}
             Some(due) if due > now.boot => self.deadlines.arm(judgement, due),
             Some(_) => {
+                if planted!(self, NoDrain) {
+                    return self.judge(judgement, now);
+                }
                 if self.judgements.is_empty() {
                     self.output(Output::Drain);
                 }
@@ -171,6 +178,9 @@ impl Core {
     }
 
     fn declare_link_dead(&mut self, index: PeerIndex, medium: MediumIndex, now: Now) {
+        if planted!(self, LinkNeverDies) {
+            return;
+        }
         let peer = self.peer_mut(index);
         let link = &mut peer.links[usize::from(medium.0)];
         let from = link.status;
@@ -220,14 +230,14 @@ impl Core {
                 initdead: self.settings.initdead,
             };
             self.set_status(index, NodeStatus::Dead, reason, None, now);
+            self.remember_peer(index);
         }
         self.check_communication(now);
     }
 
     pub(crate) fn remember_peer(&mut self, index: PeerIndex) {
-        if let Some(memory) = self.peer(index).memory() {
-            self.output(Output::Remember(Box::new(memory)));
-        }
+        let memory = self.peer(index).memory();
+        self.output(Output::Remember(Box::new(memory)));
     }
 
     pub(crate) fn sample_due(&mut self, due: Moment, now: Now) {

@@ -19,6 +19,7 @@ mod judge;
 mod limiter;
 mod link;
 mod machine;
+mod mutant;
 mod peer;
 mod random;
 mod receive;
@@ -30,6 +31,8 @@ pub mod wire;
 pub use deadline::{Deadline, PeerIndex, Timer};
 pub use io::{Command, Output};
 pub use machine::{BadSettings, Core};
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use settings::{
     KeySpec, LiveMemory, MediumForm, MediumIndex, MediumSettings, PeerMemory, SLOW_BITS, Settings,
     Start,

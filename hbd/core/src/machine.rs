@@ -28,6 +28,7 @@ use crate::deadline::{Deadline, Deadlines, PeerIndex, Timer};
 use crate::history::History;
 use crate::io::{Command, Output};
 use crate::limiter::Limiter;
+use crate::mutant::{Planted, planted};
 use crate::peer::{Life, Peer};
 use crate::random::Random;
 use crate::sequence::{ACK_EVERY, Tracker};
@@ -54,6 +55,7 @@ pub struct Core {
     pub(crate) impostor: Option<Moment>,
     pub(crate) window_filling: bool,
     pub(crate) refused: u64,
+    pub(crate) planted: Planted,
     events: EventSource,
     outputs: VecDeque<Output>,
 }
@@ -138,6 +140,26 @@ impl core::error::Error for BadSettings {}
 impl Core {
     /// A core at the beginning of a life. Its first beats wait in [`Core::poll_output`].
     pub fn new(settings: Settings, start: Start, now: Now) -> Result<Self, BadSettings> {
+        Self::build(settings, start, Planted::default(), now)
+    }
+
+    /// A core with a bug in it.
+    #[cfg(feature = "mutants")]
+    pub fn with_mutant(
+        settings: Settings,
+        start: Start,
+        mutant: Option<crate::Mutant>,
+        now: Now,
+    ) -> Result<Self, BadSettings> {
+        Self::build(settings, start, mutant, now)
+    }
+
+    fn build(
+        settings: Settings,
+        start: Start,
+        planted: Planted,
+        now: Now,
+    ) -> Result<Self, BadSettings> {
         if settings.keepalive.is_zero() || settings.deadtime <= settings.keepalive {
             return Err(BadSettings::Times);
         }
@@ -181,6 +203,7 @@ impl Core {
             impostor: None,
             window_filling: false,
             refused: 0,
+            planted,
             events: EventSource::new(settings.node.clone(), Role::Core, start.generation),
             outputs: VecDeque::new(),
             settings,
@@ -193,8 +216,13 @@ impl Core {
         let started = self.started(start.quick_restart);
         let cause = self.event(Kind::Started(Box::new(started)), start.cause, now);
         self.by_uuid.insert(self.settings.uuid, self.own.index);
+        if planted!(self, InitdeadIgnored) {
+            self.settings.initdead = self.settings.deadtime;
+        }
         for memory in start.memory {
-            self.remember(memory, &cause, now);
+            if !planted!(self, RestartForgets) {
+                self.remember(memory, &cause, now);
+            }
         }
         self.deadlines
             .arm(Timer::InitDead, now.boot + self.settings.initdead);
@@ -246,14 +274,16 @@ impl Core {
         let own = self.own.sequence;
         let peer = self.peer_mut(index);
         peer.uuid = memory.uuid;
-        peer.generation = Some(memory.generation);
+        peer.generation = Some(memory.generation).filter(|known| *known > Generation(0));
         let Some(live) = memory.live else {
             return;
         };
-        let mut life = Life::new(Tracker::after(live.sequence), own, now.boot);
-        life.left = live.left;
-        life.level = live.features.as_deref().and_then(Level::parse);
-        peer.life = Some(life);
+        if live.sequence > Sequence(0) {
+            let mut life = Life::new(Tracker::after(live.sequence), own, now.boot);
+            life.left = live.left;
+            life.level = live.features.as_deref().and_then(Level::parse);
+            peer.life = Some(life);
+        }
         peer.heard = live.heard;
         peer.deadtime = live.deadtime;
         if live.status == NodeStatus::Init {
@@ -395,9 +425,11 @@ impl Core {
     ) -> Option<EventId> {
         let peer = self.peer_mut(index);
         let from = core::mem::replace(&mut peer.status, to);
-        if from == to {
+        let silent = planted!(self, DeathUnreported) && to == NodeStatus::Dead;
+        if silent || (from == to && !planted!(self, StatusRepeated)) {
             return None;
         }
+        let peer = self.peer(index);
         let kind = Kind::NodeStatus {
             node: peer.name.clone(),
             from,

@@ -127,21 +127,24 @@ impl Peer {
             .count()
     }
 
-    /// What the next core must know.
-    pub(crate) fn memory(&self) -> Option<PeerMemory> {
-        let live = self.life.as_ref().map(|life| LiveMemory {
+    /// What the next core must know: also that a node was never heard and counts as dead, or it
+    /// would wait for it once more.
+    pub(crate) fn memory(&self) -> PeerMemory {
+        let life = self.life.as_ref();
+        let number = |life: &Life| life.tracker.last().unwrap_or(life.status_sequence);
+        let live = LiveMemory {
             status: self.status,
-            sequence: life.tracker.last().unwrap_or(life.status_sequence),
+            sequence: life.map(number).unwrap_or_default(),
             deadtime: self.deadtime,
             heard: self.heard,
-            left: life.left,
-            features: life.level.map(Level::to_field),
-        });
-        Some(PeerMemory {
+            left: self.left(),
+            features: self.level().map(Level::to_field),
+        };
+        PeerMemory {
             node: self.name.clone(),
             uuid: self.uuid,
-            generation: self.generation?,
-            live,
-        })
+            generation: self.generation.unwrap_or_default(),
+            live: Some(live).filter(|live| live.status != NodeStatus::Init),
+        }
     }
 }

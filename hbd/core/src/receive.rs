@@ -12,6 +12,7 @@ use shared::time::Now;
 
 use crate::deadline::{PeerIndex, Timer};
 use crate::machine::{Core, Sort};
+use crate::mutant::planted;
 use crate::peer::Life;
 use crate::sequence::{Arrival, Tracker};
 use crate::settings::{MediumForm, MediumIndex};
@@ -66,6 +67,7 @@ impl Core {
         self.peer_mut(index).heard = Some(now.boot);
         self.set_status(index, NodeStatus::Ping, StatusReason::Announced, None, now);
         self.arm_death(index, now);
+        self.remember_peer(index);
         self.check_communication(now);
     }
 
@@ -117,14 +119,17 @@ impl Core {
         if peer.status == NodeStatus::Dead && !self.returns(index, is_status, sequence, now) {
             return;
         }
-        if self.note_over_link(index, medium, sequence, is_status, now) {
+        if self.note_over_link(index, medium, sequence, is_status, now)
+            && !planted!(self, DuplicateCounts)
+        {
             return;
         }
         let arrival = self.note_number(index, sequence, now);
         if is_status {
             self.read_heard(index, medium, message, now);
         }
-        if arrival == Arrival::Known || !self.is_for_us(message) {
+        let known = arrival == Arrival::Known && !planted!(self, DuplicateCounts);
+        if known || !self.is_for_us(message) {
             return;
         }
         match message.message_type() {
@@ -155,7 +160,7 @@ impl Core {
             _ => false,
         };
         match age {
-            Ordering::Less => {
+            Ordering::Less if !planted!(self, NoGenerationCheck) => {
                 self.report_replay(index, generation, now);
                 false
             }
@@ -166,7 +171,7 @@ impl Core {
             }
             Ordering::Equal if peer.life.is_some() => true,
             // The first message of a generation that counts is a status.
-            Ordering::Equal | Ordering::Greater => {
+            Ordering::Less | Ordering::Equal | Ordering::Greater => {
                 let begins = message.message_type() == types::STATUS;
                 if begins {
                     self.begin_life(index, generation, message, now);
@@ -200,13 +205,18 @@ impl Core {
     ) {
         self.note_uuid(index, message, now);
         let own = self.own.sequence;
+        let sequence_not_reset = planted!(self, SequenceNotReset);
         let peer = self.peer_mut(index);
         let before = peer.generation.replace(generation);
         let alive = peer.status.is_alive() && peer.life.is_some();
         if !alive {
             peer.heard = None;
         }
-        peer.life = Some(Life::new(Tracker::default(), own, now.boot));
+        let tracker = match peer.life.take().filter(|_| sequence_not_reset) {
+            Some(life) => life.tracker,
+            None => Tracker::default(),
+        };
+        peer.life = Some(Life::new(tracker, own, now.boot));
         for link in &mut peer.links {
             link.new_generation(own);
         }
@@ -252,12 +262,14 @@ impl Core {
     /// counts: it is a beat that was sent after the last one heard.
     fn returns(&mut self, index: PeerIndex, is_status: bool, sequence: Sequence, now: Now) -> bool {
         let own = self.own.sequence;
+        let replay_revives = planted!(self, ReplayRevives);
+        let heal_unnoticed = planted!(self, HealUnnoticed);
         let peer = self.peer_mut(index);
         let heard = peer.heard;
         let Some(life) = &mut peer.life else {
             return false;
         };
-        if !is_status || sequence <= life.status_sequence {
+        if !is_status || (sequence <= life.status_sequence && !replay_revives) {
             return false;
         }
         // Never a beat in this life before: it lived unheard, and nothing was known that it denies.
@@ -267,6 +279,9 @@ impl Core {
         *life = Life::new(Tracker::default(), own, now.boot);
         for link in &mut peer.links {
             link.watch_ours(own);
+        }
+        if heal_unnoticed {
+            return true;
         }
         let kind = Kind::PartitionHealed {
             node: peer.name.clone(),
@@ -305,6 +320,7 @@ impl Core {
 
     /// A packet came over a link.
     pub(crate) fn hear_link(&mut self, index: PeerIndex, medium: MediumIndex, now: Now) {
+        let jeopardy_for_ever = planted!(self, JeopardyForEver);
         let own = self.own.sequence;
         let up_delay = self.settings.link_up_delay;
         let link = &mut self.peer_mut(index).links[usize::from(medium.0)];
@@ -326,7 +342,7 @@ impl Core {
         let cause = self.event(kind, None, now);
         let peer = self.peer_mut(index);
         let links = peer.links_up();
-        if peer.jeopardy && links > 1 {
+        if peer.jeopardy && links > 1 && !jeopardy_for_ever {
             peer.jeopardy = false;
             let node = peer.name.clone();
             let kind = Kind::JeopardyOver { node, links };
@@ -362,12 +378,13 @@ impl Core {
                 return self.refuse_message("its st is not for a beat", message, medium, now);
             }
         };
+        let duplicate_counts = planted!(self, DuplicateCounts);
         let peer = self.peer_mut(index);
         let Some(life) = &mut peer.life else {
             return;
         };
         // One that was overtaken says nothing new.
-        if sequence <= life.status_sequence {
+        if sequence <= life.status_sequence && !duplicate_counts {
             return;
         }
         life.status_sequence = sequence;
@@ -385,7 +402,9 @@ impl Core {
         }
         self.set_status(index, to, StatusReason::Announced, None, now);
         self.arm_death(index, now);
-        self.remember_peer(index);
+        if !planted!(self, MemoryStale) {
+            self.remember_peer(index);
+        }
         self.check_jeopardy(index, now);
         self.check_communication(now);
     }
@@ -418,7 +437,7 @@ impl Core {
         announced: Option<core::time::Duration>,
         now: Now,
     ) {
-        let Some(announced) = announced else {
+        let Some(announced) = announced.filter(|_| !planted!(self, DeadtimeIgnored)) else {
             return;
         };
         let least = self.settings.keepalive * DEADTIME_KEEPALIVES_MIN;
@@ -489,7 +508,8 @@ impl Core {
 
     /// What a peer heard of us. Every copy of a beat is read, since each tells about its own medium.
     fn read_heard(&mut self, index: PeerIndex, medium: MediumIndex, message: &Message, now: Now) {
-        let Some(list) = message.text(fields::HEARD) else {
+        let list = message.text(fields::HEARD);
+        let Some(list) = list.filter(|_| !planted!(self, OneWayUnseen)) else {
             return;
         };
         let entry = heard::find(list, self.settings.node.as_str())

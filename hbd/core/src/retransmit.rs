@@ -13,6 +13,7 @@ use shared::time::Now;
 use crate::deadline::{PeerIndex, Timer};
 use crate::history::Found;
 use crate::machine::{Core, Sort};
+use crate::mutant::planted;
 use crate::sequence::{Arrival, REQUEST_MAX};
 use crate::wire::{Message, retransmission};
 
@@ -41,7 +42,8 @@ impl Core {
             _ => life.tracker.acknowledge(sequence, digit),
         };
         let ask_at = life.tracker.ask_at();
-        if let Some(number) = acknowledge.filter(|_| life.acknowledges) {
+        let acknowledge = acknowledge.filter(|_| life.acknowledges);
+        if let Some(number) = acknowledge.filter(|_| !planted!(self, NoAcknowledgement)) {
             let ack = retransmission::ack(&self.peer(index).name, number);
             self.send_unnumbered(ack, index, now);
         }

@@ -125,7 +125,7 @@ pub struct PeerMemory {
     pub node: NodeName,
     /// Its lasting identity.
     pub uuid: Option<Uuid>,
-    /// The highest generation heard; packets of lower ones are replays. Kept on disk.
+    /// The highest generation heard, 0 for none; packets of lower ones are replays. Kept on disk.
     pub generation: Generation,
     /// What follows is known to a quick restart only.
     pub live: Option<LiveMemory>,

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hbd_core::{Command, Deadline, MediumForm, MediumIndex, Output};
+use hbd_core::{Command, Core, Deadline, MediumForm, MediumIndex, Mutant, Output};
 use shared::event::Event;
 use shared::sample::Sample;
 use shared::time::Moment;
@@ -118,6 +118,8 @@ pub struct World {
     pub random: Random,
     /// How late a timer may be called at most on a machine that runs.
     pub lateness_max: Duration,
+    /// The bug that every core in it has.
+    pub mutant: Option<Mutant>,
     now: Moment,
     machines: Vec<Machine>,
     segments: Vec<Segment>,
@@ -133,6 +135,7 @@ impl World {
         Self {
             random: Random::new(seed),
             lateness_max: Duration::ZERO,
+            mutant: None,
             now: Moment(0),
             machines: Vec::new(),
             segments: Vec::new(),
@@ -341,7 +344,8 @@ impl World {
         let mut settings = machine.settings.clone();
         settings.uuid = machine.disk.uuid;
         let now = machine.clocks(self.now);
-        let core = hbd_core::Core::new(settings, start, now).map_err(|bad| bad.to_string())?;
+        let core = Core::with_mutant(settings, start, self.mutant, now);
+        let core = core.map_err(|bad| bad.to_string())?;
         machine.core = Some(core);
         machine.life = Life::Running;
         self.notices.push(Notice::CoreStarted {

@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hbd_core::Mutant;
 use shared::time::Moment;
 
 use cluster::Cluster;
@@ -61,6 +62,8 @@ impl fmt::Display for Failure {
 pub struct Options {
     /// So many nodes; else as the seed wants.
     pub nodes: Option<usize>,
+    /// The bug that all cores have.
+    pub mutant: Option<Mutant>,
     /// Print the whole story to standard output.
     pub trace: bool,
     /// And every packet that arrives.
@@ -73,6 +76,7 @@ pub struct Options {
 /// The rule that was broken, with its story.
 pub fn run(seed: u64, options: Options) -> Result<(), Box<Failure>> {
     let mut cluster = Cluster::of(seed, options.nodes);
+    cluster.world.mutant = options.mutant;
     let count = cluster.world.nodes().count();
     let mut run = Run {
         rules: Rules::new(&cluster),
@@ -100,7 +104,6 @@ pub fn run_many(
     count: u64,
     threads: usize,
     enough: usize,
-    begin_thread: &(dyn Fn() + Sync),
     options: Options,
 ) -> (Vec<Failure>, u64) {
     let next = AtomicU64::new(first);
@@ -110,7 +113,6 @@ pub fn run_many(
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
-                begin_thread();
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= last {
@@ -131,6 +133,17 @@ pub fn run_many(
     let mut failures = failures.into_inner().unwrap_or_else(|e| e.into_inner());
     failures.sort_by_key(|failure| failure.seed);
     (failures, ran.into_inner())
+}
+
+/// Looks for a planted bug; the failure that shows it and how many seeds were run until then.
+#[must_use]
+pub fn hunt(mutant: Mutant, first: u64, seeds: u64, threads: usize) -> Option<(u64, Failure)> {
+    let options = Options {
+        mutant: Some(mutant),
+        ..Options::default()
+    };
+    let (failures, tried) = run_many(first, seeds, threads, 1, options);
+    Some((tried, failures.into_iter().next()?))
 }
 
 struct Run {

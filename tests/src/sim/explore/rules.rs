@@ -10,6 +10,7 @@
 //! | events | counted without a gap; each changes what it says it changes, from what was true |
 //! | no false death | nobody is declared dead while its beats arrived within its dead time |
 //! | no late death | who was silent for longer than its dead time and a moment is not alive |
+//! | memory | a quick restart forgets nobody |
 //! | no old life | what was sent before counts for nothing; a node's generation never falls |
 //! | identity | no two nodes of a view have one identity |
 //! | rest | every deadline lies ahead once a core has taken its inputs |
@@ -42,6 +43,8 @@ const PACKETS_A_SECOND_MAX: usize = 300;
 const EVENTS_A_SECOND_MAX: u32 = 60;
 /// Most messages that may wait for an acknowledgement, and so be kept.
 const WINDOW_MAX: u64 = 1000;
+/// Most that wait in a cluster at rest: each node acknowledges every tenth message.
+const WINDOW_SETTLED_MAX: u64 = 30;
 /// A deadline further away than this is none.
 const DEADLINE_MAX: Duration = Duration::from_secs(3600);
 
@@ -58,6 +61,10 @@ struct Node {
     runs_since: Moment,
     /// It restarted quickly: what the former core knew still holds.
     inherits: bool,
+    /// Whom the former core knew then.
+    knew: Vec<NodeName>,
+    /// Messages that waited for an acknowledgement at the last sample.
+    window: u64,
     events: u64,
     generation: Generation,
     sequence: Sequence,
@@ -128,6 +135,8 @@ impl Rules {
             started: Moment(0),
             runs_since: Moment(0),
             inherits: false,
+            knew: Vec::new(),
+            window: 0,
             events: 0,
             generation: Generation(0),
             sequence: Sequence(0),
@@ -223,10 +232,13 @@ impl Rules {
                 Ok(())
             }
             Notice::Event { node, event } => self.event(world, *node, event),
-            Notice::Sampled { node, sample } => match sample.window > WINDOW_MAX {
-                true => Err(self.of(*node, &format!("{} messages wait", sample.window))),
-                false => Ok(()),
-            },
+            Notice::Sampled { node, sample } => {
+                self.nodes[node.0].window = sample.window;
+                match sample.window > WINDOW_MAX {
+                    true => Err(self.of(*node, &format!("{} messages wait", sample.window))),
+                    false => Ok(()),
+                }
+            }
             Notice::Rests {
                 node,
                 now,
@@ -281,6 +293,7 @@ impl Rules {
                 self.nodes[index.0].view = ClusterView::default();
             } else if runs {
                 self.nobody_is_late(&cluster.world, index)?;
+                self.nobody_is_forgotten(index)?;
             }
         }
         if now.since(self.changed) > self.settles && self.lossy.is_empty() {
@@ -300,6 +313,9 @@ impl Rules {
             let of = |text: &str| Err(self.of(NodeIndex(place), text));
             if !node.view.communication_up {
                 return of("communication is not up");
+            }
+            if node.window > WINDOW_SETTLED_MAX {
+                return of(&format!("{} messages wait", node.window));
             }
             if node.view.impostor.is_some() {
                 return of("sees an impostor");
@@ -345,7 +361,15 @@ impl Rules {
 
     fn core_started(&mut self, world: &World, index: NodeIndex, quick_restart: bool) {
         let node = &mut self.nodes[index.0];
-        if !quick_restart {
+        node.knew.clear();
+        if quick_restart {
+            let known = node.view.nodes.iter().filter(|(name, seen)| {
+                seen.kind != NodeKind::Ping
+                    && **name != node.name
+                    && seen.status != NodeStatus::Init
+            });
+            node.knew.extend(known.map(|(name, _)| name.clone()));
+        } else {
             node.view = ClusterView::default();
         }
         node.inherits = quick_restart;
@@ -585,6 +609,19 @@ impl Rules {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A quick restart forgets nobody.
+    fn nobody_is_forgotten(&self, index: NodeIndex) -> Result<(), Broken> {
+        let node = &self.nodes[index.0];
+        let forgotten = node.knew.iter().find(|name| {
+            let seen = node.view.nodes.get(*name);
+            seen.is_some_and(|seen| seen.status == NodeStatus::Init)
+        });
+        match forgotten {
+            Some(name) => Err(self.of(index, &format!("has forgotten {name}"))),
+            None => Ok(()),
         }
     }
 

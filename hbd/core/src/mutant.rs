@@ -1,0 +1,94 @@
+//! Bugs planted on purpose, one at a time, to prove that exploration by seed would find them.
+//!
+//! They are compiled with the feature `mutants` only, which nothing but the tests asks for, and even
+//! then a core has one only if [`Core::with_mutant`](crate::Core::with_mutant) gave it. Everywhere
+//! else [`planted!`] is the constant `false`. Each call site stands where a change made in haste
+//! would have put the bug.
+
+/// What a core carries: nothing, unless the feature is on.
+#[cfg(not(feature = "mutants"))]
+pub(crate) type Planted = ();
+/// What a core carries: its mutant, if it has one.
+#[cfg(feature = "mutants")]
+pub(crate) type Planted = Option<Mutant>;
+
+/// Whether this core has that bug.
+#[cfg(not(feature = "mutants"))]
+macro_rules! planted {
+    ($core:expr, $mutant:ident) => {
+        false
+    };
+}
+#[cfg(feature = "mutants")]
+macro_rules! planted {
+    ($core:expr, $mutant:ident) => {
+        $core.planted == Some($crate::mutant::Mutant::$mutant)
+    };
+}
+pub(crate) use planted;
+
+#[cfg(feature = "mutants")]
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $mutant:ident $word:literal,)*) => {
+        /// A bug.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mutant {
+            $($(#[$doc])* $mutant,)*
+        }
+
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$mutant,)*];
+
+            /// Its name.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$mutant => $word,)*
+                }
+            }
+        }
+    };
+}
+
+#[cfg(feature = "mutants")]
+mutants! {
+    /// Messages of a former life count.
+    NoGenerationCheck "no-generation-check",
+    /// Who seems silent is judged before what arrived is looked at.
+    NoDrain "no-drain",
+    /// The dead time that a peer announces is ignored.
+    DeadtimeIgnored "deadtime-ignored",
+    /// A message counts each time it comes.
+    DuplicateCounts "duplicate-counts",
+    /// A death is not reported.
+    DeathUnreported "death-unreported",
+    /// A node is declared dead a dead time too late.
+    DeathTooLate "death-too-late",
+    /// A link that was up stays up.
+    LinkNeverDies "link-never-dies",
+    /// The numbers of a former life go on in the next.
+    SequenceNotReset "sequence-not-reset",
+    /// Nodes that start are given deadtime, not initdead.
+    InitdeadIgnored "initdead-ignored",
+    /// A node that was dead and lived on is welcomed as if nothing had been.
+    HealUnnoticed "heal-unnoticed",
+    /// A beat from before its death brings a node back.
+    ReplayRevives "replay-revives",
+    /// Nobody looks at what peers heard.
+    OneWayUnseen "one-way-unseen",
+    /// Two nodes may have one identity.
+    CloneAccepted "clone-accepted",
+    /// After a quick restart nobody is known.
+    RestartForgets "restart-forgets",
+    /// What is remembered for the next core is from the beginning of the peer's life.
+    MemoryStale "memory-stale",
+    /// Jeopardy never ends.
+    JeopardyForEver "jeopardy-for-ever",
+    /// Once in doubt, a node is never trusted again.
+    DoubtForEver "doubt-for-ever",
+    /// A status is reported with each beat.
+    StatusRepeated "status-repeated",
+    /// Nothing is acknowledged.
+    NoAcknowledgement "no-acknowledgement",
+}
