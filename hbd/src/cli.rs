@@ -83,4 +83,21 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn the_manual_names_every_option_and_command() {
+        let page = include_str!("../../man/hbd.8");
+        let command = Cli::command();
+        let shown = |command: &&clap::Command| !command.is_hide_set();
+        for part in std::iter::once(&command).chain(command.get_subcommands().filter(shown)) {
+            for option in part.get_arguments().filter(|option| !option.is_hide_set()) {
+                let long = option.get_long().expect("options have long names");
+                assert!(page.contains(&format!("Fl -{long}")), "--{long}");
+            }
+        }
+        for command in command.get_subcommands().filter(shown) {
+            let name = command.get_name();
+            assert!(page.contains(&format!("Cm {name}")), "{name}");
+        }
+    }
 }

@@ -1,3 +1,4 @@
 //! The tables of the man pages are what the code says. `UPDATE=1` rewrites them.
 
+mod api;
 mod protocol;

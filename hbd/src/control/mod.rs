@@ -20,17 +20,21 @@ use std::sync::Arc;
 
 use shared::api::{ClientFrame, ClientRole, Hello};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 pub(crate) use orders::{Orders, Repeated};
 
 use crate::supervisor::Line;
 use access::Access;
 
-/// Connections at a time.
-pub(crate) const CLIENTS_MAX: usize = 64;
+/// Connections of administrators at a time.
+const ADMINS_MAX: usize = 32;
+/// Connections of those who observe or operate.
+const USERS_MAX: usize = 32;
+/// Connections of those without a role. Apart from the others, so that they keep nobody out.
+const STRANGERS_MAX: usize = 8;
 /// Requests that wait for the supervisor's loop.
-const ASKS_MAX: usize = CLIENTS_MAX;
+const ASKS_MAX: usize = ADMINS_MAX + USERS_MAX;
 
 /// A request on its way to the supervisor's loop.
 #[derive(Debug)]
@@ -58,7 +62,33 @@ pub(crate) struct Control {
     access: Arc<Access>,
     hello: Arc<Hello>,
     asks: mpsc::Sender<Ask>,
-    room: Arc<Semaphore>,
+    room: Room,
+}
+
+/// Places for connections.
+struct Room {
+    admins: Arc<Semaphore>,
+    users: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self {
+            admins: Arc::new(Semaphore::new(ADMINS_MAX)),
+            users: Arc::new(Semaphore::new(USERS_MAX)),
+            strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
+        }
+    }
+
+    fn place(&self, role: ClientRole) -> Option<OwnedSemaphorePermit> {
+        let places = match role {
+            ClientRole::None => &self.strangers,
+            ClientRole::Observe | ClientRole::Operate => &self.users,
+            ClientRole::Admin => &self.admins,
+        };
+        places.clone().try_acquire_owned().ok()
+    }
 }
 
 /// The socket could not be made.
@@ -101,7 +131,7 @@ impl Control {
             access: Arc::new(access),
             hello: Arc::new(hello),
             asks,
-            room: Arc::new(Semaphore::new(CLIENTS_MAX)),
+            room: Room::new(),
         };
         Ok((control, inbox))
     }
@@ -113,12 +143,12 @@ impl Control {
 
     /// Serves a connection in a task of its own; drops it if there are too many.
     pub(crate) fn serve(&self, stream: UnixStream) {
-        let Ok(place) = self.room.clone().try_acquire_owned() else {
-            return;
-        };
         let (role, who) = match self.access.role_of(&stream) {
             Ok(known) => known,
             Err(_) => (ClientRole::None, "unknown".to_owned()),
+        };
+        let Some(place) = self.room.place(role) else {
+            return;
         };
         let hello = Hello {
             role,

@@ -61,7 +61,7 @@ fn a_line_without_end_ends_the_connection() {
 #[test]
 fn one_client_too_many_is_dropped_and_a_place_becomes_free_again() {
     serving(|path| {
-        let mut clients: Vec<_> = (0..CLIENTS_MAX).map(|_| Connected::to(path)).collect();
+        let mut clients: Vec<_> = (0..ADMINS_MAX).map(|_| Connected::to(path)).collect();
         for client in &mut clients {
             assert!(client.frame().is_some());
         }
@@ -73,6 +73,19 @@ fn one_client_too_many_is_dropped_and_a_place_becomes_free_again() {
             std::thread::yield_now();
         }
     });
+}
+
+#[test]
+fn strangers_take_no_place_of_others() {
+    let room = Room::new();
+    let strangers: Vec<_> = (0..STRANGERS_MAX)
+        .map(|_| room.place(ClientRole::None).unwrap())
+        .collect();
+    assert!(room.place(ClientRole::None).is_none());
+    assert!(room.place(ClientRole::Observe).is_some());
+    assert!(room.place(ClientRole::Admin).is_some());
+    drop(strangers);
+    assert!(room.place(ClientRole::None).is_some());
 }
 
 #[test]

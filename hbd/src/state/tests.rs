@@ -113,6 +113,22 @@ fn what_is_known_of_peers_survives() {
 }
 
 #[test]
+fn what_cannot_be_kept_is_told() {
+    let directory = Directory::new();
+    let gone = directory.0.join("gone");
+    let (send, done) = channel();
+    let writer = Writer::start(gone.clone(), move |result| {
+        send.send(result.map(drop).map_err(|error| error.to_string()))
+            .unwrap();
+    });
+    assert!(writer.submit(Job::Generation(Generation(7))));
+    let text = done.recv_timeout(Duration::from_secs(10)).unwrap();
+    let text = text.expect_err("there is no such directory");
+    assert!(text.contains(gone.to_str().unwrap()), "{text}");
+    writer.finish();
+}
+
+#[test]
 fn a_corrupt_memory_of_peers_is_put_aside_and_told() {
     let directory = Directory::new();
     directory.write("peers.json", "{");

@@ -142,6 +142,26 @@ fn a_daemon_that_starts_again_is_the_same_node_in_a_later_life() {
 }
 
 #[test]
+fn state_that_cannot_be_kept_is_an_event_and_kept_as_soon_as_it_can_be() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let state = alice.home.join("state");
+    std::fs::remove_dir_all(&state).unwrap();
+    kill(Pid::from_raw(bob.core()), Signal::SIGKILL).unwrap();
+    alice.wait_for("a word about the disk", |view| {
+        view.nodes[&bob.name].restarts == 1
+            && view.degraded.iter().any(|text| text.contains("peers.json"))
+    });
+    std::fs::create_dir(&state).unwrap();
+    until("peers.json", || {
+        std::fs::read_to_string(state.join("peers.json")).ok()
+    });
+}
+
+#[test]
 fn a_second_daemon_on_the_same_run_directory_is_refused() {
     let cluster = Cluster::start(&["alice"], bcast_and_mcast());
     let alice = &cluster.nodes[0];

@@ -1,0 +1,226 @@
+//! hbd-api(7): every request and frame with an example, roles, error codes, limits.
+
+use std::fmt::Write as _;
+
+use hbd_tests::manual::{compare, escape};
+use shared::api::{
+    API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, FRAME_MAX, Failure, Fault, Hello,
+    REQUEST_MAX, Request, ServerFrame, Snapshot, Success,
+};
+use shared::event::{Event, EventSource, Kind, NodeStatus, Role, StatusReason};
+use shared::names::{Generation, MediumName, NodeName};
+use shared::sample::Sample;
+use shared::time::{Moment, Now, Wall};
+
+const PAGE: &str = "hbd-api.7";
+
+#[test]
+fn the_greeting_is_that_of_the_code() {
+    let hbd = Hello {
+        api: (API_OLDEST, API_NEWEST),
+        version: env!("CARGO_PKG_VERSION").into(),
+        node: node("alice"),
+        role: ClientRole::Observe,
+    };
+    compare(PAGE, "greeting", &example(&ServerFrame::Hello { hbd }));
+}
+
+#[test]
+fn the_requests_are_those_of_the_code() {
+    let mut table = String::from(".Bl -tag -width Ds\n");
+    for (id, request) in (1..).zip(requests()) {
+        let key = matches!(request, Request::Fault(_)).then(|| "cut-eth0-1".to_owned());
+        let word = word(&request);
+        let needs = json(&request.needs());
+        writeln!(table, ".It Cm {word} Pq {needs}").expect("a string");
+        table.push_str(meaning(&request));
+        let ok = reply(&request);
+        table.push_str(&example(&ClientFrame { id, request, key }));
+        table.push_str(&example(&ServerFrame::Ok { id, ok }));
+    }
+    table.push_str(".El\n");
+    compare(PAGE, "requests", &table);
+}
+
+#[test]
+fn the_refusal_is_one_of_the_code() {
+    let error = Failure {
+        code: ErrorCode::NotPermitted,
+        text:
+            "uid 1000 (pid 4711) has no role here; add \"apiauth hbd-observe uid=USER\" to hbd.cf \
+               and restart hbd, or ask root"
+                .into(),
+    };
+    compare(
+        PAGE,
+        "refusal",
+        &example(&ServerFrame::Error { id: 1, error }),
+    );
+}
+
+#[test]
+fn the_error_codes_are_those_of_the_code() {
+    let all = [
+        ErrorCode::BadRequest,
+        ErrorCode::NotPermitted,
+        ErrorCode::NotFound,
+        ErrorCode::Refused,
+        ErrorCode::Unavailable,
+    ];
+    let meaning = |code| match code {
+        ErrorCode::BadRequest => "the line is no request of this interface, or contradicts itself",
+        ErrorCode::NotPermitted => "the client's role does not allow it",
+        ErrorCode::NotFound => "it names something that does not exist",
+        ErrorCode::Refused => "hbd was not started in a way that allows it",
+        ErrorCode::Unavailable => "hbd cannot do it at the moment",
+    };
+    compare(
+        PAGE,
+        "errors",
+        &list(all.map(|code| (json(&code), meaning(code)))),
+    );
+}
+
+#[test]
+fn the_stream_is_that_of_the_code() {
+    let event = Box::new(event());
+    let sample = Box::new(Sample::default());
+    let text = example(&ServerFrame::Event { event }) + &example(&ServerFrame::Sample { sample });
+    compare(PAGE, "stream", &text);
+    let snapshot = Box::new(Snapshot::default());
+    compare(PAGE, "gap", &example(&ServerFrame::Snapshot { snapshot }));
+}
+
+#[test]
+fn the_roles_are_those_of_the_code() {
+    let all = [
+        ClientRole::None,
+        ClientRole::Observe,
+        ClientRole::Operate,
+        ClientRole::Admin,
+    ];
+    let meaning = |role| match role {
+        ClientRole::None => {
+            "reads the greeting; everyone who has no other role, and the core's user always"
+        }
+        ClientRole::Observe => "reads; granted by \\(lqapiauth hbd-observe\\(rq",
+        ClientRole::Operate => {
+            "gives everyday orders; members of group haclient, and by \\(lqapiauth hbd-operate\\(rq"
+        }
+        ClientRole::Admin => {
+            "everything; root, the user hbd runs as, and by \\(lqapiauth hbd-admin\\(rq"
+        }
+    };
+    compare(
+        PAGE,
+        "roles",
+        &list(all.map(|role| (json(&role), meaning(role)))),
+    );
+}
+
+#[test]
+fn the_limits_are_those_of_the_code() {
+    let text = format!(
+        "A request has at most {REQUEST_MAX} bytes, a frame of hbd at most {FRAME_MAX}, newlines \
+         included.\nhbd keeps the last 4096 events.\nIt serves 32 administrators at a time, 32 clients that observe or operate, and 8 \
+         without a role.\n"
+    );
+    compare(PAGE, "limits", &text);
+}
+
+fn requests() -> [Request; 4] {
+    [
+        Request::Snapshot,
+        Request::Events { limit: 1 },
+        Request::Subscribe { recent: 10 },
+        Request::Fault(Fault {
+            medium: MediumName::new("eth0").expect("a name"),
+            cut_in: true,
+            cut_out: false,
+            loss_percent: 0,
+        }),
+    ]
+}
+
+fn word(request: &Request) -> &'static str {
+    match request {
+        Request::Snapshot => "snapshot",
+        Request::Events { .. } => "events",
+        Request::Subscribe { .. } => "subscribe",
+        Request::Fault(_) => "fault",
+    }
+}
+
+fn meaning(request: &Request) -> &'static str {
+    match request {
+        Request::Snapshot => "View and counters, once.\n",
+        Request::Events { .. } => "The last events, oldest first, at most\n.Li limit\nof them.\n",
+        Request::Subscribe { .. } => {
+            "View and counters, and then all that happens.\nBefore the reply come the\n.Li recent\n\
+             last events.\n"
+        }
+        Request::Fault(_) => {
+            "An order: cut a medium inwards or outwards, or let it lose so many of 100 packets in \
+             each direction.\nAll false and zero heals it.\nRefused unless hbd runs under\n.Fl \
+             -allow-faults .\n"
+        }
+    }
+}
+
+fn reply(request: &Request) -> Success {
+    match request {
+        Request::Snapshot | Request::Subscribe { .. } => Success::Snapshot(Box::default()),
+        Request::Events { .. } => Success::Events(vec![event()]),
+        Request::Fault(_) => Success::Done,
+    }
+}
+
+fn event() -> Event {
+    let mut source = EventSource::new(node("alice"), Role::Core, Generation(1_795_350_107));
+    let kind = Kind::NodeStatus {
+        node: node("bob"),
+        from: NodeStatus::Up,
+        to: NodeStatus::Active,
+        reason: StatusReason::Announced,
+    };
+    let now = Now {
+        boot: Moment(3_125_128_000_000),
+        wall: Wall(1_795_350_132_128_000_000),
+    };
+    source.event(kind, None, now)
+}
+
+fn node(name: &str) -> NodeName {
+    NodeName::new(name).expect("a name")
+}
+
+/// The word of a value that is written as one.
+fn json(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string(value).expect("plain data");
+    text.trim_matches('"').to_owned()
+}
+
+/// A frame as it is written, in pieces that fit a page: a line ends before a name.
+fn example(frame: &impl serde::Serialize) -> String {
+    const WIDTH: usize = 70;
+    let text = serde_json::to_string(frame).expect("plain data");
+    let mut lines = vec![String::new()];
+    for piece in text.replace(",\"", ",\n\"").lines() {
+        let last = lines.last_mut().expect("one line at least");
+        if !last.is_empty() && last.len() + piece.len() > WIDTH {
+            lines.push(format!("  {piece}"));
+        } else {
+            last.push_str(piece);
+        }
+    }
+    let lines: String = lines.iter().map(|line| escape(line) + "\n").collect();
+    format!(".Bd -literal -offset indent\n{lines}.Ed\n")
+}
+
+fn list<const N: usize>(entries: [(String, &str); N]) -> String {
+    let entries: String = entries
+        .iter()
+        .map(|(word, text)| format!(".It Li {word}\n{text}\n"))
+        .collect();
+    format!(".Bl -tag -width \"not-permitted\"\n{entries}.El\n")
+}
