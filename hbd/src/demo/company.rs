@@ -8,8 +8,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use shared::api::{Fault, Request};
 use shared::client::{Client, ClientError, Subscription, Update};
+use shared::event::{LinkStatus, NodeStatus};
 use shared::names::MediumName;
 use shared::time::Moment;
+use shared::view::ClusterView;
 
 use super::Stop;
 use super::cast::{Files, NODES, Node};
@@ -182,6 +184,15 @@ impl Company {
         Ok(began)
     }
 
+    /// True if every node counts every node as a member and hears it over every link.
+    pub(super) fn is_settled(&self) -> bool {
+        NODES.into_iter().all(|node| {
+            let client = Client::connect(&self.files(node).socket(), ANSWER_LIMIT);
+            let snapshot = client.and_then(|mut client| client.snapshot());
+            snapshot.is_ok_and(|snapshot| is_in_order(&snapshot.view))
+        })
+    }
+
     /// True once hbd on that node has ended, as it was told to.
     pub(super) fn has_ended(&self, node: Node) -> bool {
         self.lines[node as usize].life == Life::Off
@@ -266,7 +277,8 @@ impl Company {
         )))
     }
 
-    fn last_words(&self, node: Node) -> String {
+    /// The end of what a node's hbd printed.
+    pub(super) fn last_words(&self, node: Node) -> String {
         let text = std::fs::read_to_string(self.files(node).log()).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         let from = lines.len().saturating_sub(LOG_LINES);
@@ -334,6 +346,16 @@ impl Line {
     fn is_wanted(&self) -> bool {
         self.life == Life::Runs && self.stream.is_none()
     }
+}
+
+fn is_in_order(view: &ClusterView) -> bool {
+    let mut links = view.nodes.values().flat_map(|node| node.links.values());
+    view.nodes.len() == NODES.len()
+        && view
+            .nodes
+            .values()
+            .all(|node| node.status == NodeStatus::Active)
+        && links.all(|link| link.status == LinkStatus::Up)
 }
 
 /// A keeper, and why the nodes are not in namespaces, where that is not by choice.

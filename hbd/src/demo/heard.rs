@@ -36,6 +36,13 @@ impl Heard {
             .find(|event| sort(&event.kind))
     }
 
+    /// Everything that happened at `since` or later, in the order in which it happened.
+    pub(super) fn since(&self, since: Moment) -> Vec<&Event> {
+        let mut events: Vec<_> = self.events.iter().filter(|e| e.boot >= since).collect();
+        events.sort_by_key(|event| event.boot);
+        events
+    }
+
     /// Every declaration of death at `since` or later.
     pub(super) fn deaths(&self, since: Moment) -> impl Iterator<Item = &Event> {
         self.events

@@ -110,7 +110,10 @@ impl Hired {
     /// Sends an order.
     pub(super) fn order(&mut self, order: Order) -> io::Result<()> {
         let socket = self.socket.as_mut().ok_or_else(gone)?;
-        say(socket.get_mut(), &order)
+        match say(socket.get_mut(), &order) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(gone()),
+            said => said,
+        }
     }
 
     /// The next thing it says.

@@ -5,10 +5,10 @@
 //! since nobody pulls a cable here; processes are really killed and stopped.
 //!
 //! ```text
-//!  story    what is done, what one should expect       page     what is shown
+//!  story    what is done, what one should expect        page     what is shown
+//!    |                                                  step     which signs, and the judgement
+//!  company  orders to the keeper, events of the nodes   heard    every event once
 //!    |
-//!  company  orders to the keeper, events of the nodes  heard    every event once
-//!    |                                                 verdict  a promise and whether it held
 //!  hired ===socket=== keeper   processes, namespaces, directory; outlives us to remove them
 //! ```
 //!
@@ -26,6 +26,7 @@ mod netlink;
 mod order;
 mod page;
 mod processes;
+mod step;
 mod story;
 mod verdict;
 

@@ -10,8 +10,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use shared::event::Event;
+use shared::time::Moment;
+
 use super::cast::Node;
 use super::verdict::{Row, Verdict};
+
+/// Most events that are shown of a promise that did not hold.
+const EVENTS_MAX: usize = 60;
 
 /// Where everything is written to.
 pub(super) struct Page {
@@ -78,6 +84,16 @@ impl Page {
             .collect();
         let word = self.verdict(verdict);
         self.labelled("saw", &format!("{}: {word}", told.join(", ")))
+    }
+
+    /// What the nodes told after a deed whose promise did not hold, so that one sees why.
+    pub(super) fn events(&mut self, events: Vec<&Event>, began: Moment) -> io::Result<()> {
+        for event in events.into_iter().take(EVENTS_MAX) {
+            let after = event.boot.since(began).as_millis();
+            let text = format!("{after:>5} ms  {:<5}  {}", event.id.node, event.text);
+            self.labelled("event", &text)?;
+        }
+        Ok(())
     }
 
     /// The table: step, promised, measured, verdict.

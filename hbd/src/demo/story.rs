@@ -8,7 +8,6 @@
 
 use std::time::Duration;
 
-use shared::event::{Event, Kind};
 use shared::time::Moment;
 
 use super::Stop;
@@ -16,9 +15,10 @@ use super::cast::{DEADTIME, NODES, Node};
 use super::company::Company;
 use super::heard::{
     Heard, is_active, is_dead, is_jeopardy, is_jeopardy_over, is_left, is_restart,
-    is_unauthenticated, silence,
+    is_unauthenticated,
 };
 use super::page::Page;
+use super::step::{Sign, Sort, Step, told};
 use super::verdict::{Promise, Row, Verdict};
 use crate::clock;
 
@@ -26,6 +26,8 @@ use crate::clock;
 const DEATH_LIMIT: Duration = DEADTIME.saturating_add(Duration::from_secs(1));
 /// What takes a beat, times five.
 const BEAT_LIMIT: Duration = Duration::from_secs(1);
+/// What takes two beats, times five.
+const HEAL_LIMIT: Duration = Duration::from_secs(2);
 /// A node that starts is a member: about a second, times five.
 const JOIN_LIMIT: Duration = Duration::from_secs(5);
 /// How long something is waited for, so that what comes too late can be measured too.
@@ -34,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const QUIET: Duration = DEADTIME.saturating_add(Duration::from_millis(500));
 /// For those who read along: before a deed and after it.
 const READING: Duration = Duration::from_millis(1200);
+/// Pause between two looks whether the nodes have settled.
+const LOOK: Duration = Duration::from_millis(50);
 /// Whoever waits is told so this often.
 const PROGRESS: Duration = Duration::from_secs(3);
 
@@ -52,7 +56,13 @@ pub(super) fn play(
     };
     story.boot()?;
     if story.rows.iter().any(|row| row.measured.is_none()) {
-        // Nodes that do not find each other have no story.
+        // Nodes that do not find each other have no story; their logs may say why.
+        for node in NODES {
+            let words = story.company.last_words(node);
+            story
+                .page
+                .line(&format!("\nLast words of {}:\n{words}", node.name()))?;
+        }
         return Ok(story.rows);
     }
     story.core_killed()?;
@@ -71,27 +81,6 @@ struct Story<'a> {
     rows: Vec<Row>,
 }
 
-/// Something that a node should tell about a node.
-#[derive(Clone, Copy)]
-struct Sign {
-    by: Node,
-    sort: fn(&Kind, Node) -> bool,
-    about: Node,
-}
-
-/// A measurement, from a deed to the last of its signs.
-struct Step {
-    name: &'static str,
-    promise: Promise,
-    signs: Vec<Sign>,
-    /// Signs that speak against it.
-    never: Vec<Sign>,
-    /// Nobody else may be declared dead.
-    mortal: Option<Node>,
-    /// How long to go on listening after the last sign.
-    quiet: Duration,
-}
-
 impl Story<'_> {
     fn boot(&mut self) -> Result<(), Stop> {
         self.act("Boot")?;
@@ -105,17 +94,8 @@ impl Story<'_> {
         let signs = NODES
             .iter()
             .flat_map(|about| told(&NODES, is_active, *about));
-        self.measure(
-            began,
-            Step {
-                name: "boot",
-                promise: promise("all members", JOIN_LIMIT),
-                signs: signs.collect(),
-                never: Vec::new(),
-                mortal: None,
-                quiet: Duration::ZERO,
-            },
-        )
+        let step = Step::new("boot", promise("all are members", JOIN_LIMIT), signs);
+        self.measure(began, step)
     }
 
     fn core_killed(&mut self) -> Result<(), Stop> {
@@ -129,17 +109,13 @@ impl Story<'_> {
             ),
         )?;
         let began = self.company.kill_core(Node::Bob)?;
-        self.measure(
-            began,
-            Step {
-                name: "core killed",
-                promise: promise("restart, no death", BEAT_LIMIT),
-                signs: told(&Node::Bob.others(), is_restart, Node::Bob).collect(),
-                never: Vec::new(),
-                mortal: None,
-                quiet: QUIET,
-            },
+        let step = Step::new(
+            "core killed",
+            promise("restart, no death", BEAT_LIMIT),
+            told(&Node::Bob.others(), is_restart, Node::Bob),
         )
+        .quiet(QUIET);
+        self.measure(began, step)
     }
 
     fn frozen(&mut self) -> Result<(), Stop> {
@@ -162,17 +138,13 @@ impl Story<'_> {
             ),
         )?;
         let began = self.company.thaw(Node::Carol)?;
-        self.measure(
-            began,
-            Step {
-                name: "node thawed",
-                promise: promise("member, no death", BEAT_LIMIT),
-                signs: told(&Node::Carol.others(), is_active, Node::Carol).collect(),
-                never: Vec::new(),
-                mortal: None,
-                quiet: QUIET,
-            },
+        let step = Step::new(
+            "node thawed",
+            promise("a member, accuses nobody", BEAT_LIMIT),
+            told(&Node::Carol.others(), is_active, Node::Carol),
         )
+        .quiet(QUIET);
+        self.measure(began, step)
     }
 
     fn node_killed(&mut self) -> Result<(), Stop> {
@@ -210,33 +182,24 @@ impl Story<'_> {
             ),
         )?;
         let began = self.company.cut(Node::Bob, true)?;
-        self.measure(
-            began,
-            Step {
-                name: "link cut",
-                promise: promise("jeopardy, no death", DEATH_LIMIT),
-                signs: between_bob_and_others(is_jeopardy),
-                never: Vec::new(),
-                mortal: None,
-                quiet: QUIET,
-            },
-        )?;
+        let step = Step::new(
+            "link cut",
+            promise("jeopardy, no death", DEATH_LIMIT),
+            between_bob_and_others(is_jeopardy),
+        )
+        .quiet(QUIET);
+        self.measure(began, step)?;
         self.intend(
             &format!("heal {link} of bob"),
-            &format!("jeopardy is over within {}", ms(BEAT_LIMIT)),
+            &format!("jeopardy is over within {}", ms(HEAL_LIMIT)),
         )?;
         let began = self.company.cut(Node::Bob, false)?;
-        self.measure(
-            began,
-            Step {
-                name: "link healed",
-                promise: promise("no jeopardy", BEAT_LIMIT),
-                signs: between_bob_and_others(is_jeopardy_over),
-                never: Vec::new(),
-                mortal: None,
-                quiet: Duration::ZERO,
-            },
-        )
+        let step = Step::new(
+            "link healed",
+            promise("no jeopardy", HEAL_LIMIT),
+            between_bob_and_others(is_jeopardy_over),
+        );
+        self.measure(began, step)
     }
 
     fn wrong_key(&mut self) -> Result<(), Stop> {
@@ -249,17 +212,13 @@ impl Story<'_> {
             ),
         )?;
         let began = self.company.leave(Node::Bob)?;
-        self.measure(
-            began,
-            Step {
-                name: "node stopped",
-                promise: promise("leave known", BEAT_LIMIT),
-                signs: told(&Node::Bob.others(), is_left, Node::Bob).collect(),
-                never: Vec::new(),
-                mortal: Some(Node::Bob),
-                quiet: Duration::ZERO,
-            },
-        )?;
+        let step = Step::new(
+            "node stopped",
+            promise("leave known", BEAT_LIMIT),
+            told(&Node::Bob.others(), is_left, Node::Bob),
+        )
+        .mortal(Node::Bob);
+        self.measure(began, step)?;
         self.wait_for_end(Node::Bob)?;
         self.intend(
             "write another key into bob's authkeys and start hbd on bob",
@@ -271,17 +230,15 @@ impl Story<'_> {
         )?;
         self.company.set_key(Node::Bob, false)?;
         let began = self.company.start(Node::Bob)?;
-        self.measure(
-            began,
-            Step {
-                name: "wrong key",
-                promise: promise("not authenticated", JOIN_LIMIT),
-                signs: told(&Node::Bob.others(), is_unauthenticated, Node::Bob).collect(),
-                never: told(&Node::Bob.others(), is_active, Node::Bob).collect(),
-                mortal: Some(Node::Bob),
-                quiet: QUIET,
-            },
-        )?;
+        let step = Step::new(
+            "wrong key",
+            promise("not authenticated", JOIN_LIMIT),
+            told(&Node::Bob.others(), is_unauthenticated, Node::Bob),
+        )
+        .never(told(&Node::Bob.others(), is_active, Node::Bob))
+        .mortal(Node::Bob)
+        .quiet(QUIET);
+        self.measure(began, step)?;
         self.intend(
             "stop hbd on bob, write the right key and start it again",
             &format!("all three count bob as a member within {}", ms(JOIN_LIMIT)),
@@ -293,7 +250,12 @@ impl Story<'_> {
         self.measure(began, join("right key", Node::Bob))
     }
 
+    /// Each act but the first begins when the one before has had all its effects.
     fn act(&mut self, title: &str) -> Result<(), Stop> {
+        let limit = clock::boot() + PATIENCE;
+        while self.acts > 0 && !self.company.is_settled() && clock::boot() < limit {
+            self.company.listen(clock::boot() + LOOK)?;
+        }
         self.acts += 1;
         Ok(self.page.act(self.acts, title)?)
     }
@@ -307,22 +269,16 @@ impl Story<'_> {
 
     /// Waits for the signs of a deed that was begun at `began`, and judges.
     fn measure(&mut self, began: Moment, step: Step) -> Result<(), Stop> {
-        let signs = step.signs.clone();
-        let complete = move |heard: &Heard| signs.iter().all(|s| s.event(heard, began).is_some());
+        let complete = |heard: &Heard| step.is_complete(heard, began);
         self.listen_until(began + PATIENCE, Some(&complete))?;
-        self.listen_until(clock::boot() + step.quiet, None)?;
+        self.listen_until(clock::boot() + step.quiet_time(), None)?;
         let heard = self.company.heard();
-        let told = step.told(heard, began);
-        let last = told.iter().map(|(_, after)| *after);
-        let measured = latest(last);
-        let verdict = Verdict::on(step.promise, measured, step.objection(heard, began));
-        self.page.saw(&told, &verdict)?;
-        self.rows.push(Row {
-            step: step.name,
-            promise: step.promise,
-            measured,
-            verdict,
-        });
+        let (told, row) = step.judge(heard, began);
+        self.page.saw(&told, &row.verdict)?;
+        if row.verdict != Verdict::Held {
+            self.page.events(heard.since(began), began)?;
+        }
+        self.rows.push(row);
         self.pause()
     }
 
@@ -369,92 +325,25 @@ impl Story<'_> {
     }
 }
 
-impl Sign {
-    fn event(self, heard: &Heard, since: Moment) -> Option<&Event> {
-        heard.first(self.by, since, |kind| (self.sort)(kind, self.about))
-    }
-}
-
-impl Step {
-    /// When each node had told everything it should tell, after `began`.
-    fn told(&self, heard: &Heard, began: Moment) -> Vec<(Node, Option<Duration>)> {
-        let tellers = NODES.into_iter().filter(|node| {
-            let by = |sign: &Sign| sign.by == *node;
-            self.signs.iter().any(by)
-        });
-        tellers
-            .map(|node| {
-                let signs = self.signs.iter().filter(|sign| sign.by == node);
-                let times = signs.map(|sign| sign.event(heard, began).map(|e| e.boot.since(began)));
-                let last = latest(times);
-                (node, last)
-            })
-            .collect()
-    }
-
-    /// What speaks against the step besides what it waits for.
-    fn objection(&self, heard: &Heard, began: Moment) -> Option<String> {
-        let quote = |event: &Event| format!("{} says: {}", event.id.node, event.text);
-        let denied = self.never.iter().find_map(|sign| sign.event(heard, began));
-        let died = || heard.deaths(began).find(|event| !self.admits(event));
-        denied.or_else(died).map(quote)
-    }
-
-    /// Whether a declaration of death belongs to the step.
-    fn admits(&self, event: &Event) -> bool {
-        let Some(mortal) = self.mortal else {
-            return false;
-        };
-        // Whoever may be dead has no say.
-        mortal.is(&event.id.node)
-            || (is_dead(&event.kind, mortal)
-                && silence(&event.kind, mortal).is_none_or(|silent| silent >= DEADTIME))
-    }
-}
-
-/// The latest of all; nothing if one is missing.
-fn latest(mut times: impl Iterator<Item = Option<Duration>>) -> Option<Duration> {
-    times.try_fold(Duration::ZERO, |last, at| Some(last.max(at?)))
-}
-
-fn told(by: &[Node], sort: fn(&Kind, Node) -> bool, about: Node) -> impl Iterator<Item = Sign> {
-    by.iter().map(move |by| Sign {
-        by: *by,
-        sort,
-        about,
-    })
-}
-
-fn between_bob_and_others(sort: fn(&Kind, Node) -> bool) -> Vec<Sign> {
-    let others = Node::Bob.others();
-    let of_bob = others
-        .into_iter()
-        .flat_map(|other| told(&[Node::Bob], sort, other).collect::<Vec<_>>());
-    told(&others, sort, Node::Bob).chain(of_bob).collect()
-}
-
 /// The others declare `node` dead.
 fn death(name: &'static str, node: Node) -> Step {
-    Step {
-        name,
-        promise: promise("declared dead", DEATH_LIMIT),
-        signs: told(&node.others(), is_dead, node).collect(),
-        never: Vec::new(),
-        mortal: Some(node),
-        quiet: Duration::ZERO,
-    }
+    let signs = told(&node.others(), is_dead, node);
+    Step::new(name, promise("declared dead", DEATH_LIMIT), signs).mortal(node)
 }
 
 /// The others and itself count `node` as a member.
 fn join(name: &'static str, node: Node) -> Step {
-    Step {
-        name,
-        promise: promise("member", JOIN_LIMIT),
-        signs: told(&NODES, is_active, node).collect(),
-        never: Vec::new(),
-        mortal: None,
-        quiet: Duration::ZERO,
-    }
+    let signs = told(&NODES, is_active, node);
+    Step::new(name, promise("a member again", JOIN_LIMIT), signs)
+}
+
+/// Bob tells it of both others, and they tell it of bob.
+fn between_bob_and_others(sort: Sort) -> impl Iterator<Item = Sign> {
+    let others = Node::Bob.others();
+    let by_bob = others
+        .into_iter()
+        .flat_map(move |other| told(&[Node::Bob], sort, other));
+    told(&others, sort, Node::Bob).chain(by_bob)
 }
 
 fn promise(what: &'static str, within: Duration) -> Promise {

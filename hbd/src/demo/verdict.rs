@@ -48,7 +48,7 @@ impl Verdict {
 
 impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} within {} ms", self.what, self.within.as_millis())
+        write!(f, "within {} ms: {}", self.within.as_millis(), self.what)
     }
 }
 
