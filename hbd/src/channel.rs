@@ -41,7 +41,8 @@ const HEADER: usize = 5;
 /// What the supervisor tells a core.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToCore {
-    /// The first message. With it comes the lock that proves that there is one core.
+    /// The core begins. What it is told before is what it finds: open media, injected faults. With
+    /// it comes the lock that proves that there is one core.
     Start(Box<Orders>),
     /// A medium is open; its descriptors come along. Replaces an open one.
     Open {

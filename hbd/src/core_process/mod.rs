@@ -72,10 +72,18 @@ fn withstand_signals() {
     let _ = signals.thread_block();
 }
 
+/// Most messages before the orders: each medium and its fault.
+const EARLY_MAX: usize = 2 * shared::config::MEDIA_LINES_MAX;
+
 /// Waits for the orders, and follows them.
 async fn begin(mut supervisor: Supervisor) -> Exit {
-    let Ok(Some((ToCore::Start(orders), lock))) = supervisor.next().await else {
-        return Exit::Failed;
+    let mut early = Vec::new();
+    let (orders, lock) = loop {
+        match supervisor.next().await {
+            Ok(Some((ToCore::Start(orders), lock))) => break (orders, lock),
+            Ok(Some(message)) if early.len() < EARLY_MAX => early.push(message),
+            _ => return Exit::Failed,
+        }
     };
     let keepalive = orders.settings.keepalive;
     let media = orders.settings.media.len();
@@ -106,6 +114,9 @@ async fn begin(mut supervisor: Supervisor) -> Exit {
         Ok(reactor) => reactor,
         Err(_) => return Exit::Failed,
     };
+    for (message, descriptors) in early {
+        reactor.obey(message, descriptors);
+    }
     for lack in rights::restrict(orders.rights) {
         reactor.report(lack);
     }

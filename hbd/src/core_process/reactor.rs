@@ -258,9 +258,10 @@ impl Reactor {
         }
     }
 
-    fn obey(&mut self, message: ToCore, descriptors: Vec<OwnedFd>) {
+    /// Does what the supervisor says.
+    pub(super) fn obey(&mut self, message: ToCore, descriptors: Vec<OwnedFd>) {
         match message {
-            // The first message was the orders; there are no second ones.
+            // There are no second orders.
             ToCore::Start(_) => {}
             ToCore::Open {
                 medium,

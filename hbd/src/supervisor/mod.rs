@@ -312,7 +312,12 @@ impl Supervisor {
             rights: self.rights,
             allow_faults: self.allow_faults,
         };
+        // Media first: what the core sends with its first breath is what tells peers of a restart.
+        let changes = self.media.introduce();
         let launched = CoreChild::spawn().and_then(|mut core| {
+            for (message, descriptors) in changes.messages {
+                core.tell(&message, descriptors)?;
+            }
             core.tell(&ToCore::Start(Box::new(orders)), vec![lock])?;
             Ok(core)
         });
@@ -320,11 +325,12 @@ impl Supervisor {
             Ok(core) => {
                 self.core = CoreState::Running(Box::new(core));
                 self.core_started = true;
-                let changes = self.media.introduce();
-                self.carry_out(changes);
                 self.load_told = Moment::default();
             }
             Err(error) => self.not_launched(error.to_string(), cause),
+        }
+        for event in changes.events {
+            self.recorder.note(event, None);
         }
         self.reserve();
     }

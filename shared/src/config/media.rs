@@ -25,7 +25,7 @@ pub(super) const MCAST_TTL_MAX: u8 = 4;
 
 /// Most media and unicast destinations together: two paths to each node of the largest cluster,
 /// and some more.
-pub(super) const MEDIA_LINES_MAX: usize = 256;
+pub const MEDIA_LINES_MAX: usize = 256;
 
 /// What the media lines said so far.
 #[derive(Default)]

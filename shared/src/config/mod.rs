@@ -45,6 +45,7 @@ mod value;
 pub use check::Checked;
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use keys::{DigestMethod, Key, KeyRing, Secret};
+pub use media::MEDIA_LINES_MAX;
 pub use model::{
     Account, ApiAccess, ApiRole, Config, GenerationSource, Group, Host, Ineffective, Medium,
     MediumKind, NODES_MAX, Peer6, Realtime, Resource, Timing, UuidSource,
