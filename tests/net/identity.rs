@@ -3,7 +3,7 @@
 use std::fs;
 
 use hbd_tests::error::{self, Error};
-use shared::event::{Kind, NodeStatus};
+use shared::event::NodeStatus;
 
 use crate::cluster::{Cluster, SOON, demand};
 
@@ -47,6 +47,18 @@ pub(crate) fn wrong_key() -> Result<(), Error> {
     cluster.daemons[BOB].crash()?;
     cluster.rekey(BOB, "auth 1\n1 sha1 another-key\n")?;
     cluster.daemons[BOB].start()?;
+    wrong_key_is_shown(&cluster)
+}
+
+/// Bob was never known: nothing contradicts the name, and the operator is not told to look for a dead machine.
+pub(crate) fn wrong_key_from_the_start() -> Result<(), Error> {
+    let mut cluster = Cluster::new(2, 1, one_medium)?;
+    cluster.rekey(BOB, "auth 1\n1 sha1 another-key\n")?;
+    cluster.start()?;
+    wrong_key_is_shown(&cluster)
+}
+
+fn wrong_key_is_shown(cluster: &Cluster) -> Result<(), Error> {
     cluster.wait_view(ALICE, "bob not authenticated", |view| {
         view.nodes
             .iter()
@@ -57,22 +69,5 @@ pub(crate) fn wrong_key() -> Result<(), Error> {
     demand(
         status.contains("alive but not authenticated") && status.contains("key 1"),
         &format!("hactl status says so, and which key:\n{status}"),
-    )
-}
-
-/// Bob was never known: whoever signs with another key may be anybody, and the operator learns of it all the same.
-pub(crate) fn wrong_key_from_the_start() -> Result<(), Error> {
-    let mut cluster = Cluster::new(2, 1, one_medium)?;
-    cluster.rekey(BOB, "auth 1\n1 sha1 another-key\n")?;
-    cluster.start()?;
-    cluster.daemons[ALICE].wait_status("bob", NodeStatus::Dead, SOON)?;
-    let refused = cluster.events(ALICE, |event| {
-        matches!(event.kind, Kind::PacketRefused { .. }).then(|| event.text.clone())
-    })?;
-    demand(
-        refused
-            .iter()
-            .any(|text| text.contains("key 1") && text.contains("claims to be from bob")),
-        &format!("an event names the key and the claimed sender: {refused:?}"),
     )
 }

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         net("a_cloned_identity_is_shown", identity::clone),
         net("a_wrong_key_is_shown_as_such", identity::wrong_key),
         net(
-            "a_wrong_key_of_a_node_never_known_is_an_event",
+            "a_wrong_key_of_a_node_never_known_is_shown_too",
             identity::wrong_key_from_the_start,
         ),
     ];

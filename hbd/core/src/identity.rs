@@ -172,8 +172,8 @@ impl Core {
     }
 
     /// Takes an unverified packet as a sign of life of a peer whose verified beats are missing. It
-    /// must come with the peer's UUID, over a link where the peer was heard before (or from a peer
-    /// never heard), with a generation not below the known one, and its numbers must move. True if
+    /// must come with the peer's UUID unless none is known, over a link where the peer was heard before
+    /// (or from a peer never heard), with a generation not below the known one, and its numbers must move. True if
     /// it counts.
     fn note_unverified(
         &mut self,
@@ -195,7 +195,7 @@ impl Core {
         let missed = peer
             .heard
             .is_none_or(|heard| now.boot.since(heard) > warntime);
-        let known = peer.uuid.is_some() && claims.claimed_uuid() == peer.uuid;
+        let known = peer.uuid.is_none() || claims.claimed_uuid() == peer.uuid;
         let on_its_link = peer.links[usize::from(medium.0)].heard.is_some()
             || peer.links.iter().all(|l| l.status == LinkStatus::Init);
         let (Some(generation), Some(sequence)) =
