@@ -158,7 +158,6 @@ impl Core {
     fn everyone_reads_heard(&self) -> bool {
         let reads = |level: Option<Level>| level.is_some_and(|l| l.has(Level::FEATURE_HEARD));
         self.live_others().all(|(_, peer)| reads(peer.level()))
-            && self.others().any(|(_, peer)| reads(peer.level()))
     }
 
     fn heard_over(&self, medium: MediumIndex) -> String {

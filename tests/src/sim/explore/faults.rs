@@ -128,7 +128,10 @@ impl Faults {
         for node in cluster.world.nodes() {
             cluster.world.thaw(node);
         }
-        for (_, later) in std::mem::take(&mut self.agenda) {
+        let mut agenda = std::mem::take(&mut self.agenda);
+        // Keys first, so that what is started signs with them.
+        agenda.sort_by_key(|(at, later)| (!matches!(later, Later::RightKeys(_)), *at));
+        for (_, later) in agenda {
             if !matches!(later, Later::Replay(..)) {
                 self.carry_out(later, cluster, rules);
             }
