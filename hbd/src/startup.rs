@@ -30,8 +30,6 @@ pub(crate) enum StartError {
         /// Why not.
         reason: String,
     },
-    /// Something the configuration asks for is not there yet.
-    Unsupported(&'static str),
     /// The core does not run with these settings.
     Settings(BadSettings),
     /// The run directory.
@@ -58,7 +56,6 @@ impl fmt::Display for StartError {
                 f,
                 "ucast {name}: {reason}; write an address, or put the name into /etc/hosts"
             ),
-            Self::Unsupported(text) => f.write_str(text),
             Self::Settings(error) => error.fmt(f),
             Self::Run(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
@@ -74,11 +71,9 @@ impl StartError {
     /// The exit code of a daemon that did not start.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Name(_)
-            | Self::Config(_)
-            | Self::Unresolved { .. }
-            | Self::Unsupported(_)
-            | Self::Settings(_) => Exit::ConfigInvalid,
+            Self::Name(_) | Self::Config(_) | Self::Unresolved { .. } | Self::Settings(_) => {
+                Exit::ConfigInvalid
+            }
             Self::Run(_) | Self::Listen(_) | Self::State(_) | Self::System { .. } => Exit::Failed,
         }
     }
@@ -135,12 +130,6 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
     let node = node_name(options)?;
     let (mut config, warnings) = configuration(options, node.clone())?;
     resolve(&mut config)?;
-    if config.uuid == UuidSource::Nodename {
-        return Err(StartError::Unsupported(
-            "uuidfrom nodename is not supported; use uuidfrom file, and give each node a hb_uuid \
-             of its own",
-        ));
-    }
     let run = RunDirectory::claim(&options.run)?;
     let state = State::read(options, &config, node)?;
     Ok(Prepared {
@@ -163,7 +152,10 @@ impl State {
         } else {
             Vec::new()
         };
-        let uuid = state::own_uuid(&options.state)?;
+        let uuid = match config.uuid {
+            UuidSource::File => state::own_uuid(&options.state)?,
+            UuidSource::Nodename => state::uuid_of(&node),
+        };
         let settings = settings(config, node, uuid);
         try_core(&settings)?;
         let generations = Generations::open(&options.state, config.generation, clock::now().wall)?;

@@ -13,6 +13,7 @@
 
 mod file;
 mod generation;
+mod nodename;
 mod peers;
 mod takeover;
 mod uuid;
@@ -23,6 +24,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use generation::Generations;
+pub(crate) use nodename::uuid_of;
 pub(crate) use peers::Peers;
 pub(crate) use takeover::{HEARTBEAT_STATE, heartbeat, take_over};
 pub(crate) use uuid::own_uuid;
