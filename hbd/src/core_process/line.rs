@@ -8,7 +8,7 @@ use shared::time::Moment;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::medium::Medium;
+use crate::medium::{Medium, SendError};
 use crate::sys;
 
 /// Sending must have worked for so long after a failure before that counts as over.
@@ -66,7 +66,7 @@ impl Line {
 }
 
 /// The error with a remedy where there is one.
-fn explain(error: &io::Error) -> String {
+fn explain(SendError { to, error }: &SendError) -> String {
     let remedy = match error.raw_os_error() {
         Some(libc::ENETDOWN) => "; the interface is down",
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
@@ -78,7 +78,7 @@ fn explain(error: &io::Error) -> String {
         Some(libc::EMSGSIZE) => "; the packet is too long for it",
         _ => "",
     };
-    format!("send: {error}{remedy}")
+    format!("send to {to}: {error}{remedy}")
 }
 
 #[cfg(test)]
@@ -98,10 +98,11 @@ mod tests {
         fn receiver(&self) -> BorrowedFd<'_> {
             self.socket.as_fd()
         }
-        fn send(&mut self, _: &[u8]) -> io::Result<()> {
-            self.outcomes
-                .remove(0)
-                .map_err(io::Error::from_raw_os_error)
+        fn send(&mut self, _: &[u8]) -> Result<(), SendError> {
+            self.outcomes.remove(0).map_err(|number| SendError {
+                to: "10.0.0.255".into(),
+                error: io::Error::from_raw_os_error(number),
+            })
         }
         fn receive(&mut self, _: &mut [u8]) -> io::Result<Received> {
             Err(io::ErrorKind::WouldBlock.into())
@@ -126,7 +127,10 @@ mod tests {
         let Some(Change::Fails(reason)) = at(1) else {
             panic!("a failure is a change");
         };
-        assert!(reason.ends_with("; the interface is down"), "{reason}");
+        assert_eq!(
+            reason,
+            "send to 10.0.0.255: Network is down (os error 100); the interface is down"
+        );
         assert_eq!(at(2), None);
         assert_eq!(at(3), None);
         assert_eq!(at(4), None);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use shared::api::Fault;
 
-use super::{Medium, Received};
+use super::{Medium, Received, SendError};
 
 /// What is wrong with a medium; shared by whoever changes it and the medium itself.
 pub(crate) type FaultCell = Rc<Cell<Defect>>;
@@ -77,7 +77,7 @@ impl Medium for Faulty {
         self.inner.receiver()
     }
 
-    fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+    fn send(&mut self, packet: &[u8]) -> Result<(), SendError> {
         let defect = self.defect.get();
         if self.loses(defect.cut_out, defect.loss_percent) {
             return Ok(());

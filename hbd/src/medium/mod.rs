@@ -45,9 +45,18 @@ pub(crate) trait Medium {
     fn receiver(&self) -> BorrowedFd<'_>;
     /// Sends to every destination. A failure of one does not keep it from the others; the last
     /// failure is reported.
-    fn send(&mut self, packet: &[u8]) -> io::Result<()>;
+    fn send(&mut self, packet: &[u8]) -> Result<(), SendError>;
     /// Takes one packet. `WouldBlock`: there is none.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
+}
+
+/// A packet did not leave.
+#[derive(Debug)]
+pub(crate) struct SendError {
+    /// Where it should have gone, in words.
+    pub(crate) to: String,
+    /// What the kernel says.
+    pub(crate) error: io::Error,
 }
 
 /// What taking a packet brought.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::Socket;
 
-use super::{Binding, Medium, Received};
+use super::{Binding, Medium, Received, SendError};
 
 /// The descriptors in the order that [`attach`] expects.
 pub(super) fn descriptors(receiver: Socket, sender: Socket) -> Vec<OwnedFd> {
@@ -35,11 +35,12 @@ impl Medium for Udp {
         self.receiver.as_fd()
     }
 
-    fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+    fn send(&mut self, packet: &[u8]) -> Result<(), SendError> {
         let mut result = Ok(());
         for destination in &self.destinations {
             if let Err(error) = self.sender.send_to(packet, destination) {
-                result = Err(error);
+                let to = destination.ip().to_string();
+                result = Err(SendError { to, error });
             }
         }
         result

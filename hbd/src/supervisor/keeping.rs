@@ -1,0 +1,64 @@
+//! What is kept for the next core, and what of it for the next daemon.
+
+use hbd_core::PeerMemory;
+
+use super::Supervisor;
+use crate::channel::Lack;
+use crate::state::{Job, Peers, StateError};
+
+impl Supervisor {
+    pub(super) fn remember(&mut self, memory: PeerMemory) {
+        let former = self.memory.get(&memory.node);
+        let identity = |memory: &PeerMemory| (memory.uuid, memory.generation);
+        if former.map(identity) != Some(identity(&memory)) {
+            self.peers_changed = true;
+        }
+        self.memory.insert(memory.node.clone(), memory);
+        self.keep_peers();
+    }
+
+    /// Hands the disk what it should know, without what only a quick restart may.
+    pub(super) fn keep_peers(&mut self) {
+        if !self.peers_changed {
+            return;
+        }
+        let peers = self
+            .memory
+            .values()
+            .map(|memory| PeerMemory {
+                live: None,
+                ..memory.clone()
+            })
+            .collect();
+        self.peers = Peers { peers };
+        self.peers_changed = !self.writer.submit(Job::Peers(self.peers.clone()));
+    }
+
+    /// Reserves generations before they run out.
+    pub(super) fn reserve(&mut self) {
+        if let Some(to) = self.generations.short_of()
+            && !self.reserving
+        {
+            self.reserving = self.writer.submit(Job::Generation(to));
+        }
+    }
+
+    pub(super) fn kept(&mut self, result: Result<Job, StateError>) {
+        match result {
+            Ok(Job::Generation(to)) => {
+                self.generations.reserved_to(to);
+                self.reserving = false;
+            }
+            Ok(Job::Peers(_)) => {}
+            Err(error) => {
+                self.reserving = false;
+                self.peers_changed = true;
+                self.lack(Lack {
+                    what: "memory across a restart of hbd".into(),
+                    why: error.to_string(),
+                    remedy: "hbd goes on and tries again every 5 s".into(),
+                });
+            }
+        }
+    }
+}
