@@ -1,0 +1,156 @@
+//! The ledger: what really happened, as the world saw it.
+
+use std::time::Duration;
+
+use hbd_core::MediumForm;
+use shared::event::{NodeKind, NodeStatus};
+use shared::names::Sequence;
+use shared::view::ClusterView;
+
+use super::super::peek::{Peek, peek};
+use super::{Beat, Broken, Rules};
+use crate::sim::machine::Packet;
+use crate::sim::{NodeIndex, SegmentIndex, World};
+
+/// The least and most of a peer's announced dead time that may apply, as hbd-protocol(7) has it.
+const DEADTIME_KEEPALIVES_MIN: u32 = 2;
+const DEADTIME_FACTOR_MAX: u32 = 10;
+
+impl Rules {
+    pub(super) fn core_started(&mut self, world: &World, index: NodeIndex, quick_restart: bool) {
+        let node = &mut self.nodes[index.0];
+        node.knew.clear();
+        if quick_restart {
+            let known = node.view.nodes.iter().filter(|(name, seen)| {
+                seen.kind != NodeKind::Ping
+                    && **name != node.name
+                    && seen.status != NodeStatus::Init
+            });
+            node.knew.extend(known.map(|(name, _)| name.clone()));
+        } else {
+            node.view = ClusterView::default();
+        }
+        node.inherits = quick_restart;
+        node.started = world.now();
+        node.runs_since = world.now();
+        node.events = 0;
+        node.sequence = Sequence(0);
+        node.asks_last = None;
+        node.runs = true;
+        self.changed = world.now();
+        for ((observer, peer), seen) in &mut self.seen {
+            if *observer != index {
+                continue;
+            }
+            let memory = world.machine(index).memory.get(&self.nodes[peer.0].name);
+            let live = memory.and_then(|memory| memory.live.as_ref());
+            seen.remembered = live.map(|live| live.sequence).unwrap_or_default();
+            if !quick_restart {
+                let known = memory.map(|memory| memory.generation);
+                seen.generation = known.unwrap_or_default();
+                seen.sequence = Sequence(0);
+                seen.died = None;
+                seen.beat = None;
+            }
+        }
+    }
+
+    pub(super) fn transmitted(
+        &mut self,
+        world: &World,
+        index: NodeIndex,
+        segment: SegmentIndex,
+        bytes: &[u8],
+    ) -> Result<(), Broken> {
+        let node = &mut self.nodes[index.0];
+        node.packets_now += 1;
+        if matches!(world.segments()[segment.0].form, MediumForm::Ping(_)) {
+            return Ok(());
+        }
+        let packet = peek(bytes);
+        if packet.asks {
+            node.asks_last = Some(world.now());
+        }
+        if !packet.whole {
+            return Err(self.of(index, "sends what nobody can read"));
+        }
+        if packet.generation < node.generation {
+            let text = format!("sends as generation {}", packet.generation);
+            return Err(self.of(index, &text));
+        }
+        node.generation = packet.generation;
+        if packet.sequence > node.sequence.next() {
+            let text = format!("sends {} after {}", packet.sequence, node.sequence);
+            return Err(self.of(index, &text));
+        }
+        node.sequence = node.sequence.max(packet.sequence);
+        if !node.right_keys {
+            self.wrongly_signed.insert(digest(bytes));
+        }
+        Ok(())
+    }
+
+    pub(super) fn packet_arrived(&mut self, world: &World, to: NodeIndex, packet: &Packet) {
+        let from = packet.from;
+        let read = peek(&packet.bytes);
+        let signed_wrongly = self.wrongly_signed.contains(&digest(&packet.bytes));
+        if self.nodes[to.0].right_keys == signed_wrongly {
+            return;
+        }
+        let seen = self.seen.entry((to, from)).or_default();
+        if read.generation < seen.generation {
+            return;
+        }
+        let machine = world.machine(to);
+        let segment = machine.media[usize::from(packet.medium.0)];
+        if read.sequence == Sequence(0) {
+            return;
+        }
+        let over = self.arrived.entry((to, from, segment)).or_default();
+        if (over.generation, over.sequence) < (read.generation, read.sequence) {
+            over.generation = read.generation;
+            over.sequence = read.sequence;
+            over.beat = read.beat.then(|| world.now()).or(over.beat);
+        }
+        if !read.beat {
+            return;
+        }
+        if read.generation > seen.generation {
+            seen.generation = read.generation;
+            seen.sequence = Sequence(0);
+            seen.remembered = Sequence(u64::MAX);
+        }
+        if read.sequence > seen.sequence {
+            seen.sequence = read.sequence;
+            let beat = beat(&read, world, to);
+            seen.beat = Some(beat);
+        } else if read.sequence > seen.remembered {
+            seen.replayed = world.now();
+        }
+    }
+
+    /// Whether one node can verify what another signs, and knows whose it is.
+    pub(super) fn trusts(&self, to: NodeIndex, from: NodeIndex) -> bool {
+        self.nodes[to.0].right_keys == self.nodes[from.0].right_keys
+    }
+}
+
+/// Tells packets apart by their ends, where their digests stand.
+fn digest(bytes: &[u8]) -> u64 {
+    const END: usize = 60;
+    let end = &bytes[bytes.len().saturating_sub(END)..];
+    end.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+fn beat(read: &Peek, world: &World, to: NodeIndex) -> Beat {
+    let own = &world.machine(to).settings;
+    let least = own.keepalive * DEADTIME_KEEPALIVES_MIN;
+    let most = own.deadtime * DEADTIME_FACTOR_MAX;
+    let announced = Duration::from_millis(read.deadtime_ms);
+    Beat {
+        at: world.now(),
+        deadtime: announced.clamp(least, most),
+    }
+}
