@@ -7,6 +7,7 @@ use shared::names::{Generation, LinkName, NodeName};
 use shared::time::Moment;
 use shared::view::ClusterView;
 
+use super::super::cluster::KEEPALIVE;
 use super::{Broken, Rules};
 use crate::sim::{NodeIndex, SegmentIndex, World};
 
@@ -68,6 +69,7 @@ impl Rules {
             Kind::NodeHeard {
                 node, generation, ..
             } => self.first_word(index, node, *generation),
+            Kind::UnauthenticatedGone { node } => self.end_of_doubt(index, node, now),
             Kind::LinkStatus {
                 link,
                 to: LinkStatus::Dead,
@@ -120,6 +122,14 @@ impl Rules {
         let known = std::mem::replace(&mut seen.reported, generation);
         let fell = generation < known && self.identities_sound;
         fell.then(|| format!("generation {known} was heard before"))
+    }
+
+    /// In doubt, and then nothing came any more: or did beats come that verify?
+    fn end_of_doubt(&self, index: NodeIndex, node: &NodeName, now: Moment) -> Option<String> {
+        let beat = self.seen.get(&(index, self.index(node)?))?.beat?;
+        let silent = now.since(beat.at);
+        let lie = self.identities_sound && silent < KEEPALIVE * 2;
+        lie.then(|| format!("a beat that verifies came {silent:?} ago"))
     }
 
     fn death_of_link(&self, world: &World, index: NodeIndex, link: &LinkName) -> Option<String> {
