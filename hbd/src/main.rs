@@ -36,7 +36,7 @@ fn check(options: &Options) -> Exit {
     let node = match startup::node_name(options) {
         Ok(node) => node,
         Err(error) => {
-            eprintln!("hbd: {error}");
+            error.print();
             return error.exit();
         }
     };

@@ -109,6 +109,12 @@ impl RunDirectory {
             }
         }
     }
+
+    /// Writes into the core's lock whose it is, for whoever finds it held.
+    pub(crate) fn name_core(&self, pid: u32) {
+        // Only a message would lack the number.
+        let _ = fs::write(self.path.join("core.lock"), format!("{pid}\n"));
+    }
 }
 
 impl Drop for RunDirectory {
@@ -203,7 +209,9 @@ mod tests {
             "{second}"
         );
         let core = first.core_lock(false).unwrap();
-        assert!(first.core_lock(false).is_err());
+        first.name_core(4711);
+        let held = first.core_lock(false).unwrap_err().to_string();
+        assert!(held.contains("core of a former hbd (pid 4711)"), "{held}");
         drop(core);
         first.core_lock(false).unwrap();
         drop(first);

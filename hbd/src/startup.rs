@@ -68,6 +68,14 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 impl StartError {
+    /// Tells the user, on standard error. Diagnostics stand for themselves.
+    pub(crate) fn print(&self) {
+        match self {
+            Self::Config(text) => eprint!("{text}"),
+            other => eprintln!("hbd: {other}"),
+        }
+    }
+
     /// The exit code of a daemon that did not start.
     pub(crate) fn exit(&self) -> Exit {
         match self {

@@ -1,6 +1,6 @@
 //! Which role a client has, by the credentials its socket carries (`unix(7)`).
 
-use std::io;
+use std::fmt;
 use std::os::fd::AsFd;
 
 use nix::unistd::{Group, User};
@@ -12,6 +12,26 @@ use crate::sys;
 
 /// The group whose members operate, as clients of Heartbeat do.
 const OPERATORS: &str = "haclient";
+
+/// Whoever is at the other end of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Peer {
+    user: Option<u32>,
+    process: Option<i32>,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.user {
+            Some(user) => write!(f, "uid {user}")?,
+            None => f.write_str("a client without credentials")?,
+        }
+        match self.process {
+            Some(process) => write!(f, " (pid {process})"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Who has which role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,15 +65,17 @@ impl Access {
     }
 
     /// The role of whoever is at the other end, and who that is.
-    pub(super) fn role_of(&self, stream: &UnixStream) -> io::Result<(ClientRole, String)> {
-        let peer = stream.peer_cred()?;
+    pub(super) fn role_of(&self, stream: &UnixStream) -> (ClientRole, Peer) {
+        let Ok(peer) = stream.peer_cred() else {
+            return (ClientRole::None, Peer::default());
+        };
         let mut groups = sys::peer_groups(stream.as_fd()).unwrap_or_default();
         groups.push(peer.gid());
-        let who = match peer.pid() {
-            Some(pid) => format!("uid {} (pid {pid})", peer.uid()),
-            None => format!("uid {}", peer.uid()),
+        let who = Peer {
+            user: Some(peer.uid()),
+            process: peer.pid(),
         };
-        Ok((self.role(peer.uid(), &groups), who))
+        (self.role(peer.uid(), &groups), who)
     }
 
     fn role(&self, user: u32, groups: &[u32]) -> ClientRole {
@@ -98,7 +120,10 @@ fn client_role(role: ApiRole) -> ClientRole {
 }
 
 /// The refusal of a request that needs a higher role, with the line that would grant it.
-pub(super) fn refusal(request: &Request, role: ClientRole, who: &str) -> String {
+pub(super) fn refusal(request: &Request, role: ClientRole, who: &Peer) -> String {
+    let user = who
+        .user
+        .map_or_else(|| "USER".to_owned(), |user| user.to_string());
     let client = match request.needs() {
         ClientRole::None | ClientRole::Observe => ApiRole::Observe.client(),
         ClientRole::Operate => ApiRole::Operate.client(),
@@ -110,7 +135,10 @@ pub(super) fn refusal(request: &Request, role: ClientRole, who: &str) -> String 
         ClientRole::Operate => "may only observe and operate",
         ClientRole::Admin => "administers",
     };
-    format!("{who} {has}; add \"apiauth {client} uid=USER\" to hbd.cf and restart hbd, or ask root")
+    format!(
+        "{who} {has}; add \"apiauth {client} uid={user}\" to hbd.cf and restart hbd, or ask \
+         root"
+    )
 }
 
 #[cfg(test)]
@@ -152,10 +180,14 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_line_to_add() {
-        let text = refusal(&Request::Snapshot, ClientRole::None, "uid 8");
+        let who = Peer {
+            user: Some(8),
+            process: None,
+        };
+        let text = refusal(&Request::Snapshot, ClientRole::None, &who);
         assert_eq!(
             text,
-            "uid 8 has no role here; add \"apiauth hbd-observe uid=USER\" to hbd.cf and restart \
+            "uid 8 has no role here; add \"apiauth hbd-observe uid=8\" to hbd.cf and restart \
              hbd, or ask root"
         );
     }

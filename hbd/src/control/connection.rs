@@ -10,7 +10,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::{Answer, Ask, access};
+use super::access::{self, Peer};
+use super::{Answer, Ask};
 use crate::supervisor::{Line, line};
 
 /// A client that takes nothing for so long is dropped.
@@ -20,7 +21,7 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 pub(super) async fn serve(
     stream: UnixStream,
     hello: Hello,
-    who: String,
+    who: Peer,
     asks: mpsc::Sender<Ask>,
 ) -> io::Result<()> {
     let role = hello.role;
@@ -46,7 +47,7 @@ struct Connection {
     requests: Requests,
     writer: OwnedWriteHalf,
     role: ClientRole,
-    who: String,
+    who: Peer,
     asks: mpsc::Sender<Ask>,
     stream: Option<mpsc::Receiver<Line>>,
 }
@@ -88,7 +89,7 @@ impl Connection {
         let (answer, reply) = oneshot::channel();
         let ask = Ask {
             frame,
-            who: self.who.clone(),
+            who: self.who,
             answer,
         };
         if self.asks.send(ask).await.is_err() {

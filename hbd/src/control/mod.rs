@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 pub(crate) use orders::{Orders, Repeated};
 
 use crate::supervisor::Line;
-use access::Access;
+use access::{Access, Peer};
 
 /// Connections of administrators at a time.
 const ADMINS_MAX: usize = 32;
@@ -42,7 +42,7 @@ pub(crate) struct Ask {
     /// What.
     pub(crate) frame: ClientFrame,
     /// Who asks, for the record.
-    pub(crate) who: String,
+    pub(crate) who: Peer,
     /// Where the answer goes.
     pub(crate) answer: oneshot::Sender<Answer>,
 }
@@ -143,10 +143,7 @@ impl Control {
 
     /// Serves a connection in a task of its own; drops it if there are too many.
     pub(crate) fn serve(&self, stream: UnixStream) {
-        let (role, who) = match self.access.role_of(&stream) {
-            Ok(known) => known,
-            Err(_) => (ClientRole::None, "unknown".to_owned()),
-        };
+        let (role, who) = self.access.role_of(&stream);
         let Some(place) = self.room.place(role) else {
             return;
         };

@@ -48,6 +48,11 @@ impl CoreChild {
         })
     }
 
+    /// Its process, while it has not ended.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Queues a message.
     pub(super) fn tell(&mut self, message: &ToCore, descriptors: Vec<OwnedFd>) -> io::Result<()> {
         self.channel.queue(message, descriptors)

@@ -66,6 +66,9 @@ impl Supervisor {
         });
         match launched {
             Ok(core) => {
+                if let Some(pid) = core.pid() {
+                    self.run.name_core(pid);
+                }
                 self.core = CoreState::Running(Box::new(core));
                 self.core_started = true;
                 self.load_told = Moment::default();

@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Exit {
     match try_run(options) {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("hbd: {error}");
+            error.print();
             error.exit()
         }
     }

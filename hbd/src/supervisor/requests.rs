@@ -6,6 +6,7 @@ use shared::event::Cause;
 use super::Supervisor;
 use super::recorder::line;
 use crate::clock;
+use crate::control::access::Peer;
 use crate::control::{Answer, Ask, Repeated};
 
 impl Supervisor {
@@ -28,7 +29,7 @@ impl Supervisor {
                 stream = Some(self.recorder.subscribe());
                 Ok(Success::Snapshot(Box::new(self.recorder.snapshot())))
             }
-            Request::Fault(fault) => self.order(&fault, ask.frame.key, &ask.who),
+            Request::Fault(fault) => self.order(&fault, ask.frame.key, ask.who),
         };
         lines.push(line(&match outcome {
             Ok(ok) => ServerFrame::Ok { id, ok },
@@ -43,7 +44,7 @@ impl Supervisor {
         &mut self,
         fault: &Fault,
         key: Option<String>,
-        who: &str,
+        who: Peer,
     ) -> Result<Success, Failure> {
         let Some(key) = key else {
             return self.inject(fault, who);
@@ -60,7 +61,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn inject(&mut self, fault: &Fault, who: &str) -> Result<Success, Failure> {
+    pub(super) fn inject(&mut self, fault: &Fault, who: Peer) -> Result<Success, Failure> {
         if !self.allow_faults {
             return Err(Failure {
                 code: ErrorCode::Refused,
@@ -89,7 +90,7 @@ impl Supervisor {
         }
         for event in changes.events {
             self.recorder
-                .note(event, Some(Cause::Order(who.to_owned())));
+                .note(event, Some(Cause::Order(who.to_string())));
         }
         Ok(Success::Done)
     }

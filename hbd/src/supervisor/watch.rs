@@ -16,6 +16,9 @@ use crate::sys;
 /// Groups of notices.
 const GROUPS: i32 = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
 
+/// Notices taken before the interfaces are looked at.
+const NOTICES_AT_ONCE: usize = 256;
+
 /// The socket notices come from.
 pub(super) struct Watch {
     socket: AsyncFd<OwnedFd>,
@@ -43,19 +46,21 @@ impl Watch {
     pub(super) async fn changed(&self) -> io::Result<()> {
         let mut ready = self.socket.readable().await?;
         let mut buffer = [0; 8192];
-        loop {
+        for _ in 0..NOTICES_AT_ONCE {
             match recv(
                 ready.get_inner().as_raw_fd(),
                 &mut buffer,
                 MsgFlags::MSG_DONTWAIT,
             ) {
-                Ok(0) | Err(Errno::EAGAIN) => break,
+                Ok(0) | Err(Errno::EAGAIN) => {
+                    ready.clear_ready();
+                    break;
+                }
                 // More notices than the socket holds: one is as good as many.
                 Ok(_) | Err(Errno::ENOBUFS | Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        ready.clear_ready();
         Ok(())
     }
 }
