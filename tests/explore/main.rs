@@ -9,6 +9,8 @@ use hbd_core::Mutant;
 use hbd_tests::sim::explore::{Options, hunt, run_many};
 use hbd_tests::tier::Tier;
 use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
 /// Seeds of tier quick, from 1 on.
 const SEEDS_QUICK: u64 = 20;
@@ -18,9 +20,9 @@ const SEEDS_CI: u64 = 300;
 const SEEDS_OF_A_TRIAL: u64 = 10;
 /// A planted bug must be found by so many seeds.
 const SEEDS_FOR_A_MUTANT: u64 = 500;
-/// Seeds that tier long runs within [`MINUTE`], on two processors.
+/// Seeds that tier long runs within a minute of both of two processors.
 const SEEDS_A_MINUTE: u64 = 1000;
-const MINUTE: Duration = Duration::from_secs(60);
+const PROCESSOR_TIME: Duration = Duration::from_secs(2 * 60);
 
 fn main() -> ExitCode {
     let tier = Tier::of_this_run();
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         Trial::test(name, move || find(mutant))
     }));
     if tier == Tier::Long && !cfg!(debug_assertions) {
-        let name = format!("{SEEDS_A_MINUTE}_seeds_take_less_than_a_minute");
+        let name = format!("{SEEDS_A_MINUTE}_seeds_take_less_than_a_minute_of_two_processors");
         trials.push(Trial::test(name, speed));
     } else {
         eprintln!("explore: speed is measured by HBD_TIER=long cargo test --release");
@@ -74,18 +76,27 @@ fn replay(seed: u64, mutant: Option<Mutant>) -> String {
     format!("its story: cargo run -q -p hbd-tests --bin explore -- --seed {seed}{mutant} --trace")
 }
 
+/// Measured in processor time, so that other programs on the machine do not decide.
 fn speed() -> Result<(), Failed> {
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), processor_time()?);
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
     let first = SEEDS_CI + 1;
     let (failures, ran) = run_many(first, SEEDS_A_MINUTE, threads, 1, Options::default());
-    let took = begun.elapsed();
-    eprintln!("{ran} seeds in {took:.1?} on {threads} processors");
+    let took = processor_time()?.saturating_sub(before);
+    let elapsed = begun.elapsed();
+    eprintln!("{ran} seeds: {took:.1?} of processor time, {elapsed:.1?} on {threads} processors");
     if let Some(failure) = failures.first() {
         return Err(format!("{failure}\n{}", replay(failure.seed, None)).into());
     }
-    match took <= MINUTE {
+    match took <= PROCESSOR_TIME {
         true => Ok(()),
-        false => Err(format!("{ran} seeds took {took:.1?}, more than {MINUTE:?}").into()),
+        false => Err(format!("{ran} seeds took {took:.1?} of processor time").into()),
     }
+}
+
+fn processor_time() -> Result<Duration, Failed> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let spans = [usage.user_time(), usage.system_time()];
+    let micros: i64 = spans.iter().map(TimeValLike::num_microseconds).sum();
+    Ok(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
 }
