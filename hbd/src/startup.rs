@@ -1,6 +1,7 @@
 //! From the command line to a daemon that may start, or to every reason why it may not.
 
 use std::fmt;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
@@ -68,12 +69,13 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 impl StartError {
-    /// Tells the user, on standard error. Diagnostics stand for themselves.
+    /// Tells the user, on standard error, if anybody reads it. Diagnostics stand for themselves.
     pub(crate) fn print(&self) {
-        match self {
-            Self::Config(text) => eprint!("{text}"),
-            other => eprintln!("hbd: {other}"),
-        }
+        let mut stderr = std::io::stderr();
+        let _ = match self {
+            Self::Config(text) => write!(stderr, "{text}"),
+            other => writeln!(stderr, "hbd: {other}"),
+        };
     }
 
     /// The exit code of a daemon that did not start.

@@ -63,6 +63,22 @@ fn check_tells_everything_that_is_wrong_and_ends_with_8() {
 }
 
 #[test]
+fn a_reader_that_hangs_up_changes_no_exit_code() {
+    let place = Place::new("node alice bob\nkeepalive 0\nbcats lo\n");
+    for words in [&["--node", "alice", "--check"][..], &["--node", "alice"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = place
+            .command(words)
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(8), "{words:?}");
+    }
+}
+
+#[test]
 fn a_configuration_with_errors_is_not_started() {
     let place = Place::new("node alice bob\nkeepalive 0\nbcats lo\n");
     let output = place.hbd(&["--node", "alice"]);
@@ -142,17 +158,17 @@ impl Place {
     }
 
     fn hbd(&self, more: &[&str]) -> Output {
+        self.command(more).output().unwrap()
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
         let directory = |name: &str| -> PathBuf { Path::new(&self.0).join(name) };
-        Command::new(env!("CARGO_BIN_EXE_hbd"))
-            .arg("--config")
-            .arg(directory("conf"))
-            .arg("--state")
-            .arg(directory("state"))
-            .arg("--run")
-            .arg(directory("run"))
-            .args(more)
-            .output()
-            .unwrap()
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hbd"));
+        command.arg("--config").arg(directory("conf"));
+        command.arg("--state").arg(directory("state"));
+        command.arg("--run").arg(directory("run"));
+        command.args(more);
+        command
     }
 }
 

@@ -17,6 +17,7 @@ mod reactor;
 mod rights;
 mod timer;
 
+use std::io::Write;
 use std::os::fd::RawFd;
 
 use hbd_core::Core;
@@ -43,7 +44,10 @@ pub(crate) fn run(descriptor: RawFd) -> Exit {
     let socket = match sys::inherited(descriptor) {
         Ok(socket) => socket,
         Err(error) => {
-            eprintln!("hbd core: descriptor {descriptor}: {error}; only hbd itself starts a core");
+            let _ = writeln!(
+                std::io::stderr(),
+                "hbd core: descriptor {descriptor}: {error}; only hbd itself starts a core"
+            );
             return Exit::Usage;
         }
     };

@@ -28,6 +28,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use hbd_core::{Command, PeerMemory, Settings};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use shared::api::{API_NEWEST, API_OLDEST, ClientRole, Hello};
 use shared::config::Diagnostic;
@@ -78,6 +79,8 @@ pub(crate) fn run(options: &Options) -> Exit {
 }
 
 fn try_run(options: &Options) -> Result<Exit, StartError> {
+    // Others may read, and connect; what they may ask is decided by who they are.
+    umask(Mode::from_bits_truncate(0o022));
     let prepared = startup::prepare(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -67,6 +67,24 @@ fn a_core_that_is_killed_is_a_restart_to_its_peers_and_no_death() {
 }
 
 #[test]
+fn a_core_that_dies_again_and_again_comes_back_each_time() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    for deaths in 1..=4 {
+        kill(Pid::from_raw(bob.core()), Signal::SIGKILL).unwrap();
+        alice.wait_for("bob to be back", |view| {
+            let bob = &view.nodes[&bob.name];
+            bob.restarts == deaths && bob.status == NodeStatus::Active
+        });
+    }
+    assert_eq!(alice.deaths(), 0);
+    assert_eq!(bob.client().snapshot().unwrap().view.core_deaths, 4);
+}
+
+#[test]
 fn a_core_that_hangs_is_killed_and_replaced() {
     let cluster = Cluster::start(&TWO, bcast_and_mcast());
     cluster.settle();
