@@ -460,8 +460,10 @@ fn demand(holds: bool, what: &str) -> Result<(), Error> {
     unexpected(what)
 }
 
+/// By another process: were the copy open for writing here while another test forks, the kernel
+/// would refuse to run it until that child has become its program (`ETXTBSY`, `execve(2)`).
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    file(format!("copy {}", from.display()), fs::copy(from, to))?;
+    program::run("cp", &[from, to])?;
     file(format!("open {} to all", to.display()), set_mode(to, 0o755))
 }
 
