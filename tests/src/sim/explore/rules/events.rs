@@ -143,7 +143,10 @@ impl Rules {
         let deadtime = self.seen.get(&(index, peer))?.beat?.deadtime;
         let seen = self.nodes[index.0].view.nodes.get(&link.peer)?;
         let silent = world.now().since(came);
-        let lie = self.identities_sound && seen.status.is_alive() && silent < deadtime;
+        // What comes from a node that counts as dead is no sign of its link.
+        let since = world.machine(index).world_time(seen.since.boot);
+        let counted = seen.status.is_alive() && since <= came;
+        let lie = self.identities_sound && counted && silent < deadtime;
         lie.then(|| format!("a packet came over it {silent:?} ago"))
     }
 }
