@@ -42,6 +42,7 @@ pub(super) struct Company {
     key: String,
     lines: [Line; NODES.len()],
     heard: Heard,
+    listens: bool,
     signals: SignalFd,
 }
 
@@ -81,6 +82,7 @@ impl Company {
             key,
             lines: Default::default(),
             heard: Heard::default(),
+            listens: true,
             signals,
         };
         for node in NODES {
@@ -198,6 +200,14 @@ impl Company {
         self.lines[node as usize].life == Life::Off
     }
 
+    /// Takes no more events, which would pile up; only ends and signals are of interest.
+    pub(super) fn hang_up(&mut self) {
+        self.listens = false;
+        for line in &mut self.lines {
+            line.stream = None;
+        }
+    }
+
     /// Waits until something may have happened, and takes it in; at most until `limit`. A node
     /// that ended without having been told to is an error.
     pub(super) fn listen(&mut self, limit: Moment) -> Result<(), Stop> {
@@ -215,7 +225,7 @@ impl Company {
             return Ok(());
         }
         let mut span = limit.since(clock::boot());
-        if self.lines.iter().any(Line::is_wanted) {
+        if self.listens && self.lines.iter().any(Line::is_wanted) {
             span = span.min(LOOK);
         }
         let mut watched = vec![self.signals.as_fd()];
@@ -270,7 +280,7 @@ impl Company {
         if former == Life::Ends {
             return Ok(());
         }
-        Err(Stop::Broken(format!(
+        Err(Stop::NodeEnded(format!(
             "hbd on {} ended unasked ({how}); its last words:\n{}",
             node.name(),
             self.last_words(node)
@@ -289,7 +299,7 @@ impl Company {
     }
 
     fn take_events(&mut self, node: Node) -> Result<(), Stop> {
-        if self.lines[node as usize].is_wanted() {
+        if self.listens && self.lines[node as usize].is_wanted() {
             self.lines[node as usize].stream = self.call(node)?;
         }
         while let Some(stream) = &mut self.lines[node as usize].stream {

@@ -65,6 +65,8 @@ enum Stop {
     Asked,
     /// Nobody reads what it prints.
     Output,
+    /// The hbd of a node ended, which nobody told it to.
+    NodeEnded(String),
     /// It cannot go on.
     Broken(String),
 }
@@ -81,7 +83,7 @@ pub(crate) fn run(options: &Options) -> Exit {
     match perform(options) {
         Ok(rows) if rows.iter().all(|row| row.verdict == Verdict::Held) => Exit::Done,
         Ok(_) | Err(Stop::Asked | Stop::Output) => Exit::Failed,
-        Err(Stop::Broken(reason)) => {
+        Err(Stop::NodeEnded(reason) | Stop::Broken(reason)) => {
             complain(&reason);
             Exit::Failed
         }
@@ -143,12 +145,13 @@ fn stay(company: &mut Company, page: &mut Page) -> Result<(), Stop> {
     page.line(&format!(
         "  kill -9 {core}    # the core of carol: watch bob's events"
     ))?;
+    company.hang_up();
     loop {
         match company.listen(clock::boot() + STAY) {
             Ok(()) => {}
             Err(Stop::Asked) => return Ok(page.line("\nEnding the nodes.")?),
             // Whoever tries things may also end a node.
-            Err(Stop::Broken(reason)) => page.line(&reason)?,
+            Err(Stop::NodeEnded(reason)) => page.line(&reason)?,
             Err(stop) => return Err(stop),
         }
     }
