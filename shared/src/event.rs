@@ -643,6 +643,15 @@ pub enum Kind {
         /// How many were not reported since the last report.
         unreported: u64,
     },
+    /// A node lives whose messages all count as old, because its generation is below the one known.
+    GenerationBehind {
+        /// The node.
+        node: NodeName,
+        /// The life it sends in.
+        generation: Generation,
+        /// The life we know.
+        known: Generation,
+    },
     /// So many messages in a row are missing that they are not asked for.
     GapTooBig {
         /// The node.
@@ -765,7 +774,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 39] = [
+    pub const WORDS: [&str; 40] = [
         "started",
         "leaving",
         "left",
@@ -794,6 +803,7 @@ impl Kind {
         "impostor-gone",
         "identity-changed",
         "replay",
+        "generation-behind",
         "gap-too-big",
         "message-lost",
         "window-filling",
@@ -860,6 +870,7 @@ impl Kind {
             | Self::ConfigWarning { .. }
             | Self::EventsDropped { .. } => Severity::Warning,
             Self::NotHeard { .. }
+            | Self::GenerationBehind { .. }
             | Self::Unauthenticated { .. }
             | Self::MessageLost { .. }
             | Self::CoreDied { .. } => Severity::Error,
@@ -892,6 +903,7 @@ impl Kind {
             }
             | Self::IdentityChanged { node, .. }
             | Self::Replay { node, .. }
+            | Self::GenerationBehind { node, .. }
             | Self::GapTooBig { node, .. }
             | Self::MessageLost { node, .. }
             | Self::WindowFilling { node, .. }

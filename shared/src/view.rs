@@ -86,6 +86,9 @@ pub struct NodeView {
     pub not_heard: bool,
     /// Why its packets do not count, while they arrive and do not verify.
     pub unauthenticated: Option<Unverified>,
+    /// The life it sends in and the one known, while all it says counts as old.
+    #[serde(default)]
+    pub behind: Option<(Generation, Generation)>,
     /// Links to it, by medium.
     pub links: BTreeMap<MediumName, LinkView>,
 }
@@ -130,7 +133,9 @@ impl ClusterView {
                 n.status = *to;
                 n.since = stamp;
                 n.reason = reason.to_string();
-                if !to.is_alive() {
+                if to.is_alive() {
+                    n.behind = None;
+                } else {
                     n.jeopardy = None;
                     n.not_heard = false;
                 }
@@ -149,7 +154,13 @@ impl ClusterView {
                 n.uuid = *uuid;
                 n.generation = Some(*generation);
                 n.program = Some(program.clone());
+                n.behind = None;
             }),
+            Kind::GenerationBehind {
+                node,
+                generation,
+                known,
+            } => self.node(node, |n| n.behind = Some((*generation, *known))),
             Kind::IdentityChanged { node, to, .. } => self.node(node, |n| n.uuid = Some(*to)),
             Kind::Jeopardy { node, medium } => {
                 self.node(node, |n| n.jeopardy = Some(medium.clone()));
@@ -315,6 +326,7 @@ impl NodeView {
             jeopardy: None,
             not_heard: false,
             unauthenticated: None,
+            behind: None,
             links: BTreeMap::new(),
         }
     }

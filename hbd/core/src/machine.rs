@@ -28,7 +28,7 @@ use crate::deadline::{Deadline, Deadlines, PeerIndex, Timer};
 use crate::history::History;
 use crate::io::{Command, Output};
 use crate::limiter::Limiter;
-use crate::mutant::{Planted, planted};
+use crate::mutant::planted;
 use crate::peer::{Life, Peer};
 use crate::random::Random;
 use crate::sequence::{ACK_EVERY, Tracker};
@@ -55,7 +55,8 @@ pub struct Core {
     pub(crate) impostor: Option<Moment>,
     pub(crate) window_filling: bool,
     pub(crate) refused: u64,
-    pub(crate) planted: Planted,
+    #[cfg(feature = "mutants")]
+    pub(crate) planted: Option<crate::Mutant>,
     events: EventSource,
     outputs: VecDeque<Output>,
 }
@@ -140,7 +141,8 @@ impl core::error::Error for BadSettings {}
 impl Core {
     /// A core at the beginning of a life. Its first beats wait in [`Core::poll_output`].
     pub fn new(settings: Settings, start: Start, now: Now) -> Result<Self, BadSettings> {
-        Self::build(settings, start, Planted::default(), now)
+        let core = Self::build(settings, &start, now)?;
+        Ok(core.begun(start, now))
     }
 
     /// A core with a bug in it.
@@ -151,15 +153,12 @@ impl Core {
         mutant: Option<crate::Mutant>,
         now: Now,
     ) -> Result<Self, BadSettings> {
-        Self::build(settings, start, mutant, now)
+        let mut core = Self::build(settings, &start, now)?;
+        core.planted = mutant;
+        Ok(core.begun(start, now))
     }
 
-    fn build(
-        settings: Settings,
-        start: Start,
-        planted: Planted,
-        now: Now,
-    ) -> Result<Self, BadSettings> {
+    fn build(settings: Settings, start: &Start, now: Now) -> Result<Self, BadSettings> {
         if settings.keepalive.is_zero() || settings.deadtime <= settings.keepalive {
             return Err(BadSettings::Times);
         }
@@ -176,7 +175,7 @@ impl Core {
             .get(&settings.node)
             .ok_or_else(|| BadSettings::NotConfigured(settings.node.clone()))?;
         let mut random = Random::new(start.seed);
-        let mut core = Self {
+        Ok(Self {
             keys: ring(settings.active_key, &settings.keys)?,
             own: Own {
                 index,
@@ -203,13 +202,17 @@ impl Core {
             impostor: None,
             window_filling: false,
             refused: 0,
-            planted,
+            #[cfg(feature = "mutants")]
+            planted: None,
             events: EventSource::new(settings.node.clone(), Role::Core, start.generation),
             outputs: VecDeque::new(),
             settings,
-        };
-        core.begin(start, now);
-        Ok(core)
+        })
+    }
+
+    fn begun(mut self, start: Start, now: Now) -> Self {
+        self.begin(start, now);
+        self
     }
 
     fn begin(&mut self, start: Start, now: Now) {

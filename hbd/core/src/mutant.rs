@@ -5,13 +5,6 @@
 //! else [`planted!`] is the constant `false`. Each call site stands where a change made in haste
 //! would have put the bug.
 
-/// What a core carries: nothing, unless the feature is on.
-#[cfg(not(feature = "mutants"))]
-pub(crate) type Planted = ();
-/// What a core carries: its mutant, if it has one.
-#[cfg(feature = "mutants")]
-pub(crate) type Planted = Option<Mutant>;
-
 /// Whether this core has that bug.
 #[cfg(not(feature = "mutants"))]
 macro_rules! planted {

@@ -35,6 +35,8 @@ pub(crate) struct Peer {
     pub(crate) last_link_death: Option<EventId>,
     pub(crate) jeopardy: bool,
     pub(crate) unverified: Option<Unverifying>,
+    /// The last status that counted as old, while no other is heard.
+    pub(crate) behind: Option<Behind>,
     pub(crate) load: Option<String>,
     /// What it was last reported to run, and in which generation.
     pub(crate) reported: Option<(Generation, String)>,
@@ -59,6 +61,15 @@ pub(crate) struct Life {
     pub(crate) confirmed: Sequence,
     pub(crate) confirmed_at: Option<Moment>,
     pub(crate) not_heard: bool,
+}
+
+/// A life of the peer that counts as former and seems to go on.
+#[derive(Debug)]
+pub(crate) struct Behind {
+    pub(crate) generation: Generation,
+    pub(crate) sequence: Sequence,
+    /// It was reported: the numbers moved.
+    pub(crate) reported: bool,
 }
 
 /// Packets that seem to be the peer's and do not verify.
@@ -107,6 +118,7 @@ impl Peer {
             last_link_death: None,
             jeopardy: false,
             unverified: None,
+            behind: None,
             load: None,
             reported: None,
         }

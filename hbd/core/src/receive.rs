@@ -13,7 +13,7 @@ use shared::time::Now;
 use crate::deadline::{PeerIndex, Timer};
 use crate::machine::{Core, Sort};
 use crate::mutant::planted;
-use crate::peer::Life;
+use crate::peer::{Behind, Life};
 use crate::sequence::{Arrival, Tracker};
 use crate::settings::{MediumForm, MediumIndex};
 use crate::wire::level::Level;
@@ -161,7 +161,7 @@ impl Core {
         };
         match age {
             Ordering::Less if !planted!(self, NoGenerationCheck) => {
-                self.report_replay(index, generation, now);
+                self.note_old(index, generation, message, now);
                 false
             }
             Ordering::Equal if other_uuid => {
@@ -178,6 +178,45 @@ impl Core {
                 }
                 begins
             }
+        }
+    }
+
+    /// A verified message of a former life. One is a replay; where the numbers of its beats move and
+    /// nothing newer is heard, the peer lives with a generation that went back.
+    fn note_old(&mut self, index: PeerIndex, generation: Generation, message: &Message, now: Now) {
+        self.report_replay(index, generation, now);
+        let warntime = self.settings.warntime;
+        let peer = self.peer_mut(index);
+        let heard = peer
+            .heard
+            .is_some_and(|heard| now.boot.since(heard) <= warntime);
+        let sequence = message.sequence().unwrap_or_default();
+        if heard || message.message_type() != types::STATUS {
+            return;
+        }
+        let moves = match &mut peer.behind {
+            Some(behind) if behind.generation == generation => {
+                let moves = sequence > behind.sequence && !behind.reported;
+                behind.sequence = behind.sequence.max(sequence);
+                behind.reported |= moves;
+                moves
+            }
+            _ => {
+                peer.behind = Some(Behind {
+                    generation,
+                    sequence,
+                    reported: false,
+                });
+                false
+            }
+        };
+        if moves {
+            let kind = Kind::GenerationBehind {
+                node: peer.name.clone(),
+                generation,
+                known: peer.generation.unwrap_or_default(),
+            };
+            self.event(kind, None, now);
         }
     }
 
@@ -393,6 +432,7 @@ impl Core {
         peer.load = message.text(fields::LOAD).map(Into::into);
         let before = peer.heard.replace(now.boot);
         let interval = before.map(|before| now.boot.since(before));
+        peer.behind = None;
         let was_alive = peer.status.is_alive();
         self.trust_again(index, now);
         self.report_program(index, status.level, now);
@@ -492,8 +532,12 @@ impl Core {
         if peer.jeopardy || self.link_media().count() < 2 || peer.links_up() != 1 {
             return;
         }
-        let status = |medium: MediumIndex| peer.links[usize::from(medium.0)].status;
-        if self.link_media().any(|m| status(m) == LinkStatus::Init) {
+        let open = |medium: MediumIndex| {
+            let link = &peer.links[usize::from(medium.0)];
+            link.status != LinkStatus::Up && link.is_watched()
+        };
+        // Not heard yet, or about to count as up again.
+        if self.link_media().any(open) {
             return;
         }
         let peer = self.peer_mut(index);

@@ -235,6 +235,14 @@ impl fmt::Display for Kind {
                 "old message of {node} dropped (generation {generation}, known {known}){}",
                 Unreported(*unreported)
             ),
+            Self::GenerationBehind {
+                node,
+                generation,
+                known,
+            } => write!(
+                f,
+                "node {node} lives, but all it says counts as old: it sends in generation {generation}, and {known} was heard (a disk restored from a backup?); on {node} stop hbd, write {known} into hb_generation, start it"
+            ),
             Self::GapTooBig { node, missing } => write!(
                 f,
                 "{missing} messages of {node} are missing, too many to ask for"
