@@ -45,6 +45,7 @@ pub fn text(files: &Files) -> Checked {
             reader::read(source, &mut draft, &mut report);
         }
     }
+    draft.distrust_doubtful();
     let lost = report.lost_a_line();
     draft.node_bad |= lost;
     draft.media.broken |= lost;

@@ -1,7 +1,8 @@
 //! What only the whole shows, and the defaults: from draft to [`Config`].
 //!
-//! Every check runs, whatever the others found. A check that needs a value which was given wrongly
-//! stays silent: that value has its own report.
+//! Every check whose own values are sound runs, whatever the others found. One that needs a value
+//! which was given wrongly, or by a line that was perhaps meant to give it, stays silent: that line
+//! has its own report.
 
 use std::time::Duration;
 
@@ -41,12 +42,12 @@ pub(super) fn finish(draft: Draft, parts: Parts<'_>, report: &mut Report<'_>) ->
     check_autojoin(&draft, parts.has_haresources, report);
     check_auto_failback(&draft, parts.has_groups, report);
     check_logging(&draft, report);
-    let timing = timing(&draft);
-    if let Some(timing) = &timing {
-        check_timing(&draft, timing, report);
-    }
+    check_deadtime(&draft, report);
+    check_initdead(&draft, report);
+    check_deadping(&draft, report);
+    check_warntime(&draft, report);
     Some(Config {
-        timing: timing?,
+        timing: timing(&draft)?,
         nodes: draft.nodes.into_iter().map(|(name, _)| name).collect(),
         media: draft.media.finish(),
         keys: parts.keys?,
@@ -152,8 +153,8 @@ fn check_logging(draft: &Draft, report: &mut Report<'_>) {
 }
 
 fn timing(draft: &Draft) -> Option<Timing> {
-    let keepalive = draft.keepalive.or(KEEPALIVE_DEFAULT)?;
-    let deadtime = draft.deadtime.or(DEADTIME_DEFAULT)?;
+    let keepalive = keepalive(draft)?;
+    let deadtime = deadtime(draft)?;
     Some(Timing {
         keepalive,
         deadtime,
@@ -175,19 +176,19 @@ fn initdead_default(deadtime: Duration) -> Duration {
     }
 }
 
-fn check_timing(draft: &Draft, timing: &Timing, report: &mut Report<'_>) {
-    check_deadtime(draft, timing, report);
-    check_initdead(draft, timing, report);
-    let Timing {
-        keepalive,
-        deadtime,
-        warntime,
-        deadping,
-        ..
-    } = *timing;
-    if let Some(span) = draft.deadping.span()
-        && deadping <= keepalive * 2
-    {
+fn keepalive(draft: &Draft) -> Option<Duration> {
+    draft.keepalive.or(KEEPALIVE_DEFAULT)
+}
+
+fn deadtime(draft: &Draft) -> Option<Duration> {
+    draft.deadtime.or(DEADTIME_DEFAULT)
+}
+
+fn check_deadping(draft: &Draft, report: &mut Report<'_>) {
+    let (Given::Set(deadping, span), Some(keepalive)) = (draft.deadping, keepalive(draft)) else {
+        return;
+    };
+    if deadping <= keepalive * 2 {
         report
             .at(
                 Code::DeadpingTooSmall,
@@ -200,9 +201,13 @@ fn check_timing(draft: &Draft, timing: &Timing, report: &mut Report<'_>) {
             )
             .label(format!("must be larger than {}", show(keepalive * 2)));
     }
-    if let Some(span) = draft.warntime.span()
-        && warntime >= deadtime
-    {
+}
+
+fn check_warntime(draft: &Draft, report: &mut Report<'_>) {
+    let (Given::Set(warntime, span), Some(deadtime)) = (draft.warntime, deadtime(draft)) else {
+        return;
+    };
+    if warntime >= deadtime {
         report
             .at(
                 Code::WarntimeLate,
@@ -218,12 +223,10 @@ fn check_timing(draft: &Draft, timing: &Timing, report: &mut Report<'_>) {
     }
 }
 
-fn check_deadtime(draft: &Draft, timing: &Timing, report: &mut Report<'_>) {
-    let Timing {
-        keepalive,
-        deadtime,
-        ..
-    } = *timing;
+fn check_deadtime(draft: &Draft, report: &mut Report<'_>) {
+    let (Some(keepalive), Some(deadtime)) = (keepalive(draft), deadtime(draft)) else {
+        return;
+    };
     let (Some(span), related) = (match draft.deadtime.span() {
         Some(span) => (Some(span), draft.keepalive.span()),
         None => (draft.keepalive.span(), None),
@@ -258,14 +261,13 @@ fn check_deadtime(draft: &Draft, timing: &Timing, report: &mut Report<'_>) {
     }
 }
 
-fn check_initdead(draft: &Draft, timing: &Timing, report: &mut Report<'_>) {
-    let Timing {
-        deadtime, initdead, ..
-    } = *timing;
-    let Some(span) = draft.initdead.span() else {
+fn check_initdead(draft: &Draft, report: &mut Report<'_>) {
+    let Given::Set(initdead, span) = draft.initdead else {
         return;
     };
-    if initdead < deadtime {
+    if let Some(deadtime) = deadtime(draft)
+        && initdead < deadtime
+    {
         report
             .at(
                 Code::InitdeadTooSmall,

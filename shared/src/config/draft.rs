@@ -1,6 +1,6 @@
 //! What the directives said, each value with the place that said it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::machine::Mention;
@@ -52,6 +52,8 @@ impl<T: Copy> Given<T> {
 pub(super) struct Draft {
     /// Where each directive stood last.
     pub(super) seen: BTreeMap<&'static str, Span>,
+    /// Directives that a line meant which could not be taken, as far as can be guessed.
+    pub(super) doubtful: BTreeSet<&'static str>,
     pub(super) nodes: Vec<(NodeName, Span)>,
     pub(super) node_bad: bool,
     pub(super) keepalive: Given<Duration>,
@@ -75,4 +77,29 @@ pub(super) struct Draft {
     pub(super) api_clients: BTreeMap<String, Span>,
     pub(super) ineffective: Vec<Ineffective>,
     pub(super) mentions: Vec<Mention>,
+}
+
+impl Draft {
+    /// Counts what depends on a doubtful directive as given wrongly, so that nothing is judged by
+    /// a default that was not meant.
+    pub(super) fn distrust_doubtful(&mut self) {
+        for word in std::mem::take(&mut self.doubtful) {
+            match word {
+                "keepalive" => self.keepalive = Given::Bad,
+                "deadtime" => self.deadtime = Given::Bad,
+                "warntime" => self.warntime = Given::Bad,
+                "initdead" => self.initdead = Given::Bad,
+                "deadping" => self.deadping = Given::Bad,
+                "node" => self.node_bad = true,
+                "bcast" | "mcast" | "mcast6" | "ucast" | "ucast6" | "serial" | "udp" | "ping"
+                | "ping_group" | "ping6" => {
+                    self.media.broken = true;
+                }
+                "use_logd" => self.use_logd = Given::Bad,
+                "logfacility" | "logfile" | "debugfile" => self.log_targets = true,
+                "auto_failback" | "nice_failback" => self.auto_failback = true,
+                _ => {}
+            }
+        }
+    }
 }

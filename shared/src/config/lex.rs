@@ -55,7 +55,8 @@ pub(super) const BLANKS_AND_COMMAS: [char; 4] = [' ', '\t', '\r', ','];
 /// A directive and what follows it on its line.
 pub(super) struct Statement<'s> {
     pub(super) directive: Word<'s>,
-    pub(super) rest: Word<'s>,
+    /// Absent if the line holds what is no text, which has been reported.
+    pub(super) rest: Option<Word<'s>>,
 }
 
 /// The lines of a file, without line ends. Lines that are too long are reported and left out.
@@ -108,10 +109,8 @@ fn statement<'s>(
     report: &mut Report<'_>,
 ) -> Option<Statement<'s>> {
     let directive = *line.split(&BLANKS).first()?;
-    if !is_text(source, line.span, report) {
-        return None;
-    }
-    let rest = line.part(directive.span.end - line.span.start, line.text.len());
+    let rest = is_text(source, line.span, report)
+        .then(|| line.part(directive.span.end - line.span.start, line.text.len()));
     Some(Statement { directive, rest })
 }
 

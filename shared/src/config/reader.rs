@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::diagnostic::Code;
 use super::directives::{self, Directive, Effect, Grammar, Owner, Repeat};
 use super::draft::{Draft, Given};
-use super::lex::{self, BLANKS, BLANKS_AND_COMMAS, Statement, Word};
+use super::lex::{self, BLANKS, BLANKS_AND_COMMAS, Word};
 use super::machine::{Subject, mention};
 use super::model::Ineffective;
 use super::report::{Note, Report};
@@ -35,52 +35,61 @@ pub(super) struct Reader<'r, 'a> {
 pub(super) fn read(source: &Source, draft: &mut Draft, report: &mut Report<'_>) {
     for statement in lex::statements(source, report) {
         let word = statement.directive;
-        match directives::find(word.text) {
-            None => unknown(word, report),
-            Some(directive) => Reader {
+        match (directives::find(word.text), statement.rest) {
+            (Some(directive), Some(rest)) => Reader {
                 draft,
                 report,
                 directive,
                 at: word.span,
             }
-            .apply(&statement),
+            .apply(&rest),
+            (None, Some(_)) => unknown(word, draft, report),
+            (_, None) => draft
+                .doubtful
+                .extend(suggest::nearest(word.text, directives::words())),
         }
     }
 }
 
-fn unknown(word: Word<'_>, report: &mut Report<'_>) {
-    let note = report
-        .at(
-            Code::UnknownDirective,
-            word.span,
-            format!("`{}` is no directive", word.text),
-        )
-        .label("not known");
+fn unknown(word: Word<'_>, draft: &mut Draft, report: &mut Report<'_>) {
+    let note = report.at(
+        Code::UnknownDirective,
+        word.span,
+        format!("`{}` is no directive", word.text),
+    );
+    if let Some((name, value)) = word.text.split_once('=')
+        && let Some(near) = suggest::nearest(name, directives::words())
+    {
+        draft.doubtful.insert(near);
+        note.label("a blank separates a directive from its value")
+            .replacement(format!("{near} {value}").trim_end());
+        return;
+    }
+    let note = note.label("not known");
     match suggest::nearest(word.text, directives::words()) {
-        Some(near) => note.replacement(near),
+        Some(near) => {
+            draft.doubtful.insert(near);
+            note.replacement(near)
+        }
         None => note.remedy("see ha.cf(5) for the directives there are"),
     };
 }
 
 impl Reader<'_, '_> {
-    fn apply(mut self, statement: &Statement<'_>) {
+    fn apply(mut self, rest: &Word<'_>) {
         self.check_owner();
         self.check_repetition();
         match self.directive.grammar {
-            Grammar::Words(handler) => self.apply_words(handler, statement),
+            Grammar::Words(handler) => self.apply_words(handler, rest),
             Grammar::Line(handler) => {
-                handler(&mut self, &statement.rest);
+                handler(&mut self, rest);
                 self.announce_effect();
             }
         }
     }
 
-    fn apply_words(
-        &mut self,
-        handler: fn(&mut Reader<'_, '_>, &Word<'_>),
-        statement: &Statement<'_>,
-    ) {
-        let words = statement.rest.split(&BLANKS_AND_COMMAS);
+    fn apply_words(&mut self, handler: fn(&mut Reader<'_, '_>, &Word<'_>), rest: &Word<'_>) {
+        let words = rest.split(&BLANKS_AND_COMMAS);
         let Some(last) = words.last() else {
             let text = format!("`{}` without a value does nothing", self.directive.word);
             let syntax = format!("write `{} {}`", self.directive.word, self.directive.syntax);

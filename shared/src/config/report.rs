@@ -52,14 +52,9 @@ impl<'a> Report<'a> {
         self.push(code, span.file, spot, message.into())
     }
 
-    /// Whether a line could not be taken for what it probably meant. What seems to be missing may
-    /// then stand in that line.
+    /// Whether a line was too long to be read. What seems to be missing may stand in that line.
     pub(super) fn lost_a_line(&self) -> bool {
-        self.diagnostics.iter().any(|d| match d.code {
-            Code::NotText | Code::LineTooLong => true,
-            Code::UnknownDirective => d.replacement.is_some(),
-            _ => false,
-        })
+        self.diagnostics.iter().any(|d| d.code == Code::LineTooLong)
     }
 
     /// The number of the line that a span begins in.
