@@ -6,6 +6,7 @@ mod clock;
 mod control;
 mod core_process;
 mod demo;
+mod lock;
 mod medium;
 mod run_directory;
 mod settings;

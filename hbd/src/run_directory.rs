@@ -1,21 +1,16 @@
 //! The directory that names an instance: its control socket, and the locks that prove that there
 //! is one supervisor and one core of it.
-//!
-//! The locks are open file description locks (`fcntl(2)`): they end with the process whatever
-//! ends it, and travel with the descriptor.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
-
 use crate::clock;
+use crate::lock::{self, LockError};
 
 /// How long a start waits for the core of a former supervisor, which leaves the cluster in order.
 const CORE_WAIT: Duration = Duration::from_secs(15);
@@ -140,58 +135,19 @@ fn make(path: &Path) -> Result<(), RunError> {
     }
 }
 
-/// Opens and locks a file and writes this process into it. Whoever ends in order removes the file
-/// while holding its lock: a lock on a removed file proves nothing, and it is tried again.
 fn claim(path: &Path, who: &'static str) -> Result<File, RunError> {
-    let fail = |operation, error| RunError::Io {
-        operation,
-        path: path.to_owned(),
-        error,
-    };
-    loop {
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o644)
-            .open(path)
-            .map_err(|error| fail("open", error))?;
-        match lock(&file) {
-            Ok(()) => {}
-            Err(Errno::EAGAIN | Errno::EACCES) => {
-                let mut pid = String::new();
-                let _ = file.read_to_string(&mut pid);
-                return Err(RunError::Held {
-                    who,
-                    path: path.to_owned(),
-                    pid: pid.trim().to_owned(),
-                });
-            }
-            Err(error) => return Err(fail("lock", error.into())),
-        }
-        let same = |a: &fs::Metadata, b: &fs::Metadata| a.ino() == b.ino() && a.dev() == b.dev();
-        match (file.metadata(), fs::metadata(path)) {
-            (Ok(ours), Ok(there)) if same(&ours, &there) => {}
-            _ => continue,
-        }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(|error| fail("write", error))?;
-        return Ok(file);
-    }
-}
-
-fn lock(file: &File) -> nix::Result<()> {
-    let whole = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    fcntl(file, FcntlArg::F_OFD_SETLK(&whole)).map(drop)
+    lock::claim(path).map_err(|error| match error {
+        LockError::Io { operation, error } => RunError::Io {
+            operation,
+            path: path.to_owned(),
+            error,
+        },
+        LockError::Held { pid } => RunError::Held {
+            who,
+            path: path.to_owned(),
+            pid,
+        },
+    })
 }
 
 #[cfg(test)]

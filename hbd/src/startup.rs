@@ -13,6 +13,7 @@ use shared::names::{Generation, NodeName};
 use crate::cli::{Options, STATE};
 use crate::clock;
 use crate::control::ListenError;
+use crate::lock::Held;
 use crate::run_directory::{RunDirectory, RunError};
 use crate::settings::settings;
 use crate::state::{self, Generations, HEARTBEAT_STATE, Peers, StateError};
@@ -123,6 +124,8 @@ pub(crate) struct Prepared {
 /// What the state directory holds, and the settings that need it.
 #[derive(Debug)]
 pub(crate) struct State {
+    /// Held while the supervisor writes there.
+    pub(crate) held: Held,
     /// For the core.
     pub(crate) settings: Settings,
     /// Generations to come.
@@ -152,7 +155,7 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
 
 impl State {
     fn read(options: &Options, config: &Config, node: NodeName) -> Result<Self, StartError> {
-        state::prepare(&options.state)?;
+        let held = state::claim(&options.state)?;
         let taken_over = if options.state == Path::new(STATE) {
             state::take_over(
                 Path::new(HEARTBEAT_STATE),
@@ -171,6 +174,7 @@ impl State {
         let generations = Generations::open(&options.state, config.generation, clock::now().wall)?;
         let (peers, peers_problem) = Peers::load(&options.state);
         Ok(Self {
+            held,
             settings,
             generations,
             peers,

@@ -1,6 +1,6 @@
 //! The generations of this node: each start of a core uses the next one, none is used twice.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use shared::config::GenerationSource;
 use shared::names::Generation;
@@ -18,8 +18,6 @@ const RESERVE_LOW: u64 = 8;
 /// Hands generations out.
 #[derive(Debug)]
 pub(crate) struct Generations {
-    /// Nothing under `hbgenmethod time`.
-    directory: Option<PathBuf>,
     used: u64,
     reserved: u64,
 }
@@ -34,7 +32,6 @@ impl Generations {
     ) -> Result<Self, StateError> {
         if source == GenerationSource::Time {
             return Ok(Self {
-                directory: None,
                 used: wall.seconds().saturating_sub(1),
                 reserved: u64::MAX,
             });
@@ -52,11 +49,7 @@ impl Generations {
         };
         let reserved = used.saturating_add(RESERVE);
         file::replace(directory, NAME, &text(reserved)).on("write", &path)?;
-        Ok(Self {
-            directory: Some(directory.to_owned()),
-            used,
-            reserved,
-        })
+        Ok(Self { used, reserved })
     }
 
     /// The next one. Never waits for a disk.
@@ -75,19 +68,16 @@ impl Generations {
     pub(crate) fn reserved_to(&mut self, generation: Generation) {
         self.reserved = self.reserved.max(generation.0);
     }
-
-    /// Gives what was not used back, at an orderly end.
-    pub(crate) fn close(&self) -> Result<(), StateError> {
-        match &self.directory {
-            Some(directory) => save(directory, Generation(self.used)),
-            None => Ok(()),
-        }
-    }
 }
 
-/// Writes the file.
+/// Writes the file, unless it holds a higher one: whoever wrote that may have used it.
 pub(super) fn save(directory: &Path, generation: Generation) -> Result<(), StateError> {
-    file::replace(directory, NAME, &text(generation.0)).on("write", &directory.join(NAME))
+    let path = directory.join(NAME);
+    let there = file::read(directory, NAME).on("read", &path)?;
+    if there.and_then(|content| parse(&content)) >= Some(generation.0) {
+        return Ok(());
+    }
+    file::replace(directory, NAME, &text(generation.0)).on("write", &path)
 }
 
 /// The last generation used according to the file's content.

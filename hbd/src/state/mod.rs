@@ -4,6 +4,7 @@
 //! hb_uuid        16 bytes                    as Heartbeat 3.0.6 keeps it
 //! hb_generation  a number in 15 columns      as Heartbeat 3.0.6 keeps it
 //! peers.json     highest generation and UUID of every peer
+//! lock           held by the only supervisor that writes here
 //! ```
 //!
 //! A peer drops what it takes for a replay, so a generation must never be used twice. The file
@@ -30,6 +31,11 @@ pub(crate) use takeover::{HEARTBEAT_STATE, heartbeat, take_over};
 pub(crate) use uuid::own_uuid;
 pub(crate) use writer::{Job, Writer};
 
+use crate::lock::{Held, LockError};
+
+/// Held by the supervisor that writes here.
+const LOCK: &str = "lock";
+
 /// State could not be read or kept.
 #[derive(Debug)]
 pub(crate) enum StateError {
@@ -50,6 +56,13 @@ pub(crate) enum StateError {
         reason: String,
         /// What to do.
         remedy: &'static str,
+    },
+    /// Another instance uses the directory.
+    Held {
+        /// Which directory.
+        directory: PathBuf,
+        /// Its process, as it wrote itself.
+        pid: String,
     },
     /// Heartbeat runs here, whose state would be taken over.
     HeartbeatRuns {
@@ -85,6 +98,12 @@ impl fmt::Display for StateError {
                 reason,
                 remedy,
             } => write!(f, "{} {reason}; {remedy}", path.display()),
+            Self::Held { directory, pid } => write!(
+                f,
+                "another hbd (pid {pid}) keeps its state in {}; stop it, or name another directory \
+                 with --state",
+                directory.display()
+            ),
             Self::HeartbeatRuns { pid } => write!(
                 f,
                 "Heartbeat runs here (pid {pid}), and this first start of hbd would take its \
@@ -113,9 +132,22 @@ impl<T> On<T> for io::Result<T> {
     }
 }
 
-/// Makes the state directory if it is not there.
-pub(crate) fn prepare(directory: &Path) -> Result<(), StateError> {
-    file::make_directory(directory).on("make the state directory", directory)
+/// Makes the state directory if it is not there, and claims it: two instances on one directory
+/// would use each other's generations again.
+pub(crate) fn claim(directory: &Path) -> Result<Held, StateError> {
+    file::make_directory(directory).on("make the state directory", directory)?;
+    let path = directory.join(LOCK);
+    Held::claim(path.clone()).map_err(|error| match error {
+        LockError::Io { operation, error } => StateError::Io {
+            operation,
+            path,
+            error,
+        },
+        LockError::Held { pid } => StateError::Held {
+            directory: directory.to_owned(),
+            pid,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -25,8 +25,7 @@ fn the_generation_file_has_the_format_of_heartbeat() {
     directory.write("hb_generation", "     1795000000\n");
     let mut generations = Generations::open(&directory.0, File, NOON).unwrap();
     assert_eq!(generations.take(), Generation(1_795_000_001));
-    generations.close().unwrap();
-    assert_eq!(directory.read("hb_generation"), "     1795000001\n");
+    assert_eq!(directory.read("hb_generation"), "     1795000016\n");
 }
 
 #[test]
@@ -37,6 +36,35 @@ fn after_a_crash_no_generation_is_used_again() {
     drop(first);
     let mut second = Generations::open(&directory.0, File, NOON).unwrap();
     assert!(second.take() > highest);
+}
+
+#[test]
+fn a_higher_generation_on_the_disk_is_never_overwritten() {
+    let directory = Directory::new();
+    for (there, expected) in [(70, 80), (80, 80), (90, 90)] {
+        directory.write("hb_generation", &format!("{there:15}\n"));
+        generation::save(&directory.0, Generation(80)).unwrap();
+        let expected = format!("{expected:15}\n");
+        assert_eq!(directory.read("hb_generation"), expected);
+    }
+}
+
+#[test]
+fn a_directory_has_one_instance_and_the_second_is_told_its_pid() {
+    let directory = Directory::new();
+    let first = claim(&directory.0).unwrap();
+    let text = claim(&directory.0).unwrap_err().to_string();
+    let (pid, place) = (std::process::id(), directory.0.display());
+    assert_eq!(
+        text,
+        format!(
+            "another hbd (pid {pid}) keeps its state in {place}; stop it, or name another \
+             directory with --state"
+        )
+    );
+    drop(first);
+    assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
+    claim(&directory.0).unwrap();
 }
 
 #[test]
@@ -57,7 +85,6 @@ fn under_hbgenmethod_time_the_clock_is_the_generation_and_nothing_is_kept() {
     let mut generations = Generations::open(&directory.0, Time, NOON).unwrap();
     assert_eq!(generations.take(), Generation(1_800_000_000));
     assert_eq!(generations.take(), Generation(1_800_000_001));
-    generations.close().unwrap();
     assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
 }
 
@@ -176,7 +203,7 @@ fn a_damaged_heartbeat_state_is_not_taken_over() {
 
 #[test]
 fn a_state_directory_that_cannot_be_made_names_path_and_remedy() {
-    let text = prepare(Path::new("/nonexistent/hbd"))
+    let text = claim(Path::new("/nonexistent/hbd"))
         .unwrap_err()
         .to_string();
     assert!(text.contains("/nonexistent/hbd"), "{text}");
@@ -204,7 +231,7 @@ impl Directory {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("hbd-state-{}-{count}", std::process::id()));
-        prepare(&path).unwrap();
+        drop(claim(&path).unwrap());
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o022,
             0,

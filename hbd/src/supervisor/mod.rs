@@ -45,6 +45,7 @@ use crate::cli::Options;
 use crate::clock;
 use crate::control::access::Access;
 use crate::control::{self, Ask, Control};
+use crate::lock::Held;
 use crate::medium::interface::Interfaces;
 use crate::run_directory::RunDirectory;
 use crate::startup::{self, Prepared, StartError};
@@ -110,6 +111,8 @@ struct Supervisor {
     allow_faults: bool,
     rights: Rights,
     run: RunDirectory,
+    /// The state directory, after everything that writes there.
+    _state: Held,
     recorder: Recorder,
     media: Media,
     core: CoreState,
@@ -151,6 +154,7 @@ impl Supervisor {
             state,
         } = prepared;
         let startup::State {
+            held,
             settings,
             mut generations,
             peers,
@@ -180,6 +184,7 @@ impl Supervisor {
             allow_faults: options.allow_faults,
             media: Media::new(&config.media),
             run,
+            _state: held,
             recorder: Recorder::new(source, Log::start()),
             core: CoreState::Ended,
             core_started: false,
@@ -401,12 +406,8 @@ impl Supervisor {
     /// Ends: state kept, files taken away, log written.
     fn finish(self) -> Exit {
         self.writer.finish();
-        let mut recorder = self.recorder;
-        if let Err(error) = self.generations.close() {
-            recorder.say(Severity::Warning, &error.to_string());
-        }
         drop(self.run);
-        recorder.finish();
+        self.recorder.finish();
         self.exit.unwrap_or(Exit::Failed)
     }
 }

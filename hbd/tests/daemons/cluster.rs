@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -103,10 +103,15 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn command(&self) -> Command {
+        self.command_in(&self.home.join("run"))
+    }
+
+    /// As [`Daemon::command`], with another run directory.
+    pub(crate) fn command_in(&self, run: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hbd"));
         command.arg("--config").arg(self.home.join("conf"));
         command.arg("--state").arg(self.home.join("state"));
-        command.arg("--run").arg(self.home.join("run"));
+        command.arg("--run").arg(run);
         command.arg("--node").arg(self.name.as_str());
         command.args(&self.words);
         command

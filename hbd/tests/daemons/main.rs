@@ -45,6 +45,26 @@ fn two_daemons_with_unicast_see_each_other() {
 }
 
 #[test]
+fn a_second_daemon_on_one_state_directory_is_refused() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let alice = &cluster.nodes[0];
+    let second = alice
+        .command_in(&alice.home.join("other-run"))
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&second.stderr).into_owned();
+    let expected = format!(
+        "another hbd (pid {}) keeps its state in {}; stop it, or name another directory with \
+         --state",
+        alice.pid(),
+        alice.home.join("state").display()
+    );
+    assert!(text.contains(&expected), "{text}");
+}
+
+#[test]
 fn a_core_that_is_killed_is_a_restart_to_its_peers_and_no_death() {
     let cluster = Cluster::start(&THREE, bcast_and_mcast());
     cluster.settle();
