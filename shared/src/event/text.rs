@@ -273,6 +273,10 @@ impl fmt::Display for Kind {
             Self::Fault {
                 medium,
                 description,
+            } if description.is_empty() => write!(f, "fault on {medium} removed"),
+            Self::Fault {
+                medium,
+                description,
             } => write!(f, "fault on {medium}: {description}"),
             Self::EventsDropped { count } => write!(f, "{count} events dropped"),
             Self::Unknown { kind, .. } => write!(f, "{kind}"),
