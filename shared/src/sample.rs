@@ -33,10 +33,14 @@ pub struct Incoming {
 /// What is known of our packets at the other end of a link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outgoing {
-    /// Messages sent over the medium.
+    /// Messages sent over the medium since the peer's life began.
     pub sent: u64,
     /// How many of them the peer says it received; nothing where it does not say.
     pub received: Option<u64>,
+    /// How many of `sent` went out up to the last message that `received` can count: those above
+    /// may still be on their way, so that loss is this number less `received`.
+    #[serde(default)]
+    pub confirmed_count: Option<u64>,
     /// When the last message was sent that the peer confirms.
     pub confirmed: Option<Moment>,
 }

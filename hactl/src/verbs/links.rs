@@ -23,7 +23,8 @@ pub(crate) const VERB: Verb = Verb {
 A link is one path to one peer. RECV to WORST are about packets from the peer: LATE counts beats
 that came later than warntime, LAST, BEST and WORST are times between two beats, JITTER is their
 mean deviation from keepalive. SENT to CONFIRMED are about packets to the peer, as far as it tells;
-a Heartbeat does not. All count since the core started.",
+a Heartbeat does not. The former count since the core started, the latter since the peer's life
+began.",
     examples: &[
         Example {
             line: "hactl links",
@@ -69,6 +70,7 @@ pub(crate) struct Row {
     pub(crate) name: LinkName,
     pub(crate) view: LinkView,
     sample: Option<LinkSample>,
+    peer_lives: bool,
     /// From which the counters' moments are seen.
     at: Moment,
 }
@@ -80,9 +82,12 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Row> {
         .nodes
         .iter()
         .filter(|(name, _)| view.own() != Some(name));
-    let links = others.flat_map(|(peer, node)| node.links.iter().map(move |link| (peer, link)));
+    let links = others.flat_map(|(peer, node)| {
+        let lives = node.status.is_alive();
+        node.links.iter().map(move |link| (peer, lives, link))
+    });
     links
-        .map(|(peer, (medium, view))| {
+        .map(|(peer, peer_lives, (medium, view))| {
             let name = LinkName {
                 peer: peer.clone(),
                 medium: medium.clone(),
@@ -95,6 +100,7 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Row> {
                     .cloned(),
                 name,
                 view: view.clone(),
+                peer_lives,
                 at: of_counters(snapshot),
             }
         })
@@ -116,11 +122,12 @@ impl Row {
         percent(incoming.lost, incoming.lost + incoming.received)
     }
 
-    /// Of what was sent over this link, how much did not arrive, as the peer last told.
+    /// Of what was sent over this link up to the last message that the peer confirms, how much did
+    /// not arrive. What went out later may still be on its way, and a dead peer confirms nothing.
     fn out_lost_percent(&self) -> Option<f64> {
-        let outgoing = self.outgoing()?;
-        let lost = outgoing.sent.saturating_sub(outgoing.received?);
-        percent(lost, outgoing.sent)
+        let outgoing = self.outgoing().filter(|_| self.peer_lives)?;
+        let sent = outgoing.confirmed_count?;
+        percent(sent.saturating_sub(outgoing.received?), sent)
     }
 
     fn status(&self) -> Cell {
@@ -306,7 +313,7 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
     Column {
         name: "sent",
         heading: "SENT",
-        about: "Messages sent over the medium.",
+        about: "Messages sent over the medium since the peer's life began.",
         align: Align::Right,
         usual: true,
         cell: |row, _| Cell::known(row.outgoing().map(|o| o.sent)),
@@ -324,7 +331,8 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
     Column {
         name: "out_lost_percent",
         heading: "OUT LOST%",
-        about: "How much of what was sent over it did not arrive, in percent, as the peer last told.",
+        about: "How much of what was sent over it did not arrive, in percent, up to the last message \
+                that the peer confirms; nothing while the peer is not alive.",
         align: Align::Right,
         usual: true,
         cell: |row, _| percent_cell(row.out_lost_percent()),

@@ -276,6 +276,7 @@ fn sample(end: &Kind) -> Sample {
                 outgoing: Outgoing {
                     sent: 300,
                     received: Some(285),
+                    confirmed_count: Some(288),
                     confirmed: Some(at - Duration::from_secs(50)),
                 },
             },

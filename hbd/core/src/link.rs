@@ -38,6 +38,8 @@ pub(crate) struct Theirs {
     pub(crate) confirmed: Sequence,
     pub(crate) confirmed_at: Option<Moment>,
     pub(crate) received: Option<u64>,
+    /// How many of `Link::sent` went out up to the last message that `received` can count.
+    pub(crate) confirmed_count: Option<u64>,
     pub(crate) one_way: bool,
 }
 
@@ -137,11 +139,20 @@ impl Link {
         self.sent = 0;
         self.watch_ours(own);
         self.theirs.received = None;
+        self.theirs.confirmed_count = None;
     }
 
     /// What we send from here on should be confirmed.
     pub(crate) fn watch_ours(&mut self, own: Sequence) {
         self.theirs.confirmed = own;
+    }
+
+    /// The peer says that it received `count` of our messages over this link, the last of them with
+    /// number `last`, when we are at `own`.
+    pub(crate) fn received(&mut self, count: u64, last: Sequence, own: Sequence) {
+        let on_their_way = own.0.saturating_sub(last.0);
+        self.theirs.received = Some(count);
+        self.theirs.confirmed_count = Some(self.sent.saturating_sub(on_their_way));
     }
 
     /// The highest number heard over this link, for the peer to read; and how many.
@@ -172,6 +183,7 @@ impl Link {
         Outgoing {
             sent: self.sent,
             received: self.theirs.received,
+            confirmed_count: self.theirs.confirmed_count,
             confirmed: self.theirs.confirmed_at,
         }
     }
@@ -280,6 +292,17 @@ mod tests {
         assert!(!link.hear(2 * second, Moment(0) + 9 * second));
         assert!(!link.hear(2 * second, Moment(0) + 10 * second));
         assert!(link.hear(2 * second, Moment(0) + 11 * second));
+    }
+
+    #[test]
+    fn what_is_still_on_its_way_is_not_counted_as_confirmed() {
+        let mut link = Link::new();
+        link.new_generation(Sequence(100));
+        link.sent = 10;
+        link.received(8, Sequence(108), Sequence(110));
+        let outgoing = link.outgoing();
+        assert_eq!(outgoing.received, Some(8));
+        assert_eq!(outgoing.confirmed_count, Some(8));
     }
 
     #[test]

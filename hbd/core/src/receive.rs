@@ -565,6 +565,9 @@ impl Core {
             return;
         };
         let up = peer.links[place].status == LinkStatus::Up;
+        if let Some(entry) = entry {
+            peer.links[place].received(entry.count, entry.here, self.own.sequence);
+        }
         let link = &mut peer.links[place].theirs;
         if let Some(entry) = entry {
             if entry.last > life.confirmed && entry.last <= self.own.sequence {
@@ -575,7 +578,6 @@ impl Core {
                 link.confirmed = entry.here;
                 link.confirmed_at = self.history.sent_at(entry.here);
             }
-            link.received = Some(entry.count);
         }
         // How long the first of our messages is on its way that is not confirmed.
         let waiting = |confirmed: Sequence| {
