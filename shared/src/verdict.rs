@@ -388,10 +388,23 @@ fn stalls(snapshot: &Snapshot) -> Option<Finding> {
     };
     let deadtime = view.started.as_ref().map(|started| started.deadtime);
     let finding = match deadtime.filter(|deadtime| view.worst_stall * 2 >= *deadtime) {
-        Some(deadtime) => Finding::new(Severity::Warning, Object::Daemon, what).remedy(format!(
-            "let hbd run in realtime (root, or CAP_SYS_NICE), or raise deadtime ({}) above twice that",
-            Span(deadtime)
-        )),
+        Some(deadtime) => {
+            let lacks_realtime = view
+                .degraded
+                .iter()
+                .any(|lack| lack.contains("realtime scheduling"));
+            let first = match lacks_realtime {
+                true => "give hbd CAP_SYS_NICE so that it runs in realtime",
+                false => {
+                    "see what stopped the machine or hbd (a suspended virtual machine, SIGSTOP, \
+                     `realtime off` under load)"
+                }
+            };
+            Finding::new(Severity::Warning, Object::Daemon, what).remedy(format!(
+                "{first}, or raise deadtime ({}) above twice that",
+                Span(deadtime)
+            ))
+        }
         None => Finding::new(Severity::Notice, Object::Daemon, what),
     };
     Some(finding)

@@ -18,6 +18,8 @@ const OPERATORS: &str = "haclient";
 pub(crate) struct Peer {
     user: Option<u32>,
     process: Option<i32>,
+    /// Its user runs the core.
+    core: bool,
 }
 
 impl fmt::Display for Peer {
@@ -74,6 +76,7 @@ impl Access {
         let who = Peer {
             user: Some(peer.uid()),
             process: peer.pid(),
+            core: Some(peer.uid()) == self.core,
         };
         (self.role(peer.uid(), &groups), who)
     }
@@ -121,6 +124,11 @@ fn client_role(role: ApiRole) -> ClientRole {
 
 /// The refusal of a request that needs a higher role, with the line that would grant it.
 pub(super) fn refusal(request: &Request, role: ClientRole, who: &Peer) -> String {
+    if who.core {
+        return format!(
+            "{who}: this user runs hbd's core and never has rights here; use another user"
+        );
+    }
     let user = who
         .user
         .map_or_else(|| "USER".to_owned(), |user| user.to_string());
@@ -183,6 +191,7 @@ mod tests {
         let who = Peer {
             user: Some(8),
             process: None,
+            core: false,
         };
         let text = refusal(&Request::Snapshot, ClientRole::None, &who);
         assert_eq!(
@@ -190,5 +199,28 @@ mod tests {
             "uid 8 has no role here; add \"apiauth hbd-observe uid=8\" to hbd.cf and restart \
              hbd, or ask root"
         );
+    }
+    #[test]
+    fn the_user_of_the_core_is_told_that_no_line_helps() {
+        let who = Peer {
+            user: Some(CORE),
+            process: None,
+            core: true,
+        };
+        let text = refusal(&Request::Snapshot, ClientRole::None, &who);
+        assert_eq!(
+            text,
+            "uid 65534: this user runs hbd's core and never has rights here; use another user"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_client_is_known_as_the_cores_user_by_its_credentials() {
+        let (stream, _other) = UnixStream::pair().unwrap();
+        let user = nix::unistd::geteuid().as_raw();
+        let (role, who) = Access::new(&ApiAccess::default(), user + 1, Some(user)).role_of(&stream);
+        assert_eq!((role, who.core), (ClientRole::None, true));
+        let (role, who) = Access::new(&ApiAccess::default(), user, Some(user + 1)).role_of(&stream);
+        assert_eq!((role, who.core), (ClientRole::Admin, false));
     }
 }

@@ -30,8 +30,8 @@ fn realtime(priority: u8) -> Option<Lack> {
     Some(Lack {
         what: "realtime scheduling of beats".into(),
         why: format!("SCHED_RR at priority {priority}: {error}"),
-        remedy: "start hbd as root or with an RTPRIO limit; in a control group give it realtime \
-                 time; or say `realtime off` in ha.cf"
+        remedy: "give hbd CAP_SYS_NICE, which root in a container may lack, or an RTPRIO limit; \
+                 in a control group give it realtime time; or say `realtime off` in ha.cf"
             .into(),
     })
 }
@@ -39,21 +39,35 @@ fn realtime(priority: u8) -> Option<Lack> {
 /// With a limit, memory that is locked later would run into it, and an allocation would fail
 /// where it would otherwise merely be paged: locked is everything or nothing.
 fn locked_memory() -> Option<Lack> {
-    let lack = |why: String| Lack {
-        what: "locked memory".into(),
-        why,
-        remedy: "start hbd as root or with an unlimited MEMLOCK limit; or say `realtime off` in \
-                 ha.cf"
-            .into(),
-    };
     let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
     match getrlimit(Resource::RLIMIT_MEMLOCK) {
         Ok((RLIM_INFINITY, _)) => {}
-        Ok((limit, _)) => return Some(lack(format!("the MEMLOCK limit is {limit} bytes"))),
-        Err(error) => return Some(lack(io::Error::from(error).to_string())),
+        Ok((limit, _)) => return Some(limited(limit)),
+        Err(error) => return Some(unlocked(&error.into())),
     }
     let error = sys::lock_memory().err()?;
-    Some(lack(format!("mlockall: {error}")))
+    Some(unlocked(&error))
+}
+
+fn limited(limit: u64) -> Lack {
+    Lack {
+        what: "locked memory".into(),
+        why: format!("the MEMLOCK limit is {limit} bytes, and hbd may not raise it"),
+        remedy: "give hbd CAP_SYS_RESOURCE, which root in a container may lack, or start it with \
+                 an unlimited MEMLOCK limit (ulimit -l unlimited; LimitMEMLOCK=infinity in a \
+                 systemd unit); or say `realtime off` in ha.cf"
+            .into(),
+    }
+}
+
+fn unlocked(error: &io::Error) -> Lack {
+    Lack {
+        what: "locked memory".into(),
+        why: format!("mlockall: {error}"),
+        remedy: "give hbd CAP_IPC_LOCK and see whether the machine is short of memory; or say \
+                 `realtime off` in ha.cf"
+            .into(),
+    }
 }
 
 fn change_user(user: u32, group: u32) -> Option<Lack> {
@@ -80,4 +94,26 @@ fn no_capabilities() -> Option<Lack> {
         why: format!("give up capabilities: {error}"),
         remedy: "see whether a security module forbids it".into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_root_cannot_raise_names_the_capability_that_lacks() {
+        let lack = limited(8_388_608);
+        assert!(lack.why.contains("8388608 bytes"), "{}", lack.why);
+        assert!(lack.remedy.starts_with("give hbd CAP_SYS_RESOURCE"));
+        assert!(lack.remedy.contains("MEMLOCK"));
+        assert!(!lack.remedy.contains("as root"), "{}", lack.remedy);
+    }
+
+    #[test]
+    fn realtime_that_is_refused_names_its_capability() {
+        // No priority: refused whoever asks.
+        let lack = realtime(0).expect("refused");
+        assert!(lack.remedy.starts_with("give hbd CAP_SYS_NICE"));
+        assert!(!lack.remedy.contains("as root"), "{}", lack.remedy);
+    }
 }

@@ -192,6 +192,30 @@ fn a_stall_matters_from_half_of_deadtime_on() {
 }
 
 #[test]
+fn a_stall_asks_for_realtime_only_where_it_lacks() {
+    for (lacks, expected) in [(true, "give hbd CAP_SYS_NICE"), (false, "see what stopped")] {
+        let mut snapshot = healthy();
+        if lacks {
+            let lack = Kind::Degraded {
+                what: "realtime scheduling of beats".into(),
+                why: "SCHED_RR at priority 1: not permitted".into(),
+                remedy: "give hbd CAP_SYS_NICE".into(),
+            };
+            apply(&mut snapshot, lack);
+        }
+        let late = Duration::from_secs(9);
+        apply(&mut snapshot, Kind::OwnStall { late });
+        let findings = judge(&snapshot).findings;
+        let stall = findings
+            .iter()
+            .find(|finding| finding.what.contains("stalled"))
+            .unwrap();
+        let remedy = stall.remedy.clone().unwrap();
+        assert!(remedy.starts_with(expected), "{remedy}");
+    }
+}
+
+#[test]
 fn counters_that_stopped_coming_are_an_error() {
     let mut snapshot = healthy();
     snapshot.at.boot = Moment(0) + Duration::from_secs(20);
