@@ -13,7 +13,8 @@
 //!
 //! Behind the name of a file may stand `mode=NNN`, `unended` (the file lacks its last line end), or what was found in
 //! its place: `missing`, `directory`, `too-large`, `unreadable`. A case that does not mention `authkeys` gets a good
-//! one. `node` names the node that will use the configuration; `facts` makes it a check against a machine.
+//! one, unless `no-directory` says that there is none at all. `node` names the node that will use the configuration;
+//! `facts` makes it a check against a machine.
 
 use std::path::{Path, PathBuf};
 
@@ -67,6 +68,11 @@ impl Case {
         match words.as_slice() {
             ["node", name] => {
                 self.files.node = NodeName::new(name).ok();
+                Ok(())
+            }
+            ["no-directory"] => {
+                self.files.contents.clear();
+                self.files.no_directory = true;
                 Ok(())
             }
             ["facts"] => {

@@ -17,7 +17,8 @@ pub(crate) const VERB: Verb = Verb {
 Everything that is wrong is shown at once, each with file, line, reason and remedy. The files are
 ha.cf, authkeys and haresources, and hbd.cf and hbd.keys where they exist. With --machine the
 configuration is also held against this machine: its name, interfaces, users and programs. Ends
-with 0 if valid, 8 if not, and 1 if there are warnings and --strict is given.",
+with 0 if valid, 8 if not, 1 if there are warnings and --strict is given, and 4 if there is no such
+directory.",
     examples: &[
         Example {
             line: "hactl check",
@@ -74,6 +75,12 @@ fn run(call: &Call) -> Result<Exit, Error> {
 fn readable(directory: &Path) -> Result<(), Error> {
     match std::fs::read_dir(directory) {
         Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::NotFound(format!(
+                "the directory {} does not exist; name the one that holds ha.cf",
+                directory.display()
+            )))
+        }
         Err(error) => Err(Error::Read {
             path: directory.to_owned(),
             error,

@@ -81,6 +81,9 @@ fn grant(reader: &mut Reader<'_, '_>, role: Option<ApiRole>, list: &Word<'_>, to
         let Some(account) = account(reader, &word, to_users) else {
             continue;
         };
+        if to_users && role.is_some() {
+            check_core(reader, &word);
+        }
         let access = &mut reader.draft.api;
         let grants = if to_users {
             &mut access.users
@@ -89,6 +92,27 @@ fn grant(reader: &mut Reader<'_, '_>, role: Option<ApiRole>, list: &Word<'_>, to
         };
         grants.extend(role.map(|role| (role, account)));
     }
+}
+
+/// The users that the core runs as: its own, or `nobody` where that one does not exist.
+const CORE_USERS: [&str; 3] = ["hbd-core", "nobody", "65534"];
+
+fn check_core(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    if !CORE_USERS.contains(&word.text) {
+        return;
+    }
+    reader
+        .report
+        .at(
+            Code::AccessOfCore,
+            word.span,
+            format!(
+                "`{}` may be the user of hbd's core, which never has rights",
+                word.text
+            ),
+        )
+        .label("the core runs as `hbd-core`, or as `nobody` without that user")
+        .remedy("let the client run as a user of its own, and name that one");
 }
 
 fn account(reader: &mut Reader<'_, '_>, word: &Word<'_>, is_user: bool) -> Option<Account> {

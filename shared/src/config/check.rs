@@ -84,6 +84,18 @@ fn sources(files: &Files) -> Sources {
 }
 
 fn check_files(files: &Files, report: &mut Report<'_>) {
+    if files.no_directory {
+        report
+            .about(
+                Code::FileMissing,
+                FileName::HaCf,
+                "the directory of ha.cf does not exist",
+            )
+            .remedy(
+                "name the directory that holds ha.cf, or create it with files as ha.cf(5) shows",
+            );
+        return;
+    }
     for name in FileName::ALL {
         match files.contents.get(&name).unwrap_or(&Content::Missing) {
             Content::Missing => check_missing(name, files, report),

@@ -95,6 +95,7 @@ codes! {
     BadPath Error "bad-path" "A path does not begin with a slash."
     BadAssignment Error "bad-assignment" "A value is not of the form NAME=VALUE."
     BadAccess Error "bad-access" "An apiauth line does not say who has access."
+    AccessOfCore Warning "access-of-core" "An apiauth line names hbd-core or nobody, one of which is the user of hbd's core and never has rights."
 
     // The whole.
     NoNode Error "no-node" "No node is named."
@@ -148,6 +149,8 @@ codes! {
     InterfaceUnfit Warning "interface-unfit" "A network interface lacks what its medium needs."
     HostUnresolved Error "host-unresolved" "The name of a host has no IPv4 address."
     HostLoopback Error "host-loopback" "The name of a host leads back to this machine."
+    UnicastOwn Warning "unicast-own" "A unicast medium only names addresses of this machine."
+    NothingReached Warning "nothing-reached" "All media only name addresses of this machine, so no peer hears it."
     ListenForeign Warning "listen-foreign" "A listen address is not an address of this machine."
     UserUnknown Error "user-unknown" "A user does not exist here."
     GroupUnknown Error "group-unknown" "A user group does not exist here."

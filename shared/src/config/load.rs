@@ -22,7 +22,12 @@ pub fn load(directory: &Path, node: Option<NodeName>) -> Files {
         .into_iter()
         .map(|name| (name, read(&directory.join(name.as_str()))))
         .collect();
-    Files { contents, node }
+    let exists = fs::metadata(directory);
+    Files {
+        contents,
+        no_directory: exists.is_err_and(|error| error.kind() == io::ErrorKind::NotFound),
+        node,
+    }
 }
 
 fn read(path: &Path) -> Content {
@@ -90,6 +95,13 @@ mod tests {
         assert!(matches!(content(FileName::Haresources), Content::NotAFile));
         assert!(matches!(content(FileName::Authkeys), Content::TooLarge));
         assert!(matches!(content(FileName::HbdCf), Content::Missing));
+    }
+
+    #[test]
+    fn a_directory_that_does_not_exist_is_told_from_an_empty_one() {
+        let directory = Directory::new("empty");
+        assert!(!load(&directory.0, None).no_directory);
+        assert!(load(&directory.0.join("none"), None).no_directory);
     }
 
     #[test]

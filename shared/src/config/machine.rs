@@ -6,6 +6,8 @@
 //! A missing interface is a warning: it may appear later, and hbd waits for it. A user that does
 //! not exist is an error, as in Heartbeat 3.0.6: a typing mistake there gives or takes rights.
 
+mod unicast;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,6 +17,7 @@ use super::diagnostic::{Code, Diagnostic, Spot};
 use super::draft::Draft;
 use super::report::Report;
 use super::source::{FileName, Span};
+use super::suggest;
 
 /// Something in a configuration that only the machine can confirm, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +57,13 @@ pub enum Subject {
     Host {
         /// The name.
         name: String,
+        /// The interface it is to be reached through.
+        device: String,
+    },
+    /// The address that a unicast medium sends to.
+    Destination {
+        /// The address.
+        address: IpAddr,
         /// The interface it is to be reached through.
         device: String,
     },
@@ -136,16 +146,17 @@ const SERVICE: &str = "ha-cluster";
 /// Compares what is mentioned with what is known.
 #[must_use]
 pub fn check(mentions: &[Mention], facts: &Facts) -> Vec<Diagnostic> {
-    mentions
+    let single = mentions
         .iter()
-        .filter_map(|mention| judge(mention, facts))
-        .collect()
+        .filter_map(|mention| judge(mention, mentions, facts));
+    single.chain(unicast::check(mentions, facts)).collect()
 }
 
-fn judge(mention: &Mention, facts: &Facts) -> Option<Diagnostic> {
+fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic> {
     let finding = match &mention.subject {
-        Subject::Interface { name, need } => interface(name, *need, facts),
+        Subject::Interface { name, need } => interface(name, *need, all, facts),
         Subject::Host { name, device } => host(name, device, facts),
+        Subject::Destination { .. } => None,
         Subject::OwnAddress(address) => own_address(*address, facts),
         Subject::Port(port) => service(*port, facts),
         Subject::User(name) => account(Code::UserUnknown, "user", name, &facts.users),
@@ -161,6 +172,8 @@ struct Finding {
     message: String,
     label: &'static str,
     remedy: String,
+    /// What could stand there.
+    replacement: Option<String>,
 }
 
 impl Finding {
@@ -177,12 +190,12 @@ impl Finding {
             spot,
             related: None,
             remedy: Some(self.remedy),
-            replacement: None,
+            replacement: self.replacement,
         }
     }
 }
 
-fn interface(name: &str, need: Need, facts: &Facts) -> Option<Finding> {
+fn interface(name: &str, need: Need, all: &[Mention], facts: &Facts) -> Option<Finding> {
     let interfaces = facts.interfaces.as_ref()?;
     let Some(interface) = interfaces.iter().find(|i| i.name == name) else {
         return Some(Finding {
@@ -190,6 +203,7 @@ fn interface(name: &str, need: Need, facts: &Facts) -> Option<Finding> {
             message: format!("the interface `{name}` does not exist here"),
             label: "not among this machine's interfaces",
             remedy: "hbd waits for it to appear; `ip link` lists those that exist".to_owned(),
+            replacement: unnamed_interface(name, interfaces, all),
         });
     };
     let label = lacking(interface, need)?;
@@ -198,7 +212,19 @@ fn interface(name: &str, need: Need, facts: &Facts) -> Option<Finding> {
         message: format!("the interface `{name}` cannot carry this medium yet"),
         label,
         remedy: format!("hbd waits for it; `ip address show dev {name}` shows its addresses"),
+        replacement: None,
     })
+}
+
+/// The interface that `name` probably means, among those that no line names.
+fn unnamed_interface(name: &str, interfaces: &[Interface], all: &[Mention]) -> Option<String> {
+    let named = |name: &str| {
+        all.iter().any(|mention| {
+            matches!(&mention.subject, Subject::Interface { name: other, .. } if other == name)
+        })
+    };
+    let unnamed = interfaces.iter().map(|interface| interface.name.as_str());
+    suggest::nearest(name, unnamed.filter(|name| !named(name))).map(str::to_owned)
 }
 
 fn lacking(interface: &Interface, need: Need) -> Option<&'static str> {
@@ -228,6 +254,7 @@ fn host(name: &str, device: &str, facts: &Facts) -> Option<Finding> {
             message: format!("the host `{name}` has no IPv4 address"),
             label: "cannot be resolved",
             remedy: "write its address, or add it to /etc/hosts".to_owned(),
+            replacement: None,
         });
     }
     if device == "lo" || v4.all(|address| !address.is_loopback()) {
@@ -239,6 +266,7 @@ fn host(name: &str, device: &str, facts: &Facts) -> Option<Finding> {
         label: "leads back to this machine",
         remedy: "write the peer's address; Debian maps the own name to 127.0.1.1 in /etc/hosts"
             .to_owned(),
+        replacement: None,
     })
 }
 
@@ -251,6 +279,7 @@ fn own_address(address: IpAddr, facts: &Facts) -> Option<Finding> {
         message: format!("`{address}` is not an address of this machine"),
         label: "no interface has it",
         remedy: "hbd waits for it to appear; `ip address` lists those that exist".to_owned(),
+        replacement: None,
     })
 }
 
@@ -261,6 +290,7 @@ fn service(port: u16, facts: &Facts) -> Option<Finding> {
         message: format!("UDP port {port} belongs to the service `{service}`"),
         label: "registered in /etc/services",
         remedy: "choose a port that no other service uses, the same on all nodes".to_owned(),
+        replacement: None,
     })
 }
 
@@ -275,6 +305,7 @@ fn account(
         message: format!("the {kind} `{name}` does not exist here"),
         label: "not known to this machine",
         remedy: format!("correct the name, or create the {kind}"),
+        replacement: None,
     })
 }
 
@@ -285,6 +316,7 @@ fn program(path: &str, facts: &Facts) -> Option<Finding> {
         message: format!("`{path}` cannot be run"),
         label,
         remedy: "install it, or remove the line; Heartbeat 3.0.6 would refuse to start".to_owned(),
+        replacement: None,
     })
 }
 
@@ -295,6 +327,7 @@ fn script(name: &str, facts: &Facts) -> Option<Finding> {
         message: format!("the resource script `{name}` cannot be run"),
         label,
         remedy: "it must be an executable file in resource.d or /etc/init.d".to_owned(),
+        replacement: None,
     })
 }
 

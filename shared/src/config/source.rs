@@ -99,6 +99,8 @@ pub enum Content {
 pub struct Files {
     /// What was found. A file that is not in the map is missing.
     pub contents: BTreeMap<FileName, Content>,
+    /// Whether not even their directory exists.
+    pub no_directory: bool,
     /// The name of the node that will use the configuration, where that is known: it must be
     /// among the `node` lines.
     pub node: Option<NodeName>,

@@ -127,7 +127,12 @@ fn ucast_host(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Opt
             a if a.is_multicast() => "a multicast address; use `mcast`",
             a if a.is_broadcast() => "a broadcast address; use `bcast`",
             a if a.is_loopback() && device != LOOPBACK_DEVICE => "leads back to this machine",
-            a => return Some(Host::Address(a)),
+            a => {
+                let address = a.into();
+                let device = device.to_owned();
+                reader.mention(word.span, Subject::Destination { address, device });
+                return Some(Host::Address(a));
+            }
         },
         Err(_) if looks_like_address(word.text) => "not an IPv4 address",
         Err(_) if !is_host_name(word.text) => "neither an address nor a host name",
@@ -197,6 +202,11 @@ fn peer6(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Option<P
             a if a.is_multicast() => "a multicast address; use `mcast6`",
             a if a.is_loopback() && device != LOOPBACK_DEVICE => "leads back to this machine",
             address => {
+                let destination = Subject::Destination {
+                    address: address.into(),
+                    device: device.to_owned(),
+                };
+                reader.mention(word.span, destination);
                 let own = address.is_unicast_link_local().then(|| device.to_owned());
                 return Some(Peer6 {
                     address,
