@@ -282,7 +282,7 @@ fn check_as_json_holds_no_key() {
 #[test]
 fn check_of_a_directory_that_is_not_there_is_no_verdict_on_a_configuration() {
     let output = bare(&["check", "/nonexistent"]).output().unwrap();
-    ends(&output, 1);
+    ends(&output, 4);
     assert!(text(&output.stderr).contains("cannot read /nonexistent"));
 }
 

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,6 +31,11 @@ pub enum ClientError {
         socket: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// What is there is no socket.
+    NoSocket {
+        /// What was to be the socket.
+        socket: PathBuf,
     },
     /// The connection broke while reading or writing.
     Io {
@@ -98,6 +104,11 @@ impl fmt::Display for ClientError {
                     _ => Ok(()),
                 }
             }
+            Self::NoSocket { socket } => write!(
+                f,
+                "{} is no socket; hbd listens on hbd.sock in its --run directory",
+                socket.display()
+            ),
             Self::Io { socket, error } => {
                 write!(f, "connection to {} broke: {error}", socket.display())
             }
@@ -172,10 +183,7 @@ impl Client {
     /// Connects to `socket` and reads the greeting. `limit` bounds the wait for it and for every
     /// later reply.
     pub fn connect(socket: &Path, limit: Duration) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(socket).map_err(|error| ClientError::Connect {
-            socket: socket.to_owned(),
-            error,
-        })?;
+        let stream = UnixStream::connect(socket).map_err(|error| unconnected(socket, error))?;
         let mut wire = Wire {
             socket: socket.to_owned(),
             reader: BufReader::new(stream),
@@ -287,6 +295,22 @@ impl Client {
                 }
             }
         }
+    }
+}
+
+/// The system refuses what is no socket in the same words as a socket nobody listens on.
+fn unconnected(socket: &Path, error: io::Error) -> ClientError {
+    let is_else = |found: std::fs::Metadata| !found.file_type().is_socket();
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused if std::fs::metadata(socket).is_ok_and(is_else) => {
+            ClientError::NoSocket {
+                socket: socket.to_owned(),
+            }
+        }
+        _ => ClientError::Connect {
+            socket: socket.to_owned(),
+            error,
+        },
     }
 }
 

@@ -21,6 +21,10 @@ mod text;
 
 pub use text::Span;
 
+/// What a core lacks that runs as another user than its own, in [`Kind::Degraded`]: it works as
+/// well, and is less well separated.
+pub const OWN_USER: &str = "a user of the core's own";
+
 /// Which process of hbd speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -488,7 +492,7 @@ pub enum Kind {
         uuid: Option<Uuid>,
         /// Its life.
         generation: Generation,
-        /// What it runs: `hbd 1.h`, or `heartbeat` where it announces nothing.
+        /// What it runs: `hbd, level 1.h`, or `heartbeat` where it announces nothing.
         program: String,
     },
     /// A node that was declared dead speaks again under the same generation: both sides lived.

@@ -58,9 +58,10 @@ impl From<&Failure> for Exit {
 impl From<&ClientError> for Exit {
     fn from(error: &ClientError) -> Self {
         match error {
-            ClientError::Connect { .. } | ClientError::Closed { .. } | ClientError::Io { .. } => {
-                Self::Unreachable
-            }
+            ClientError::NoSocket { .. }
+            | ClientError::Connect { .. }
+            | ClientError::Closed { .. }
+            | ClientError::Io { .. } => Self::Unreachable,
             ClientError::TimedOut { .. } => Self::TimedOut,
             ClientError::NoHbd { .. }
             | ClientError::Version { .. }

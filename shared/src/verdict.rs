@@ -14,16 +14,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Snapshot;
 use crate::event::{
-    LinkStatus, MediumStatus, NodeKind, NodeStatus, Object, Severity, Span, StatusReason,
+    LinkStatus, MediumStatus, NodeKind, NodeStatus, OWN_USER, Object, Severity, Span, StatusReason,
     Unverified,
 };
 use crate::names::{LinkName, MediumName, NodeName};
-use crate::view::{ClusterView, NodeView, Stamp};
+use crate::view::{ClusterView, Healed, Lack, NodeView, Stamp};
 
+mod path;
 mod sentence;
+
+pub use path::Path;
 
 /// Counters older than this say that the core is not heard: it sends them once a second.
 pub const SAMPLE_AGE_MAX: Duration = Duration::from_secs(3);
+/// How long a healed partition is shown: nothing shows by itself that the harm was repaired.
+pub const PARTITION_SHOWN: Duration = Duration::from_secs(3600);
 
 /// What a cluster is like, as one node sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,12 +128,13 @@ impl Verdict {
     pub fn of(node: &NodeName, snapshot: &Snapshot) -> Self {
         let view = &snapshot.view;
         let mut others = daemon(snapshot);
-        others.extend(media(view));
+        others.extend(faults(view));
         others.extend(stalls(snapshot));
         others.extend(lacks(view));
-        let sentence = sentence::of(node, view, &others);
         let mut findings = identity(view);
-        findings.extend(nodes(view));
+        findings.extend(nodes(snapshot));
+        findings.extend(media(view));
+        let sentence = sentence::of(node, snapshot, &findings, &others);
         findings.extend(others);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let level = findings
@@ -176,7 +182,7 @@ fn daemon(snapshot: &Snapshot) -> Vec<Finding> {
             times(view.core_deaths)
         );
         let remedy = "hactl events --kind core-died says how";
-        findings.push(Finding::new(Severity::Warning, Object::Daemon, what).remedy(remedy));
+        findings.push(Finding::new(Severity::Notice, Object::Daemon, what).remedy(remedy));
     }
     findings
 }
@@ -194,7 +200,8 @@ fn identity(view: &ClusterView) -> Vec<Finding> {
     impostor.chain(clones).collect()
 }
 
-fn nodes(view: &ClusterView) -> Vec<Finding> {
+fn nodes(snapshot: &Snapshot) -> Vec<Finding> {
+    let view = &snapshot.view;
     let mut findings = Vec::new();
     for (name, node) in &view.nodes {
         let own = view.own() == Some(name);
@@ -202,9 +209,11 @@ fn nodes(view: &ClusterView) -> Vec<Finding> {
         if own {
             continue;
         }
+        findings.extend(healed(snapshot, name, node));
+        findings.extend(silence(snapshot, name, node));
         findings.extend(node_hearing(name, node));
         if node.status.is_alive() {
-            findings.extend(links(name, node));
+            findings.extend(links(snapshot, name, node));
         }
     }
     findings
@@ -252,16 +261,59 @@ fn node_status(view: &ClusterView, name: &NodeName, node: &NodeView, own: bool) 
     Some(finding.since(node.since))
 }
 
+/// A node that lived on while it counted as dead, until it restarts or [`PARTITION_SHOWN`] is over.
+fn healed(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Option<Finding> {
+    let healed = healed_lately(snapshot, node)?;
+    let what = format!(
+        "node {name} returned after a partition: it lived on, unheard for {}",
+        Span(healed.silent)
+    );
+    let remedy = "both sides thought they were alone: see whether both used what only one may; \
+                  hactl events says which links failed";
+    let finding = Finding::new(Severity::Critical, Object::Node(name.clone()), what);
+    Some(finding.remedy(remedy).since(healed.at))
+}
+
+fn healed_lately(snapshot: &Snapshot, node: &NodeView) -> Option<Healed> {
+    let lately = |healed: &Healed| snapshot.at.boot.since(healed.at.boot) < PARTITION_SHOWN;
+    node.healed.filter(lately)
+}
+
+/// A living node whose next beat is later than warntime.
+fn silence(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Option<Finding> {
+    if !is_normal(node) || !node.status.is_alive() {
+        return None;
+    }
+    let warntime = snapshot.view.started.as_ref()?.warntime;
+    let sample = snapshot.sample.as_ref()?;
+    let of_node = sample.nodes.iter().find(|sample| sample.node == *name)?;
+    let silent = sample.at.since(of_node.heard?);
+    if silent <= warntime {
+        return None;
+    }
+    let mut what = format!("node {name} silent for {}", Span(silent));
+    if let Some(dead_at) = of_node.dead_at {
+        what += &format!(", dead in {}", Span(dead_at.since(sample.at)));
+    }
+    Some(Finding::new(
+        Severity::Warning,
+        Object::Node(name.clone()),
+        what,
+    ))
+}
+
 /// Whether a node hears us, and whether we may believe it.
 fn node_hearing(name: &NodeName, node: &NodeView) -> Vec<Finding> {
     let mut findings = Vec::new();
     let object = Object::Node(name.clone());
     if let Some(reason) = &node.unauthenticated {
-        let counts = match node.status {
-            NodeStatus::Dead => " and counts as dead",
-            _ => "",
+        let what = match node.status {
+            NodeStatus::Dead => format!(
+                "node {name} counts as dead, though packets in its name arrive, which do not verify: \
+                 {reason}"
+            ),
+            _ => format!("node {name} is alive but not authenticated: {reason}"),
         };
-        let what = format!("node {name} is alive but not authenticated{counts}: {reason}");
         let remedy = match reason {
             Unverified::Mismatch { .. } | Unverified::UnknownKey { .. } => {
                 "make authkeys the same on both nodes (mode 0600), then restart hbd where it changed"
@@ -292,7 +344,7 @@ fn node_hearing(name: &NodeName, node: &NodeView) -> Vec<Finding> {
     findings
 }
 
-fn links(name: &NodeName, node: &NodeView) -> Vec<Finding> {
+fn links(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (medium, link) in &node.links {
         let link_name = LinkName {
@@ -300,22 +352,30 @@ fn links(name: &NodeName, node: &NodeView) -> Vec<Finding> {
             medium: medium.clone(),
         };
         let object = Object::Link(link_name.clone());
-        let finding = match link.status {
-            LinkStatus::Dead => {
+        let finding = match Path::of(snapshot, name, medium, link) {
+            // What its medium lacks is a finding of its own.
+            Path::Up | Path::NoMedium => continue,
+            Path::Returning => {
+                let what = format!(
+                    "link {link_name} is returning: it counts as up when packets have come over it \
+                     for two keepalives"
+                );
+                Finding::new(Severity::Notice, object, what)
+            }
+            Path::Dead => {
                 let what = format!("link {link_name} is dead: nothing of {name} arrives over it");
                 Finding::new(Severity::Warning, object, what)
             }
-            LinkStatus::Init => {
+            Path::Init => {
                 let what = format!("link {link_name}: nothing was heard over it yet");
                 Finding::new(Severity::Warning, object, what).remedy(format!(
                     "is {medium} configured on {name} too, and the same port?"
                 ))
             }
-            LinkStatus::Up if link.one_way => {
+            Path::OneWay => {
                 findings.push(one_way(link_name));
                 continue;
             }
-            LinkStatus::Up => continue,
         };
         findings.push(finding.since(link.since));
     }
@@ -353,18 +413,30 @@ fn media(view: &ClusterView) -> Vec<Finding> {
                 Finding::new(Severity::Warning, object, format!("medium {name} {status}"))
                     .remedy("it is opened as soon as it appears")
             }
-            Some(status @ MediumStatus::Failed { .. }) => {
-                Finding::new(Severity::Error, object, format!("medium {name} {status}"))
-            }
+            Some(MediumStatus::Failed { reason }) => failed(name, reason),
         };
         findings.push(finding.since(medium.since));
     }
-    findings.extend(
-        view.faults
-            .iter()
-            .map(|(name, fault)| fault_on(name, fault)),
-    );
     findings
+}
+
+/// The reason says what failed, and after a semicolon what to do.
+fn failed(medium: &MediumName, reason: &str) -> Finding {
+    let (why, remedy) = match reason.split_once("; ") {
+        Some((why, remedy)) => (why, Some(remedy)),
+        None => (reason, None),
+    };
+    let what = format!("medium {medium} failed: {why}");
+    let finding = Finding::new(Severity::Error, Object::Medium(medium.clone()), what);
+    match remedy {
+        Some(remedy) => finding.remedy(remedy),
+        None => finding,
+    }
+}
+
+fn faults(view: &ClusterView) -> impl Iterator<Item = Finding> {
+    let fault = |(name, fault): (&MediumName, &String)| fault_on(name, fault);
+    view.faults.iter().map(fault)
 }
 
 fn fault_on(medium: &MediumName, fault: &str) -> Finding {
@@ -375,7 +447,8 @@ fn fault_on(medium: &MediumName, fault: &str) -> Finding {
     )
 }
 
-/// Time in which this node did not run, which is time in which it could not have sent a beat.
+/// Time in which this node did not run, which is time in which it could not have sent a beat. One
+/// stall may have had any reason, such as a debugger; more of them endanger this node's life.
 fn stalls(snapshot: &Snapshot) -> Option<Finding> {
     let view = &snapshot.view;
     if view.stalls == 0 {
@@ -387,6 +460,10 @@ fn stalls(snapshot: &Snapshot) -> Option<Finding> {
         n => format!("this node stalled {}, at worst for {worst}", times(n)),
     };
     let deadtime = view.started.as_ref().map(|started| started.deadtime);
+    let severity = match view.stalls {
+        1 => Severity::Notice,
+        _ => Severity::Warning,
+    };
     let finding = match deadtime.filter(|deadtime| view.worst_stall * 2 >= *deadtime) {
         Some(deadtime) => {
             let lacks_realtime = view
@@ -400,7 +477,7 @@ fn stalls(snapshot: &Snapshot) -> Option<Finding> {
                      `realtime off` under load)"
                 }
             };
-            Finding::new(Severity::Warning, Object::Daemon, what).remedy(format!(
+            Finding::new(severity, Object::Daemon, what).remedy(format!(
                 "{first}, or raise deadtime ({}) above twice that",
                 Span(deadtime)
             ))
@@ -412,15 +489,21 @@ fn stalls(snapshot: &Snapshot) -> Option<Finding> {
 
 /// What the machine and the configuration lack.
 fn lacks(view: &ClusterView) -> Vec<Finding> {
-    let degraded = view
-        .degraded
-        .iter()
-        .map(|text| Finding::new(Severity::Warning, Object::Daemon, text));
+    let degraded = view.lacks.iter().map(lack);
     let config = view
         .config_warnings
         .iter()
         .map(|text| Finding::new(Severity::Notice, Object::Daemon, text));
     degraded.chain(config).collect()
+}
+
+fn lack(lack: &Lack) -> Finding {
+    let severity = match lack.what.as_str() {
+        OWN_USER => Severity::Notice,
+        _ => Severity::Warning,
+    };
+    let what = format!("{}: {}", lack.what, lack.why);
+    Finding::new(severity, Object::Daemon, what).remedy(&lack.remedy)
 }
 
 /// "once", "twice", "3 times".

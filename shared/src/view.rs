@@ -38,6 +38,9 @@ pub struct ClusterView {
     pub clones: BTreeMap<NodeName, String>,
     /// What works less well than it could, and why.
     pub degraded: Vec<String>,
+    /// The same in its parts.
+    #[serde(default)]
+    pub lacks: Vec<Lack>,
     /// What the configuration holds to no effect.
     pub config_warnings: Vec<String>,
     /// Faults injected on media.
@@ -61,6 +64,26 @@ pub struct Stamp {
     pub wall: Wall,
 }
 
+/// Something that works less well than it could.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lack {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The end of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Healed {
+    /// When.
+    pub at: Stamp,
+    /// How long the node was not heard.
+    pub silent: Duration,
+}
+
 /// A node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeView {
@@ -80,6 +103,9 @@ pub struct NodeView {
     pub program: Option<String>,
     /// Lives that this node noticed to have ended and begun without a death in between.
     pub restarts: u64,
+    /// When it last returned in the same life after it was declared dead.
+    #[serde(default)]
+    pub healed: Option<Healed>,
     /// The last medium left, while only one of several carries its packets.
     pub jeopardy: Option<MediumName>,
     /// True while it says that it does not hear this node.
@@ -144,6 +170,7 @@ impl ClusterView {
                 n.generation = Some(*to);
                 n.restarts += 1;
                 n.not_heard = false;
+                n.healed = None;
             }),
             Kind::NodeHeard {
                 node,
@@ -151,6 +178,9 @@ impl ClusterView {
                 generation,
                 program,
             } => self.node(node, |n| {
+                if n.generation != Some(*generation) {
+                    n.healed = None;
+                }
                 n.uuid = *uuid;
                 n.generation = Some(*generation);
                 n.program = Some(program.clone());
@@ -161,6 +191,12 @@ impl ClusterView {
                 generation,
                 known,
             } => self.node(node, |n| n.behind = Some((*generation, *known))),
+            Kind::PartitionHealed { node, silent } => self.node(node, |n| {
+                n.healed = Some(Healed {
+                    at: stamp,
+                    silent: *silent,
+                });
+            }),
             Kind::IdentityChanged { node, to, .. } => self.node(node, |n| n.uuid = Some(*to)),
             Kind::Jeopardy { node, medium } => {
                 self.node(node, |n| n.jeopardy = Some(medium.clone()));
@@ -198,7 +234,16 @@ impl ClusterView {
                 self.worst_stall = self.worst_stall.max(*late);
             }
             Kind::CoreDied { .. } => self.core_deaths += 1,
-            Kind::Degraded { .. } => note(&mut self.degraded, &event.text),
+            Kind::Degraded { what, why, remedy } => {
+                note(&mut self.degraded, &event.text);
+                if self.lacks.len() < NOTES_MAX && !self.lacks.iter().any(|l| l.what == *what) {
+                    self.lacks.push(Lack {
+                        what: what.clone(),
+                        why: why.clone(),
+                        remedy: remedy.clone(),
+                    });
+                }
+            }
             Kind::ConfigWarning { .. } => note(&mut self.config_warnings, &event.text),
             Kind::Fault {
                 medium,
@@ -211,7 +256,6 @@ impl ClusterView {
                 }
             }
             Kind::Left
-            | Kind::PartitionHealed { .. }
             | Kind::LateBeat { .. }
             | Kind::UnauthHoldOver { .. }
             | Kind::PacketRefused { .. }
@@ -323,6 +367,7 @@ impl NodeView {
             generation: None,
             program: None,
             restarts: 0,
+            healed: None,
             jeopardy: None,
             not_heard: false,
             unauthenticated: None,

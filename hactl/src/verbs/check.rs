@@ -29,7 +29,7 @@ directory.",
             about: "does it fit this machine, without a warning?",
         },
         Example {
-            line: "hactl check --json . | jq '.diagnostics[].message'",
+            line: "hactl check --json /etc/ha.d | jq '.diagnostics[].message'",
             about: "for programs",
         },
     ],

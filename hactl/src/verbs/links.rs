@@ -3,11 +3,11 @@
 use clap::{Arg, ArgAction, Command, ValueHint};
 use serde_json::json;
 use shared::api::Snapshot;
-use shared::event::LinkStatus;
 use shared::exit::Exit;
 use shared::names::{LinkName, NodeName};
 use shared::sample::LinkSample;
 use shared::time::Moment;
+use shared::verdict::Path;
 use shared::view::LinkView;
 
 use crate::cli::{Call, Example, Verb, absolute, formats, table};
@@ -70,6 +70,7 @@ pub(crate) struct Row {
     pub(crate) name: LinkName,
     pub(crate) view: LinkView,
     sample: Option<LinkSample>,
+    path: Path,
     peer_lives: bool,
     /// From which the counters' moments are seen.
     at: Moment,
@@ -98,6 +99,7 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Row> {
                     .into_iter()
                     .find(|sample| sample.link == name)
                     .cloned(),
+                path: Path::of(snapshot, peer, medium, view),
                 name,
                 view: view.clone(),
                 peer_lives,
@@ -131,11 +133,13 @@ impl Row {
     }
 
     fn status(&self) -> Cell {
-        match self.view.status {
-            LinkStatus::Up if self.view.one_way => Cell::in_mood("one-way", Mood::Bad),
-            LinkStatus::Up => Cell::in_mood("up", Mood::Good),
-            LinkStatus::Init => Cell::in_mood("init", Mood::Warning),
-            LinkStatus::Dead => Cell::in_mood("dead", Mood::Bad),
+        match self.path {
+            Path::Up => Cell::in_mood("up", Mood::Good),
+            Path::OneWay => Cell::in_mood("one-way", Mood::Bad),
+            Path::NoMedium => Cell::in_mood("no-medium", Mood::Bad),
+            Path::Init => Cell::in_mood("init", Mood::Warning),
+            Path::Returning => Cell::in_mood("returning", Mood::Warning),
+            Path::Dead => Cell::in_mood("dead", Mood::Bad),
         }
     }
 }
@@ -189,7 +193,8 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         name: "status",
         heading: "STATUS",
         about: "init (nothing heard yet), up or dead; the table says one-way where it is up and the \
-                peer hears nothing over it.",
+                peer hears nothing over it, no-medium where its medium is not open, and returning \
+                where it is dead and packets arrive again.",
         align: Align::Left,
         usual: true,
         cell: |row, _| row.status(),

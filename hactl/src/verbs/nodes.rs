@@ -7,6 +7,7 @@ use shared::event::{LinkStatus, NodeKind, NodeStatus};
 use shared::exit::Exit;
 use shared::names::NodeName;
 use shared::sample::NodeSample;
+use shared::verdict::Path;
 use shared::view::NodeView;
 
 use crate::cli::{Call, Example, Verb, absolute, formats, table};
@@ -19,8 +20,8 @@ pub(crate) const VERB: Verb = Verb {
     name: "nodes",
     about: "Shows every node with its status, and how near it is to being declared dead",
     text: "\
-Each line is a node as the asked node sees it. Times are ages unless --absolute is given. The node
-itself has no links and no dead time, since it hears itself.",
+Each line is a node as the asked node sees it. Times are ages, with --plain too, unless --absolute
+is given; programs find milliseconds and dates in --json. The node itself has no links and no dead time, since it hears itself.",
     examples: &[
         Example {
             line: "hactl nodes",
@@ -66,6 +67,7 @@ pub(crate) struct Row {
     pub(crate) name: NodeName,
     view: NodeView,
     sample: Option<NodeSample>,
+    links_up: usize,
     own: bool,
     /// From which the counters' moments are seen.
     at: shared::time::Moment,
@@ -89,6 +91,11 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Row> {
                 .flat_map(|sample| &sample.nodes)
                 .find(|sample| sample.node == *name)
                 .cloned(),
+            links_up: view
+                .links
+                .iter()
+                .filter(|(medium, link)| Path::of(snapshot, name, medium, link) == Path::Up)
+                .count(),
             own: snapshot.view.own() == Some(name),
             at: of_counters(snapshot),
         })
@@ -103,13 +110,11 @@ impl Row {
         if self.own || self.view.links.is_empty() {
             return String::new();
         }
-        let up = |link: &&shared::view::LinkView| link.status == LinkStatus::Up;
-        let up = self.view.links.values().filter(up).count();
-        format!("{up} of {} up", self.view.links.len())
+        format!("{} of {} up", self.links_up, self.view.links.len())
     }
 
     fn links_mood(&self) -> Mood {
-        match self.view.links.values().all(|l| l.status == LinkStatus::Up) {
+        match self.links_up == self.view.links.len() {
             true => Mood::Plain,
             false if self.own => Mood::Plain,
             false => Mood::Warning,
@@ -318,7 +323,8 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
     Column {
         name: "program",
         heading: "PROGRAM",
-        about: "What it runs: hbd and its version, or heartbeat.",
+        about: "What it runs: heartbeat, or hbd; of the asked node with its version, of a peer with its \
+                level, which says what it understands and not which version it is.",
         align: Align::Left,
         usual: true,
         cell: |row, _| Cell::known(row.view.program.as_deref()),

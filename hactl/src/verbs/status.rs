@@ -26,11 +26,11 @@ use clap::Command;
 use serde::Serialize;
 use serde_json::json;
 use shared::api::{Hello, Snapshot};
-use shared::event::{LinkStatus, MediumStatus, Span};
+use shared::event::{MediumStatus, Span};
 use shared::exit::Exit;
 use shared::names::MediumName;
-use shared::verdict::{Finding, Level, Verdict};
-use shared::view::{ClusterView, MediumView};
+use shared::verdict::{Finding, Level, Path, Verdict};
+use shared::view::MediumView;
 
 use crate::cli::{Call, Example, Verb, absolute, formats};
 use crate::error::Error;
@@ -151,7 +151,7 @@ impl Screen<'_> {
             let wanted = columns::select(nodes::COLUMNS, Some(NODE_COLUMNS.to_vec()));
             table::write(out, wanted, &nodes, &self.clock, look)?;
         }
-        let media = media(&self.snapshot.view);
+        let media = media(self.snapshot);
         if !media.is_empty() {
             writeln!(out)?;
             let wanted = MEDIA_COLUMNS.iter().collect();
@@ -229,7 +229,7 @@ impl Screen<'_> {
             sort_and_cells(out, "node", &cells)?;
         }
         let wanted: Vec<_> = MEDIA_COLUMNS.iter().collect();
-        for row in &media(&self.snapshot.view) {
+        for row in &media(self.snapshot) {
             let cells = table::cells(&wanted, row, &self.clock);
             sort_and_cells(out, "medium", &cells)?;
         }
@@ -276,19 +276,21 @@ struct MediumRow {
     links: usize,
 }
 
-fn media(view: &ClusterView) -> Vec<MediumRow> {
+fn media(snapshot: &Snapshot) -> Vec<MediumRow> {
+    let view = &snapshot.view;
     let row = |(name, medium): (&MediumName, &MediumView)| {
         let others = view
             .nodes
             .iter()
             .filter(|(node, _)| view.own() != Some(node));
         let links: Vec<_> = others
-            .filter_map(|(_, node)| node.links.get(name))
+            .filter_map(|(peer, node)| Some((peer, node.links.get(name)?)))
+            .map(|(peer, link)| Path::of(snapshot, peer, name, link))
             .collect();
         MediumRow {
             name: name.clone(),
             view: medium.clone(),
-            up: links.iter().filter(|l| l.status == LinkStatus::Up).count(),
+            up: links.iter().filter(|path| **path == Path::Up).count(),
             links: links.len(),
         }
     };

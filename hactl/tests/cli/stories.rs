@@ -85,7 +85,7 @@ fn beginning() -> Vec<(u64, Kind)> {
             uuid: Some(Uuid([peer.as_bytes()[0]; 16])),
             generation: Generation(40),
             program: if peer == "bob" {
-                "hbd 1.h"
+                "hbd, level 1.h"
             } else {
                 "heartbeat"
             }

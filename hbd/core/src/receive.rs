@@ -451,7 +451,7 @@ impl Core {
 
     fn report_program(&mut self, index: PeerIndex, level: Option<Level>, now: Now) {
         let program = match level {
-            Some(level) => alloc::format!("hbd {}", level.to_field()),
+            Some(level) => alloc::format!("hbd, level {}", level.to_field()),
             None => "heartbeat".into(),
         };
         let peer = self.peer_mut(index);

@@ -77,7 +77,7 @@ fn change_user(user: u32, group: u32) -> Option<Lack> {
         .and_then(|()| setresuid(user, user, user));
     let error = io::Error::from(changed.err()?);
     Some(Lack {
-        what: "a user of its own for the core".into(),
+        what: shared::event::OWN_USER.into(),
         why: format!("change to user {user}, group {group}: {error}"),
         remedy: "in a user namespace map more than one user; the core runs without capabilities \
                  all the same"

@@ -144,7 +144,7 @@ fn core_user(own: u32) -> (Option<(u32, u32)>, Option<Lack>) {
         return (Some(user), None);
     }
     let lack = Lack {
-        what: "a user of the core's own".into(),
+        what: shared::event::OWN_USER.into(),
         why: format!("there is no user {CORE_USER}; it runs as {CORE_USER_ELSE}"),
         remedy: format!("adduser --system --group --no-create-home {CORE_USER}"),
     };

@@ -5,27 +5,38 @@
 //! alice: 2 of 3 nodes active (carol dead), 1 of 4 links up; bob in jeopardy (only eth0 left); 1 other warning
 //! ```
 
-use crate::event::{LinkStatus, NodeStatus, Severity};
+use crate::api::Snapshot;
+use crate::event::{MediumStatus, NodeStatus, Severity};
 use crate::names::NodeName;
 use crate::view::{ClusterView, NodeView};
 
-use super::{Finding, has_left, is_normal};
+use super::{Finding, Path, has_left, healed_lately, is_normal, silence};
 
-/// `others` are the findings that the sentence cannot tell from the nodes and links.
-pub(super) fn of(node: &NodeName, view: &ClusterView, others: &[Finding]) -> String {
+/// `told` are the findings that the sentence tells in its own words, `others` those it counts.
+pub(super) fn of(
+    node: &NodeName,
+    snapshot: &Snapshot,
+    told: &[Finding],
+    others: &[Finding],
+) -> String {
+    let view = &snapshot.view;
     if view.started.is_none() {
         return format!("{node}: the core has not started yet");
     }
-    let mut clauses = vec![format!("{}, {}", members(view), links(view))];
-    clauses.extend(troubles(view));
-    let serious = others
-        .iter()
-        .filter(|finding| finding.severity >= Severity::Warning)
-        .count();
-    match serious {
+    let mut clauses = vec![format!("{}, {}", members(view), links(snapshot))];
+    clauses.extend(troubles(snapshot));
+    let serious = |findings: &[Finding]| {
+        let serious = |finding: &&Finding| finding.severity >= Severity::Warning;
+        findings.iter().filter(serious).count()
+    };
+    let other = match serious(told) {
+        0 => "",
+        _ => "other ",
+    };
+    match serious(others) {
         0 => {}
-        1 => clauses.push("1 other warning".into()),
-        n => clauses.push(format!("{n} other warnings")),
+        1 => clauses.push(format!("1 {other}warning")),
+        n => clauses.push(format!("{n} {other}warnings")),
     }
     format!("{node}: {}", clauses.join("; "))
 }
@@ -54,8 +65,10 @@ fn members(view: &ClusterView) -> String {
 
 /// A node's status as part of a sentence.
 fn word(node: &NodeView) -> &'static str {
-    if node.unauthenticated.is_some() {
-        return "alive but not authenticated";
+    match (&node.unauthenticated, node.status) {
+        (Some(_), NodeStatus::Dead) => return "dead: not authenticated",
+        (Some(_), _) => return "alive but not authenticated",
+        (None, _) => {}
     }
     match node.status {
         NodeStatus::Init => "not heard yet",
@@ -68,29 +81,43 @@ fn word(node: &NodeView) -> &'static str {
 }
 
 /// "all 4 links up", counting links to other nodes.
-fn links(view: &ClusterView) -> String {
-    let all: Vec<_> = view
+fn links(snapshot: &Snapshot) -> String {
+    let view = &snapshot.view;
+    let others = view
         .nodes
         .iter()
-        .filter(|(name, _)| view.own() != Some(name))
-        .flat_map(|(_, node)| node.links.values())
+        .filter(|(name, _)| view.own() != Some(name));
+    let all: Vec<Path> = others
+        .flat_map(|(peer, node)| node.links.iter().map(move |link| (peer, link)))
+        .map(|(peer, (medium, link))| Path::of(snapshot, peer, medium, link))
         .collect();
-    let up = all.iter().filter(|l| l.status == LinkStatus::Up).count();
-    let fresh = all.iter().filter(|l| l.status == LinkStatus::Init).count();
-    match (up, all.len()) {
+    let count = |path: Path| all.iter().filter(|p| **p == path).count();
+    let text = match (count(Path::Up), all.len()) {
         (_, 0) => "no links to others".into(),
         (1, 1) => "its only link up".into(),
-        (0, 1) if fresh == 1 => "its only link not up yet".into(),
-        (0, 1) => "its only link down".into(),
+        (0, 1) => match all[0] {
+            Path::Init => "its only link not up yet".into(),
+            Path::OneWay => "its only link one-way".into(),
+            Path::Returning => return "its only link returning".into(),
+            _ => "its only link down".into(),
+        },
         (up, all) if up == all => format!("all {all} links up"),
-        (0, all) if fresh == all => format!("none of {all} links up yet"),
-        (0, all) => format!("all {all} links down"),
+        (0, all) if count(Path::Init) == all => format!("none of {all} links up yet"),
+        (0, all) if count(Path::Dead) + count(Path::NoMedium) == all => {
+            format!("all {all} links down")
+        }
+        (0, all) => format!("none of {all} links up"),
         (up, all) => format!("{up} of {all} links up"),
+    };
+    match count(Path::Returning) {
+        0 => text,
+        n => format!("{text}, {n} returning"),
     }
 }
 
 /// What nobody should overlook, in one clause each.
-fn troubles(view: &ClusterView) -> Vec<String> {
+fn troubles(snapshot: &Snapshot) -> Vec<String> {
+    let view = &snapshot.view;
     let mut clauses = Vec::new();
     if view.leaving {
         clauses.push("leaving".into());
@@ -101,7 +128,20 @@ fn troubles(view: &ClusterView) -> Vec<String> {
     for node in view.clones.keys() {
         clauses.push(format!("{node} uses another node's identity"));
     }
+    for (name, medium) in &view.media {
+        match medium.status {
+            Some(MediumStatus::Missing { .. }) => clauses.push(format!("medium {name} missing")),
+            Some(MediumStatus::Failed { .. }) => clauses.push(format!("medium {name} failed")),
+            Some(MediumStatus::Open) | None => {}
+        }
+    }
     for (name, node) in &view.nodes {
+        if healed_lately(snapshot, node).is_some() {
+            clauses.push(format!("{name} returned after a partition"));
+        }
+        if silence(snapshot, name, node).is_some() {
+            clauses.push(format!("{name} silent for longer than warntime"));
+        }
         if node.unauthenticated.is_some() && node.status == NodeStatus::Active {
             clauses.push(format!("{name} alive but not authenticated"));
         }
@@ -115,7 +155,7 @@ fn troubles(view: &ClusterView) -> Vec<String> {
             clauses.push(format!("ping node {name} dead"));
         }
         for (medium, link) in &node.links {
-            if link.one_way {
+            if Path::of(snapshot, name, medium, link) == Path::OneWay {
                 clauses.push(format!("link {name}/{medium} one-way"));
             }
         }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::{ConfiguredMedium, ConfiguredNode, EventSource, Kind, Role, Started};
 use crate::names::{Generation, Uuid};
-use crate::sample::Sample;
+use crate::sample::{Incoming, LinkSample, NodeSample, Outgoing, Sample};
 use crate::time::{Moment, Now, Wall};
 
 #[test]
@@ -137,12 +137,12 @@ fn a_node_is_not_called_dead_and_alive_in_one_sentence() {
     let verdict = judge(&snapshot);
     assert_eq!(
         verdict.sentence,
-        "alice: 1 of 2 nodes active (bob alive but not authenticated), all 2 links up"
+        "alice: 1 of 2 nodes active (bob dead: not authenticated), all 2 links up"
     );
     assert_eq!(
         whats(&verdict),
         [
-            "node bob is alive but not authenticated and counts as dead: \
+            "node bob counts as dead, though packets in its name arrive, which do not verify: \
              it signs with key 2, which our authkeys lacks"
         ]
     );
@@ -182,12 +182,18 @@ fn the_worst_finding_comes_first() {
 }
 
 #[test]
-fn a_stall_matters_from_half_of_deadtime_on() {
-    for (late, level) in [(2_999, Level::Notice), (3_000, Level::Warning)] {
+fn stalls_matter_from_half_of_deadtime_and_from_the_second_on() {
+    for (late, times, level) in [
+        (2_999, 2, Level::Notice),
+        (3_000, 1, Level::Notice),
+        (3_000, 2, Level::Warning),
+    ] {
         let mut snapshot = healthy();
         let late = Duration::from_millis(late);
-        apply(&mut snapshot, Kind::OwnStall { late });
-        assert_eq!(judge(&snapshot).level, level, "{late:?}");
+        for _ in 0..times {
+            apply(&mut snapshot, Kind::OwnStall { late });
+        }
+        assert_eq!(judge(&snapshot).level, level, "{late:?}, {times} times");
     }
 }
 
@@ -213,6 +219,149 @@ fn a_stall_asks_for_realtime_only_where_it_lacks() {
         let remedy = stall.remedy.clone().unwrap();
         assert!(remedy.starts_with(expected), "{remedy}");
     }
+}
+
+#[test]
+fn what_is_over_or_cosmetic_is_no_warning() {
+    let mut snapshot = healthy();
+    let how = "killed by signal 9".into();
+    apply(&mut snapshot, Kind::CoreDied { how });
+    apply(&mut snapshot, lacking(crate::event::OWN_USER));
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Notice);
+    assert_eq!(
+        verdict.sentence,
+        "alice: 2 of 2 nodes active, all 2 links up"
+    );
+}
+
+#[test]
+fn a_healed_partition_is_critical_for_an_hour_or_until_the_node_restarts() {
+    let mut snapshot = healthy();
+    let silent = Duration::from_secs(9);
+    let node = name("bob");
+    apply(&mut snapshot, Kind::PartitionHealed { node, silent });
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Critical);
+    assert!(
+        verdict
+            .sentence
+            .ends_with("; bob returned after a partition")
+    );
+
+    let mut later = snapshot.clone();
+    later.sample = None;
+    later.at.boot = later.at.boot + PARTITION_SHOWN;
+    assert_eq!(judge(&later).level, Level::Ok);
+
+    let restarted = Kind::NodeRestarted {
+        node: name("bob"),
+        from: Generation(1),
+        to: Generation(2),
+    };
+    apply(&mut snapshot, restarted);
+    assert_eq!(judge(&snapshot).level, Level::Ok);
+}
+
+#[test]
+fn a_node_is_called_silent_before_it_is_dead() {
+    let mut snapshot = healthy();
+    let sample = snapshot.sample.as_mut().unwrap();
+    let heard = |millis| NodeSample {
+        node: name("bob"),
+        heard: Some(Moment(0) + Duration::from_secs(10) - Duration::from_millis(millis)),
+        dead_at: Some(Moment(0) + Duration::from_millis(16_000 - millis)),
+        deadtime: Duration::from_secs(6),
+        confirmed: None,
+        load: None,
+    };
+    sample.nodes = vec![heard(2_000)];
+    assert_eq!(judge(&snapshot).level, Level::Ok);
+    snapshot.sample.as_mut().unwrap().nodes = vec![heard(3_100)];
+    assert_eq!(
+        whats(&judge(&snapshot)),
+        ["node bob silent for 3.1 s, dead in 2.9 s"]
+    );
+}
+
+#[test]
+fn a_link_over_a_missing_medium_and_a_one_way_link_are_not_up() {
+    let mut snapshot = healthy();
+    let missing = MediumStatus::Missing {
+        reason: "no interface eth1".into(),
+    };
+    let kind = Kind::MediumStatus {
+        medium: medium("eth1"),
+        to: missing,
+    };
+    apply(&mut snapshot, kind);
+    assert_eq!(
+        judge(&snapshot).sentence,
+        "alice: 2 of 2 nodes active, 1 of 2 links up; medium eth1 missing"
+    );
+    let link = LinkName {
+        peer: name("bob"),
+        medium: medium("eth0"),
+    };
+    apply(&mut snapshot, Kind::LinkOneWay { link });
+    assert_eq!(
+        judge(&snapshot).sentence,
+        "alice: 2 of 2 nodes active, none of 2 links up; medium eth1 missing; link bob/eth0 one-way"
+    );
+}
+
+#[test]
+fn a_dead_link_over_which_packets_arrive_again_is_returning() {
+    let mut snapshot = healthy();
+    apply(
+        &mut snapshot,
+        link("eth1", LinkStatus::Up, LinkStatus::Dead),
+    );
+    snapshot.at.boot = snapshot.at.boot + Duration::from_secs(2);
+    let sample = snapshot.sample.as_mut().unwrap();
+    sample.links = vec![LinkSample {
+        link: LinkName {
+            peer: name("bob"),
+            medium: medium("eth1"),
+        },
+        heard: Some(Moment(0) + Duration::from_secs(11)),
+        incoming: Incoming::default(),
+        outgoing: Outgoing::default(),
+    }];
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Notice);
+    assert_eq!(
+        verdict.sentence,
+        "alice: 2 of 2 nodes active, 1 of 2 links up, 1 returning"
+    );
+}
+
+#[test]
+fn what_to_do_about_a_failed_medium_is_its_remedy() {
+    let mut snapshot = healthy();
+    let reason = "interface eth1 is down; ip link set eth1 up".into();
+    let kind = Kind::MediumStatus {
+        medium: medium("eth1"),
+        to: MediumStatus::Failed { reason },
+    };
+    apply(&mut snapshot, kind);
+    let verdict = judge(&snapshot);
+    assert_eq!(
+        whats(&verdict),
+        ["medium eth1 failed: interface eth1 is down"]
+    );
+    let remedy = verdict.findings[0].remedy.as_deref();
+    assert_eq!(remedy, Some("ip link set eth1 up"));
+}
+
+#[test]
+fn a_warning_is_another_only_where_there_is_a_first_one() {
+    let mut snapshot = healthy();
+    apply(&mut snapshot, degraded());
+    let verdict = judge(&snapshot);
+    assert!(verdict.sentence.ends_with("links up; 1 warning"));
+    let remedy = verdict.findings[0].remedy.as_deref();
+    assert_eq!(remedy, Some("start hbd as root"));
 }
 
 #[test]
@@ -271,8 +420,12 @@ fn dead(reason: StatusReason) -> Kind {
 }
 
 fn degraded() -> Kind {
+    lacking("realtime scheduling")
+}
+
+fn lacking(what: &str) -> Kind {
     Kind::Degraded {
-        what: "no realtime scheduling".into(),
+        what: what.into(),
         why: "Operation not permitted".into(),
         remedy: "start hbd as root".into(),
     }
