@@ -6,6 +6,7 @@ mod clock;
 mod control;
 mod core_process;
 mod demo;
+mod directory;
 mod lock;
 mod medium;
 mod run_directory;

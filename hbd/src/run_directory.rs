@@ -2,14 +2,14 @@
 //! is one supervisor and one core of it.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock;
+use crate::directory;
 use crate::lock::{self, LockError};
 
 /// How long a start waits for the core of a former supervisor, which leaves the cluster in order.
@@ -24,6 +24,13 @@ pub(crate) enum RunError {
         /// What was tried.
         operation: &'static str,
         /// On what.
+        path: PathBuf,
+        /// What the kernel says.
+        error: io::Error,
+    },
+    /// The directory could not be made.
+    Make {
+        /// Which.
         path: PathBuf,
         /// What the kernel says.
         error: io::Error,
@@ -51,6 +58,12 @@ impl fmt::Display for RunError {
                 "cannot {operation} {}: {error}; name a directory that can be written with --run",
                 path.display()
             ),
+            Self::Make { path, error } => write!(
+                f,
+                "cannot make the run directory {}: {error}; {}",
+                path.display(),
+                directory::remedy(path, error, "--run")
+            ),
             Self::Held { who, path, pid } => write!(
                 f,
                 "{who} (pid {pid}) holds {}; stop it, or name another directory with --run",
@@ -74,7 +87,10 @@ pub(crate) struct RunDirectory {
 impl RunDirectory {
     /// Makes the directory and proves that this is its only supervisor.
     pub(crate) fn claim(path: &Path) -> Result<Self, RunError> {
-        make(path)?;
+        directory::make(path).map_err(|error| RunError::Make {
+            path: path.to_owned(),
+            error,
+        })?;
         let supervisor_path = path.join("supervisor.lock");
         let supervisor = claim(&supervisor_path, "another hbd")?;
         Ok(Self {
@@ -121,17 +137,6 @@ impl Drop for RunDirectory {
             let _ = fs::remove_file(self.path.join("core.lock"));
         }
         let _ = fs::remove_file(&self.supervisor_path);
-    }
-}
-
-fn make(path: &Path) -> Result<(), RunError> {
-    match DirBuilder::new().recursive(true).mode(0o755).create(path) {
-        Err(error) => Err(RunError::Io {
-            operation: "make the run directory",
-            path: path.to_owned(),
-            error,
-        }),
-        Ok(()) => Ok(()),
     }
 }
 

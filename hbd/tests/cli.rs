@@ -132,6 +132,31 @@ fn a_corrupt_identity_stops_the_start_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn the_example_of_the_manual_is_valid_as_typed() {
+    let place = Place::new(HA_CF);
+    let page = include_str!("../../man/hbd.8");
+    let examples = page.split(".Sh EXAMPLES").nth(1).unwrap();
+    let examples = examples.split(".Sh ").next().unwrap();
+    let lines: Vec<_> = examples
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ "))
+        .map(|line| line.replace(" &", " --check"))
+        .collect();
+    let starts = lines.iter().filter(|line| line.starts_with("hbd ")).count();
+    assert_eq!(starts, 2, "{lines:#?}");
+    let program = Path::new(env!("CARGO_BIN_EXE_hbd")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-e", "-c", &lines.join("\n")])
+        .env("PATH", path)
+        .current_dir(&place.0)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stdout(&output), "./a: valid\n./b: valid\n");
+}
+
+#[test]
 fn a_core_that_a_person_starts_says_who_may_start_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_hbd"))
         .args(["core", "--fd", "77"])

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::access::{self, Peer};
-use super::{Answer, Ask};
+use super::{Answer, Ask, malformed};
 use crate::supervisor::{Line, line};
 
 /// A client that takes nothing for so long is dropped.
@@ -57,10 +57,17 @@ impl Connection {
         loop {
             tokio::select! {
                 request = self.requests.next() => {
-                    let Some(request) = request? else {
-                        return Ok(());
-                    };
-                    self.answer(&request).await?;
+                    match request? {
+                        Next::Line(request) => self.answer(&request).await?,
+                        Next::End => return Ok(()),
+                        Next::TooLong => {
+                            let wrong = format!(
+                                "the line is longer than {REQUEST_MAX} bytes, and the connection \
+                                 ends"
+                            );
+                            return self.refuse(0, bad_request(&wrong)).await;
+                        }
+                    }
                 }
                 frame = next(&mut self.stream) => {
                     // The supervisor dropped this reader.
@@ -76,7 +83,10 @@ impl Connection {
     async fn answer(&mut self, request: &[u8]) -> io::Result<()> {
         let frame: ClientFrame = match serde_json::from_slice(request) {
             Ok(frame) => frame,
-            Err(error) => return self.refuse(id_of(request), bad_request(&error)).await,
+            Err(_) => {
+                let (id, wrong) = malformed::judge(request);
+                return self.refuse(id, bad_request(&wrong)).await;
+            }
         };
         if self.role < frame.request.needs() {
             let text = access::refusal(&frame.request, self.role, &self.who);
@@ -127,19 +137,18 @@ async fn next(stream: &mut Option<mpsc::Receiver<Line>>) -> Option<Line> {
     }
 }
 
-fn bad_request(error: &serde_json::Error) -> Failure {
+fn bad_request(wrong: &str) -> Failure {
     Failure {
         code: ErrorCode::BadRequest,
-        text: format!("not a request of this interface: {error}; see hbd-api(7)"),
+        text: format!("{wrong}; see hbd-api(7)"),
     }
 }
 
-/// The id of a line that is an object but no request, so that its reply finds the asker.
-fn id_of(request: &[u8]) -> u64 {
-    serde_json::from_slice::<serde_json::Value>(request)
-        .ok()
-        .and_then(|value| value.get("id")?.as_u64())
-        .unwrap_or(0)
+/// What a client sent.
+enum Next {
+    Line(Vec<u8>),
+    End,
+    TooLong,
 }
 
 /// Lines of bounded length.
@@ -149,18 +158,21 @@ struct Requests {
 }
 
 impl Requests {
-    /// The next line; nothing at the end. May be given up and called again: what has arrived of a
+    /// The next line. May be given up and called again: what has arrived of a
     /// line is kept.
-    async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    async fn next(&mut self) -> io::Result<Next> {
         loop {
             let room = (REQUEST_MAX - self.partial.len()) as u64;
             let mut bounded = (&mut self.reader).take(room);
             let length = bounded.read_until(b'\n', &mut self.partial).await?;
             if self.partial.last() == Some(&b'\n') {
-                return Ok(Some(std::mem::take(&mut self.partial)));
+                return Ok(Next::Line(std::mem::take(&mut self.partial)));
             }
-            if length == 0 || self.partial.len() >= REQUEST_MAX {
-                return Ok(None);
+            if self.partial.len() >= REQUEST_MAX {
+                return Ok(Next::TooLong);
+            }
+            if length == 0 {
+                return Ok(Next::End);
             }
         }
     }

@@ -10,6 +10,7 @@
 
 pub(crate) mod access;
 mod connection;
+mod malformed;
 mod orders;
 
 use std::fs::{self, Permissions};

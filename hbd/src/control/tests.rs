@@ -48,12 +48,21 @@ fn a_line_that_is_no_request_is_refused_and_the_connection_goes_on() {
 }
 
 #[test]
-fn a_line_without_end_ends_the_connection() {
+fn a_line_without_end_is_told_its_limit_and_ends_the_connection() {
     serving(|path| {
         let mut client = Connected::to(path);
         client.frame().unwrap();
         // The daemon may hang up while this is written.
         let _ = client.0.get_mut().write_all(&vec![b'x'; 2 * REQUEST_MAX]);
+        let Some(ServerFrame::Error { id: 0, error }) = client.frame() else {
+            panic!("no error line");
+        };
+        assert_eq!(error.code, ErrorCode::BadRequest);
+        assert!(
+            error.text.contains("longer than 65536 bytes"),
+            "{}",
+            error.text
+        );
         assert!(client.frame().is_none());
     });
 }

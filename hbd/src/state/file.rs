@@ -1,8 +1,8 @@
 //! Files that are there wholly or not at all.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Replaces `directory/name`: written beside, synced, renamed, directory synced. After a crash at
@@ -36,13 +36,5 @@ pub(super) fn read(directory: &Path, name: &str) -> io::Result<Option<Vec<u8>>> 
         Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Makes a directory of mode 0755 unless it is there.
-pub(super) fn make_directory(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o755).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        other => other,
     }
 }

@@ -31,6 +31,7 @@ pub(crate) use takeover::{HEARTBEAT_STATE, heartbeat, take_over};
 pub(crate) use uuid::own_uuid;
 pub(crate) use writer::{Job, Writer};
 
+use crate::directory;
 use crate::lock::{Held, LockError};
 
 /// Held by the supervisor that writes here.
@@ -56,6 +57,13 @@ pub(crate) enum StateError {
         reason: String,
         /// What to do.
         remedy: &'static str,
+    },
+    /// The directory could not be made.
+    Make {
+        /// Which.
+        directory: PathBuf,
+        /// What the kernel says.
+        error: io::Error,
     },
     /// Another instance uses the directory.
     Held {
@@ -89,7 +97,6 @@ impl fmt::Display for StateError {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                         f.write_str("; make room on that file system")
                     }
-                    io::ErrorKind::NotFound => f.write_str("; create its parent directory"),
                     _ => Ok(()),
                 }
             }
@@ -98,6 +105,12 @@ impl fmt::Display for StateError {
                 reason,
                 remedy,
             } => write!(f, "{} {reason}; {remedy}", path.display()),
+            Self::Make { directory, error } => write!(
+                f,
+                "cannot make the state directory {}: {error}; {}",
+                directory.display(),
+                directory::remedy(directory, error, "--state")
+            ),
             Self::Held { directory, pid } => write!(
                 f,
                 "another hbd (pid {pid}) keeps its state in {}; stop it, or name another directory \
@@ -135,7 +148,10 @@ impl<T> On<T> for io::Result<T> {
 /// Makes the state directory if it is not there, and claims it: two instances on one directory
 /// would use each other's generations again.
 pub(crate) fn claim(directory: &Path) -> Result<Held, StateError> {
-    file::make_directory(directory).on("make the state directory", directory)?;
+    directory::make(directory).map_err(|error| StateError::Make {
+        directory: directory.to_owned(),
+        error,
+    })?;
     let path = directory.join(LOCK);
     Held::claim(path.clone()).map_err(|error| match error {
         LockError::Io { operation, error } => StateError::Io {

@@ -206,7 +206,7 @@ fn a_state_directory_that_cannot_be_made_names_path_and_remedy() {
         .unwrap_err()
         .to_string();
     assert!(text.contains("/nonexistent/hbd"), "{text}");
-    assert!(text.contains("create its parent directory"), "{text}");
+    assert!(text.contains("make /nonexistent first"), "{text}");
 }
 
 #[test]
