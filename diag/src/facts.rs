@@ -33,9 +33,7 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
             Subject::Port(port) => facts
                 .services
                 .extend(services::of_udp_port(*port).map(|name| (*port, name))),
-            Subject::User(name) => facts
-                .users
-                .extend(accounts::user_exists(name).map(|known| (name.clone(), known))),
+            Subject::User(name) => look_for_user(name, &mut facts),
             Subject::UserGroup(name) => {
                 facts
                     .groups
@@ -54,6 +52,13 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
         }
     }
     facts
+}
+
+/// Looks up one more user.
+pub fn look_for_user(name: &str, facts: &mut Facts) {
+    facts
+        .users
+        .extend(accounts::user_exists(name).map(|known| (name.to_owned(), known)));
 }
 
 #[cfg(test)]

@@ -153,6 +153,7 @@ codes! {
     NothingReached Warning "nothing-reached" "All media only name addresses of this machine, so no peer hears it."
     ListenForeign Warning "listen-foreign" "A listen address is not an address of this machine."
     UserUnknown Error "user-unknown" "A user does not exist here."
+    CoreUserMissing Warning "core-user-missing" "The user hbd-core does not exist, so that hbd's core runs as nobody."
     GroupUnknown Error "group-unknown" "A user group does not exist here."
     ProgramMissing Warning "program-missing" "A program does not exist or cannot be executed."
     ScriptMissing Warning "script-missing" "A resource script does not exist or cannot be executed."

@@ -149,7 +149,32 @@ pub fn check(mentions: &[Mention], facts: &Facts) -> Vec<Diagnostic> {
     let single = mentions
         .iter()
         .filter_map(|mention| judge(mention, mentions, facts));
-    single.chain(unicast::check(mentions, facts)).collect()
+    let core_user = (facts.users.get(CORE_USER) == Some(&false)).then(core_user_missing);
+    single
+        .chain(unicast::check(mentions, facts))
+        .chain(core_user)
+        .collect()
+}
+
+/// The user that hbd's core runs as, where it exists.
+pub const CORE_USER: &str = "hbd-core";
+
+fn core_user_missing() -> Diagnostic {
+    let code = Code::CoreUserMissing;
+    Diagnostic {
+        code,
+        severity: code.severity(),
+        message: format!(
+            "there is no user `{CORE_USER}`: started by root, hbd's core will run as `nobody`"
+        ),
+        file: FileName::HaCf,
+        spot: None,
+        related: None,
+        remedy: Some(format!(
+            "adduser --system --group --no-create-home {CORE_USER}"
+        )),
+        replacement: None,
+    }
 }
 
 fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic> {
