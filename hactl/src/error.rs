@@ -46,7 +46,6 @@ impl Error {
             }
             Self::Client(error) => error.into(),
             Self::NotFound(_) => Exit::NotFound,
-            Self::Read { error, .. } if error.kind() == io::ErrorKind::NotFound => Exit::NotFound,
             Self::Read { .. } => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Output(_) => Exit::Failed,

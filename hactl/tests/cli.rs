@@ -283,7 +283,7 @@ fn check_as_json_holds_no_key() {
 fn check_of_a_directory_that_is_not_there_is_no_verdict_on_a_configuration() {
     let output = bare(&["check", "/nonexistent"]).output().unwrap();
     ends(&output, 4);
-    assert!(text(&output.stderr).contains("cannot read /nonexistent"));
+    assert!(text(&output.stderr).contains("/nonexistent does not exist"));
 }
 
 #[test]
