@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::SigSet;
 use tokio::io;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -121,12 +122,16 @@ struct Signals {
 }
 
 impl Signals {
+    /// Whoever started hbd may have blocked signals, which is inherited; blocked, SIGTERM would
+    /// change nothing.
     fn new() -> io::Result<Self> {
-        Ok(Self {
+        let signals = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-        })
+        };
+        SigSet::all().thread_unblock()?;
+        Ok(signals)
     }
 }
 

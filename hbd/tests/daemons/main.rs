@@ -5,7 +5,7 @@
 mod cluster;
 
 use cluster::{Cluster, free_port, until};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use shared::api::{ErrorCode, Fault, Request, Success};
 use shared::client::ClientError;
@@ -142,6 +142,17 @@ fn a_daemon_that_is_told_to_end_leaves_in_order() {
     left_in_order(&cluster, &bob.name);
     let left: Vec<_> = std::fs::read_dir(bob.home.join("run")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_daemon_that_was_started_with_signals_blocked_leaves_in_order_too() {
+    SigSet::all().thread_block().unwrap();
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let mut bob = cluster.nodes.pop().unwrap();
+    bob.signal(Signal::SIGTERM);
+    assert!(bob.ended().success());
+    left_in_order(&cluster, &bob.name);
 }
 
 #[test]
