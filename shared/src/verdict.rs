@@ -224,7 +224,7 @@ fn node_status(view: &ClusterView, name: &NodeName, node: &NodeView, own: bool) 
     let finding = match (node.status, own) {
         (NodeStatus::Active | NodeStatus::Ping, _) => return None,
         // What is wrong with its packets says more than its status.
-        _ if node.unauthenticated.is_some() => return None,
+        _ if node.unauthenticated.is_some() || node.behind.is_some() => return None,
         (NodeStatus::Dead, _) if node.reason == StatusReason::Left.to_string() => Finding::new(
             Severity::Notice,
             object,
@@ -322,6 +322,15 @@ fn node_hearing(name: &NodeName, node: &NodeView) -> Vec<Finding> {
                 "sign with md5 or sha1 on both nodes: the auth line and its key in authkeys"
             }
         };
+        findings.push(Finding::new(Severity::Error, object.clone(), what).remedy(remedy));
+    }
+    if let Some((generation, known)) = node.behind {
+        let what = format!(
+            "node {name} lives, but all it says counts as old: it sends in generation {generation}, \
+             and {known} was heard (a disk restored from a backup?)"
+        );
+        let remedy =
+            format!("on {name} stop hbd, write {known} into hb_generation, start it again");
         findings.push(Finding::new(Severity::Error, object.clone(), what).remedy(remedy));
     }
     if node.not_heard {

@@ -75,6 +75,7 @@ fn word(node: &NodeView) -> &'static str {
         NodeStatus::Up => "joining",
         NodeStatus::Active => "active",
         NodeStatus::Ping => "answers",
+        NodeStatus::Dead if node.behind.is_some() => "alive with an old generation",
         NodeStatus::Dead if has_left(node) => "left",
         NodeStatus::Dead => "dead",
     }

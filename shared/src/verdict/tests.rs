@@ -149,6 +149,52 @@ fn a_node_is_not_called_dead_and_alive_in_one_sentence() {
 }
 
 #[test]
+fn a_node_whose_generation_went_back_lives_and_the_remedy_is_named() {
+    let mut snapshot = healthy();
+    let silence = Duration::from_secs(6);
+    apply(
+        &mut snapshot,
+        dead(StatusReason::Silent {
+            silent: silence,
+            deadtime: silence,
+        }),
+    );
+    apply(
+        &mut snapshot,
+        Kind::GenerationBehind {
+            node: name("bob"),
+            generation: Generation(5),
+            known: Generation(9),
+        },
+    );
+    let verdict = judge(&snapshot);
+    assert!(
+        verdict
+            .sentence
+            .contains("(bob alive with an old generation)"),
+        "{}",
+        verdict.sentence
+    );
+    let [finding] = &verdict.findings[..] else {
+        panic!("{:#?}", verdict.findings);
+    };
+    assert_eq!(
+        finding.remedy.as_deref(),
+        Some("on bob stop hbd, write 9 into hb_generation, start it again")
+    );
+    apply(
+        &mut snapshot,
+        Kind::NodeHeard {
+            node: name("bob"),
+            uuid: None,
+            generation: Generation(10),
+            program: "heartbeat".into(),
+        },
+    );
+    assert!(!judge(&snapshot).sentence.contains("old generation"));
+}
+
+#[test]
 fn the_worst_finding_comes_first() {
     let mut snapshot = healthy();
     apply(
