@@ -108,16 +108,16 @@ fn introduce(company: &Company, page: &mut Page) -> Result<(), Stop> {
     page.line("")?;
     match company.ground() {
         Ground::Namespaces => page.line(
-            "alice, bob and carol each live in a network namespace with two links: eth0 (broadcast) \
-             and\neth1 (multicast).",
+            "alice, bob and carol each live in a network namespace with two links:\neth0 (broadcast) \
+             and eth1 (multicast).",
         )?,
         Ground::Loopback(_) => {
             if let Some(excuse) = company.excuse() {
                 page.line(&format!("No namespaces: {excuse}."))?;
             }
             page.line(
-                "alice, bob and carol share the loopback interface and have two links on it: \
-                 bcast:lo and\nmcast:lo.",
+                "alice, bob and carol share the loopback interface and have two links on it:\n\
+                 bcast:lo and mcast:lo.",
             )?;
         }
     }

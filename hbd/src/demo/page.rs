@@ -19,6 +19,11 @@ use super::verdict::{Row, Verdict};
 /// Most events that are shown of a promise that did not hold.
 const EVENTS_MAX: usize = 60;
 
+/// Columns of the narrowest terminal that shows every line whole.
+const COLUMNS: usize = 80;
+/// Columns before the text of a labelled line.
+const INDENT: usize = 11;
+
 /// Where everything is written to.
 pub(super) struct Page {
     out: io::Stdout,
@@ -69,6 +74,8 @@ impl Page {
     /// A line with a label: `do`, `expect`, `saw`, `wait`.
     pub(super) fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
         let label = self.paint(Colour::Faint, &format!("{label:<6}"));
+        let indent = " ".repeat(INDENT);
+        let text = filled(text, COLUMNS - INDENT).join(&format!("\n{indent}"));
         self.line(&format!("   {label}  {text}"))
     }
 
@@ -158,5 +165,34 @@ fn time(after: Option<Duration>) -> String {
         Some(after) if after.as_millis() == 0 => "<1 ms".to_owned(),
         Some(after) => format!("{} ms", after.as_millis()),
         None => "never".to_owned(),
+    }
+}
+
+/// `text` in lines of at most `width` columns, broken at blanks.
+fn filled(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a last line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_at_blanks_and_a_long_word_stays_whole() {
+        assert_eq!(filled("one two three", 7), ["one two", "three"]);
+        assert_eq!(filled("eleven-wide a b", 6), ["eleven-wide", "a b"]);
+        assert_eq!(filled("", 6), [""]);
     }
 }

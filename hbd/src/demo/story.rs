@@ -123,7 +123,7 @@ impl Story<'_> {
         self.intend(
             "stop all processes of carol (SIGSTOP)",
             &format!(
-                "alice and bob declare carol dead after {} of silence, within {}",
+                "alice and bob declare carol dead {} after its last beat, within {}",
                 ms(DEADTIME),
                 ms(DEATH_LIMIT)
             ),
@@ -152,7 +152,7 @@ impl Story<'_> {
         self.intend(
             "kill -9 all processes of alice",
             &format!(
-                "bob and carol declare alice dead after {} of silence, within {}",
+                "bob and carol declare alice dead {} after its last beat, within {}",
                 ms(DEADTIME),
                 ms(DEATH_LIMIT)
             ),
