@@ -67,7 +67,9 @@ fn wrong_key_is_shown(cluster: &Cluster) -> Result<(), Error> {
     cluster.daemons[ALICE].wait_status("bob", NodeStatus::Dead, SOON)?;
     let status = cluster.hactl_status(ALICE)?;
     demand(
-        status.contains("alive but not authenticated") && status.contains("key 1"),
+        status.contains("not authenticated")
+            && status.contains("do not verify")
+            && status.contains("key 1"),
         &format!("hactl status says so, and which key:\n{status}"),
     )
 }
