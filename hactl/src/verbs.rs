@@ -9,6 +9,7 @@ pub(crate) mod status;
 
 use std::io::{self, StdoutLock, Write};
 
+use clap::{Arg, ArgAction, ValueHint};
 use serde_json::Value;
 use shared::exit::Exit;
 use shared::names::NodeName;
@@ -69,6 +70,33 @@ fn look(call: &Call) -> Look {
         headings: !plain && !call.flag("no-headers"),
         indent: "",
     }
+}
+
+/// The argument `NODE...` of verbs that show rows of nodes.
+fn nodes_argument(help: &'static str) -> Arg {
+    Arg::new("node")
+        .value_name("NODE")
+        .value_hint(ValueHint::Hostname)
+        .action(ArgAction::Append)
+        .help(help)
+}
+
+/// Keeps the rows of the nodes the call names; all of them if it names none.
+fn keep_named<R>(
+    call: &Call,
+    view: &ClusterView,
+    rows: &mut Vec<R>,
+    node_of: fn(&R) -> &NodeName,
+) -> Result<(), Error> {
+    let Some(typed) = call.words("node") else {
+        return Ok(());
+    };
+    let wanted: Vec<NodeName> = typed
+        .iter()
+        .map(|name| known_node(view, name))
+        .collect::<Result<_, _>>()?;
+    rows.retain(|row| wanted.contains(node_of(row)));
+    Ok(())
 }
 
 /// The name of a node that `view` has, as a person typed it.

@@ -1,10 +1,10 @@
 //! `hactl links`: every path to every peer with its quality, per direction.
 
-use clap::{Arg, ArgAction, Command, ValueHint};
+use clap::Command;
 use serde_json::json;
 use shared::api::Snapshot;
 use shared::exit::Exit;
-use shared::names::{LinkName, NodeName};
+use shared::names::LinkName;
 use shared::sample::LinkSample;
 use shared::time::Moment;
 use shared::verdict::Path;
@@ -44,24 +44,14 @@ began.",
 };
 
 fn arguments(command: Command) -> Command {
-    let node = Arg::new("node")
-        .value_name("NODE")
-        .value_hint(ValueHint::Hostname)
-        .action(ArgAction::Append)
-        .help("Only links to these nodes");
-    absolute(table(formats(command.arg(node)), COLUMNS))
+    let nodes = super::nodes_argument("Only links to these nodes");
+    absolute(table(formats(command.arg(nodes)), COLUMNS))
 }
 
 fn run(call: &Call) -> Result<Exit, Error> {
     let snapshot = call.client()?.snapshot()?;
     let mut rows = rows(&snapshot);
-    if let Some(wanted) = call.words("node") {
-        let wanted: Vec<NodeName> = wanted
-            .iter()
-            .map(|name| super::known_node(&snapshot.view, name))
-            .collect::<Result<_, _>>()?;
-        rows.retain(|row| wanted.contains(&row.name.peer));
-    }
+    super::keep_named(call, &snapshot.view, &mut rows, |row| &row.name.peer)?;
     super::show_rows(call, COLUMNS, &rows, &call.clock(snapshot.at))
 }
 

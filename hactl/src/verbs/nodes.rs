@@ -1,6 +1,6 @@
 //! `hactl nodes`: every node, one line each.
 
-use clap::{Arg, ArgAction, Command, ValueHint};
+use clap::Command;
 use serde_json::{Value, json};
 use shared::api::Snapshot;
 use shared::event::{LinkStatus, NodeKind, NodeStatus};
@@ -41,24 +41,14 @@ is given; programs find milliseconds and dates in --json. The node itself has no
 };
 
 fn arguments(command: Command) -> Command {
-    let node = Arg::new("node")
-        .value_name("NODE")
-        .value_hint(ValueHint::Hostname)
-        .action(ArgAction::Append)
-        .help("Only these nodes");
-    absolute(table(formats(command.arg(node)), COLUMNS))
+    let nodes = super::nodes_argument("Only these nodes");
+    absolute(table(formats(command.arg(nodes)), COLUMNS))
 }
 
 fn run(call: &Call) -> Result<Exit, Error> {
     let snapshot = call.client()?.snapshot()?;
     let mut rows = rows(&snapshot);
-    if let Some(wanted) = call.words("node") {
-        let wanted: Vec<NodeName> = wanted
-            .iter()
-            .map(|name| super::known_node(&snapshot.view, name))
-            .collect::<Result<_, _>>()?;
-        rows.retain(|row| wanted.contains(&row.name));
-    }
+    super::keep_named(call, &snapshot.view, &mut rows, |row| &row.name)?;
     super::show_rows(call, COLUMNS, &rows, &call.clock(snapshot.at))
 }
 
