@@ -6,6 +6,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use shared::event::{LinkStatus, NodeKind, NodeStatus};
 use shared::names::Sequence;
@@ -27,13 +28,7 @@ impl Core {
         if self.own.stage == Stage::Left {
             return;
         }
-        // A late beat does not make the next one late, and lost beats are not made up for.
-        let next = due + self.settings.keepalive;
-        let next = if next > now.boot {
-            next
-        } else {
-            now.boot + self.settings.keepalive
-        };
+        let next = next_tick(due, self.settings.keepalive, now);
         self.deadlines.arm(Timer::Beat, next);
         self.beat(now);
         self.watch_window(now);
@@ -216,6 +211,17 @@ impl Core {
     /// True if our packets are confirmed per medium over this link.
     pub(crate) fn link_is_up(&self, peer: PeerIndex, medium: MediumIndex) -> bool {
         self.peer(peer).links[usize::from(medium.0)].status == LinkStatus::Up
+    }
+}
+
+/// When something that was due at `due` is due again. A late tick does not make the next one late,
+/// and lost ticks are not made up for.
+pub(crate) fn next_tick(due: Moment, every: Duration, now: Now) -> Moment {
+    let next = due + every;
+    if next > now.boot {
+        next
+    } else {
+        now.boot + every
     }
 }
 

@@ -12,6 +12,7 @@ use shared::event::{Cause, Kind, LinkStatus, NodeKind, NodeStatus, StatusReason}
 use shared::sample::{LinkSample, NodeSample, Sample};
 use shared::time::{Moment, Now};
 
+use crate::beat::next_tick;
 use crate::deadline::{PeerIndex, Timer};
 use crate::io::Output;
 use crate::machine::{Core, SAMPLE_EVERY, Sort, Stage};
@@ -241,13 +242,8 @@ impl Core {
     }
 
     pub(crate) fn sample_due(&mut self, due: Moment, now: Now) {
-        let next = due + SAMPLE_EVERY;
-        let next = if next > now.boot {
-            next
-        } else {
-            now.boot + SAMPLE_EVERY
-        };
-        self.deadlines.arm(Timer::Sample, next);
+        self.deadlines
+            .arm(Timer::Sample, next_tick(due, SAMPLE_EVERY, now));
         let sample = self.sample(now);
         self.output(Output::Sample(Box::new(sample)));
     }
