@@ -93,15 +93,17 @@ fn straggler_is_killed() -> Result<(), Error> {
     let machine = Namespace::new()?;
     let mut straggler = spawn(machine.command("sleep").arg("60"))?;
     let pid = straggler.id();
-    let there = program::run("ip", &["netns", "pids", machine.name()])?;
+    let entered = wait::until_true(LIMIT, "the process is in the namespace", || {
+        let inside = program::run("ip", &["netns", "pids", machine.name()])?;
+        Ok(inside.lines().any(|line| line == pid.to_string()))
+    });
     drop(machine);
-    let status = straggler
-        .wait()
-        .map_err(|reason| Error::Unexpected(reason.to_string()))?;
-    demand(
-        there.contains(&pid.to_string()),
-        "the process was in the namespace",
-    )?;
+    let ended = match entered {
+        Ok(()) => straggler.wait(),
+        Err(_) => straggler.kill().and_then(|()| straggler.wait()),
+    };
+    let status = ended.map_err(|reason| Error::Unexpected(reason.to_string()))?;
+    entered?;
     demand(!status.success(), "it was killed")
 }
 
