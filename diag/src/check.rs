@@ -6,7 +6,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use shared::config::load::load;
 use shared::config::render::{Style, render_all};
-use shared::config::{Config, Diagnostic, check, machine};
+use shared::config::{Config, Diagnostic, Files, check, machine};
 use shared::exit::Exit;
 use shared::names::NodeName;
 
@@ -21,6 +21,8 @@ pub struct Report {
     pub config: Option<Config>,
     /// Everything there is to say, by file and line.
     pub diagnostics: Vec<Diagnostic>,
+    /// What was checked, as it was read.
+    pub files: Files,
 }
 
 /// Checks the files of `directory`. With `on_this_machine` the configuration is also held against
@@ -56,7 +58,8 @@ pub fn for_node(directory: &Path, node: Option<NodeName>, on_this_machine: bool)
 }
 
 fn examine(directory: &Path, node: Option<NodeName>, look: Option<Look>) -> Report {
-    let checked = check::text(&load(directory, node));
+    let files = load(directory, node);
+    let checked = check::text(&files);
     let mut diagnostics = checked.diagnostics;
     if let Some(look) = look {
         let mut facts = facts::collect(&checked.mentions, directory);
@@ -72,6 +75,7 @@ fn examine(directory: &Path, node: Option<NodeName>, look: Option<Look>) -> Repo
             .config
             .filter(|_| !diagnostics.iter().any(Diagnostic::is_error)),
         diagnostics,
+        files,
     }
 }
 

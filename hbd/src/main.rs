@@ -1,5 +1,6 @@
 //! The daemon: a supervisor, and the processes it starts from the same program.
 
+mod accepted;
 mod channel;
 mod cli;
 mod clock;

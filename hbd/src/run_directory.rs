@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::accepted;
 use crate::clock;
 use crate::directory;
 use crate::lock::{self, LockError};
@@ -100,6 +101,11 @@ impl RunDirectory {
         })
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The control socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join("hbd.sock")
@@ -133,6 +139,7 @@ impl Drop for RunDirectory {
     /// stays while a core holds it.
     fn drop(&mut self) {
         let _ = fs::remove_file(self.socket());
+        accepted::remove(&self.path);
         if self.core_lock(false).is_ok() {
             let _ = fs::remove_file(self.path.join("core.lock"));
         }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
 use hbd_core::{BadSettings, Core, Settings, Start};
-use shared::config::{Config, Diagnostic, Host, MediumKind, UuidSource};
+use shared::config::{Config, Diagnostic, Files, Host, MediumKind, UuidSource};
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 
@@ -115,6 +115,8 @@ pub(crate) struct Prepared {
     pub(crate) config: Config,
     /// What is worth a warning in it.
     pub(crate) warnings: Vec<Diagnostic>,
+    /// The files it was read from.
+    pub(crate) files: Files,
     /// The instance.
     pub(crate) run: RunDirectory,
     /// What the state directory holds.
@@ -141,13 +143,17 @@ pub(crate) struct State {
 /// Reads the configuration, claims the directories, and reads the state.
 pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
     let node = node_name(options)?;
-    let (mut config, warnings) = configuration(options, node.clone())?;
-    resolve(&mut config)?;
+    let Accepted {
+        config,
+        warnings,
+        files,
+    } = configuration(&options.config, node.clone())?;
     let run = RunDirectory::claim(&options.run)?;
     let state = State::read(options, &config, node)?;
     Ok(Prepared {
         config,
         warnings,
+        files,
         run,
         state,
     })
@@ -192,15 +198,29 @@ pub(crate) fn node_name(options: &Options) -> Result<NodeName, StartError> {
     }
 }
 
-fn configuration(
-    options: &Options,
-    node: NodeName,
-) -> Result<(Config, Vec<Diagnostic>), StartError> {
-    let report = diag::check::for_node(&options.config, Some(node), true);
-    match report.config {
-        Some(config) => Ok((config, report.diagnostics)),
-        None => Err(StartError::Config(report.text(false))),
-    }
+/// A configuration without errors.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The configuration, names resolved.
+    pub(crate) config: Config,
+    /// What is worth a warning in it.
+    pub(crate) warnings: Vec<Diagnostic>,
+    /// The files it was read from.
+    pub(crate) files: Files,
+}
+
+/// Reads and checks the files of `directory` for `node`. May wait for a name server.
+pub(crate) fn configuration(directory: &Path, node: NodeName) -> Result<Accepted, StartError> {
+    let mut report = diag::check::for_node(directory, Some(node), true);
+    let Some(mut config) = report.config.take() else {
+        return Err(StartError::Config(report.text(false)));
+    };
+    resolve(&mut config)?;
+    Ok(Accepted {
+        config,
+        warnings: report.diagnostics,
+        files: report.files,
+    })
 }
 
 /// Names become addresses once, before anything runs: nothing asks a name server afterwards.

@@ -1,8 +1,11 @@
-//! What is kept for the next core, and what of it for the next daemon.
+//! What is kept for the next core, and what of it for the next daemon and the next supervisor.
 
 use hbd_core::PeerMemory;
 
+use shared::config::Files;
+
 use super::Supervisor;
+use crate::accepted;
 use crate::channel::Lack;
 use crate::state::{Job, Peers, StateError};
 
@@ -32,6 +35,18 @@ impl Supervisor {
             .collect();
         self.peers = Peers { peers };
         self.peers_changed = !self.writer.submit(Job::Peers(self.peers.clone()));
+    }
+
+    /// Keeps copies of the configuration that runs, for a supervisor that finds its workers alive
+    /// and a configuration that has errors.
+    pub(super) fn keep_accepted(&mut self, files: &Files) {
+        if let Err(error) = accepted::save(self.run.path(), files) {
+            self.lack(Lack {
+                what: "copies of the configuration in use".into(),
+                why: error.to_string(),
+                remedy: "none is needed; they are made again at the next reload".into(),
+            });
+        }
     }
 
     /// Reserves generations before they run out.

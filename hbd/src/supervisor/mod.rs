@@ -150,6 +150,7 @@ impl Supervisor {
         let Prepared {
             config,
             warnings,
+            files,
             run,
             state,
         } = prepared;
@@ -210,6 +211,7 @@ impl Supervisor {
         };
         let watch = supervisor.watch();
         supervisor.introduce_itself(&warnings, taken_over, peers_problem);
+        supervisor.keep_accepted(&files);
         supervisor.launch(generation, lock, None);
         supervisor.refresh_media();
         if let Some(lack) = user_lack {

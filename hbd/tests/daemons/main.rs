@@ -211,6 +211,21 @@ fn state_that_cannot_be_kept_is_an_event_and_kept_as_soon_as_it_can_be() {
 }
 
 #[test]
+fn copies_of_the_configuration_in_use_are_there_while_the_daemon_is() {
+    let mut cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &mut cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    let copies = alice.home.join("run/accepted");
+    for file in ["ha.cf", "authkeys"] {
+        let original = std::fs::read(alice.home.join("conf").join(file)).unwrap();
+        assert_eq!(std::fs::read(copies.join(file)).unwrap(), original);
+    }
+    alice.signal(Signal::SIGTERM);
+    alice.ended();
+    assert!(!copies.exists());
+}
+
+#[test]
 fn a_second_daemon_on_the_same_run_directory_is_refused() {
     let cluster = Cluster::start(&["alice"], bcast_and_mcast());
     let alice = &cluster.nodes[0];

@@ -106,6 +106,13 @@ pub struct Files {
     pub node: Option<NodeName>,
 }
 
+impl fmt::Debug for Files {
+    /// Never shows what a file holds: it may be a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.contents.keys()).finish()
+    }
+}
+
 impl Files {
     /// Adds or replaces a file without known permissions.
     #[must_use]
