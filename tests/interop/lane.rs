@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hbd_tests::error::{Error, unexpected};
 use hbd_tests::heartbeat::HeartbeatNode;
-use hbd_tests::namespaces::{Namespace, Switch};
+use hbd_tests::namespaces::{Cable, Namespace, Switch};
 use hbd_tests::scratch::{self, Scratch};
 use hbd_tests::wait;
 
@@ -24,48 +24,81 @@ const QUIET_LIMIT: Duration = Duration::from_secs(20);
 /// Lines of each log shown with a failure.
 const TAIL: usize = 25;
 
+/// `deadtime` of the lanes: the shortest of whole seconds that a busy machine bears.
+const DEADTIME: Duration = Duration::from_secs(5);
+
 /// What connects the pair.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Link {
-    BcastSha1,
-    McastMd5,
-    UcastCrc,
+pub(crate) struct Link {
+    pub(crate) medium: Medium,
+    pub(crate) digest: Digest,
 }
 
-/// All lanes.
-pub(crate) const LANES: [Link; 3] = [Link::BcastSha1, Link::McastMd5, Link::UcastCrc];
+/// What the packets of a pair go over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Medium {
+    Bcast,
+    Mcast,
+    Ucast,
+}
+
+/// What signs them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Digest {
+    Crc,
+    Md5,
+    Sha1,
+}
+
+/// Each medium and each digest once.
+pub(crate) const LANES: [Link; 3] = [
+    Link::of(Medium::Bcast, Digest::Sha1),
+    Link::of(Medium::Mcast, Digest::Md5),
+    Link::of(Medium::Ucast, Digest::Crc),
+];
+
+/// The other pairs of medium and digest.
+pub(crate) const OTHER_LANES: [Link; 6] = [
+    Link::of(Medium::Bcast, Digest::Crc),
+    Link::of(Medium::Bcast, Digest::Md5),
+    Link::of(Medium::Mcast, Digest::Crc),
+    Link::of(Medium::Mcast, Digest::Sha1),
+    Link::of(Medium::Ucast, Digest::Md5),
+    Link::of(Medium::Ucast, Digest::Sha1),
+];
 
 impl Link {
-    fn name(self) -> &'static str {
-        match self {
-            Self::BcastSha1 => "bcast_sha1",
-            Self::McastMd5 => "mcast_md5",
-            Self::UcastCrc => "ucast_crc",
-        }
+    const fn of(medium: Medium, digest: Digest) -> Self {
+        Self { medium, digest }
+    }
+
+    fn name(self) -> String {
+        format!("{:?}_{:?}", self.medium, self.digest).to_lowercase()
     }
 
     fn medium(self, to: &str) -> String {
-        match self {
-            Self::BcastSha1 => "bcast eth0".to_owned(),
-            Self::McastMd5 => "mcast eth0 239.192.0.42 694 1 0".to_owned(),
-            Self::UcastCrc => format!("ucast eth0 {to}"),
+        match self.medium {
+            Medium::Bcast => "bcast eth0".to_owned(),
+            Medium::Mcast => "mcast eth0 239.192.0.42 694 1 0".to_owned(),
+            Medium::Ucast => format!("ucast eth0 {to}"),
         }
     }
 
     fn authkeys(self) -> &'static str {
-        match self {
-            Self::BcastSha1 => "auth 1\n1 sha1 interop-key\n",
-            Self::McastMd5 => "auth 2\n2 md5 interop-key\n",
-            Self::UcastCrc => "auth 3\n3 crc\n",
+        match self.digest {
+            Digest::Sha1 => "auth 1\n1 sha1 interop-key\n",
+            Digest::Md5 => "auth 2\n2 md5 interop-key\n",
+            Digest::Crc => "auth 3\n3 crc\n",
         }
     }
 
     /// Writes the configuration of the node whose other node has address `to`.
-    fn configure(self, directory: &Path, to: &str) -> Result<(), Error> {
+    fn configure(self, directory: &Path, to: &str, deadtime: Duration) -> Result<(), Error> {
         let medium = self.medium(to);
+        let (deadtime, initdead) = (deadtime.as_secs(), 2 * deadtime.as_secs());
         let ha_cf = format!(
-            "logfile /var/log/ha-log\nlogfacility none\nrealtime off\nkeepalive 500ms\nwarntime 3\ndeadtime 5\n\
-             initdead 10\nauto_failback legacy\n{medium}\nnode {OBSERVER} {PEER}\n"
+            "logfile /var/log/ha-log\nlogfacility none\nrealtime off\nkeepalive 500ms\nwarntime 3\n\
+             deadtime {deadtime}\ninitdead {initdead}\nauto_failback legacy\n{medium}\nnode {OBSERVER} {PEER}\n"
         );
         scratch::write(&directory.join("ha.cf"), &ha_cf)?;
         scratch::write(&directory.join("haresources"), "")?;
@@ -77,36 +110,41 @@ impl Link {
 pub(crate) struct Stage {
     pub(crate) observer: HeartbeatNode,
     pub(crate) peer: Box<dyn Peer>,
-    /// Length of the observer's log when the scenario began.
+    /// Length of the observer's log at the last [`Self::mark`].
     mark: usize,
+    /// The places of observer and peer on the switch.
+    pub(crate) cables: [Cable; 2],
     _networks: [Arc<Namespace>; 2],
-    _switch: Switch,
+    pub(crate) switch: Switch,
     _config: Scratch,
 }
 
 impl Stage {
-    fn new(link: Link, kind: Kind) -> Result<Self, Error> {
+    pub(crate) fn new(link: Link, kind: Kind, deadtime: Duration) -> Result<Self, Error> {
         let switch = Switch::new()?;
         let networks = [Arc::new(Namespace::new()?), Arc::new(Namespace::new()?)];
-        switch.plug(&networks[0], "eth0", &[&format!("{OBSERVER_ADDRESS}/24")])?;
-        switch.plug(&networks[1], "eth0", &[&format!("{PEER_ADDRESS}/24")])?;
+        let cables = [
+            switch.plug(&networks[0], "eth0", &[&format!("{OBSERVER_ADDRESS}/24")])?,
+            switch.plug(&networks[1], "eth0", &[&format!("{PEER_ADDRESS}/24")])?,
+        ];
         let config = Scratch::new()?;
         let (to_peer, to_observer) = (config.directory(OBSERVER)?, config.directory(PEER)?);
-        link.configure(&to_peer, PEER_ADDRESS)?;
-        link.configure(&to_observer, OBSERVER_ADDRESS)?;
+        link.configure(&to_peer, PEER_ADDRESS, deadtime)?;
+        link.configure(&to_observer, OBSERVER_ADDRESS, deadtime)?;
         let peer = kind.peer(&networks[1], &to_observer)?;
         let observer = HeartbeatNode::new(OBSERVER, &networks[0], &to_peer)?;
         Ok(Self {
             observer,
             peer,
             mark: 0,
+            cables,
             _networks: networks,
-            _switch: switch,
+            switch,
             _config: config,
         })
     }
 
-    /// What the observer has logged in this scenario.
+    /// What the observer has logged since the last [`Self::mark`].
     pub(crate) fn logged(&self) -> Result<String, Error> {
         Ok(self
             .observer
@@ -116,8 +154,14 @@ impl Stage {
             .to_owned())
     }
 
-    fn play(&mut self, scenario: Scenario) -> Result<Observed, Error> {
+    /// From here on [`Self::logged`] counts.
+    pub(crate) fn mark(&mut self) -> Result<(), Error> {
         self.mark = self.observer.log()?.len();
+        Ok(())
+    }
+
+    fn play(&mut self, scenario: Scenario) -> Result<Observed, Error> {
+        self.mark()?;
         scenario.play(self)?;
         self.quiet()?;
         let mut observed = Observed::default();
@@ -140,7 +184,8 @@ impl Stage {
         })
     }
 
-    fn with_logs(&self, error: &Error) -> String {
+    /// The error with the end of both logs.
+    pub(crate) fn with_logs(&self, error: &Error) -> String {
         let observer = self.observer.log().unwrap_or_default();
         format!(
             "{error}\n--- {OBSERVER}:\n{}\n--- {PEER}:\n{}",
@@ -171,7 +216,7 @@ impl Lane {
         }
     }
 
-    pub(crate) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> String {
         self.link.name()
     }
 
@@ -188,7 +233,7 @@ impl Lane {
     /// Plays all scenarios, unless they have been played.
     pub(crate) fn play(&self) -> &[Result<Observed, String>] {
         self.outcomes
-            .get_or_init(|| match Stage::new(self.link, self.kind) {
+            .get_or_init(|| match Stage::new(self.link, self.kind, DEADTIME) {
                 Ok(mut stage) => play_all(&mut stage),
                 Err(error) => vec![Err(error.to_string()); Scenario::ALL.len()],
             })

@@ -6,9 +6,12 @@
 //! each, what alice logged and what its `cl_status` answers about bob is compared with `allowed.txt`: what she
 //! logs and answers when bob is a real Heartbeat too and the very same code plays the same scenario.
 //!
+//! Tier long plays them over all nine pairs of medium and digest, and adds what takes long: [`endurance`].
+//!
 //! `UPDATE=1 HBD_TIER=long cargo test -p hbd-tests --test interop` makes `allowed.txt` anew from such pairs.
 
 mod allowed;
+mod endurance;
 mod lane;
 mod observed;
 mod peer;
@@ -20,10 +23,10 @@ use std::sync::Arc;
 
 use allowed::Allowed;
 use hbd_tests::error::Error;
-use hbd_tests::precondition::Precondition::{Heartbeat, Namespaces, Root};
+use hbd_tests::precondition::Precondition::{self, Heartbeat, Namespaces, PacketFilter, Root};
 use hbd_tests::precondition::trial;
 use hbd_tests::tier::Tier;
-use lane::{LANES, Lane};
+use lane::{LANES, Lane, Link, OTHER_LANES};
 use libtest_mimic::{Arguments, Trial};
 use peer::Kind;
 use scenario::Scenario;
@@ -33,17 +36,20 @@ const RUNS_FOR_ALLOWED: usize = 3;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(LANES.len());
     let tier = Tier::of_this_run();
+    let mut links = LANES.to_vec();
+    if tier == Tier::Long {
+        links.extend(OTHER_LANES);
+    }
     let trials = if tier == Tier::Long && env::var("UPDATE").is_ok_and(|word| word == "1") {
-        vec![trial(
-            "interop",
-            "real_pairs_make_allowed_txt",
-            &[Root, Namespaces, Heartbeat],
-            make_allowed,
-        )]
+        vec![interop("real_pairs_make_allowed_txt", &[], make_allowed)]
     } else if tier >= Tier::Ci {
-        beside_hbd()
+        let mut trials = endurance(tier);
+        arguments
+            .test_threads
+            .get_or_insert(links.len() + trials.len());
+        trials.extend(beside_hbd(&links));
+        trials
     } else {
         eprintln!("interop: nothing at tier quick; HBD_TIER=ci runs it");
         Vec::new()
@@ -51,24 +57,45 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+fn interop(
+    name: &str,
+    also: &[Precondition],
+    test: impl FnOnce() -> Result<(), Error> + Send + 'static,
+) -> Trial {
+    let needs = [&[Root, Namespaces, Heartbeat], also].concat();
+    trial("interop", name, &needs, test)
+}
+
+/// What takes longer than any scenario.
+fn endurance(tier: Tier) -> Vec<Trial> {
+    if tier < Tier::Long {
+        return Vec::new();
+    }
+    vec![
+        interop(
+            "a_quarter_of_all_packets_lost_for_two_minutes_kills_nobody",
+            &[PacketFilter],
+            endurance::loss,
+        ),
+        interop("an_hour_without_an_event", &[], endurance::hour),
+    ]
+}
+
 /// Scenario by scenario over all lanes, so that as many threads as lanes keep all lanes going at once.
-fn beside_hbd() -> Vec<Trial> {
+fn beside_hbd(links: &[Link]) -> Vec<Trial> {
     let allowed = Arc::new(Allowed::read());
-    let lanes: Vec<_> = LANES
-        .into_iter()
-        .map(|link| Arc::new(Lane::new(link, Kind::Hbd)))
+    let lanes: Vec<_> = links
+        .iter()
+        .map(|&link| Arc::new(Lane::new(link, Kind::Hbd)))
         .collect();
     let mut trials = Vec::new();
     for scenario in Scenario::ALL {
         for lane in &lanes {
             let (lane, allowed) = (Arc::clone(lane), Arc::clone(&allowed));
             let name = format!("{}::{}", lane.name(), scenario.name());
-            trials.push(trial(
-                "interop",
-                &name,
-                &[Root, Namespaces, Heartbeat],
-                move || allowed.judge(scenario, &lane.outcome(scenario)?),
-            ));
+            trials.push(interop(&name, &[], move || {
+                allowed.judge(scenario, &lane.outcome(scenario)?)
+            }));
         }
     }
     trials

@@ -147,7 +147,8 @@ impl Scenario {
     }
 }
 
-fn both_active(stage: &Stage) -> Result<(), Error> {
+/// Waits until each holds the other for active.
+pub(crate) fn both_active(stage: &Stage) -> Result<(), Error> {
     stage.observer.wait_status(PEER, "active", BOOT)?;
     stage.peer.wait_sees("active", BOOT)
 }

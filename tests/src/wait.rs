@@ -53,17 +53,34 @@ pub fn until_true(
 pub fn stays_true(
     span: Duration,
     condition: &str,
+    look: impl FnMut() -> Result<bool, Error>,
+) -> Result<(), Error> {
+    stays_true_each(POLL, span, condition, look)
+}
+
+/// As [`stays_true`], with so much time between two looks: for spans so long, or looks so dear, that looking would
+/// disturb what is looked at.
+///
+/// # Errors
+/// As [`stays_true`].
+pub fn stays_true_each(
+    pause: Duration,
+    span: Duration,
+    condition: &str,
     mut look: impl FnMut() -> Result<bool, Error>,
 ) -> Result<(), Error> {
     let begin = Instant::now();
-    while begin.elapsed() < span {
+    loop {
         if !look()? {
             return Err(Error::Unexpected(format!(
                 "no longer true after {:?}: {condition}",
                 begin.elapsed()
             )));
         }
-        thread::sleep(POLL);
+        let left = span.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        thread::sleep(pause.min(left));
     }
-    Ok(())
 }
