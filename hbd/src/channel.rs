@@ -17,6 +17,7 @@ use std::io::{self, IoSlice};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hbd_core::{Command, MediumIndex, PeerMemory, Settings, Start};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -83,12 +84,21 @@ pub(crate) struct Orders {
 }
 
 /// Rights and limits of the core's process.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rights {
-    /// Priority for realtime scheduling; without one it is not asked for, nor is locked memory.
-    pub(crate) priority: Option<u8>,
+    /// What keeps beats punctual; nothing of it is asked for where this is absent.
+    pub(crate) realtime: Option<RealtimeRights>,
     /// User and group to run as; without one it stays who it is.
     pub(crate) user: Option<(u32, u32)>,
+}
+
+/// Realtime scheduling; locked memory and protection from the OOM killer go with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RealtimeRights {
+    /// Priority, 1 to 99 (`sched(7)`).
+    pub(crate) priority: u8,
+    /// A core that computes for so long without a pause is ended by the kernel.
+    pub(crate) cpu_limit: Duration,
 }
 
 /// What a core tells the supervisor.

@@ -71,6 +71,12 @@ pub(crate) enum RoleCommand {
         #[arg(long)]
         fd: i32,
     },
+    /// Tries what a core may do here and writes what it may not; only hbd itself asks that
+    #[command(hide = true)]
+    TryRights {
+        /// What to try, as hbd writes it
+        rights: String,
+    },
 }
 
 #[cfg(test)]

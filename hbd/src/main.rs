@@ -10,6 +10,8 @@ mod demo;
 mod directory;
 mod lock;
 mod medium;
+mod oom;
+mod rights;
 mod run_directory;
 mod settings;
 mod startup;
@@ -27,6 +29,7 @@ fn main() -> Exit {
     let cli = Cli::parse();
     match cli.role {
         Some(RoleCommand::Core { fd }) => core_process::run(fd),
+        Some(RoleCommand::TryRights { rights }) => rights::try_out(&rights),
         Some(RoleCommand::Demo(options)) => demo::run(&options),
         Some(RoleCommand::DemoKeeper(options)) => demo::keeper::run(&options),
         None if cli.options.check => check(&cli.options),
@@ -34,7 +37,8 @@ fn main() -> Exit {
     }
 }
 
-/// What is wrong with the configuration on standard output, as `hactl check` shows it.
+/// What is wrong with the configuration on standard output, as `hactl check` shows it, and what
+/// the machine would refuse.
 fn check(options: &Options) -> Exit {
     let node = match startup::node_name(options) {
         Ok(node) => node,
@@ -45,7 +49,13 @@ fn check(options: &Options) -> Exit {
     };
     let report = diag::check::for_node(&options.config, Some(node), true);
     let mut stdout = std::io::stdout();
-    let text = report.text(stdout.is_terminal());
+    let mut text = report.text(stdout.is_terminal());
+    if let Some(config) = &report.config {
+        text += &match rights::predict(config) {
+            Ok(lacks) => rights::text(&lacks),
+            Err(error) => format!("which rights hbd would lack is not known: {error}\n"),
+        };
+    }
     // Whoever closed the pipe has read enough; the exit code still says how it went.
     let _ = stdout.write_all(text.as_bytes());
     report.exit(false)

@@ -78,6 +78,13 @@ pub(crate) fn lock_memory() -> io::Result<()> {
     check(unsafe { libc::mlockall(libc::MCL_FUTURE | libc::MCL_ONFAULT) })
 }
 
+/// No core dump of this process, nor a look into it by others of its user: it holds keys
+/// (`PR_SET_DUMPABLE`, `prctl(2)`).
+pub(crate) fn keep_secrets() {
+    // Fails for an invalid argument only.
+    let _ = nix::sys::prctl::set_dumpable(false);
+}
+
 /// Gives up every capability (`capabilities(7)`).
 pub(crate) fn drop_capabilities() -> io::Result<()> {
     /// `_LINUX_CAPABILITY_VERSION_3` of `linux/capability.h`.
@@ -117,5 +124,16 @@ fn check(result: libc::c_int) -> io::Result<()> {
     match result {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_keeps_secrets_is_not_dumped() {
+        keep_secrets();
+        assert_eq!(nix::sys::prctl::get_dumpable(), Ok(false));
     }
 }

@@ -153,7 +153,26 @@ fn the_example_of_the_manual_is_valid_as_typed() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(stdout(&output), "./a: valid\n./b: valid\n");
+    let said = stdout(&output);
+    for line in ["./a: valid", "./b: valid"] {
+        assert!(said.lines().any(|said| said == line), "{said}");
+    }
+}
+
+#[test]
+fn check_of_a_configuration_with_errors_predicts_nothing() {
+    let place = Place::new("node alice bob\nkeepalive 0\nbcast lo\n");
+    let output = place.hbd(&["--node", "alice", "--check"]);
+    assert!(!stdout(&output).contains("would do without"));
+}
+
+#[test]
+fn realtime_that_is_off_lacks_nothing_but_a_user() {
+    let place = Place::new(&format!("{HA_CF}realtime off\n"));
+    let text = stdout(&place.hbd(&["--node", "alice", "--check"]));
+    let lacks: Vec<_> = text.lines().filter(|line| line.starts_with("  ")).collect();
+    let about_the_user = |line: &&str| line.contains("user") || line.contains("    -> ");
+    assert!(lacks.iter().all(about_the_user), "{text}");
 }
 
 #[test]

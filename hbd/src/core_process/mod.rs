@@ -14,7 +14,8 @@
 mod line;
 mod outbox;
 mod reactor;
-mod rights;
+mod rest;
+pub(crate) mod rights;
 mod timer;
 
 use std::io::Write;
@@ -35,6 +36,7 @@ type Supervisor = Channel<FromCore, ToCore>;
 pub(crate) fn run(descriptor: RawFd) -> Exit {
     withstand_signals();
     let _ = prctl::set_name(c"hbd-core");
+    sys::keep_secrets();
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()

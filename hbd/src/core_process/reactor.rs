@@ -23,6 +23,7 @@ use shared::time::{Moment, Now};
 use super::Supervisor;
 use super::line::{Change, Line};
 use super::outbox::Outbox;
+use super::rest::Rest;
 use super::timer::Timer;
 use crate::channel::{Delivery, FromCore, Lack, ToCore};
 use crate::clock;
@@ -67,6 +68,7 @@ pub(super) struct Reactor {
     /// Alternates between media and supervisor.
     supervisor_first: bool,
     told_alive: Moment,
+    rest: Rest,
     drain: bool,
     /// When a core without a supervisor ends at the latest.
     orphan_until: Option<Moment>,
@@ -95,6 +97,7 @@ impl Reactor {
             turn: 0,
             supervisor_first: true,
             told_alive: Moment::default(),
+            rest: Rest::default(),
             drain: false,
             orphan_until: None,
             left: false,
@@ -320,6 +323,7 @@ impl Reactor {
         if now.since(self.told_alive) >= self.frame.keepalive / 2 {
             self.told_alive = now;
             self.outbox.alive();
+            self.rest.take();
         }
     }
 

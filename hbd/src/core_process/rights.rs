@@ -3,26 +3,49 @@
 //! The order matters: realtime and locked memory need rights that a change of user ends.
 
 use std::io;
+use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use crate::channel::{Lack, Rights};
-use crate::sys;
+use crate::{oom, sys};
+
+/// How long the core may go on computing after the kernel's first word ([`Signal::SIGXCPU`]),
+/// which ends it: the second ends it for certain.
+///
+/// [`Signal::SIGXCPU`]: nix::sys::signal::Signal::SIGXCPU
+const CPU_LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Does all of it, and returns what could not be done.
-pub(super) fn restrict(rights: Rights) -> Vec<Lack> {
+pub(crate) fn restrict(rights: Rights) -> Vec<Lack> {
     let mut lacks = Vec::new();
-    if let Some(priority) = rights.priority {
-        lacks.extend(realtime(priority));
+    if let Some(wanted) = rights.realtime {
+        lacks.extend(cpu_limit(wanted.cpu_limit));
+        lacks.extend(realtime(wanted.priority));
         lacks.extend(locked_memory());
+        lacks.extend(oom::protect(oom::CORE));
     }
     if let Some((user, group)) = rights.user {
         lacks.extend(change_user(user, group));
     }
     lacks.extend(no_capabilities());
     lacks
+}
+
+/// A core that runs wild goes before everything else on its processor, the supervisor that would
+/// end it included. The count begins anew whenever the core waits (`RLIMIT_RTTIME`,
+/// `getrlimit(2)`).
+fn cpu_limit(limit: Duration) -> Option<Lack> {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let (soft, hard) = (micros(limit), micros(limit + CPU_LAST_WORD));
+    let error = io::Error::from(setrlimit(Resource::RLIMIT_RTTIME, soft, hard).err()?);
+    Some(Lack {
+        what: "a limit for a core that runs wild".into(),
+        why: format!("RLIMIT_RTTIME of {} ms: {error}", limit.as_millis()),
+        remedy: "start hbd without a smaller RTTIME limit (LimitRTTIME= in a systemd unit)".into(),
+    })
 }
 
 fn realtime(priority: u8) -> Option<Lack> {

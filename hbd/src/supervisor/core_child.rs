@@ -96,6 +96,9 @@ impl CoreChild {
 fn describe(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(number), _) => match Signal::try_from(number) {
+            Ok(Signal::SIGXCPU) => {
+                format!("signal {number} (SIGXCPU): it computed for too long without a pause")
+            }
             Ok(signal) => format!("signal {number} ({signal})"),
             Err(_) => format!("signal {number}"),
         },
@@ -112,5 +115,7 @@ mod tests {
     fn a_death_is_told_by_signal_or_status() {
         assert_eq!(describe(ExitStatus::from_raw(9)), "signal 9 (SIGKILL)");
         assert_eq!(describe(ExitStatus::from_raw(101 << 8)), "exit status 101");
+        let wild = describe(ExitStatus::from_raw(24));
+        assert!(wild.contains("computed for too long"), "{wild}");
     }
 }

@@ -5,8 +5,6 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use hbd_core::Start;
-use nix::unistd::User;
-use shared::config::Realtime;
 use shared::event::{Cause, Kind, Severity};
 use shared::exit::Exit;
 use shared::names::Generation;
@@ -14,14 +12,9 @@ use shared::time::Moment;
 
 use super::core_child::CoreChild;
 use super::{CoreState, Supervisor};
-use crate::channel::{Lack, Orders, Rights, ToCore};
+use crate::channel::{Orders, ToCore};
 use crate::clock;
 
-/// The user of the core, and who it is where that one does not exist.
-const CORE_USER: &str = "hbd-core";
-const CORE_USER_ELSE: &str = "nobody";
-/// Realtime priority of the core unless `rtprio` says another: the lowest.
-const PRIORITY: u8 = 1;
 /// A core that lived for so long did not die at once.
 const SETTLED: Duration = Duration::from_secs(10);
 /// The pause before a core that died at once again: doubles from the first to the second.
@@ -120,35 +113,6 @@ fn pause(deaths_at_once: u32) -> Duration {
             .saturating_mul(2_u32.saturating_pow(doublings))
             .min(PAUSE_MAX),
     }
-}
-
-/// What the core is to be given: realtime as configured, a user of its own where root can choose.
-pub(super) fn rights(realtime: &Realtime, own: u32) -> (Rights, Option<Lack>) {
-    let (user, lack) = core_user(own);
-    let priority = realtime
-        .enabled
-        .then_some(realtime.priority.unwrap_or(PRIORITY));
-    (Rights { priority, user }, lack)
-}
-
-/// Who the core is to run as: only root can choose.
-fn core_user(own: u32) -> (Option<(u32, u32)>, Option<Lack>) {
-    if own != 0 {
-        return (None, None);
-    }
-    let find = |name| {
-        let user = User::from_name(name).ok().flatten()?;
-        Some((user.uid.as_raw(), user.gid.as_raw()))
-    };
-    if let Some(user) = find(CORE_USER) {
-        return (Some(user), None);
-    }
-    let lack = Lack {
-        what: shared::event::OWN_USER.into(),
-        why: format!("there is no user {CORE_USER}; it runs as {CORE_USER_ELSE}"),
-        remedy: format!("adduser --system --group --no-create-home {CORE_USER}"),
-    };
-    (find(CORE_USER_ELSE), Some(lack))
 }
 
 /// Chance for what must differ between two lives and two nodes.

@@ -42,7 +42,6 @@ pub(crate) use recorder::{Line, line};
 
 use crate::channel::{FromCore, Lack, Rights, ToCore};
 use crate::cli::Options;
-use crate::clock;
 use crate::control::access::Access;
 use crate::control::{self, Ask, Control};
 use crate::lock::Held;
@@ -50,6 +49,7 @@ use crate::medium::interface::Interfaces;
 use crate::run_directory::RunDirectory;
 use crate::startup::{self, Prepared, StartError};
 use crate::state::{Generations, Job, Peers, StateError, Writer};
+use crate::{clock, oom, rights, sys};
 use core_child::CoreChild;
 use log::Log;
 use media::{Changes, Media};
@@ -58,9 +58,6 @@ use watch::Watch;
 
 /// A core may take so long to leave the cluster.
 const LEAVE_LIMIT: Duration = Duration::from_secs(15);
-/// Silence of a core that is put up with is at least so many keepalives, else a part of deadtime.
-const SILENT_KEEPALIVES: u32 = 3;
-const SILENT_PART: u32 = 4;
 /// Media that failed, and state that was not kept, are tried again.
 const RETRY: Duration = Duration::from_secs(5);
 /// Load average for peers.
@@ -82,6 +79,7 @@ pub(crate) fn run(options: &Options) -> Exit {
 fn try_run(options: &Options) -> Result<Exit, StartError> {
     // Others may read, and connect; what they may ask is decided by who they are.
     umask(Mode::from_bits_truncate(0o022));
+    sys::keep_secrets();
     let prepared = startup::prepare(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -164,7 +162,12 @@ impl Supervisor {
         } = state;
         let lock = run.core_lock(true)?;
         let own = geteuid().as_raw();
-        let (rights, user_lack) = life::rights(&config.realtime, own);
+        let (rights, user_lack) = rights::of_core(&config.realtime, &config.timing, own);
+        let protection = config
+            .realtime
+            .enabled
+            .then(|| oom::protect(oom::SUPERVISOR))
+            .flatten();
         let hello = Hello {
             api: (API_OLDEST, API_NEWEST),
             version: settings.version.clone(),
@@ -214,7 +217,7 @@ impl Supervisor {
         supervisor.keep_accepted(&files);
         supervisor.launch(generation, lock, None);
         supervisor.refresh_media();
-        if let Some(lack) = user_lack {
+        for lack in user_lack.into_iter().chain(protection) {
             supervisor.lack(lack);
         }
         let sources = Sources {
@@ -277,7 +280,7 @@ impl Supervisor {
 
     /// How long a core may be silent.
     fn silence_limit(&self) -> Duration {
-        (self.settings.deadtime / SILENT_PART).max(self.settings.keepalive * SILENT_KEEPALIVES)
+        rights::silence_limit(self.settings.keepalive, self.settings.deadtime)
     }
 
     fn heard(&mut self, message: FromCore) {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cluster;
+mod rights;
 
 use cluster::{Cluster, free_port, until};
 use nix::sys::signal::{SigSet, Signal, kill};

@@ -15,7 +15,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             effect: Effect::Full,
             reload: Reload::QuickRestart,
             short: "realtime scheduling and locked memory for the core",
-            long: "With on, the process that sends beats is scheduled before ordinary ones and is never paged out, as far as the system permits. \
+            long: "With on, the process that sends beats is scheduled before ordinary ones, is never paged out and, as the rest of hbd, is the last that is killed when memory runs out, as far as the system permits. \
                    Turn it off in tests only: a node under load is else declared dead.",
             grammar: Grammar::Words(|reader, word| {
                 reader.draft.realtime = reader.boolean(word);
@@ -75,9 +75,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "on",
             bounds: "",
             repeat: Repeat::LastCounts,
-            effect: Effect::None(
-                "whether core dumps are written is left to the system, see core(5)",
-            ),
+            effect: Effect::None("hbd never writes a core dump: it would hold the keys"),
             reload: Reload::Online,
             short: "whether core dumps are written",
             long: "Of no use to hbd.",
@@ -92,7 +90,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "an absolute path",
             repeat: Repeat::LastCounts,
-            effect: Effect::None("where core dumps go is left to the system, see core(5)"),
+            effect: Effect::None("hbd never writes a core dump: it would hold the keys"),
             reload: Reload::Online,
             short: "directory for core dumps",
             long: "Of no use to hbd.",
