@@ -43,7 +43,11 @@ pub(crate) const VERBS: &[Verb] = &[
     verbs::nodes::VERB,
     verbs::links::VERB,
     verbs::events::VERB,
+    verbs::health::VERB,
+    verbs::is_member::VERB,
+    verbs::wait_for::VERB,
     verbs::check::VERB,
+    verbs::explain::VERB,
     verbs::completion::VERB,
 ];
 
@@ -136,6 +140,14 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<Exit, Error> {
     (verb.run)(&call)
 }
 
+/// True where the command line of this process is for this verb, as far as that can be said of one
+/// that does not make sense.
+pub(crate) fn is_for(verb: &str) -> bool {
+    let is_verb = |word: &std::ffi::OsString| VERBS.iter().any(|verb| *word == *verb.name);
+    let first = std::env::args_os().skip(1).find(is_verb);
+    first.is_some_and(|word| *word == *verb)
+}
+
 /// The parser of the whole command line.
 pub(crate) fn command() -> Command {
     let command = Command::new("hactl")
@@ -161,14 +173,9 @@ pub(crate) fn command() -> Command {
                 .help("Control socket of the hbd to ask"),
         )
         .arg(
-            Arg::new("timeout")
-                .long("timeout")
-                .value_name("TIME")
-                .value_parser(limit)
-                .default_value("5s")
+            timeout("5s", "How long hbd may take to answer: 500ms, 5s, 1m")
                 .global(true)
-                .help_heading(EVERY_VERB)
-                .help("How long hbd may take to answer: 500ms, 5s, 1m"),
+                .help_heading(EVERY_VERB),
         )
         .arg(
             Arg::new("color")
@@ -190,6 +197,16 @@ pub(crate) fn command() -> Command {
             .after_long_help(verb.text.replace('\n', " "));
         command.subcommand((verb.arguments)(sub))
     })
+}
+
+/// `--timeout`. A verb that gives it another meaning has one of its own.
+pub(crate) fn timeout(default: &'static str, help: &'static str) -> Arg {
+    Arg::new("timeout")
+        .long("timeout")
+        .value_name("TIME")
+        .value_parser(limit)
+        .default_value(default)
+        .help(help)
 }
 
 /// Help with the examples before the options.
@@ -287,7 +304,7 @@ fn meanings<R>(columns: &[Column<R>]) -> String {
 const HELP_WIDTH: usize = 79;
 
 /// `text` in lines of at most `width` characters, if no word is longer.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

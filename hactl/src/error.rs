@@ -2,8 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use shared::client::ClientError;
+use shared::event::Span;
 use shared::exit::Exit;
 
 /// A verb that failed.
@@ -13,6 +15,17 @@ pub(crate) enum Error {
     Client(ClientError),
     /// What was named does not exist.
     NotFound(String),
+    /// The words do not make sense together, which the parser cannot know.
+    Usage(String),
+    /// What was waited for did not come about.
+    NotReached {
+        /// What.
+        condition: String,
+        /// In which time.
+        limit: Duration,
+        /// How it was instead, as far as that is known.
+        missing: Option<String>,
+    },
     /// A directory or file cannot be read.
     Read {
         /// Which.
@@ -29,7 +42,16 @@ impl Error {
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Client(error) => Some(client_text(error)),
-            Self::NotFound(text) => Some(text.clone()),
+            Self::NotFound(text) | Self::Usage(text) => Some(text.clone()),
+            Self::NotReached {
+                condition,
+                limit,
+                missing,
+            } => {
+                let missing = missing.iter().map(|missing| format!(": {missing}"));
+                let missing = missing.collect::<String>();
+                Some(format!("not {condition} within {}{missing}", Span(*limit)))
+            }
             Self::Read { path, error } => Some(format!("cannot read {}: {error}", path.display())),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(error) => Some(format!("cannot write to standard output: {error}")),
@@ -46,6 +68,8 @@ impl Error {
             }
             Self::Client(error) => error.into(),
             Self::NotFound(_) => Exit::NotFound,
+            Self::Usage(_) => Exit::Usage,
+            Self::NotReached { .. } => Exit::TimedOut,
             Self::Read { .. } => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Output(_) => Exit::Failed,

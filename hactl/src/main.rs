@@ -12,6 +12,7 @@ use shared::exit::Exit;
 
 mod cli;
 mod error;
+mod live;
 #[cfg(test)]
 mod manual;
 mod print;
@@ -37,11 +38,12 @@ fn main() -> ExitCode {
 fn said_by_parser(said: &clap::Error) -> ExitCode {
     // Nobody is left to be told where even this cannot be written.
     let _ = said.print();
-    let exit = match said.use_stderr() {
+    match said.use_stderr() {
+        true if cli::is_for(verbs::health::NAME) => verbs::health::misused(&said.to_string()),
         true => Exit::Usage,
         false => Exit::Done,
-    };
-    exit.into()
+    }
+    .into()
 }
 
 /// Writes to standard error. A closed one is no reason to fail otherwise than we do anyway.

@@ -3,9 +3,13 @@
 pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod health;
+pub(crate) mod is_member;
 pub(crate) mod links;
 pub(crate) mod nodes;
 pub(crate) mod status;
+pub(crate) mod wait_for;
 
 use std::io::{self, StdoutLock, Write};
 

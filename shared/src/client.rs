@@ -6,11 +6,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::api::{
     API_NEWEST, API_OLDEST, ClientFrame, FRAME_MAX, Failure, Hello, REQUEST_MAX, Request,
@@ -180,16 +182,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `socket` and reads the greeting. `limit` bounds the wait for it and for every
-    /// later reply.
+    /// Connects to `socket` and reads the greeting, both together within `limit`, which also bounds
+    /// the wait for every later reply.
     pub fn connect(socket: &Path, limit: Duration) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(socket).map_err(|error| unconnected(socket, error))?;
+        let deadline = Instant::now() + limit;
+        let stream = open(socket, limit).map_err(|error| unconnected(socket, limit, error))?;
         let mut wire = Wire {
             socket: socket.to_owned(),
             reader: BufReader::new(stream),
             partial: Vec::new(),
         };
-        let hello = match wire.frame(Some(limit)) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let hello = match wire.frame(Some(left)) {
             Ok(Some(ServerFrame::Hello { hbd })) => hbd,
             Ok(None) => return Err(wire.timed_out(limit)),
             Ok(Some(_)) | Err(ClientError::Unreadable { .. }) => {
@@ -217,6 +221,11 @@ impl Client {
     #[must_use]
     pub fn hello(&self) -> &Hello {
         &self.hello
+    }
+
+    /// From here on a reply may take so long.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
     }
 
     /// Asks, and waits for the reply.
@@ -298,10 +307,23 @@ impl Client {
     }
 }
 
+/// A daemon that is stopped takes no connection when its queue is full; the limit for sending
+/// bounds the wait for a place in it (`unix(7)` sockets, as `socket(7)` says of `connect`).
+fn open(path: &Path, limit: Duration) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_write_timeout(Some(limit.max(SHORTEST_WAIT)))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(UnixStream::from(OwnedFd::from(socket)))
+}
+
 /// The system refuses what is no socket in the same words as a socket nobody listens on.
-fn unconnected(socket: &Path, error: io::Error) -> ClientError {
+fn unconnected(socket: &Path, limit: Duration, error: io::Error) -> ClientError {
     let is_else = |found: std::fs::Metadata| !found.file_type().is_socket();
     match error.kind() {
+        _ if is_timeout(&error) => ClientError::TimedOut {
+            socket: socket.to_owned(),
+            waited: limit,
+        },
         io::ErrorKind::ConnectionRefused if std::fs::metadata(socket).is_ok_and(is_else) => {
             ClientError::NoSocket {
                 socket: socket.to_owned(),

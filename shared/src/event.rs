@@ -295,6 +295,21 @@ pub enum NodeStatus {
 }
 
 impl NodeStatus {
+    /// All, in the order in which a node passes through them.
+    pub const ALL: [Self; 5] = [Self::Init, Self::Up, Self::Active, Self::Ping, Self::Dead];
+
+    /// Its word, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Up => "up",
+            Self::Active => "active",
+            Self::Ping => "ping",
+            Self::Dead => "dead",
+        }
+    }
+
     /// True while the node is heard.
     #[must_use]
     pub fn is_alive(self) -> bool {
@@ -304,13 +319,7 @@ impl NodeStatus {
 
 impl fmt::Display for NodeStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Init => "init",
-            Self::Up => "up",
-            Self::Active => "active",
-            Self::Ping => "ping",
-            Self::Dead => "dead",
-        })
+        f.pad(self.word())
     }
 }
 

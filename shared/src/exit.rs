@@ -32,6 +32,46 @@ pub enum Exit {
     ConfigInvalid = 8,
 }
 
+/// What a monitoring system is told, by the exit codes of Nagios plugins. Their numbers mean other
+/// things than those of [`Exit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Health {
+    /// All is well.
+    Ok = 0,
+    /// Something is weaker than it should be.
+    Warning = 1,
+    /// Something failed.
+    Critical = 2,
+    /// Nobody can tell.
+    Unknown = 3,
+}
+
+impl Health {
+    /// Its word, as a plugin writes it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+impl From<Health> for Exit {
+    /// The exit code with the same number.
+    fn from(health: Health) -> Self {
+        match health {
+            Health::Ok => Self::Done,
+            Health::Warning => Self::Failed,
+            Health::Critical => Self::Usage,
+            Health::Unknown => Self::Unreachable,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

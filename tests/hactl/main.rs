@@ -15,6 +15,7 @@ use hbd_tests::precondition::trial;
 use hbd_tests::program;
 use hbd_tests::scratch::{self, Scratch};
 use hbd_tests::tier::Tier;
+use hbd_tests::wait;
 use libtest_mimic::Arguments;
 use shared::event::NodeStatus;
 
@@ -49,6 +50,12 @@ fn main() -> ExitCode {
             follow_is_live,
         ),
     ];
+    trials.push(trial(
+        "hactl",
+        "scripts_wait_for_a_cluster_that_starts_and_for_a_death",
+        &[Root, Namespaces],
+        scripts_wait,
+    ));
     if Tier::of_this_run() == Tier::Long && !cfg!(debug_assertions) {
         trials.push(trial(
             "hactl",
@@ -82,6 +89,33 @@ fn follow_is_live() -> Result<(), Error> {
     follower.wait_for("node bob active")?;
     pair.bob.kill_core()?;
     follower.wait_for("node bob restarted")
+}
+
+fn scripts_wait() -> Result<(), Error> {
+    let mut pair = Pair::down()?;
+    let mut settled = Waiter::start(pair.command(&["wait-for", "settled", "--timeout", "60s"])?)?;
+    pair.start()?;
+    settled.demand_end(0)?;
+    pair.ends(&["wait-for", "link", "bob/lo", "up"], 0)?;
+    pair.ends(&["is-member"], 0)?;
+    pair.ends(&["is-member", "bob"], 0)?;
+    // What this machine lacks is a warning.
+    let health = file("run hactl", pair.command(&["health", "--nagios"])?.output())?;
+    let line = String::from_utf8_lossy(&health.stdout);
+    let word = match health.status.code() {
+        Some(0) => "OK",
+        _ => "WARNING",
+    };
+    let begin = format!("HBD {word} - alice: 2 of 2 nodes active, its only link up");
+    demand(line.starts_with(&begin), &line)?;
+
+    let mut dead = Waiter::start(pair.command(&["wait-for", "node", "bob", "dead"])?)?;
+    pair.bob.terminate(LIMIT)?;
+    dead.demand_end(0)?;
+    pair.ends(&["is-member", "bob"], 1)?;
+    pair.alice.crash()?;
+    pair.ends(&["is-member"], 3)?;
+    pair.ends(&["health"], 2)
 }
 
 fn reads_are_quick() -> Result<(), Error> {
@@ -118,6 +152,22 @@ struct Pair {
 impl Pair {
     /// Starts them and waits until each takes the other for active.
     fn up() -> Result<Self, Error> {
+        let mut pair = Self::down()?;
+        pair.start()?;
+        for node in ["alice", "bob"] {
+            pair.alice.wait_status(node, NodeStatus::Active, LIMIT)?;
+        }
+        pair.bob.wait_status("alice", NodeStatus::Active, LIMIT)?;
+        Ok(pair)
+    }
+
+    fn start(&mut self) -> Result<(), Error> {
+        self.alice.start()?;
+        self.bob.start()
+    }
+
+    /// Two machines on which nothing runs yet.
+    fn down() -> Result<Self, Error> {
         let config = Scratch::new()?;
         scratch::write(&config.path().join("ha.cf"), HA_CF)?;
         scratch::write_secret(
@@ -125,18 +175,11 @@ impl Pair {
             "auth 1\n1 sha1 a-long-enough-key\n",
         )?;
         let network = Arc::new(Namespace::new()?);
-        let mut pair = Self {
+        Ok(Self {
             alice: Daemon::new("alice", &network, config.path())?,
             bob: Daemon::new("bob", &network, config.path())?,
             _config: config,
-        };
-        pair.alice.start()?;
-        pair.bob.start()?;
-        for node in ["alice", "bob"] {
-            pair.alice.wait_status(node, NodeStatus::Active, LIMIT)?;
-        }
-        pair.bob.wait_status("alice", NodeStatus::Active, LIMIT)?;
-        Ok(pair)
+        })
     }
 
     /// `hactl` about alice.
@@ -158,6 +201,40 @@ impl Pair {
         }
         let said = String::from_utf8_lossy(&output.stderr);
         unexpected(format!("hactl {arguments:?}: {}: {said}", output.status))
+    }
+
+    /// Demands its exit code.
+    fn ends(&self, arguments: &[&str], code: i32) -> Result<(), Error> {
+        let output = file("run hactl", self.command(arguments)?.output())?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = said + &String::from_utf8_lossy(&output.stderr);
+        demand(
+            output.status.code() == Some(code),
+            &format!("{arguments:?}: {}: {said}", output.status),
+        )
+    }
+}
+
+/// A call that ends when something is so.
+struct Waiter(Child);
+
+impl Waiter {
+    fn start(mut command: Command) -> Result<Self, Error> {
+        file("start hactl", command.spawn()).map(Self)
+    }
+
+    fn demand_end(&mut self, code: i32) -> Result<(), Error> {
+        let status = wait::until(LIMIT, "hactl ends", || {
+            file("wait for hactl", self.0.try_wait())
+        })?;
+        demand(status.code() == Some(code), &status.to_string())
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -57,8 +57,16 @@ fn nanos(span: Duration) -> u64 {
 /// the ages they hold; but when the core has stopped sending them, ages must grow.
 pub(crate) fn of_counters(snapshot: &Snapshot) -> Moment {
     match &snapshot.sample {
-        Some(sample) if snapshot.at.boot.since(sample.at) <= SAMPLE_AGE_MAX => sample.at,
+        Some(sample) if !is_stale(snapshot) => sample.at,
         _ => snapshot.at.boot,
+    }
+}
+
+/// True where the core has stopped sending counters, so that what its view says may be old.
+pub(crate) fn is_stale(snapshot: &Snapshot) -> bool {
+    match &snapshot.sample {
+        Some(sample) => snapshot.at.boot.since(sample.at) > SAMPLE_AGE_MAX,
+        None => false,
     }
 }
 

@@ -168,7 +168,7 @@ impl Filter {
 
 /// The node that an event is about: itself, or the peer of its link; of what is about the daemon,
 /// the node where it happened.
-fn concerned(event: &Event) -> Option<&NodeName> {
+pub(crate) fn concerned(event: &Event) -> Option<&NodeName> {
     match &event.object {
         Object::Daemon => Some(&event.id.node),
         Object::Node(name) => Some(name),

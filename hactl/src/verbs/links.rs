@@ -123,14 +123,12 @@ impl Row {
     }
 
     fn status(&self) -> Cell {
-        match self.path {
-            Path::Up => Cell::in_mood("up", Mood::Good),
-            Path::OneWay => Cell::in_mood("one-way", Mood::Bad),
-            Path::NoMedium => Cell::in_mood("no-medium", Mood::Bad),
-            Path::Init => Cell::in_mood("init", Mood::Warning),
-            Path::Returning => Cell::in_mood("returning", Mood::Warning),
-            Path::Dead => Cell::in_mood("dead", Mood::Bad),
-        }
+        let mood = match self.path {
+            Path::Up => Mood::Good,
+            Path::Init | Path::Returning => Mood::Warning,
+            Path::OneWay | Path::NoMedium | Path::Dead => Mood::Bad,
+        };
+        Cell::in_mood(self.path, mood)
     }
 }
 

@@ -40,6 +40,10 @@ pub(crate) enum Answer {
     Raw(Vec<String>),
     /// Nothing, after the greeting.
     Silence,
+    /// It hangs up without a greeting.
+    HangUp,
+    /// The first to the first client, and so on; the last to all who come later.
+    InTurn(Vec<Answer>),
 }
 
 /// A server, which ends when the test does.
@@ -55,9 +59,13 @@ impl Server {
         let path = std::env::temp_dir().join(format!("hactl-{}-{count}.sock", std::process::id()));
         let listener = UnixListener::bind(&path).unwrap();
         std::thread::spawn(move || {
-            for stream in listener.incoming() {
+            for (number, stream) in listener.incoming().enumerate() {
+                let answer = match &answer {
+                    Answer::InTurn(answers) => &answers[number.min(answers.len() - 1)],
+                    answer => answer,
+                };
                 // A client that was killed or has had enough is part of some tests.
-                let _ = serve(stream.unwrap(), &answer);
+                let _ = serve(stream.unwrap(), answer);
             }
         });
         Self { path }
@@ -76,6 +84,9 @@ impl Drop for Server {
 }
 
 fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
+    if matches!(answer, Answer::HangUp) {
+        return Ok(());
+    }
     let hello = Hello {
         api: (API_OLDEST, API_NEWEST),
         version: "0.1.0".into(),

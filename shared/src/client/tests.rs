@@ -71,6 +71,18 @@ fn a_refusal_carries_code_and_text() {
 }
 
 #[test]
+fn a_daemon_whose_queue_of_connections_is_full_is_given_up_in_time() {
+    let path = path();
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    let _first = UnixStream::connect(&path).unwrap();
+    let error = Client::connect(&path, BRIEF).unwrap_err();
+    assert!(matches!(error, ClientError::TimedOut { .. }), "{error:?}");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn a_daemon_that_does_not_answer_is_given_up_in_time() {
     let server = Server::start(|stream| {
         line(&stream);
@@ -150,9 +162,7 @@ impl Server {
     }
 
     fn raw(serve: impl FnOnce(UnixStream) + Send + 'static) -> Self {
-        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("hbd-client-{}-{count}", std::process::id()));
+        let path = path();
         let listener = UnixListener::bind(&path).unwrap();
         let thread = std::thread::spawn(move || serve(listener.accept().unwrap().0));
         Self {
@@ -174,6 +184,13 @@ impl Drop for Server {
             ended.unwrap();
         }
     }
+}
+
+/// A place for a socket that nobody else has.
+fn path() -> PathBuf {
+    static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    std::env::temp_dir().join(format!("hbd-client-{}-{count}", std::process::id()))
 }
 
 fn hello_line(api: (u32, u32)) -> String {

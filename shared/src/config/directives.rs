@@ -23,6 +23,8 @@ pub struct Directive {
     pub owner: Owner,
     /// What follows the word.
     pub syntax: &'static str,
+    /// A line as it may stand in a file; empty where no line is of use to hbd.
+    pub example: &'static str,
     /// What counts where the directive is absent; empty if nothing does.
     pub default: &'static str,
     /// Which values are accepted; empty if the syntax says it.
@@ -164,6 +166,28 @@ mod tests {
             assert!(!directive.short.ends_with('.'), "{}", directive.word);
             assert!(directive.long.ends_with('.'), "{}", directive.word);
             assert!(!directive.syntax.is_empty(), "{}", directive.word);
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_line_that_is_accepted_unless_its_directive_is_refused() {
+        use crate::config::source::{FileName, Files};
+        for directive in all().filter(|directive| !directive.example.is_empty()) {
+            assert_eq!(
+                directive.example.split(' ').next(),
+                Some(directive.word),
+                "{}",
+                directive.example
+            );
+            let ha_cf = format!("{}\n", directive.example);
+            let files = Files::default().with(FileName::HaCf, &ha_cf);
+            let checked = crate::config::check::text(&files);
+            let refused = checked
+                .diagnostics
+                .iter()
+                .any(|d| d.is_error() && d.spot.is_some());
+            let must = matches!(directive.effect, Effect::Refused(_));
+            assert_eq!(refused, must, "{}: {checked:?}", directive.example);
         }
     }
 

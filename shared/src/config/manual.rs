@@ -67,6 +67,11 @@ fn facts(directive: &Directive) -> Vec<String> {
         facts.push("A change belongs on all nodes.".to_owned());
     }
     facts.extend(effect(directive.effect));
+    if matches!(directive.effect, Effect::Full | Effect::Depends(_))
+        && !directive.example.is_empty()
+    {
+        facts.push(format!("Example: `{}`.", directive.example));
+    }
     facts
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every screen counts links by this one judgement, so that no two of them disagree.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::api::Snapshot;
@@ -27,6 +28,29 @@ pub enum Path {
 }
 
 impl Path {
+    /// All, the best first.
+    pub const ALL: [Self; 6] = [
+        Self::Up,
+        Self::OneWay,
+        Self::NoMedium,
+        Self::Init,
+        Self::Returning,
+        Self::Dead,
+    ];
+
+    /// Its word, as tables show it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::OneWay => "one-way",
+            Self::NoMedium => "no-medium",
+            Self::Init => "init",
+            Self::Returning => "returning",
+            Self::Dead => "dead",
+        }
+    }
+
     /// What the link to `peer` over `medium` is good for. A single packet makes a dead link return
     /// for at most a dead time.
     #[must_use]
@@ -39,6 +63,12 @@ impl Path {
             LinkStatus::Dead if returns(snapshot, peer, medium, link) => Self::Returning,
             LinkStatus::Dead => Self::Dead,
         }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
     }
 }
 

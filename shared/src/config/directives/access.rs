@@ -9,6 +9,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
         word: "apiauth",
         owner: Owner::Heartbeat,
         syntax: "CLIENT [uid=LIST] [gid=LIST]",
+        example: "apiauth hbd-observe uid=nagios gid=monitoring",
         default: "uid 0 and the user that hbd runs as administer, group haclient operates",
         bounds: "at least one list; one line per client",
         repeat: Repeat::Adds,

@@ -1,0 +1,256 @@
+//! `hactl explain`: what a directive or an error of the configuration means, from the tables that
+//! the reader and the manuals are made of.
+
+use std::io::{self, Write};
+
+use clap::{Arg, Command};
+use serde_json::{Value, json};
+use shared::config::directives::{self, CHAPTERS, Directive, Effect, Owner, Reload, Repeat};
+use shared::config::{Code, suggest};
+use shared::exit::Exit;
+
+use crate::cli::{Call, Example, Verb, flag, wrapped};
+use crate::error::Error;
+use crate::print::{Colour, Mood, json as write_json};
+
+pub(crate) const VERB: Verb = Verb {
+    name: "explain",
+    about: "Explains a directive of ha.cf or hbd.cf, or an error of hactl check",
+    text: "\
+Of a directive: what follows the word, its default and bounds, what it does in this release, what a
+change asks for, and what it should be larger or smaller than. Without WORD the directives by
+chapter. Asks no daemon. Ends with 4 if there is no such word, and names the nearest.",
+    examples: &[
+        Example {
+            line: "hactl explain deadtime",
+            about: "a directive",
+        },
+        Example {
+            line: "hactl explain key-short",
+            about: "the word in brackets of an error or warning",
+        },
+        Example {
+            line: "hactl explain",
+            about: "which directives there are",
+        },
+    ],
+    arguments,
+    run,
+};
+
+/// Lines are this wide at most.
+const WIDTH: usize = 79;
+const INDENT: usize = 2;
+
+fn arguments(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("word")
+                .value_name("WORD")
+                .help("A directive, or an error of hactl check"),
+        )
+        .arg(flag("json", "JSON, with all fields"))
+}
+
+fn run(call: &Call) -> Result<Exit, Error> {
+    let mut out = super::output();
+    let word = call.words("word").and_then(|words| words.first().copied());
+    match (word.map(Subject::find).transpose()?, call.flag("json")) {
+        (Some(subject), true) => write_json(&mut out, &subject.json(), true)?,
+        (Some(subject), false) => subject.write(&mut out, call.colour)?,
+        (None, true) => write_json(&mut out, &chapters_json(), true)?,
+        (None, false) => write_chapters(&mut out, call.colour)?,
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// What can be explained.
+enum Subject {
+    Directive(&'static Directive),
+    Code(Code),
+}
+
+impl Subject {
+    fn find(word: &str) -> Result<Self, Error> {
+        if let Some(directive) = directives::find(word) {
+            return Ok(Self::Directive(directive));
+        }
+        if let Some(code) = Code::ALL.iter().find(|code| code.as_str() == word) {
+            return Ok(Self::Code(*code));
+        }
+        let near = suggest::nearest(word, words());
+        let hint = near.map_or_else(
+            || "hactl explain lists the directives".to_owned(),
+            |near| format!("did you mean {near}?"),
+        );
+        Err(Error::NotFound(format!(
+            "{word} is no directive and no error of the configuration; {hint}"
+        )))
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Directive(directive) => directive_json(directive),
+            Self::Code(code) => json!({
+                "code": code.as_str(),
+                "severity": code.severity().to_string(),
+                "meaning": code.meaning(),
+            }),
+        }
+    }
+
+    fn write(&self, out: &mut impl Write, colour: Colour) -> io::Result<()> {
+        match self {
+            Self::Directive(directive) => write_directive(out, directive, colour),
+            Self::Code(code) => {
+                let heading = colour.paint(code.as_str(), Mood::Heading);
+                writeln!(out, "{heading} ({})\n", code.severity())?;
+                write_lines(out, code.meaning())
+            }
+        }
+    }
+}
+
+/// Every word that can be explained.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    directives::words().chain(Code::ALL.iter().map(|code| code.as_str()))
+}
+
+fn write_directive(out: &mut impl Write, directive: &Directive, colour: Colour) -> io::Result<()> {
+    let heading = colour.paint(directive.word, Mood::Heading);
+    writeln!(out, "{heading} {}\n", directive.syntax)?;
+    let long = directive.long.replace('`', "");
+    write_lines(out, &format!("{}. {long}", capital(directive.short)))?;
+    writeln!(out)?;
+    for (name, text) in facts(directive) {
+        let indent = INDENT + NAME_WIDTH + 1;
+        let lines = wrapped(&text, WIDTH - indent).join(&format!("\n{:indent$}", ""));
+        writeln!(out, "{:INDENT$}{name:NAME_WIDTH$} {lines}", "")?;
+    }
+    Ok(())
+}
+
+/// Width of the longest name of a fact, and a blank.
+const NAME_WIDTH: usize = 10;
+
+/// What there is to say besides what it means.
+fn facts(directive: &Directive) -> Vec<(&'static str, String)> {
+    let stands = match directive.owner {
+        Owner::Heartbeat => "ha.cf, which Heartbeat reads too, or hbd.cf",
+        Owner::Hbd => "hbd.cf; in ha.cf it keeps a Heartbeat from starting",
+    };
+    let facts = [
+        ("default", directive.default.to_owned()),
+        ("bounds", directive.bounds.to_owned()),
+        ("repeated", repeat(directive.repeat).to_owned()),
+        ("effect", effect(directive.effect)),
+        ("to change", reload(directive.reload).to_owned()),
+        ("stands in", stands.to_owned()),
+        ("example", directive.example.to_owned()),
+    ];
+    let known = |(_, text): &(&str, String)| !text.is_empty();
+    facts.into_iter().filter(known).collect()
+}
+
+fn repeat(repeat: Repeat) -> &'static str {
+    match repeat {
+        Repeat::Adds => "each line adds",
+        Repeat::LastCounts => "the last line counts",
+        Repeat::Once => "a second line is an error",
+    }
+}
+
+fn effect(effect: Effect) -> String {
+    match effect {
+        Effect::Full => "full".into(),
+        Effect::Depends(reason) => format!("depends on the value: {reason}"),
+        Effect::NotYet(reason) => format!("none in this release: {reason}"),
+        Effect::None(reason) => format!("none: {reason}"),
+        Effect::Refused(reason) => format!("refused: {reason}"),
+    }
+}
+
+fn reload(reload: Reload) -> &'static str {
+    match reload {
+        Reload::Online => "this node alone, while beats go on",
+        Reload::QuickRestart => "a new generation of this node; peers see a restart and no death",
+        Reload::AllNodes => "the same line on all nodes",
+    }
+}
+
+fn directive_json(directive: &Directive) -> Value {
+    let effect = match directive.effect {
+        Effect::Full => "full",
+        Effect::Depends(_) => "depends",
+        Effect::NotYet(_) => "not-yet",
+        Effect::None(_) => "none",
+        Effect::Refused(_) => "refused",
+    };
+    json!({
+        "directive": directive.word,
+        "own": directive.owner == Owner::Hbd,
+        "syntax": directive.syntax,
+        "default": known(directive.default),
+        "bounds": known(directive.bounds),
+        "repeat": match directive.repeat {
+            Repeat::Adds => "adds",
+            Repeat::LastCounts => "last-counts",
+            Repeat::Once => "once",
+        },
+        "effect": effect,
+        "effect_reason": known(directive.effect.reason()),
+        "reload": match directive.reload {
+            Reload::Online => "online",
+            Reload::QuickRestart => "quick-restart",
+            Reload::AllNodes => "all-nodes",
+        },
+        "short": directive.short,
+        "long": directive.long,
+        "example": known(directive.example),
+    })
+}
+
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn chapters_json() -> Value {
+    let chapter = |chapter: &directives::Chapter| {
+        let directive = |d: &Directive| json!({"directive": d.word, "short": d.short});
+        let directives: Vec<Value> = chapter.directives.iter().map(directive).collect();
+        json!({"chapter": chapter.title, "directives": directives})
+    };
+    CHAPTERS.iter().map(chapter).collect()
+}
+
+fn write_chapters(out: &mut impl Write, colour: Colour) -> io::Result<()> {
+    let widest = directives::words().map(str::len).max().unwrap_or(0);
+    for (number, chapter) in CHAPTERS.iter().enumerate() {
+        let gap = if number == 0 { "" } else { "\n" };
+        writeln!(out, "{gap}{}", colour.paint(chapter.title, Mood::Heading))?;
+        for directive in chapter.directives {
+            let mood = match directive.effect {
+                Effect::Full | Effect::Depends(_) => Mood::Plain,
+                Effect::NotYet(_) | Effect::None(_) | Effect::Refused(_) => Mood::Faint,
+            };
+            let line = format!("{:widest$}  {}", directive.word, directive.short);
+            writeln!(out, "  {}", colour.paint(&line, mood))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_lines(out: &mut impl Write, text: &str) -> io::Result<()> {
+    let lines = wrapped(text, WIDTH - INDENT);
+    lines
+        .iter()
+        .try_for_each(|line| writeln!(out, "{:INDENT$}{line}", ""))
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
