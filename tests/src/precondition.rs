@@ -26,6 +26,8 @@ pub enum Precondition {
     PacketFilter,
     /// Debian's package `heartbeat`, its own service not running.
     Heartbeat,
+    /// Debian's package `keepalived`.
+    Keepalived,
 }
 
 impl Precondition {
@@ -37,6 +39,8 @@ impl Precondition {
             Self::Namespaces => remembered(&NAMESPACES, namespaces_missing),
             Self::PacketFilter => remembered(&PACKET_FILTER, packet_filter_missing),
             Self::Heartbeat => heartbeat_missing(),
+            Self::Keepalived => (!program::on_path("keepalived"))
+                .then(|| "needs keepalived: install the Debian package keepalived".to_owned()),
         }
     }
 }

@@ -22,6 +22,7 @@
 //! [`scenario`] plays a text and prints the events, [`explore`] lets a seed choose the faults and
 //! holds the cluster to its rules after each step.
 
+pub mod crowd;
 pub mod explore;
 pub mod machine;
 pub mod random;
