@@ -8,6 +8,7 @@ mod control;
 mod core_process;
 mod demo;
 mod directory;
+mod journal;
 mod lock;
 mod medium;
 mod oom;

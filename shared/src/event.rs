@@ -723,6 +723,11 @@ pub enum Kind {
         /// What to do about it.
         remedy: String,
     },
+    /// What a [`Kind::Degraded`] told of works again.
+    DegradedOver {
+        /// What.
+        what: String,
+    },
     /// The configuration holds something that has no effect, or not the one its author may expect.
     ConfigWarning {
         /// Where: file and line.
@@ -741,6 +746,13 @@ pub enum Kind {
     EventsDropped {
         /// How many.
         count: u64,
+    },
+    /// Part of the journal cannot be read, and is left out.
+    JournalDamaged {
+        /// Which file.
+        file: String,
+        /// What of it.
+        damage: String,
     },
     /// A kind that this program does not know.
     #[serde(skip)]
@@ -787,7 +799,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 40] = [
+    pub const WORDS: [&str; 42] = [
         "started",
         "leaving",
         "left",
@@ -825,9 +837,11 @@ impl Kind {
         "medium-status",
         "core-died",
         "degraded",
+        "degraded-over",
         "config-warning",
         "fault",
         "events-dropped",
+        "journal-damaged",
     ];
 
     /// How much an operator should care.
@@ -856,6 +870,7 @@ impl Kind {
             | Self::UnauthenticatedGone { .. }
             | Self::ImpostorGone
             | Self::KeysChanged { .. }
+            | Self::DegradedOver { .. }
             | Self::Fault { .. } => Severity::Notice,
             Self::Leaving
             | Self::CommunicationUp
@@ -881,7 +896,8 @@ impl Kind {
             | Self::DeadtimeClamped { .. }
             | Self::Degraded { .. }
             | Self::ConfigWarning { .. }
-            | Self::EventsDropped { .. } => Severity::Warning,
+            | Self::EventsDropped { .. }
+            | Self::JournalDamaged { .. } => Severity::Warning,
             Self::NotHeard { .. }
             | Self::GenerationBehind { .. }
             | Self::Unauthenticated { .. }
@@ -938,8 +954,10 @@ impl Kind {
             | Self::KeysChanged { .. }
             | Self::CoreDied { .. }
             | Self::Degraded { .. }
+            | Self::DegradedOver { .. }
             | Self::ConfigWarning { .. }
             | Self::EventsDropped { .. }
+            | Self::JournalDamaged { .. }
             | Self::Unknown { .. } => Object::Daemon,
         }
     }

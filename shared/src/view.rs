@@ -244,6 +244,7 @@ impl ClusterView {
                     });
                 }
             }
+            Kind::DegradedOver { what } => self.works_again(what),
             Kind::ConfigWarning { .. } => note(&mut self.config_warnings, &event.text),
             Kind::Fault {
                 medium,
@@ -267,6 +268,7 @@ impl ClusterView {
             | Kind::DeadtimeClamped { .. }
             | Kind::KeysChanged { .. }
             | Kind::EventsDropped { .. }
+            | Kind::JournalDamaged { .. }
             | Kind::Unknown { .. } => {}
         }
     }
@@ -324,6 +326,21 @@ impl ClusterView {
         self.clones.clear();
         self.stalls = 0;
         self.worst_stall = Duration::ZERO;
+    }
+
+    fn works_again(&mut self, what: &str) {
+        let text = |lack: &Lack| {
+            let Lack { what, why, remedy } = lack.clone();
+            Kind::Degraded { what, why, remedy }.to_string()
+        };
+        let over: Vec<_> = self
+            .lacks
+            .iter()
+            .filter(|lack| lack.what == what)
+            .map(text)
+            .collect();
+        self.lacks.retain(|lack| lack.what != what);
+        self.degraded.retain(|text| !over.contains(text));
     }
 
     fn node(&mut self, name: &NodeName, change: impl FnOnce(&mut NodeView)) {
@@ -384,5 +401,33 @@ impl LinkView {
             since,
             one_way: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EventSource, Role};
+    use crate::time::Now;
+
+    #[test]
+    fn what_works_again_is_no_lack_any_more() {
+        let alice = NodeName::new("alice").unwrap();
+        let mut source = EventSource::new(alice, Role::Supervisor, Generation(1));
+        let mut view = ClusterView::default();
+        let mut happen = |kind| view.apply(&source.event(kind, None, Now::default()));
+        for what in ["a journal", "a clock"] {
+            happen(Kind::Degraded {
+                what: what.into(),
+                why: "the disk is full".into(),
+                remedy: "make room".into(),
+            });
+        }
+        happen(Kind::DegradedOver {
+            what: "a journal".into(),
+        });
+        assert_eq!(view.lacks.len(), 1);
+        assert_eq!(view.lacks[0].what, "a clock");
+        assert_eq!(view.degraded, ["a clock: the disk is full; make room"]);
     }
 }

@@ -1,12 +1,14 @@
 //! What is kept for the next core, and what of it for the next daemon and the next supervisor.
 
 use hbd_core::PeerMemory;
+use shared::event::Kind;
 
 use shared::config::Files;
 
 use super::Supervisor;
 use crate::accepted;
 use crate::channel::Lack;
+use crate::journal::{RETRY, Report};
 use crate::state::{Job, Peers, StateError};
 
 impl Supervisor {
@@ -75,5 +77,39 @@ impl Supervisor {
                 });
             }
         }
+    }
+
+    /// What the journal's disk does.
+    pub(super) fn journalled(&mut self, report: Report) {
+        match report {
+            Report::Fails { directory, error } => self.lack(Lack {
+                what: JOURNAL.into(),
+                why: format!("cannot write in {}: {error}", directory.display()),
+                remedy: format!(
+                    "{}; hbd goes on, keeps the last events in memory, and tries again every {} s",
+                    remedy(&error),
+                    RETRY.as_secs()
+                ),
+            }),
+            Report::Works => self.lacks_no_more(JOURNAL),
+            Report::Lost(0) => {}
+            Report::Lost(count) => {
+                self.recorder.note(Kind::EventsDropped { count }, None);
+            }
+        }
+    }
+}
+
+/// What a disk that fails degrades.
+const JOURNAL: &str = "the journal of events";
+
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "make room on that file system"
+        }
+        std::io::ErrorKind::ReadOnlyFilesystem => "mount that file system for writing",
+        std::io::ErrorKind::PermissionDenied => "let the user hbd runs as write there",
+        _ => "look at that directory and its disk",
     }
 }

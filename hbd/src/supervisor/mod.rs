@@ -44,6 +44,7 @@ use crate::channel::{FromCore, Lack, Rights, ToCore};
 use crate::cli::Options;
 use crate::control::access::Access;
 use crate::control::{self, Ask, Control};
+use crate::journal::{Journal, Report};
 use crate::lock::Held;
 use crate::medium::interface::Interfaces;
 use crate::run_directory::RunDirectory;
@@ -139,6 +140,7 @@ struct Sources {
     control: Control,
     asks: mpsc::Receiver<Ask>,
     disk: mpsc::Receiver<Result<Job, StateError>>,
+    journal: mpsc::Receiver<Report>,
     watch: Option<Watch>,
 }
 
@@ -181,6 +183,12 @@ impl Supervisor {
             // Too many results that nobody takes: each is found out again.
             let _ = done.try_send(result);
         });
+        let (tell, reports) = mpsc::channel(DISK_RESULTS);
+        let (journal, restored) =
+            Journal::open(&options.state, recorder::RECENT_MAX, move |report| {
+                // The disk fails and works in turn, seconds apart.
+                let _ = tell.try_send(report);
+            });
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
         let mut supervisor = Self {
@@ -189,7 +197,7 @@ impl Supervisor {
             media: Media::new(&config.media),
             run,
             _state: held,
-            recorder: Recorder::new(source, Log::start()),
+            recorder: Recorder::new(source, Log::start(), journal, restored),
             core: CoreState::Ended,
             core_started: false,
             deaths_at_once: 0,
@@ -224,6 +232,7 @@ impl Supervisor {
             control,
             asks,
             disk,
+            journal: reports,
             watch,
         };
         Ok((supervisor, sources))
@@ -310,6 +319,14 @@ impl Supervisor {
             let Lack { what, why, remedy } = lack;
             self.recorder
                 .note(Kind::Degraded { what, why, remedy }, None);
+        }
+    }
+
+    /// Tells that a lack is over.
+    fn lacks_no_more(&mut self, what: &str) {
+        if self.lacks.remove(what) {
+            let what = what.to_owned();
+            self.recorder.note(Kind::DegradedOver { what }, None);
         }
     }
 

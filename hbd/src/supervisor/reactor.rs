@@ -16,6 +16,7 @@ use super::watch::Watch;
 use super::{CoreState, Sources, Supervisor};
 use crate::channel::FromCore;
 use crate::control::Ask;
+use crate::journal::Report;
 use crate::startup::StartError;
 use crate::state::{Job, StateError};
 
@@ -32,6 +33,7 @@ enum Wake {
     Client(io::Result<UnixStream>),
     Ask(Ask),
     Disk(Result<Job, StateError>),
+    Journal(Report),
     Look,
 }
 
@@ -56,6 +58,7 @@ pub(super) async fn run(started: (Supervisor, Sources)) -> Result<Exit, StartErr
             stream = sources.control.accept() => Wake::Client(stream),
             Some(ask) = sources.asks.recv() => Wake::Ask(ask),
             Some(done) = sources.disk.recv() => Wake::Disk(done),
+            Some(report) = sources.journal.recv() => Wake::Journal(report),
             _ = looks.tick() => Wake::Look,
         };
         match wake {
@@ -76,6 +79,7 @@ pub(super) async fn run(started: (Supervisor, Sources)) -> Result<Exit, StartErr
             }
             Wake::Ask(ask) => supervisor.answer(ask),
             Wake::Disk(result) => supervisor.kept(result),
+            Wake::Journal(report) => supervisor.journalled(report),
             Wake::Look => {
                 if let Some(silent) = supervisor.look_around() {
                     bury(&mut supervisor, Some(silent)).await;

@@ -1,5 +1,5 @@
-//! Where every event goes: into the view, the ring of recent ones, the log, and to whoever
-//! subscribed.
+//! Where every event goes: into the view, the journal, the ring of recent ones, the log, and to
+//! whoever subscribed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use tokio::sync::mpsc;
 
 use super::log::Log;
 use crate::clock;
+use crate::journal::{Journal, Record, Restored};
 
-/// Events kept.
-const RECENT_MAX: usize = 4096;
+/// Events kept in memory.
+pub(super) const RECENT_MAX: usize = 4096;
 /// Frames that wait for a subscriber. When they are full it gets a snapshot once there is room.
 const FRAMES_MAX: usize = 1024;
 /// A subscriber that reads nothing for so long after that is dropped.
@@ -29,9 +30,10 @@ pub(crate) type Line = Arc<str>;
 pub(super) struct Recorder {
     source: EventSource,
     log: Log,
+    journal: Journal,
     view: ClusterView,
     sample: Option<Sample>,
-    recent: VecDeque<Event>,
+    recent: VecDeque<Record>,
     subscribers: Vec<Subscriber>,
 }
 
@@ -42,16 +44,33 @@ struct Subscriber {
 }
 
 impl Recorder {
-    /// An empty record; `source` numbers the supervisor's own events.
-    pub(super) fn new(source: EventSource, log: Log) -> Self {
-        Self {
+    /// A record of a daemon that begins anew: the past is known, the state is not. `source`
+    /// numbers the supervisor's own events.
+    pub(super) fn new(
+        source: EventSource,
+        log: Log,
+        mut journal: Journal,
+        restored: Restored,
+    ) -> Self {
+        let view = ClusterView::default();
+        journal.begin(&view);
+        let mut recorder = Self {
             source,
             log,
-            view: ClusterView::default(),
+            journal,
+            view,
             sample: None,
-            recent: VecDeque::new(),
+            recent: restored.recent,
             subscribers: Vec::new(),
+        };
+        for damage in restored.damages {
+            let kind = Kind::JournalDamaged {
+                file: damage.file.display().to_string(),
+                damage: damage.what,
+            };
+            recorder.note(kind, None);
         }
+        recorder
     }
 
     /// Records something that the supervisor noticed.
@@ -65,20 +84,26 @@ impl Recorder {
     /// Records an event.
     pub(super) fn record(&mut self, event: Event) {
         self.log.event(&event);
-        self.view.apply(&event);
+        let (record, dropped) = self.journal.write(event, &self.view);
+        self.view.apply(&record.event);
         if self.recent.len() == RECENT_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back(event.clone());
-        let event = Box::new(event);
-        self.publish(&ServerFrame::Event { event });
+        self.recent.push_back(record.clone());
+        self.publish(|| ServerFrame::Event {
+            event: Box::new(Event::clone(&record.event)),
+        });
+        if dropped > 0 {
+            self.note(Kind::EventsDropped { count: dropped }, None);
+        }
     }
 
     /// Takes the counters of a second.
     pub(super) fn sample(&mut self, sample: Sample) {
         self.sample = Some(sample.clone());
-        let sample = Box::new(sample);
-        self.publish(&ServerFrame::Sample { sample });
+        self.publish(|| ServerFrame::Sample {
+            sample: Box::new(sample),
+        });
     }
 
     /// A line that is no event.
@@ -98,7 +123,7 @@ impl Recorder {
     /// The last events, oldest first.
     pub(super) fn recent(&self, limit: usize) -> impl Iterator<Item = &Event> {
         let skip = self.recent.len().saturating_sub(limit);
-        self.recent.iter().skip(skip)
+        self.recent.iter().skip(skip).map(|record| &*record.event)
     }
 
     /// Everything from here on.
@@ -108,18 +133,19 @@ impl Recorder {
         stream
     }
 
-    /// Waits until the log is written.
+    /// Waits until journal and log are written.
     pub(super) fn finish(self) {
+        self.journal.finish();
         self.log.finish();
     }
 
-    fn publish(&mut self, frame: &ServerFrame) {
+    fn publish(&mut self, frame: impl FnOnce() -> ServerFrame) {
         self.subscribers.retain(|s| !s.frames.is_closed());
         if self.subscribers.is_empty() {
             return;
         }
         let now = clock::boot();
-        let line = line(frame);
+        let line = line(&frame());
         let mut subscribers = std::mem::take(&mut self.subscribers);
         let mut snapshot = None;
         subscribers.retain_mut(|subscriber| match subscriber.gap {
@@ -162,7 +188,10 @@ mod tests {
     fn recorder() -> Recorder {
         let alice = NodeName::new("alice").unwrap();
         let source = EventSource::new(alice, Role::Supervisor, Generation(1));
-        Recorder::new(source, Log::to(std::io::sink(), false))
+        // No disk takes anything here: a recorder that works all the same.
+        let (journal, mut restored) = Journal::open("/proc".as_ref(), 0, |_| ());
+        restored.damages.clear();
+        Recorder::new(source, Log::to(std::io::sink(), false), journal, restored)
     }
 
     #[test]
@@ -172,7 +201,8 @@ mod tests {
             recorder.note(Kind::CommunicationUp, None);
         }
         let counters: Vec<_> = recorder.recent(3).map(|event| event.id.counter).collect();
-        let last = (RECENT_MAX + 10) as u64;
+        let last = *counters.last().unwrap();
+        assert!(last >= (RECENT_MAX + 10) as u64);
         assert_eq!(counters, [last - 2, last - 1, last]);
         assert_eq!(recorder.recent(usize::MAX).count(), RECENT_MAX);
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cluster;
+mod journal;
 mod rights;
 
 use cluster::{Cluster, free_port, until};

@@ -269,6 +269,7 @@ impl fmt::Display for Kind {
             Self::MediumStatus { medium, to } => write!(f, "medium {medium} {to}"),
             Self::CoreDied { how } => write!(f, "the core died ({how})"),
             Self::Degraded { what, why, remedy } => write!(f, "{what}: {why}; {remedy}"),
+            Self::DegradedOver { what } => write!(f, "{what}: it works again"),
             Self::ConfigWarning { place, warning } => write!(f, "{place}: {warning}"),
             Self::Fault {
                 medium,
@@ -279,6 +280,9 @@ impl fmt::Display for Kind {
                 description,
             } => write!(f, "fault on {medium}: {description}"),
             Self::EventsDropped { count } => write!(f, "{count} events dropped"),
+            Self::JournalDamaged { file, damage } => {
+                write!(f, "journal {file}: {damage}; that part is left out")
+            }
             Self::Unknown { kind, .. } => write!(f, "{kind}"),
         }
     }

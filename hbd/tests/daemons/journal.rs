@@ -1,0 +1,67 @@
+//! What outlives a daemon: its events.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shared::event::Kind;
+
+use crate::cluster::{Cluster, until};
+use crate::{TWO, bcast_and_mcast};
+
+#[test]
+fn events_of_a_daemon_that_was_killed_are_known_to_the_next_one() {
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let alice = &mut cluster.nodes[0];
+    let core = alice.core();
+    let before = alice.events();
+    let last = before.last().unwrap().id.to_string();
+    let segment = alice.home.join("state/journal/00000001.jsonl");
+    until("the writer to have written", || {
+        fs::read_to_string(&segment)
+            .ok()?
+            .contains(&last)
+            .then_some(())
+    });
+    alice.signal(Signal::SIGKILL);
+    let _ = kill(Pid::from_raw(core), Signal::SIGKILL);
+    alice.ended();
+    alice.start();
+    let after = alice.events();
+    assert_eq!(after[..before.len()], before);
+    let view = alice.wait_for("a core", |view| view.started.is_some());
+    assert_eq!(view.core_deaths, 0, "the view is that of the new daemon");
+    cluster.settle();
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_degrades_until_it_can() {
+    let mut cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &mut cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    alice.signal(Signal::SIGTERM);
+    alice.ended();
+    let journal = alice.home.join("state/journal");
+    fs::remove_dir_all(&journal).unwrap();
+    fs::write(&journal, b"in the way").unwrap();
+    alice.start();
+    let lacks = |what: &str| what.contains("the journal of events");
+    let view = alice.wait_for("a word about the journal", |view| {
+        view.lacks.iter().any(|lack| lacks(&lack.what))
+    });
+    let lack = view.lacks.iter().find(|lack| lacks(&lack.what)).unwrap();
+    assert!(lack.why.contains("state/journal"), "{}", lack.why);
+    assert!(
+        lack.remedy.contains("tries again every 5 s"),
+        "{}",
+        lack.remedy
+    );
+    fs::remove_file(&journal).unwrap();
+    alice.wait_for("the journal to work", |view| {
+        !view.lacks.iter().any(|lack| lacks(&lack.what))
+    });
+    let over = |kind: &Kind| matches!(kind, Kind::DegradedOver { what } if lacks(what));
+    assert!(alice.events().iter().any(|event| over(&event.kind)));
+    assert!(journal.join("00000001.jsonl").exists());
+}
