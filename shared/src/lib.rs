@@ -11,6 +11,7 @@ pub mod event;
 pub mod exit;
 pub mod names;
 pub mod sample;
+pub mod session;
 pub mod time;
 pub mod verdict;
 pub mod view;

@@ -78,6 +78,30 @@ impl MediumName {
     }
 }
 
+/// The name of a client of sessions: whoever sends or listens under it. Unique on its node among
+/// those who listen, and among those who send.
+///
+/// 1 to 64 bytes, no blank, no control character, no `/`, `:` and `,`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientName(std::sync::Arc<str>);
+
+/// Longest name of a client in bytes.
+pub const CLIENT_NAME_MAX: usize = 64;
+
+impl ClientName {
+    /// Checks `text`.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        check(text, CLIENT_NAME_MAX, &['/', ':', ','])?;
+        Ok(Self(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 fn check(text: &str, max: usize, forbidden: &[char]) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
@@ -122,6 +146,7 @@ macro_rules! text_type {
 }
 text_type!(NodeName);
 text_type!(MediumName);
+text_type!(ClientName);
 
 /// One path to a peer: the peer and the medium it runs over. Written `bob/eth0`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -87,7 +87,7 @@ impl Core {
         }
     }
 
-    fn stamp(
+    pub(crate) fn stamp(
         &self,
         message: &mut Message,
         to: Option<PeerIndex>,
@@ -138,7 +138,7 @@ impl Core {
         self.own.sequence
     }
 
-    fn encode(&self, message: &Message, form: Form) -> Vec<u8> {
+    pub(crate) fn encode(&self, message: &Message, form: Form) -> Vec<u8> {
         encode_packet(message, &self.keys, form)
             .expect("messages of the core stay within the limits of the wire")
     }

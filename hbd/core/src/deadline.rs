@@ -32,6 +32,8 @@ pub enum Timer {
     UnauthHold(PeerIndex),
     /// Nobody has used this node's name for a dead time.
     ImpostorGone,
+    /// Fragments, questions or answers of sessions are due.
+    Sessions,
     /// The counters of a second are due.
     Sample,
     /// Everybody had time to hear that this node leaves.

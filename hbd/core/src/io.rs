@@ -9,6 +9,7 @@ use shared::event::{Cause, Event};
 use shared::names::KeyIndex;
 use shared::sample::Sample;
 
+use crate::session::{SessionNews, SessionOrder};
 use crate::settings::{KeySpec, MediumIndex, PeerMemory};
 
 /// Something the core is told.
@@ -24,6 +25,8 @@ pub enum Command {
     Drained,
     /// The machine's load average, for peers to show. At most 63 bytes, no newline.
     LoadAverage(String),
+    /// Something about sessions, from the office.
+    Session(SessionOrder),
     /// Verify and sign with these keys from here on.
     Keys {
         /// The index of the key that signs.
@@ -47,6 +50,8 @@ pub enum Output {
     Event(Box<Event>),
     /// The counters of a second.
     Sample(Box<Sample>),
+    /// Something about sessions, for the office.
+    Session(SessionNews),
     /// Keep this for the next core. Comes with every beat of the peer and every change of what is in
     /// it, so that the next core counts no silence that there was not; `generation` and `uuid` go to
     /// the disk where they changed.

@@ -99,6 +99,7 @@ impl Core {
         self.deadlines.disarm(Timer::AskNodes);
         self.deadlines.disarm(Timer::InitDead);
         self.event(Kind::Leaving, cause, now);
+        self.leave_sessions(now);
         self.send(status::shutdown_done(), None, now);
         let linger = (self.settings.keepalive * LEAVE_KEEPALIVES).min(LEAVE_MAX);
         self.deadlines.arm(Timer::Leave, now.boot + linger);

@@ -25,6 +25,7 @@ mod random;
 mod receive;
 mod retransmit;
 mod sequence;
+pub mod session;
 mod settings;
 pub mod wire;
 
@@ -33,6 +34,7 @@ pub use io::{Command, Output};
 pub use machine::{BadSettings, Core};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
+pub use session::{SessionNews, SessionOrder};
 pub use settings::{
     KeySpec, LiveMemory, MediumForm, MediumIndex, MediumSettings, PeerMemory, SLOW_BITS, Settings,
     Start,

@@ -22,6 +22,7 @@ use core::time::Duration;
 
 use shared::event::{Cause, EventId, EventSource, Kind, NodeKind, NodeStatus, Role, StatusReason};
 use shared::names::{Generation, LinkName, MediumName, NodeName, Sequence, Uuid};
+use shared::session::Ending;
 use shared::time::{Moment, Now};
 
 use crate::deadline::{Deadline, Deadlines, PeerIndex, Timer};
@@ -32,6 +33,7 @@ use crate::mutant::planted;
 use crate::peer::{Life, Peer};
 use crate::random::Random;
 use crate::sequence::{ACK_EVERY, Tracker};
+use crate::session::Sessions;
 use crate::settings::{KeySpec, MediumForm, MediumIndex, PeerMemory, Settings, Start};
 use crate::wire::digest::UnknownMethod;
 use crate::wire::level::Level;
@@ -51,6 +53,7 @@ pub struct Core {
     pub(crate) judgements: Vec<Timer>,
     pub(crate) random: Random,
     pub(crate) limiter: Limiter<Sort>,
+    pub(crate) sessions: Sessions,
     /// When somebody else last used our name.
     pub(crate) impostor: Option<Moment>,
     pub(crate) window_filling: bool,
@@ -197,6 +200,7 @@ impl Core {
             history: History::default(),
             deadlines: Deadlines::default(),
             judgements: Vec::new(),
+            sessions: Sessions::new(start.seed),
             random,
             limiter: Limiter::new(),
             impostor: None,
@@ -319,6 +323,7 @@ impl Core {
         match command {
             Command::Leave { cause } => self.leave(cause, now),
             Command::Drained => self.judge_all(now),
+            Command::Session(order) => self.handle_session(order, now),
             Command::LoadAverage(load) => self.own.load = tidy_load(load),
             Command::Keys { active, keys } => self.change_keys(active, &keys, now),
         }
@@ -333,6 +338,7 @@ impl Core {
                 Timer::AskNodes => self.ask_nodes(now),
                 Timer::Missing(peer) => self.ask_missing(peer, now),
                 Timer::Sample => self.sample_due(due.at, now),
+                Timer::Sessions => self.carry_sessions(now),
                 Timer::ImpostorGone => self.check_impostor(now),
                 Timer::Leave => self.left(now),
                 judgement @ (Timer::LinkDead(..)
@@ -428,6 +434,13 @@ impl Core {
     ) -> Option<EventId> {
         let peer = self.peer_mut(index);
         let from = core::mem::replace(&mut peer.status, to);
+        if to == NodeStatus::Dead && from != to && index != self.own.index {
+            let ending = match reason {
+                StatusReason::Left => Ending::Left,
+                _ => Ending::NotAlive,
+            };
+            self.end_sessions_with(index, &ending);
+        }
         let silent = planted!(self, DeathUnreported) && to == NodeStatus::Dead;
         if silent || (from == to && !planted!(self, StatusRepeated)) {
             return None;

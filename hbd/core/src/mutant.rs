@@ -82,6 +82,12 @@ mutants! {
     DoubtForEver "doubt-for-ever",
     /// A status is reported with each beat.
     StatusRepeated "status-repeated",
+    /// A fragment is passed on each time it comes.
+    FragmentTwice "fragment-twice",
+    /// A message counts as delivered when its last fragment has arrived.
+    DeliveredTooEarly "delivered-too-early",
+    /// Fragments go over slow media as over any other.
+    BulkAnywhere "bulk-anywhere",
     /// Nothing is acknowledged.
     NoAcknowledgement "no-acknowledgement",
 }

@@ -8,6 +8,7 @@ use core::cmp::Ordering;
 
 use shared::event::{Cause, Kind, LinkStatus, NodeKind, NodeStatus, StatusReason};
 use shared::names::{Generation, Sequence};
+use shared::session::Ending;
 use shared::time::Now;
 
 use crate::deadline::{PeerIndex, Timer};
@@ -91,6 +92,7 @@ impl Core {
             types::ACK => self.note_acknowledgement(index, message),
             types::REQUEST => self.send_again(index, message, now),
             types::REFUSAL => self.note_refusal(index, message, now),
+            types::SESSION => self.receive_session(index, message, now),
             _ => {}
         }
     }
@@ -260,6 +262,7 @@ impl Core {
             link.new_generation(own);
         }
         self.deadlines.disarm(Timer::Missing(index));
+        self.end_sessions_with(index, &Ending::Restarted);
         if let Some(from) = before.filter(|_| alive) {
             if let Some((reported, _)) = &mut self.peer_mut(index).reported {
                 *reported = generation;
@@ -447,6 +450,7 @@ impl Core {
         }
         self.check_jeopardy(index, now);
         self.check_communication(now);
+        self.carry_sessions(now);
     }
 
     fn report_program(&mut self, index: PeerIndex, level: Option<Level>, now: Now) {

@@ -162,7 +162,7 @@ impl Pair {
                             }
                             self.cores[1 - from].handle_packet(ETH, &packet, now);
                         }
-                        Output::Transmit { .. } | Output::Sample(_) => {}
+                        Output::Transmit { .. } | Output::Sample(_) | Output::Session(_) => {}
                         Output::Event(event) => self.events[from].push(*event),
                         Output::Remember(memory) => self.memory[from] = Some(*memory),
                         Output::Drain => self.cores[from].handle_command(Command::Drained, now),

@@ -201,6 +201,8 @@ impl Reactor {
             Output::Event(event) => self.outbox.event(event),
             Output::Sample(sample) => self.outbox.sample(sample),
             Output::Remember(memory) => self.outbox.memory(memory),
+            // Nobody orders anything of sessions in this process, so there is no news of them.
+            Output::Session(_) => {}
             Output::Drain => self.drain = true,
             Output::Left => self.left = true,
         }

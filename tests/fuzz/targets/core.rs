@@ -85,7 +85,7 @@ fn message(bytes: &[u8; 8]) -> Message {
         message.set_decimal("protocol", 1);
     }
     if state & 0x40 == 0 {
-        message.set_text("hbd", "1.1");
+        message.set_text("hbd", "1.3");
         let last = edge(number);
         message.set_text(
             "hbdheard",

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use hbd_core::session::office::Office;
 use hbd_core::{Core, MediumIndex, PeerMemory, Settings, Start};
 use shared::names::{Generation, NodeName, Uuid};
 use shared::time::{Moment, Now, Wall};
@@ -78,6 +79,9 @@ pub struct Machine {
     pub wall_offset: i64,
     /// Its boot, on the world's clock, in nanoseconds; may lie before the world's beginning.
     pub booted: i64,
+    /// What its clients have to do with.
+    pub(super) office: Office,
+    pub(super) leaving: bool,
     pub(super) core: Option<Core>,
     pub(super) wakes: Option<Moment>,
     pub(super) core_due: bool,
@@ -103,6 +107,8 @@ impl Machine {
             memory: BTreeMap::new(),
             wall_offset: 0,
             booted: 0,
+            office: Office::new(0),
+            leaving: false,
             core: None,
             wakes: None,
             core_due: false,
@@ -195,6 +201,16 @@ impl Machine {
         let packet = self.socket.pop_front()?;
         self.socket_bytes -= packet.bytes.len() + PACKET_OVERHEAD_BYTES;
         Some(packet)
+    }
+
+    /// A supervisor begins, and no client is connected to it.
+    pub(super) fn begin(&mut self, node: NodeIndex) {
+        self.life = Life::BetweenCores;
+        self.memory.clone_from(&self.disk.peers);
+        // No two lives of any supervisor share it.
+        let life = self.disk.generation.0 << 8 | node.0 as u64;
+        self.office = Office::new(life);
+        self.leaving = false;
     }
 
     /// Every process of hbd ends.

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use hbd_core::session::office::{LEAVE_LIMIT, Notice as ClientNotice, Office};
 use hbd_core::{Command, Core, Deadline, MediumForm, MediumIndex, Mutant, Output};
 use shared::event::Event;
 use shared::sample::Sample;
@@ -53,6 +54,13 @@ pub enum Notice {
         /// What.
         event: Box<Event>,
     },
+    /// A client is told something about its messages.
+    Client {
+        /// Whose client.
+        node: NodeIndex,
+        /// What.
+        notice: ClientNotice,
+    },
     /// A core reported its counters.
     Sampled {
         /// Whose.
@@ -87,6 +95,7 @@ enum Happening {
     Arrival(NodeIndex, Packet),
     CoreStart(NodeIndex),
     Thaw(NodeIndex),
+    LeaveAtLast(NodeIndex),
 }
 
 struct Scheduled {
@@ -232,6 +241,7 @@ impl World {
             Happening::Arrival(node, packet) => self.arrive(node, packet),
             Happening::CoreStart(node) => self.core_start(node),
             Happening::Thaw(node) => self.thaw(node),
+            Happening::LeaveAtLast(node) => self.leave_at_last(node),
         }
     }
 
@@ -252,8 +262,7 @@ impl World {
         if machine.frozen {
             return Err("nothing can be started on a frozen machine".into());
         }
-        machine.life = Life::BetweenCores;
-        machine.memory.clone_from(&machine.disk.peers);
+        machine.begin(node);
         self.start_core(node, false)
     }
 
@@ -279,6 +288,8 @@ impl World {
         machine.life = Life::BetweenCores;
         machine.core = None;
         machine.wakes = None;
+        machine.office.core_died();
+        self.tell_clients(node);
         self.schedule(self.now + pause, Happening::CoreStart(node));
     }
 
@@ -318,6 +329,37 @@ impl World {
         self.serve(node);
     }
 
+    /// Lets the clients of a machine do something, if its daemon runs.
+    pub fn clients<T>(&mut self, node: NodeIndex, act: impl FnOnce(&mut Office) -> T) -> Option<T> {
+        let machine = &mut self.machines[node.0];
+        if machine.life == Life::Off || machine.frozen {
+            return None;
+        }
+        let done = act(&mut machine.office);
+        self.take_outputs(node);
+        self.serve(node);
+        Some(done)
+    }
+
+    /// Lets a daemon leave in order: first what its clients sent, then the node.
+    pub fn leave(&mut self, node: NodeIndex) {
+        let machine = &mut self.machines[node.0];
+        if !machine.runs() || std::mem::replace(&mut machine.leaving, true) {
+            return;
+        }
+        machine.office.leave();
+        self.schedule(self.now + LEAVE_LIMIT, Happening::LeaveAtLast(node));
+        self.take_outputs(node);
+        self.serve(node);
+    }
+
+    /// The time is over that a leaving node gives its clients.
+    fn leave_at_last(&mut self, node: NodeIndex) {
+        if self.machines[node.0].leaving {
+            self.command(node, Command::Leave { cause: None });
+        }
+    }
+
     /// Puts bytes on a segment as if `from` had sent them.
     pub fn inject(&mut self, from: NodeIndex, segment: SegmentIndex, bytes: &Rc<[u8]>) {
         self.carry(from, segment, bytes);
@@ -348,6 +390,7 @@ impl World {
         let core = core.map_err(|bad| bad.to_string())?;
         machine.core = Some(core);
         machine.life = Life::Running;
+        machine.office.core_began();
         self.notices.push(Notice::CoreStarted {
             node,
             quick_restart,
@@ -416,6 +459,7 @@ impl World {
         let mut drain = false;
         while let Some(output) = self.poll_output(node) {
             match output {
+                Output::Session(news) => self.machines[node.0].office.handle_news(news),
                 Output::Transmit { medium, packet } => self.transmit(node, medium, packet),
                 Output::Event(event) => self.notices.push(Notice::Event { node, event }),
                 Output::Sample(sample) => self.notices.push(Notice::Sampled { node, sample }),
@@ -432,8 +476,34 @@ impl World {
         }
     }
 
+    /// The core's next output. Where it has none, the office's next order is carried out first.
     fn poll_output(&mut self, node: NodeIndex) -> Option<Output> {
-        self.machines[node.0].core.as_mut()?.poll_output()
+        loop {
+            let machine = &mut self.machines[node.0];
+            let now = machine.clocks(self.now);
+            let core = machine.core.as_mut().filter(|_| !machine.frozen)?;
+            if let Some(output) = core.poll_output() {
+                return Some(output);
+            }
+            let order = match machine.office.poll_order() {
+                Some(order) => Command::Session(order),
+                None if machine.leaving && machine.office.is_idle() => {
+                    machine.leaving = false;
+                    Command::Leave { cause: None }
+                }
+                None => {
+                    self.tell_clients(node);
+                    return None;
+                }
+            };
+            core.handle_command(order, now);
+        }
+    }
+
+    fn tell_clients(&mut self, node: NodeIndex) {
+        while let Some(notice) = self.machines[node.0].office.poll_notice() {
+            self.notices.push(Notice::Client { node, notice });
+        }
     }
 
     fn drain(&mut self, node: NodeIndex) {

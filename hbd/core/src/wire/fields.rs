@@ -119,6 +119,21 @@ fields! {
     LAST = "lastseq", ByType, "NS_rexmit", "last number asked for, in decimal";
     NODE_LIST = "nodelist", Text, "repnodes", "names of all normal nodes, a blank after each";
     REMOVED_LIST = "delnodelist", Text, "repnodes", "names of removed nodes, a blank after each; one blank for none";
+    FRAME = "frame", Text, "NS_hbdsess", "open, opened, data, fin, ack, ask, reset or abort";
+    STREAM = "stream", Hex, "NS_hbdsess", "the stream, as the node named it that sends in it";
+    SESSION = "session", Hex, "NS_hbdsess", "the session, as the receiving core named it";
+    FROM_CLIENT = "from", Text, "open", "name of the client that sends";
+    TO_CLIENT = "to", Text, "open", "name of the client that is to receive";
+    LISTENER = "listener", Hex, "opened", "which life of the receiving client it is";
+    NUMBER = "number", Hex, "data, fin, ack", "number of the fragment in its session, from 1; in ack the one waited for";
+    MESSAGE = "message", Hex, "data", "number of the message in its stream, from 1";
+    CLASS = "class", Text, "data", "control or bulk";
+    LAST_FRAGMENT = "last", Decimal, "data", "1 if the message ends with this fragment, else 0";
+    BYTES = "bytes", Binary, "data", "at most 1200 bytes of the message; missing for none";
+    SEEN = "seen", Hex, "ack", "bit n: number + 1 + n has come";
+    WINDOW = "window", Hex, "ack", "so many numbers from the one waited for on are taken";
+    ACKNOWLEDGED = "acked", Hex, "ack", "the last message that the receiving client acknowledged, 0 for none";
+    REASON = "reason", Text, "reset, abort", "why the session is over, as in hbd-api(7)";
     COMPRESSED_PAYLOAD = "_compressed_payload", Binary, "compressed messages", "a whole message, compressed";
     COMPRESSION_ALGORITHM = "_compression_algorithm", Text, "compressed messages", "bz2 or zlib";
 }

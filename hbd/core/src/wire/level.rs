@@ -21,10 +21,13 @@ impl Level {
     /// Feature: reads `hbdheard` in the status of others.
     pub const FEATURE_HEARD: u64 = 1;
 
+    /// Feature: reads `NS_hbdsess`, sessions between clients.
+    pub const FEATURE_SESSIONS: u64 = 2;
+
     /// What this program speaks.
     pub const OURS: Self = Self {
         level: 1,
-        features: Self::FEATURE_HEARD,
+        features: Self::FEATURE_HEARD | Self::FEATURE_SESSIONS,
     };
 
     /// Reads `1.1`. None for anything else.

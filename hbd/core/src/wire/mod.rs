@@ -36,6 +36,7 @@ mod number;
 pub mod packet;
 pub mod refused;
 pub mod retransmission;
+pub mod session;
 pub mod stamp;
 pub mod status;
 mod string_form;

@@ -37,6 +37,7 @@ types! {
     ACK = "NS_ackmsg", "node", "after several accepted messages", "ackseq", "the sender's window moves on";
     REQUEST = "NS_rexmit", "node", "when numbers are missing", "firstseq lastseq", "the messages are sent again";
     REFUSAL = "NS_nak_rexmit", "node", "when a requested message is no longer kept", "firstseq info", "the number is given up";
+    SESSION = "NS_hbdsess", "node", "while clients of both nodes have a session", "frame stream session and others, by frame", "see SESSIONS";
     NODES_REQUEST = "reqnodes", "node", "once all nodes were heard or declared dead", "", "repnodes is sent back";
     NODES_REPLY = "repnodes", "node", "in answer to reqnodes", "nodelist delnodelist", "the requester becomes active";
     SHUTDOWN_DONE = "shutdone", "all", "when all resources are released at shutdown", "st", "resources may be taken over at once";

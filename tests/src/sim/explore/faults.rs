@@ -418,7 +418,7 @@ impl Faults {
     fn leave(&mut self, node: NodeIndex, cluster: &mut Cluster) {
         let span = self.span();
         self.note(format!("{node:?} leaves for {span:?}"));
-        cluster.world.command(node, Command::Leave { cause: None });
+        cluster.world.leave(node);
         let span = span.max(LEAVES_WITHIN);
         self.later(span, cluster, Later::Start(node, How::Restart));
     }

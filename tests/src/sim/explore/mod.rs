@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod faults;
+pub mod letters;
 pub mod peek;
 pub mod rules;
 
@@ -15,10 +16,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hbd_core::Mutant;
+use hbd_core::session::office::Notice as ClientNotice;
 use shared::time::Moment;
 
 use cluster::Cluster;
 use faults::Faults;
+use letters::Letters;
 use rules::Rules;
 
 use super::Notice;
@@ -81,6 +84,7 @@ pub fn run(seed: u64, options: Options) -> Result<(), Box<Failure>> {
     let mut run = Run {
         rules: Rules::new(&cluster),
         faults: Faults::new(seed, count),
+        letters: Letters::new(seed, count),
         story: VecDeque::new(),
         options,
         notices: Vec::new(),
@@ -149,6 +153,7 @@ pub fn hunt(mutant: Mutant, first: u64, seeds: u64, threads: usize) -> Option<(u
 struct Run {
     rules: Rules,
     faults: Faults,
+    letters: Letters,
     story: VecDeque<String>,
     options: Options,
     notices: Vec<Notice>,
@@ -159,6 +164,7 @@ impl Run {
         self.faults.begin(cluster, &mut self.rules);
         self.play_until(cluster, Moment(0) + HEAL)?;
         self.faults.heal(cluster, &mut self.rules);
+        self.letters.rest();
         self.look(cluster)?;
         let rest = Moment(0) + HEAL + self.rules.settles();
         self.play_until(cluster, rest)?;
@@ -169,14 +175,18 @@ impl Run {
 
     fn play_until(&mut self, cluster: &mut Cluster, end: Moment) -> Result<(), String> {
         loop {
-            let stop = self.faults.next().min(end);
+            let stop = self.faults.next().min(self.letters.next()).min(end);
             while cluster.world.step(stop) {
                 self.look(cluster)?;
             }
             if cluster.world.now() >= end {
                 return Ok(());
             }
-            self.faults.due(cluster, &mut self.rules);
+            if self.faults.next() <= cluster.world.now() {
+                self.faults.due(cluster, &mut self.rules);
+                self.look(cluster)?;
+            }
+            self.letters.due(cluster, &mut self.rules);
             self.look(cluster)?;
         }
     }
@@ -184,7 +194,9 @@ impl Run {
     fn look(&mut self, cluster: &mut Cluster) -> Result<(), String> {
         let mut notices = std::mem::take(&mut self.notices);
         cluster.world.take_notices(&mut notices);
-        for text in std::mem::take(&mut self.faults.log) {
+        let mut log = std::mem::take(&mut self.faults.log);
+        log.append(&mut self.letters.log);
+        for text in log {
             self.tell(cluster, || format!("* {text}"));
         }
         for notice in &notices {
@@ -192,6 +204,10 @@ impl Run {
                 Notice::Event { node, event } => {
                     let name = cluster.world.machine(*node).name().clone();
                     self.tell(cluster, || format!("{name}: {}", event.text));
+                }
+                Notice::Client { node, notice } => {
+                    let name = cluster.world.machine(*node).name().clone();
+                    self.tell(cluster, || format!("{name}: {}", brief(notice)));
                 }
                 Notice::Transmitted {
                     node,
@@ -211,6 +227,7 @@ impl Run {
                 }
                 _ => {}
             }
+            self.letters.see(cluster.world.now(), notice);
             self.rules.see(&cluster.world, notice)?;
         }
         self.notices = notices;
@@ -226,6 +243,23 @@ impl Run {
             self.story.pop_front();
         }
         self.story.push_back(line);
+    }
+}
+
+/// A notice without the bytes of messages.
+fn brief(notice: &ClientNotice) -> String {
+    match notice {
+        ClientNotice::Message {
+            sender,
+            delivery,
+            message,
+            bytes,
+            ..
+        } => format!(
+            "letter {message} of {sender:?}, {delivery:?}, {} bytes",
+            bytes.len()
+        ),
+        other => format!("{other:?}"),
     }
 }
 

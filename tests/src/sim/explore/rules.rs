@@ -14,12 +14,14 @@
 //! | no old life | what was sent before counts for nothing; a node's generation never falls |
 //! | identity | no two nodes of a view have one identity |
 //! | rest | every deadline lies ahead once a core has taken its inputs |
+//! | letters | messages arrive in order, once and as sent; delivered is what was acknowledged |
 //! | bounds | packets, events, waiting messages and requests per time are limited |
 //! | agreement | what nodes believe is true once nothing has changed for long enough |
 
 mod belief;
 mod events;
 mod ledger;
+mod letters;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -121,6 +123,8 @@ pub struct Rules {
     changed: Moment,
     settles: Duration,
     second: u64,
+    /// What clients wrote to each other.
+    pub letters: letters::Letters,
 }
 
 impl Rules {
@@ -155,6 +159,7 @@ impl Rules {
             changed: Moment(0),
             settles: settles_within(cluster),
             second: 0,
+            letters: letters::Letters::default(),
         }
     }
 
@@ -216,6 +221,9 @@ impl Rules {
                 node,
                 quick_restart,
             } => {
+                if !*quick_restart {
+                    self.letters.daemon_began(*node);
+                }
                 self.core_started(world, *node, *quick_restart);
                 Ok(())
             }
@@ -249,6 +257,7 @@ impl Rules {
             Notice::Spins { node, deadline } => {
                 Err(self.of(*node, &format!("does not come to rest: {deadline:?}")))
             }
+            Notice::Client { node, notice } => self.client(world, *node, notice),
             Notice::Left { node } => {
                 self.nodes[node.0].runs = false;
                 self.disturb(world.now());
@@ -308,6 +317,7 @@ impl Rules {
     pub fn settled(&self, cluster: &Cluster) -> Result<(), Broken> {
         let now = cluster.world.now();
         self.agreement(cluster)?;
+        self.letters_arrived()?;
         for (place, node) in self.nodes.iter().enumerate() {
             let of = |text: &str| Err(self.of(NodeIndex(place), text));
             if !node.view.communication_up {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hbd_core::KeySpec;
-use shared::names::{Generation, KeyIndex, NodeName};
+use shared::names::{ClientName, Generation, KeyIndex, NodeName};
+use shared::session::Class;
 
 use super::super::segment::Quality;
 
@@ -65,6 +66,20 @@ pub enum Order {
     Beats(NodeName, Speech),
     /// `hush SPEAKER`: no beats from here on.
     Hush(NodeName),
+    /// `listen NODE/CLIENT [silent]`: a client listens; unless it is silent it acknowledges each
+    /// message at once.
+    Listen(Client, bool),
+    /// `unlisten NODE/CLIENT`.
+    Unlisten(Client),
+    /// `acknowledge NODE/CLIENT`: everything it has.
+    Acknowledge(Client),
+    /// `message NODE/CLIENT NODE/CLIENT TEXT|bytes=N [times=N] [class=CLASS]`: one client sends
+    /// another a message, or so many.
+    Message(Letter),
+    /// `close NODE/CLIENT NODE/CLIENT`: the sender closes its stream.
+    Close(Client, Client),
+    /// `give-up NODE/CLIENT NODE/CLIENT`: the sender does not wait any longer.
+    GiveUp(Client, Client),
     /// `keep NODE as NAME [TYPE]`: remember the last packet (of that type) that NODE sent.
     Keep(NodeName, String, Option<String>),
     /// `replay NAME [over=LINK]`: send a remembered packet to everyone.
@@ -81,6 +96,36 @@ pub enum Order {
     Show(Shown),
     /// `hide KIND...`: print no such events from here on.
     Hide(Vec<String>),
+}
+
+/// A client on a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Client {
+    /// The node.
+    pub node: NodeName,
+    /// Its name there.
+    pub name: ClientName,
+}
+
+impl std::fmt::Display for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.node, self.name)
+    }
+}
+
+/// Messages to be sent.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Who sends.
+    pub from: Client,
+    /// To whom.
+    pub to: Client,
+    /// What; where it is sent several times each gets its number at the end.
+    pub bytes: Vec<u8>,
+    /// How often.
+    pub times: usize,
+    /// As what; else by its length.
+    pub class: Option<Class>,
 }
 
 /// A segment to be.

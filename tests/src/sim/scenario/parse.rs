@@ -8,10 +8,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hbd_core::KeySpec;
-use shared::names::{Generation, KeyIndex, NodeName};
+use shared::names::{ClientName, Generation, KeyIndex, NodeName};
+use shared::session::Class;
 
 use super::order::{
-    Change, Changes, Line, Link, Order, Paths, Setting, Shown, Speech, Start, Until,
+    Change, Changes, Client, Letter, Line, Link, Order, Paths, Setting, Shown, Speech, Start, Until,
 };
 use crate::sim::Chance;
 
@@ -195,6 +196,30 @@ const VERBS: &[Verb] = &[
         },
     ),
     ("hush", "hush SPEAKER", |w| Ok(Order::Hush(only(w)?))),
+    ("listen", "listen NODE/CLIENT [silent]", |w| match w {
+        [who] => Ok(Order::Listen(client(who)?, true)),
+        [who, word] if word == "silent" => Ok(Order::Listen(client(who)?, false)),
+        _ => Err("needs one client".into()),
+    }),
+    ("unlisten", "unlisten NODE/CLIENT", |w| match w {
+        [who] => Ok(Order::Unlisten(client(who)?)),
+        _ => Err("needs one client".into()),
+    }),
+    ("acknowledge", "acknowledge NODE/CLIENT", |w| match w {
+        [who] => Ok(Order::Acknowledge(client(who)?)),
+        _ => Err("needs one client".into()),
+    }),
+    (
+        "message",
+        "message NODE/CLIENT NODE/CLIENT TEXT|bytes=N [times=N] [class=control|bulk]",
+        letter,
+    ),
+    ("close", "close NODE/CLIENT NODE/CLIENT", |w| {
+        stream(w).map(|(from, to)| Order::Close(from, to))
+    }),
+    ("give-up", "give-up NODE/CLIENT NODE/CLIENT", |w| {
+        stream(w).map(|(from, to)| Order::GiveUp(from, to))
+    }),
     ("keep", "keep NODE as NAME [TYPE]", |w| match w {
         [node, word, kept, rest @ ..] if word == "as" && rest.len() < 2 => Ok(Order::Keep(
             name(node)?,
@@ -274,6 +299,52 @@ fn names(words: &[String]) -> Result<Vec<NodeName>, String> {
         return Err("needs at least one name".into());
     }
     words.iter().map(|word| name(word)).collect()
+}
+
+fn client(word: &str) -> Result<Client, String> {
+    let (node, client) = word
+        .split_once('/')
+        .ok_or_else(|| format!("`{word}` is no client, NODE/CLIENT"))?;
+    let client = ClientName::new(client)
+        .map_err(|bad| format!("`{client}` is no name of a client: {bad}"))?;
+    Ok(Client {
+        node: name(node)?,
+        name: client,
+    })
+}
+
+fn stream(words: &[String]) -> Result<(Client, Client), String> {
+    match words {
+        [from, to] => Ok((client(from)?, client(to)?)),
+        _ => Err("needs a sender and a receiver".into()),
+    }
+}
+
+fn letter(words: &[String]) -> Result<Order, String> {
+    let [from, to, what, rest @ ..] = words else {
+        return Err("needs a sender, a receiver and a text".into());
+    };
+    let bytes = match value(what, "bytes") {
+        Ok(count) => vec![b'x'; number(count)?],
+        Err(_) => what.as_bytes().to_vec(),
+    };
+    let mut letter = Letter {
+        from: client(from)?,
+        to: client(to)?,
+        bytes,
+        times: 1,
+        class: None,
+    };
+    for word in rest {
+        if let Ok(times) = value(word, "times") {
+            letter.times = number(times)?;
+        } else {
+            let class = value(word, "class")?;
+            let known = Class::ALL.into_iter().find(|known| known.word() == class);
+            letter.class = Some(known.ok_or_else(|| format!("`{class}` is no class"))?);
+        }
+    }
+    Ok(Order::Message(letter))
 }
 
 fn number<T: FromStr>(word: &str) -> Result<T, String> {

@@ -1,6 +1,7 @@
 //! Plays the orders of a scenario and writes down what can be seen.
 
 mod building;
+mod clients;
 mod deeds;
 mod sight;
 mod words;
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use hbd_core::{Command, KeySpec, Settings};
+use hbd_core::{KeySpec, Settings};
 use shared::names::{Generation, KeyIndex, NodeName, Sequence};
 use shared::time::Moment;
 use shared::view::ClusterView;
@@ -17,6 +18,7 @@ use shared::view::ClusterView;
 use super::order::{Link, Order, Until};
 use super::puppet::{Puppet, uuid_of};
 use crate::sim::{NodeIndex, Notice, World};
+use clients::Clients;
 
 /// `run until quiet` gives up after this: something goes on for ever.
 const QUIET_MAX: Duration = Duration::from_secs(600);
@@ -48,6 +50,7 @@ pub struct Stage {
     times: bool,
     packets: BTreeSet<String>,
     hidden: BTreeSet<String>,
+    clients: Clients,
     lines: Vec<String>,
     notices: Vec<Notice>,
 }
@@ -82,6 +85,7 @@ impl Default for Stage {
             times: false,
             packets: BTreeSet::new(),
             hidden: BTreeSet::new(),
+            clients: Clients::default(),
             lines: Vec::new(),
             notices: Vec::new(),
         }
@@ -136,7 +140,7 @@ impl Stage {
                 Ok(())
             }),
             Order::Leave(nodes) => self.each(nodes, |stage, node| {
-                stage.world.command(node, Command::Leave { cause: None });
+                stage.world.leave(node);
                 Ok(())
             }),
             Order::Clock(node, size, back) => self.one(node, |stage, node| {
@@ -161,6 +165,14 @@ impl Stage {
                 stage.puppet(node)?.beats = None;
                 Ok(())
             }),
+            Order::Listen(client, acknowledges) => self.listen(client, *acknowledges),
+            Order::Unlisten(client) => {
+                self.one(&client.node, |stage, node| stage.unlisten(node, client))
+            }
+            Order::Acknowledge(client) => self.acknowledge(client),
+            Order::Message(letter) => self.message(letter),
+            Order::Close(from, to) => self.close(from, to),
+            Order::GiveUp(from, to) => self.give_up(from, to),
             Order::Keep(node, kept, message_type) => self.keep(node, kept, message_type.as_deref()),
             Order::Replay(kept, over) => self.replay(kept, over.as_deref()),
             Order::Raw(link, bytes) => self.raw(link, bytes),

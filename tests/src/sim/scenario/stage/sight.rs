@@ -69,6 +69,7 @@ impl Stage {
                 let name = &self.nodes[node.0].settings.node;
                 Err(format!("{name} does not come to rest: {deadline:?}"))
             }
+            Notice::Client { node, notice } => self.see_client(*node, notice),
             Notice::CoreStarted { .. }
             | Notice::Arrived { .. }
             | Notice::Sampled { .. }
