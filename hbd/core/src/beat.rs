@@ -50,21 +50,21 @@ impl Core {
         };
         let sequence = self.take_number();
         let list_heard = self.everyone_reads_heard();
+        let mut plain = status.to_message();
+        self.stamp(&mut plain, None, Some(sequence), now);
+        let mut signed = Signed::default();
         for medium in self.media() {
-            let list;
-            let heard = if list_heard && self.is_fast(medium) {
-                list = self.heard_over(medium);
-                Some(list.as_str())
-            } else {
-                None
-            };
+            if !(list_heard && self.is_fast(medium)) {
+                self.put(medium, &plain, &mut signed, now);
+                continue;
+            }
+            let list = self.heard_over(medium);
+            let heard = Some(list.as_str());
             let mut message = Status { heard, ..status }.to_message();
             self.stamp(&mut message, None, Some(sequence), now);
-            self.put(medium, &message, now);
+            self.put(medium, &message, &mut Signed::default(), now);
         }
-        let mut kept = status.to_message();
-        self.stamp(&mut kept, None, Some(sequence), now);
-        self.history.push(sequence, kept, now.boot);
+        self.history.push(sequence, plain, now.boot);
     }
 
     /// Sends a numbered message over every medium, to everybody or to one node.
@@ -82,8 +82,9 @@ impl Core {
     }
 
     pub(crate) fn put_everywhere(&mut self, message: &Message, now: Now) {
+        let mut signed = Signed::default();
         for medium in self.media() {
-            self.put(medium, message, now);
+            self.put(medium, message, &mut signed, now);
         }
     }
 
@@ -111,11 +112,18 @@ impl Core {
         .apply(message);
     }
 
-    /// Puts one message on one medium. Ping media carry nothing but beats, as echo requests.
-    fn put(&mut self, medium: MediumIndex, message: &Message, now: Now) {
+    /// Puts one message on one medium; `signed` holds what it came to on the media before. Ping
+    /// media carry nothing but beats, as echo requests.
+    fn put(&mut self, medium: MediumIndex, message: &Message, signed: &mut Signed, now: Now) {
         let packet = match self.medium_form(medium) {
-            MediumForm::Datagram => self.encode(message, Form::Netstring),
-            MediumForm::Stream => self.encode(message, Form::String),
+            MediumForm::Datagram => signed
+                .datagram
+                .get_or_insert_with(|| self.encode(message, Form::Netstring))
+                .clone(),
+            MediumForm::Stream => signed
+                .stream
+                .get_or_insert_with(|| self.encode(message, Form::String))
+                .clone(),
             MediumForm::Ping(node) if message.message_type() == types::STATUS => {
                 let mut echo = Message::new(types::PING);
                 echo.set_text(fields::STATE, State::Ping.as_str())
@@ -212,6 +220,13 @@ impl Core {
     pub(crate) fn link_is_up(&self, peer: PeerIndex, medium: MediumIndex) -> bool {
         self.peer(peer).links[usize::from(medium.0)].status == LinkStatus::Up
     }
+}
+
+/// The bytes of one message in each form that a medium has wanted: signing is what sending costs.
+#[derive(Default)]
+struct Signed {
+    datagram: Option<Vec<u8>>,
+    stream: Option<Vec<u8>>,
 }
 
 /// When something that was due at `due` is due again. A late tick does not make the next one late,

@@ -32,7 +32,7 @@ use crate::limiter::Limiter;
 use crate::mutant::planted;
 use crate::peer::{Life, Peer};
 use crate::random::Random;
-use crate::sequence::{ACK_EVERY, Tracker};
+use crate::sequence::{ACK_EVERY_OF_HBD, Tracker};
 use crate::session::Sessions;
 use crate::settings::{KeySpec, MediumForm, MediumIndex, PeerMemory, Settings, Start};
 use crate::wire::digest::UnknownMethod;
@@ -75,8 +75,9 @@ pub(crate) struct Own {
     /// How many members were asked which nodes the cluster has.
     pub(crate) asked: u32,
     pub(crate) load: String,
-    /// Which of a peer's numbers are acknowledged: those that end in this digit.
-    pub(crate) ack_digit: u64,
+    /// Which of a peer's numbers are acknowledged: those that end in the digits of this one, in the
+    /// last for a Heartbeat, in the last two for hbd.
+    pub(crate) ack_trigger: u64,
     pub(crate) beats: u64,
     pub(crate) worst_lateness: Duration,
     pub(crate) stalls: u64,
@@ -188,7 +189,7 @@ impl Core {
                 listening_since: now.boot,
                 asked: 0,
                 load: String::new(),
-                ack_digit: random.below(ACK_EVERY),
+                ack_trigger: random.below(ACK_EVERY_OF_HBD),
                 beats: 0,
                 worst_lateness: Duration::ZERO,
                 stalls: 0,

@@ -14,7 +14,7 @@ use crate::deadline::{PeerIndex, Timer};
 use crate::history::Found;
 use crate::machine::{Core, Sort};
 use crate::mutant::planted;
-use crate::sequence::{Arrival, REQUEST_MAX};
+use crate::sequence::{ACK_EVERY, ACK_EVERY_OF_HBD, Arrival, REQUEST_MAX};
 use crate::wire::{Message, retransmission};
 
 /// A message is sent again at most once in `max_rexmit_delay` less this, whoever asks.
@@ -29,7 +29,7 @@ impl Core {
         now: Now,
     ) -> Arrival {
         let delay = self.settings.max_rexmit_delay;
-        let digit = self.own.ack_digit;
+        let trigger = self.own.ack_trigger;
         let peer = &mut self.peers[usize::from(index.0)];
         let Some(life) = &mut peer.life else {
             return Arrival::Known;
@@ -37,9 +37,13 @@ impl Core {
         let arrival = life
             .tracker
             .note(sequence, delay, &mut self.random, now.boot);
+        let every = match life.level {
+            Some(_) => ACK_EVERY_OF_HBD,
+            None => ACK_EVERY,
+        };
         let acknowledge = match arrival {
             Arrival::Known => None,
-            _ => life.tracker.acknowledge(sequence, digit),
+            _ => life.tracker.acknowledge(sequence, every, trigger),
         };
         let ask_at = life.tracker.ask_at();
         let acknowledge = acknowledge.filter(|_| life.acknowledges);

@@ -60,12 +60,15 @@ fn what_does_not_come_is_given_up() {
 fn an_acknowledgement_waits_until_nothing_older_is_missing() {
     let mut tracker = tracked(&[1]);
     note(&mut tracker, 10);
-    assert_eq!(tracker.acknowledge(Sequence(10), 0), None);
+    assert_eq!(tracker.acknowledge(Sequence(10), ACK_EVERY, 30), None);
     for number in 2..10 {
         note(&mut tracker, number);
     }
-    assert_eq!(tracker.acknowledge(Sequence(9), 0), Some(Sequence(10)));
-    assert_eq!(tracker.acknowledge(Sequence(9), 0), None);
+    assert_eq!(
+        tracker.acknowledge(Sequence(9), ACK_EVERY, 30),
+        Some(Sequence(10))
+    );
+    assert_eq!(tracker.acknowledge(Sequence(9), ACK_EVERY, 30), None);
 }
 
 fn tracked(numbers: &[u64]) -> Tracker {
