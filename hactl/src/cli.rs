@@ -48,6 +48,7 @@ pub(crate) const VERBS: &[Verb] = &[
     verbs::wait_for::VERB,
     verbs::check::VERB,
     verbs::explain::VERB,
+    verbs::reload::VERB,
     verbs::completion::VERB,
 ];
 

@@ -33,6 +33,8 @@ pub(crate) enum Error {
         /// Why.
         error: io::Error,
     },
+    /// hbd's reply is not one to this request.
+    Unexpected(&'static str),
     /// Standard output cannot be written.
     Output(io::Error),
 }
@@ -53,6 +55,9 @@ impl Error {
                 Some(format!("not {condition} within {}{missing}", Span(*limit)))
             }
             Self::Read { path, error } => Some(format!("cannot read {}: {error}", path.display())),
+            Self::Unexpected(request) => Some(format!(
+                "hbd did not answer as hbd-api(7) says to {request}; is it of another version?"
+            )),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(error) => Some(format!("cannot write to standard output: {error}")),
         }
@@ -70,7 +75,7 @@ impl Error {
             Self::NotFound(_) => Exit::NotFound,
             Self::Usage(_) => Exit::Usage,
             Self::NotReached { .. } => Exit::TimedOut,
-            Self::Read { .. } => Exit::Failed,
+            Self::Read { .. } | Self::Unexpected(_) => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Output(_) => Exit::Failed,
         }

@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod is_member;
 pub(crate) mod links;
 pub(crate) mod nodes;
+pub(crate) mod reload;
 pub(crate) mod status;
 pub(crate) mod wait_for;
 

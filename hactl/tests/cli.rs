@@ -433,9 +433,7 @@ fn a_misspelt_word_is_answered_with_the_right_one() {
 
 #[test]
 fn orders_that_are_not_built_are_unknown() {
-    for verb in [
-        "standby", "takeover", "move", "freeze", "fence", "reload", "why",
-    ] {
+    for verb in ["standby", "takeover", "move", "freeze", "fence", "why"] {
         let output = bare(&[verb]).output().unwrap();
         ends(&output, 2);
         assert!(

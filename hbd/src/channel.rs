@@ -68,6 +68,9 @@ pub(crate) enum ToCore {
     },
     /// For the core proper.
     Command(Command),
+    /// Another core takes over: hand over what waits for the supervisor, and end. Peers are told
+    /// nothing.
+    Retire,
 }
 
 /// What a core needs to run.

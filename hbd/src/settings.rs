@@ -58,7 +58,8 @@ fn datagrams(medium: &Medium) -> MediumSettings {
     }
 }
 
-fn keys(ring: &KeyRing) -> Vec<KeySpec> {
+/// The keys as the core takes them.
+pub(crate) fn keys(ring: &KeyRing) -> Vec<KeySpec> {
     ring.keys
         .iter()
         .map(|(index, key)| KeySpec {

@@ -24,7 +24,7 @@ pub(crate) enum StartError {
     /// The node has no usable name.
     Name(diag::facts::node::OwnNameError),
     /// The configuration has errors; all of them, rendered.
-    Config(String),
+    Config(Box<diag::check::Report>),
     /// A name in the configuration has no address.
     Unresolved {
         /// The name.
@@ -53,7 +53,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(error) => write!(f, "{error}; name the node with --node"),
-            Self::Config(text) => f.write_str(text),
+            Self::Config(report) => f.write_str(&report.text(false)),
             Self::Unresolved { name, reason } => write!(
                 f,
                 "ucast {name}: {reason}; write an address, or put the name into /etc/hosts"
@@ -74,7 +74,7 @@ impl StartError {
     pub(crate) fn print(&self) {
         let mut stderr = std::io::stderr();
         let _ = match self {
-            Self::Config(text) => write!(stderr, "{text}"),
+            Self::Config(report) => write!(stderr, "{}", report.text(false)),
             other => writeln!(stderr, "hbd: {other}"),
         };
     }
@@ -213,7 +213,7 @@ pub(crate) struct Accepted {
 pub(crate) fn configuration(directory: &Path, node: NodeName) -> Result<Accepted, StartError> {
     let mut report = diag::check::for_node(directory, Some(node), true);
     let Some(mut config) = report.config.take() else {
-        return Err(StartError::Config(report.text(false)));
+        return Err(StartError::Config(Box::new(report)));
     };
     resolve(&mut config)?;
     Ok(Accepted {
@@ -261,7 +261,7 @@ fn address(name: &str, port: u16, on_loopback: bool) -> Result<Ipv4Addr, StartEr
 }
 
 /// A core is made and thrown away, so that settings it refuses are refused here.
-fn try_core(settings: &Settings) -> Result<(), StartError> {
+pub(crate) fn try_core(settings: &Settings) -> Result<(), StartError> {
     let start = Start {
         generation: Generation(1),
         seed: 1,

@@ -16,6 +16,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::diff::Change;
 use crate::event::Event;
 use crate::names::{MediumName, NodeName};
 use crate::sample::Sample;
@@ -75,6 +76,8 @@ pub enum Request {
     },
     /// Put faults on a medium, or take them off; refused unless hbd runs under `--allow-faults`.
     Fault(Fault),
+    /// Read the configuration anew, and take it over if it has no error.
+    Reload(Reload),
 }
 
 impl Request {
@@ -83,7 +86,7 @@ impl Request {
     pub fn needs(&self) -> ClientRole {
         match self {
             Self::Snapshot | Self::Events { .. } | Self::Subscribe { .. } => ClientRole::Observe,
-            Self::Fault(_) => ClientRole::Admin,
+            Self::Fault(_) | Self::Reload(_) => ClientRole::Admin,
         }
     }
 }
@@ -102,6 +105,48 @@ pub struct Fault {
     /// Drop so many of 100 packets in either direction.
     #[serde(default)]
     pub loss_percent: u8,
+}
+
+/// How to reload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// Only say what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Also where hbd would refuse because it endangers the cluster. Errors are refused all the same.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What became of a reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// How it ended.
+    pub outcome: ReloadOutcome,
+    /// What is different in the files, line by line.
+    pub changes: Vec<Change>,
+    /// Why it was refused, or would be; empty otherwise.
+    pub reasons: Vec<String>,
+    /// What to know or to do besides.
+    pub notes: Vec<String>,
+    /// Everything that is wrong with the files, as `hactl check` shows it; empty if nothing is.
+    pub diagnostics: String,
+}
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReloadOutcome {
+    /// The files say what runs.
+    Unchanged,
+    /// The new configuration runs, or begins to.
+    Applied,
+    /// It would be applied; this was a dry run.
+    WouldApply,
+    /// It has no error and would endanger the cluster. Nothing is changed.
+    Refused,
+    /// It has errors. Nothing is changed.
+    Invalid,
 }
 
 /// A frame of a client.
@@ -137,6 +182,8 @@ pub enum Success {
     Events(Vec<Event>),
     /// Of an order: it was carried out.
     Done,
+    /// Of `reload`.
+    Reloaded(Box<Reloaded>),
 }
 
 /// Why a request brought nothing.

@@ -735,6 +735,16 @@ pub enum Kind {
         /// What.
         warning: String,
     },
+    /// The configuration was read anew and is in use, or begins to be.
+    ConfigReloaded {
+        /// What is different, one text a change; empty where only what was refused is put right.
+        changes: Vec<String>,
+    },
+    /// The configuration was read anew and is not used; what ran before goes on.
+    ConfigRefused {
+        /// Why not.
+        reasons: Vec<String>,
+    },
     /// A fault was injected or removed, which only a daemon under `--allow-faults` does.
     Fault {
         /// The medium it is on.
@@ -799,7 +809,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 42] = [
+    pub const WORDS: [&str; 44] = [
         "started",
         "leaving",
         "left",
@@ -839,6 +849,8 @@ impl Kind {
         "degraded",
         "degraded-over",
         "config-warning",
+        "config-reloaded",
+        "config-refused",
         "fault",
         "events-dropped",
         "journal-damaged",
@@ -871,6 +883,7 @@ impl Kind {
             | Self::ImpostorGone
             | Self::KeysChanged { .. }
             | Self::DegradedOver { .. }
+            | Self::ConfigReloaded { .. }
             | Self::Fault { .. } => Severity::Notice,
             Self::Leaving
             | Self::CommunicationUp
@@ -902,7 +915,8 @@ impl Kind {
             | Self::GenerationBehind { .. }
             | Self::Unauthenticated { .. }
             | Self::MessageLost { .. }
-            | Self::CoreDied { .. } => Severity::Error,
+            | Self::CoreDied { .. }
+            | Self::ConfigRefused { .. } => Severity::Error,
             Self::PartitionHealed { .. }
             | Self::UnauthHoldOver { .. }
             | Self::ClonedIdentity { .. }
@@ -956,6 +970,8 @@ impl Kind {
             | Self::Degraded { .. }
             | Self::DegradedOver { .. }
             | Self::ConfigWarning { .. }
+            | Self::ConfigReloaded { .. }
+            | Self::ConfigRefused { .. }
             | Self::EventsDropped { .. }
             | Self::JournalDamaged { .. }
             | Self::Unknown { .. } => Object::Daemon,

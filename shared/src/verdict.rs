@@ -316,7 +316,7 @@ fn node_hearing(name: &NodeName, node: &NodeView) -> Vec<Finding> {
         };
         let remedy = match reason {
             Unverified::Mismatch { .. } | Unverified::UnknownKey { .. } => {
-                "make authkeys the same on both nodes (mode 0600), then restart hbd where it changed"
+                "make authkeys the same on both nodes (mode 0600), then run hactl reload where it changed"
             }
             Unverified::InactiveCrc { .. } => {
                 "sign with md5 or sha1 on both nodes: the auth line and its key in authkeys"
@@ -503,7 +503,15 @@ fn lacks(view: &ClusterView) -> Vec<Finding> {
         .config_warnings
         .iter()
         .map(|text| Finding::new(Severity::Notice, Object::Daemon, text));
-    degraded.chain(config).collect()
+    let refused = (!view.config_refused.is_empty()).then(|| {
+        let what = format!(
+            "the configuration on disk is not the one in use: {}",
+            view.config_refused.join("; ")
+        );
+        Finding::new(Severity::Warning, Object::Daemon, what)
+            .remedy("mend it (hactl check --machine shows all of it), then run hactl reload")
+    });
+    degraded.chain(refused).chain(config).collect()
 }
 
 fn lack(lack: &Lack) -> Finding {

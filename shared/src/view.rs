@@ -43,6 +43,9 @@ pub struct ClusterView {
     pub lacks: Vec<Lack>,
     /// What the configuration holds to no effect.
     pub config_warnings: Vec<String>,
+    /// Why the configuration on disk is not the one in use, since it was last read.
+    #[serde(default)]
+    pub config_refused: Vec<String>,
     /// Faults injected on media.
     pub faults: BTreeMap<MediumName, String>,
     /// How often the core died since the supervisor started.
@@ -246,6 +249,11 @@ impl ClusterView {
             }
             Kind::DegradedOver { what } => self.works_again(what),
             Kind::ConfigWarning { .. } => note(&mut self.config_warnings, &event.text),
+            Kind::ConfigReloaded { .. } => {
+                self.config_refused.clear();
+                self.config_warnings.clear();
+            }
+            Kind::ConfigRefused { reasons } => self.config_refused.clone_from(reasons),
             Kind::Fault {
                 medium,
                 description,

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use hbd_tests::manual::{compare, escape};
 use shared::api::{
     API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, FRAME_MAX, Failure, Fault, Hello,
-    REQUEST_MAX, Request, ServerFrame, Snapshot, Success,
+    REQUEST_MAX, Reload, ReloadOutcome, Reloaded, Request, ServerFrame, Snapshot, Success,
 };
+use shared::config::FileName;
+use shared::config::diff::{Change, Consequence, Line};
 use shared::event::{Event, EventSource, Kind, NodeStatus, Role, StatusReason};
 use shared::names::{Generation, MediumName, NodeName};
 use shared::sample::Sample;
@@ -29,7 +31,11 @@ fn the_greeting_is_that_of_the_code() {
 fn the_requests_are_those_of_the_code() {
     let mut table = String::from(".Bl -tag -width Ds\n");
     for (id, request) in (1..).zip(requests()) {
-        let key = matches!(request, Request::Fault(_)).then(|| "cut-eth0-1".to_owned());
+        let key = match request {
+            Request::Fault(_) => Some("cut-eth0-1".to_owned()),
+            Request::Reload(_) => Some("reload-1".to_owned()),
+            _ => None,
+        };
         let word = word(&request);
         let needs = json(&request.needs());
         writeln!(table, ".It Cm {word} Pq {needs}").expect("a string");
@@ -48,7 +54,7 @@ fn the_refusal_is_one_of_the_code() {
         code: ErrorCode::NotPermitted,
         text:
             "uid 1000 (pid 4711) has no role here; add \"apiauth hbd-observe uid=1000\" to hbd.cf \
-               and restart hbd, or ask root"
+               and reload hbd, or ask root"
                 .into(),
     };
     compare(
@@ -128,7 +134,7 @@ fn the_limits_are_those_of_the_code() {
     compare(PAGE, "limits", &text);
 }
 
-fn requests() -> [Request; 4] {
+fn requests() -> [Request; 5] {
     [
         Request::Snapshot,
         Request::Events { limit: 1 },
@@ -139,6 +145,10 @@ fn requests() -> [Request; 4] {
             cut_out: false,
             loss_percent: 0,
         }),
+        Request::Reload(Reload {
+            dry_run: true,
+            force: false,
+        }),
     ]
 }
 
@@ -148,6 +158,7 @@ fn word(request: &Request) -> &'static str {
         Request::Events { .. } => "events",
         Request::Subscribe { .. } => "subscribe",
         Request::Fault(_) => "fault",
+        Request::Reload(_) => "reload",
     }
 }
 
@@ -164,6 +175,13 @@ fn meaning(request: &Request) -> &'static str {
              each direction.\nAll false and zero heals it.\nRefused unless hbd runs under\n.Fl \
              -allow-faults .\n"
         }
+        Request::Reload(_) => {
+            "An order: read the configuration anew, and take it over whole or refuse it whole.\n\
+             .Li outcome\nis unchanged, applied, would-apply\n.Pq of a dry run ,\ninvalid\n\
+             .Pq it has errors, which Li diagnostics No shows as Ic hactl check No does\nor refused\n\
+             .Pq it endangers the cluster; Li force No carries it out all the same .\n\
+             .Li consequence\nof a change is online, quick-restart, all-nodes or next-start.\n"
+        }
     }
 }
 
@@ -172,6 +190,27 @@ fn reply(request: &Request) -> Success {
         Request::Snapshot | Request::Subscribe { .. } => Success::Snapshot(Box::default()),
         Request::Events { .. } => Success::Events(vec![event()]),
         Request::Fault(_) => Success::Done,
+        Request::Reload(_) => Success::Reloaded(Box::new(Reloaded {
+            outcome: ReloadOutcome::WouldApply,
+            changes: vec![Change {
+                what: "deadtime".into(),
+                removed: vec![line("deadtime 10")],
+                added: vec![line("deadtime 20")],
+                consequence: Consequence::Online,
+                order: None,
+            }],
+            reasons: Vec::new(),
+            notes: Vec::new(),
+            diagnostics: String::new(),
+        })),
+    }
+}
+
+fn line(text: &str) -> Line {
+    Line {
+        file: FileName::HaCf,
+        line: 3,
+        text: text.into(),
     }
 }
 

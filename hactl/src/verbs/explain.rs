@@ -145,7 +145,7 @@ fn facts(directive: &Directive) -> Vec<(&'static str, String)> {
         ("bounds", directive.bounds.to_owned()),
         ("repeated", repeat(directive.repeat).to_owned()),
         ("effect", effect(directive.effect)),
-        ("to change", reload(directive.reload).to_owned()),
+        ("to change", reload(directive.reload)),
         ("stands in", stands.to_owned()),
         ("example", directive.example.to_owned()),
     ];
@@ -171,11 +171,14 @@ fn effect(effect: Effect) -> String {
     }
 }
 
-fn reload(reload: Reload) -> &'static str {
+fn reload(reload: Reload) -> String {
     match reload {
-        Reload::Online => "this node alone, while beats go on",
-        Reload::QuickRestart => "a new generation of this node; peers see a restart and no death",
-        Reload::AllNodes => "the same line on all nodes",
+        Reload::Online => "online: taken over while beats go on".into(),
+        Reload::QuickRestart => {
+            "quick restart: a new generation of this node; peers see a restart and no death".into()
+        }
+        Reload::AllNodes(order) => format!("all nodes: {order}"),
+        Reload::NextStart => "counts from the next start of hbd on".into(),
     }
 }
 
@@ -203,7 +206,8 @@ fn directive_json(directive: &Directive) -> Value {
         "reload": match directive.reload {
             Reload::Online => "online",
             Reload::QuickRestart => "quick-restart",
-            Reload::AllNodes => "all-nodes",
+            Reload::AllNodes(_) => "all-nodes",
+            Reload::NextStart => "next-start",
         },
         "short": directive.short,
         "long": directive.long,

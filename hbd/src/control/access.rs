@@ -144,8 +144,7 @@ pub(super) fn refusal(request: &Request, role: ClientRole, who: &Peer) -> String
         ClientRole::Admin => "administers",
     };
     format!(
-        "{who} {has}; add \"apiauth {client} uid={user}\" to hbd.cf and restart hbd, or ask \
-         root"
+        "{who} {has}; add \"apiauth {client} uid={user}\" to hbd.cf and reload hbd, or ask root"
     )
 }
 
@@ -196,8 +195,8 @@ mod tests {
         let text = refusal(&Request::Snapshot, ClientRole::None, &who);
         assert_eq!(
             text,
-            "uid 8 has no role here; add \"apiauth hbd-observe uid=8\" to hbd.cf and restart \
-             hbd, or ask root"
+            "uid 8 has no role here; add \"apiauth hbd-observe uid=8\" to hbd.cf and reload hbd, \
+             or ask root"
         );
     }
     #[test]

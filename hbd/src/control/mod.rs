@@ -137,6 +137,11 @@ impl Control {
         Ok((control, inbox))
     }
 
+    /// Decides by `access` who may do what, for those who connect from here on.
+    pub(crate) fn admit(&mut self, access: Access) {
+        self.access = Arc::new(access);
+    }
+
     /// Takes the next connection. May be given up and called again.
     pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
         Ok(self.listener.accept().await?.0)

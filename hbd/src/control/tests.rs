@@ -84,6 +84,20 @@ fn one_client_too_many_is_dropped_and_a_place_becomes_free_again() {
     });
 }
 
+#[tokio::test]
+async fn who_may_do_what_is_decided_anew_for_those_who_connect_later() {
+    let path = path();
+    let (mut control, _asks) = listen(&path);
+    let (client, server) = tokio::net::UnixStream::pair().unwrap();
+    let role = |control: &Control| control.access.role_of(&server).0;
+    assert_eq!(role(&control), ClientRole::Admin);
+    let own = nix::unistd::geteuid().as_raw();
+    control.admit(Access::new(&ApiAccess::default(), own + 1, Some(own)));
+    assert_eq!(role(&control), ClientRole::None);
+    drop(client);
+    fs::remove_file(&path).unwrap();
+}
+
 #[test]
 fn strangers_take_no_place_of_others() {
     let room = Room::new();

@@ -73,6 +73,7 @@ pub(super) struct Reactor {
     /// When a core without a supervisor ends at the latest.
     orphan_until: Option<Moment>,
     left: bool,
+    retired: bool,
 }
 
 /// Why the reactor woke.
@@ -101,6 +102,7 @@ impl Reactor {
             drain: false,
             orphan_until: None,
             left: false,
+            retired: false,
         })
     }
 
@@ -114,7 +116,7 @@ impl Reactor {
         self.outbox.alive();
         loop {
             self.settle();
-            if self.left {
+            if self.left || self.retired {
                 return self.say_goodbye().await;
             }
             let now = clock::now();
@@ -284,6 +286,7 @@ impl Reactor {
                 }
             }
             ToCore::Command(command) => self.core.handle_command(command, clock::now()),
+            ToCore::Retire => self.retired = true,
         }
     }
 
@@ -334,7 +337,9 @@ impl Reactor {
         if self.orphan_until.is_some() {
             return Exit::Done;
         }
-        self.outbox.urgent(FromCore::Left);
+        if self.left {
+            self.outbox.urgent(FromCore::Left);
+        }
         let until = clock::boot() + LAST_WORDS_LIMIT;
         while !self.outbox.is_empty() || self.supervisor.waiting() > 0 {
             if self.outbox.post(&mut self.supervisor).is_err()

@@ -24,6 +24,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 impl Supervisor {
     /// Starts the next core. `cause` is the death of the one before.
     pub(super) fn relaunch(&mut self, cause: Option<Cause>) {
+        if std::mem::take(&mut self.reconfigure) {
+            self.media.reconfigure(&self.configured.config.media);
+            self.refresh_media();
+        }
         match self.run.core_lock(false) {
             Ok(lock) => {
                 let generation = self.generations.take();

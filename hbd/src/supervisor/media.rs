@@ -1,7 +1,7 @@
 //! The media as the supervisor keeps them: opened when what they run over is there, closed when
 //! it goes, and always in a state with a name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -57,6 +57,23 @@ impl Media {
             slots,
             faults: BTreeMap::new(),
         }
+    }
+
+    /// Takes other media over. Those that are the same stay as they are; sockets of the others are
+    /// closed at once, so that whoever follows may have their ports. For when no core runs.
+    pub(super) fn reconfigure(&mut self, media: &[config::Medium]) {
+        let mut former = std::mem::take(&mut self.slots);
+        self.slots = media
+            .iter()
+            .map(
+                |medium| match former.iter().position(|slot| slot.config == *medium) {
+                    Some(place) => former.swap_remove(place),
+                    None => Slot::new(medium.clone()),
+                },
+            )
+            .collect();
+        let names: BTreeSet<_> = self.names().cloned().collect();
+        self.faults.retain(|name, _| names.contains(name));
     }
 
     /// Opens and closes what the interfaces call for. Media that failed are tried again.

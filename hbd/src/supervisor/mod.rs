@@ -20,6 +20,7 @@ mod log;
 mod media;
 mod reactor;
 mod recorder;
+mod reload;
 mod requests;
 mod watch;
 
@@ -55,6 +56,7 @@ use core_child::CoreChild;
 use log::Log;
 use media::{Changes, Media};
 use recorder::Recorder;
+use reload::Configured;
 use watch::Watch;
 
 /// A core may take so long to leave the cluster.
@@ -106,6 +108,7 @@ enum CoreState {
 
 /// Everything the supervisor holds.
 struct Supervisor {
+    configured: Configured,
     settings: Settings,
     allow_faults: bool,
     rights: Rights,
@@ -116,6 +119,10 @@ struct Supervisor {
     media: Media,
     core: CoreState,
     core_started: bool,
+    /// The core was told to end in favour of the next one, for this cause.
+    retiring: Option<Cause>,
+    /// The next core starts from other media.
+    reconfigure: bool,
     deaths_at_once: u32,
     memory: BTreeMap<NodeName, PeerMemory>,
     /// The memory on the disk, and whether it is another.
@@ -141,6 +148,7 @@ struct Sources {
     asks: mpsc::Receiver<Ask>,
     disk: mpsc::Receiver<Result<Job, StateError>>,
     journal: mpsc::Receiver<Report>,
+    reads: mpsc::Receiver<reload::Read>,
     watch: Option<Watch>,
 }
 
@@ -191,15 +199,22 @@ impl Supervisor {
             });
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
+        let media = Media::new(&config.media);
+        let copies = files.clone();
+        let (configured, reads) =
+            Configured::new(options.config.clone(), settings.node.clone(), config, files);
         let mut supervisor = Self {
+            configured,
             rights,
             allow_faults: options.allow_faults,
-            media: Media::new(&config.media),
+            media,
             run,
             _state: held,
             recorder: Recorder::new(source, Log::start(), journal, restored),
             core: CoreState::Ended,
             core_started: false,
+            retiring: None,
+            reconfigure: false,
             deaths_at_once: 0,
             memory: peers
                 .peers
@@ -222,7 +237,7 @@ impl Supervisor {
         };
         let watch = supervisor.watch();
         supervisor.introduce_itself(&warnings, taken_over, peers_problem);
-        supervisor.keep_accepted(&files);
+        supervisor.keep_accepted(&copies);
         supervisor.launch(generation, lock, None);
         supervisor.refresh_media();
         for lack in user_lack.into_iter().chain(protection) {
@@ -233,6 +248,7 @@ impl Supervisor {
             asks,
             disk,
             journal: reports,
+            reads,
             watch,
         };
         Ok((supervisor, sources))
@@ -267,6 +283,17 @@ impl Supervisor {
             );
             self.recorder.say(Severity::Notice, &text);
         }
+        self.note_warnings(warnings);
+        if let Some(problem) = peers_problem {
+            self.lack(Lack {
+                what: "memory of peers".into(),
+                why: problem.to_string(),
+                remedy: "none is needed once each peer was heard".into(),
+            });
+        }
+    }
+
+    fn note_warnings(&mut self, warnings: &[Diagnostic]) {
         for warning in warnings {
             let place = match &warning.spot {
                 Some(spot) => format!("{}:{}", warning.file, spot.line),
@@ -277,13 +304,6 @@ impl Supervisor {
                 warning: warning.message.clone(),
             };
             self.recorder.note(kind, None);
-        }
-        if let Some(problem) = peers_problem {
-            self.lack(Lack {
-                what: "memory of peers".into(),
-                why: problem.to_string(),
-                remedy: "none is needed once each peer was heard".into(),
-            });
         }
     }
 

@@ -8,7 +8,6 @@ use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use shared::event::Severity;
 use shared::exit::Exit;
 
 use super::core_child::CoreChild;
@@ -34,6 +33,7 @@ enum Wake {
     Ask(Ask),
     Disk(Result<Job, StateError>),
     Journal(Report),
+    Read(Box<super::reload::Read>),
     Look,
 }
 
@@ -59,14 +59,17 @@ pub(super) async fn run(started: (Supervisor, Sources)) -> Result<Exit, StartErr
             Some(ask) = sources.asks.recv() => Wake::Ask(ask),
             Some(done) = sources.disk.recv() => Wake::Disk(done),
             Some(report) = sources.journal.recv() => Wake::Journal(report),
+            Some(read) = sources.reads.recv() => Wake::Read(Box::new(read)),
             _ = looks.tick() => Wake::Look,
         };
         match wake {
             Wake::Leave(signal) => supervisor.leave(signal),
-            Wake::Reload => supervisor.recorder.say(
-                Severity::Notice,
-                "SIGHUP: the configuration is read at the start only; restart hbd to change it",
-            ),
+            Wake::Reload => supervisor.reload_by_signal(),
+            Wake::Read(read) => {
+                if let Some(access) = supervisor.reload(*read) {
+                    sources.control.admit(access);
+                }
+            }
             Wake::Core(Some(message)) => supervisor.heard(message),
             Wake::Core(None) => bury(&mut supervisor, None).await,
             Wake::Interfaces(true) => supervisor.refresh_media(),
@@ -98,6 +101,9 @@ async fn bury(supervisor: &mut Supervisor, silent: Option<Duration>) {
     };
     let since = core.since;
     let how = core.end().await;
+    if let (None, Some(cause)) = (silent, supervisor.retiring.take()) {
+        return supervisor.relaunch(Some(cause));
+    }
     let how = match silent {
         None => how,
         Some(silent) => format!("it was silent for {} ms and killed", silent.as_millis()),

@@ -30,6 +30,7 @@ impl Supervisor {
                 Ok(Success::Snapshot(Box::new(self.recorder.snapshot())))
             }
             Request::Fault(fault) => self.order(&fault, ask.frame.key, ask.who),
+            Request::Reload(wish) => return self.reload_by_order(wish, ask),
         };
         lines.push(line(&match outcome {
             Ok(ok) => ServerFrame::Ok { id, ok },

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod journal;
+mod reload;
 mod rights;
 
 use cluster::{Cluster, free_port, until};

@@ -95,13 +95,18 @@ impl Effect {
 /// What a change of a directive asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
-    /// Nothing: it can be taken over while beats go on.
+    /// Nothing: it is taken over while beats go on.
     Online,
     /// A new generation of the node's core; its resources stay where they are.
     QuickRestart,
-    /// The same change on all nodes.
-    AllNodes,
+    /// The same change on all nodes, in the order that the text says.
+    AllNodes(&'static str),
+    /// Another start of hbd: it says who this node is.
+    NextStart,
 }
+
+/// Where nodes may differ for a while.
+const EVERYWHERE: Reload = Reload::AllNodes("change it on every node, then reload each");
 
 /// How the rest of a line is taken.
 #[derive(Clone, Copy)]

@@ -63,8 +63,8 @@ fn facts(directive: &Directive) -> Vec<String> {
         facts.push(format!("Bounds: {}.", directive.bounds));
     }
     facts.extend(repeat(directive.repeat).map(str::to_owned));
-    if directive.reload == Reload::AllNodes && directive.effect == Effect::Full {
-        facts.push("A change belongs on all nodes.".to_owned());
+    if matches!(directive.effect, Effect::Full | Effect::Depends(_)) {
+        facts.push(reload(directive.reload));
     }
     facts.extend(effect(directive.effect));
     if matches!(directive.effect, Effect::Full | Effect::Depends(_))
@@ -80,6 +80,15 @@ fn repeat(repeat: Repeat) -> Option<&'static str> {
         Repeat::Adds => Some("May stand several times; each line adds."),
         Repeat::Once => Some("May stand once."),
         Repeat::LastCounts => None,
+    }
+}
+
+fn reload(reload: Reload) -> String {
+    match reload {
+        Reload::Online => "Reload: online.".into(),
+        Reload::QuickRestart => "Reload: quick restart.".into(),
+        Reload::AllNodes(order) => format!("Reload: all nodes; {order}."),
+        Reload::NextStart => "A change counts from the next start of hbd on.".into(),
     }
 }
 

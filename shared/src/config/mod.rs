@@ -8,6 +8,7 @@
 //!  draft     what the lines said, with the place that said it
 //!  crosscheck  draft -> Config, and what only the whole shows
 //!  keys, haresources   the files with a grammar of their own
+//!  diff      two accepted sets of files -> what changed, and what each change asks for
 //!  machine   what the configuration mentions, held against facts about this machine
 //!  render    diagnostics -> text for people
 //! ```
@@ -24,6 +25,7 @@ mod apiauth;
 pub mod check;
 mod crosscheck;
 pub mod diagnostic;
+pub mod diff;
 pub mod directives;
 mod draft;
 pub mod haresources;

@@ -271,6 +271,17 @@ impl fmt::Display for Kind {
             Self::Degraded { what, why, remedy } => write!(f, "{what}: {why}; {remedy}"),
             Self::DegradedOver { what } => write!(f, "{what}: it works again"),
             Self::ConfigWarning { place, warning } => write!(f, "{place}: {warning}"),
+            Self::ConfigReloaded { changes } if changes.is_empty() => {
+                f.write_str("the configuration on disk is the one in use again")
+            }
+            Self::ConfigReloaded { changes } => {
+                write!(f, "configuration reloaded: {}", changes.join("; "))
+            }
+            Self::ConfigRefused { reasons } => write!(
+                f,
+                "configuration refused, what ran before goes on: {}",
+                reasons.join("; ")
+            ),
             Self::Fault {
                 medium,
                 description,

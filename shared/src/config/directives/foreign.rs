@@ -1,6 +1,6 @@
 //! What belongs to parts of Heartbeat that hbd does not have.
 
-use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat};
 use crate::config::draft::Given;
 use crate::config::lex::Word;
 use crate::config::reader::Reader;
@@ -27,7 +27,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "",
             repeat: Repeat::LastCounts,
             effect: Effect::None("hbd sends what nodes of either setting accept, and accepts both"),
-            reload: Reload::AllNodes,
+            reload: EVERYWHERE,
             short: "form of messages",
             long: "Leave it out: between Heartbeat nodes netstring loses the signature of retransmitted messages.",
             grammar: Grammar::Words(|reader, word| {
@@ -43,7 +43,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "",
             repeat: Repeat::LastCounts,
             effect: NO_COMPRESSION,
-            reload: Reload::AllNodes,
+            reload: EVERYWHERE,
             short: "how large messages are compressed",
             long: "A peer that compresses is told apart by an event that names it.",
             grammar: Grammar::Words(|reader, word| {
@@ -59,7 +59,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "larger than 0",
             repeat: Repeat::LastCounts,
             effect: NO_COMPRESSION,
-            reload: Reload::AllNodes,
+            reload: EVERYWHERE,
             short: "size from which messages are compressed",
             long: "See `compression`.",
             grammar: Grammar::Words(|reader, word| {
@@ -171,7 +171,7 @@ const fn pacemaker(word: &'static str) -> Directive {
         bounds: "every other value is refused",
         repeat: Repeat::Once,
         effect: Effect::Depends("a value other than off is refused: hbd is no base for Pacemaker"),
-        reload: Reload::AllNodes,
+        reload: EVERYWHERE,
         short: "whether Pacemaker manages the resources",
         long: "`pacemaker` and `crm` are two names of one directive.",
         grammar: Grammar::Words(pacemaker_off),

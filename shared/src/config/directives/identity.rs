@@ -1,6 +1,6 @@
 //! Who belongs to the cluster.
 
-use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat};
 use crate::config::diagnostic::Code;
 use crate::config::draft::Given;
 use crate::config::lex::Word;
@@ -20,7 +20,9 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "1 to 100 names of at most 99 bytes",
             repeat: Repeat::Adds,
             effect: Effect::Full,
-            reload: Reload::AllNodes,
+            reload: Reload::AllNodes(
+                "a new node: add it to `node` on every node, reload each, then start hbd on it; one that goes: stop hbd there, then remove it everywhere, with a reload on each",
+            ),
             short: "names the nodes of the cluster",
             long: "Every node, the own one included, under the name that uname -n prints there. \
                    Letter case does not count. \
@@ -50,7 +52,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "",
             repeat: Repeat::LastCounts,
             effect: Effect::Depends("other and any have no effect in this release"),
-            reload: Reload::AllNodes,
+            reload: EVERYWHERE,
             short: "whether nodes may join that are not named",
             long: "With none, only nodes of a `node` line are members. The other values are accepted with a warning: \
                    in this release nobody joins by himself. \
@@ -66,7 +68,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "",
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
-            reload: Reload::QuickRestart,
+            reload: Reload::NextStart,
             short: "where the lasting identity of this node comes from",
             long: "With file, 16 random bytes that are made once and kept in the state directory: a node keeps its identity under a new name, \
                    and a cloned disk is noticed as a clone. \
@@ -88,7 +90,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "",
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
-            reload: Reload::QuickRestart,
+            reload: Reload::NextStart,
             short: "where the generation of a start comes from",
             long: "The generation must grow with each start, since peers drop what carries a lower one as a replay. \
                    With file it is counted up in the state directory. \

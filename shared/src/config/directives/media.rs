@@ -25,7 +25,9 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "1 to 65535",
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
-            reload: Reload::AllNodes,
+            reload: Reload::AllNodes(
+                "nodes with different ports do not hear each other: change the line on every node, then reload all of them within deadtime",
+            ),
             short: "UDP port of bcast, ucast and ucast6",
             long: "Stands above the media: the first `bcast` line fixes the port of all `bcast` media, the first `ucast` line that of all `ucast` media, \
                    and so for `ucast6`. A later line changes nothing for them. The port of `mcast` and `mcast6` stands in their own lines. \
@@ -146,7 +148,9 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "9600, 19200, 38400, 57600, 115200, 230400 or 460800",
             repeat: Repeat::Once,
             effect: Effect::NotYet("there are no serial media yet"),
-            reload: Reload::AllNodes,
+            reload: Reload::AllNodes(
+                "both ends must have the same speed: change the line on both nodes, then reload both within deadtime",
+            ),
             short: "speed of serial lines",
             long: "Stands above the `serial` lines. Must be the same at both ends.",
             grammar: Grammar::Words(|reader, word| {

@@ -1,6 +1,6 @@
 //! What happens to resources, and what guards them.
 
-use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat};
 use crate::config::diagnostic::Code;
 use crate::config::lex::{BLANKS, Word};
 use crate::config::machine::Subject;
@@ -25,7 +25,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "a boolean or legacy",
             repeat: Repeat::LastCounts,
             effect: Effect::NotYet("hbd moves no resources yet"),
-            reload: Reload::AllNodes,
+            reload: EVERYWHERE,
             short: "whether groups return to their preferred node",
             long: "With on, a group goes back when its preferred node returns; with off it stays where it is. \
                    Heartbeat 3.0.6 warns at each start when the line is missing.",
@@ -40,7 +40,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             bounds: "",
             repeat: Repeat::LastCounts,
             effect: Effect::None("obsolete since auto_failback exists"),
-            reload: Reload::AllNodes,
+            reload: EVERYWHERE,
             short: "old form of auto_failback",
             long: "Write `auto_failback`.",
             grammar: Grammar::Words(|reader, word| {

@@ -1,0 +1,404 @@
+//! The configuration read anew: on SIGHUP, or by order.
+//!
+//! ```text
+//! SIGHUP, order --> a thread reads and checks --> what changed? --> apply it whole, or refuse it whole
+//!                   (a name server may be slow)        |
+//!                                                      +--> event, reply
+//! ```
+//!
+//! Whatever goes wrong, what ran before goes on. What cannot change while the core runs asks for a
+//! quick restart: the core hands over what it still has to say and ends, and the next one starts
+//! from the new settings.
+
+use shared::api::{
+    ErrorCode, Failure, Reload, ReloadOutcome, Reloaded, Request, ServerFrame, Success,
+};
+use shared::config::diff::{self, Change, Consequence};
+use shared::config::{Config, Diagnostic, Files};
+use shared::event::{Cause, Kind, Severity};
+use shared::names::NodeName;
+use std::path::PathBuf;
+use tokio::sync::{mpsc, oneshot};
+
+use hbd_core::Command;
+use nix::unistd::geteuid;
+
+use super::recorder::line;
+use super::{CoreState, Supervisor};
+use crate::channel::ToCore;
+use crate::clock;
+use crate::control::access::Access;
+use crate::control::{Answer, Ask, Repeated};
+use crate::rights;
+use crate::settings::{self, settings};
+use crate::startup::{Accepted, StartError, configuration};
+
+/// Changes and reasons that an event tells at most; a reply has all of them.
+const TOLD_MAX: usize = 32;
+/// Bytes of one of them.
+const TOLD_BYTES_MAX: usize = 300;
+
+/// What was read.
+pub(super) type Read = Result<Accepted, StartError>;
+
+/// The configuration that runs, and how it is read anew.
+pub(super) struct Configured {
+    directory: PathBuf,
+    node: NodeName,
+    pub(super) config: Config,
+    files: Files,
+    /// The last attempt was refused.
+    refused: bool,
+    /// The reload under way.
+    reading: Option<Reading>,
+    /// SIGHUP came meanwhile.
+    again: bool,
+    results: mpsc::Sender<Read>,
+}
+
+/// A reload under way.
+struct Reading {
+    wish: Reload,
+    cause: Cause,
+    order: Option<Order>,
+}
+
+/// Whom to answer.
+struct Order {
+    id: u64,
+    key: Option<String>,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Configured {
+    /// The configuration that a daemon starts with; results of later readings come out of the
+    /// receiver.
+    pub(super) fn new(
+        directory: PathBuf,
+        node: NodeName,
+        config: Config,
+        files: Files,
+    ) -> (Self, mpsc::Receiver<Read>) {
+        // One reading is under way at a time.
+        let (results, reads) = mpsc::channel(1);
+        let configured = Self {
+            directory,
+            node,
+            config,
+            files,
+            refused: false,
+            reading: None,
+            again: false,
+            results,
+        };
+        (configured, reads)
+    }
+
+    fn read_in_a_thread(&self) -> std::io::Result<()> {
+        let (directory, node) = (self.directory.clone(), self.node.clone());
+        let results = self.results.clone();
+        std::thread::Builder::new()
+            .name("reload".into())
+            .spawn(move || {
+                // The supervisor may be gone by then.
+                let _ = results.try_send(configuration(&directory, node));
+            })
+            .map(drop)
+    }
+}
+
+impl Supervisor {
+    /// SIGHUP.
+    pub(super) fn reload_by_signal(&mut self) {
+        if self.configured.reading.is_some() {
+            self.configured.again = true;
+            return;
+        }
+        self.begin_reload(Reading {
+            wish: Reload::default(),
+            cause: Cause::Order("SIGHUP".into()),
+            order: None,
+        });
+    }
+
+    /// An order, which is answered once the files are read.
+    pub(super) fn reload_by_order(&mut self, wish: Reload, ask: Ask) {
+        let order = Order {
+            id: ask.frame.id,
+            key: ask.frame.key,
+            answer: ask.answer,
+        };
+        if let Some(key) = &order.key
+            && let Repeated::Yes(outcome) =
+                self.orders
+                    .look_up(key, &Request::Reload(wish), clock::boot())
+        {
+            return order.reply(outcome);
+        }
+        if self.configured.reading.is_some() {
+            return order.reply(Err(Failure {
+                code: ErrorCode::Unavailable,
+                text: "another reload is under way; try again in a moment".into(),
+            }));
+        }
+        self.begin_reload(Reading {
+            wish,
+            cause: Cause::Order(ask.who.to_string()),
+            order: Some(order),
+        });
+    }
+
+    fn begin_reload(&mut self, reading: Reading) {
+        if self.leaving.is_some() {
+            let text = "hbd is leaving the cluster; there is nothing to reload any more";
+            return self.end_reload(reading, Err(unavailable(text.into())));
+        }
+        match self.configured.read_in_a_thread() {
+            Ok(()) => self.configured.reading = Some(reading),
+            Err(error) => {
+                let text = format!("cannot start a thread to read the configuration: {error}");
+                self.end_reload(reading, Err(unavailable(text)));
+            }
+        }
+    }
+
+    /// The files were read. Who may use the control socket from here on, if that is known anew.
+    pub(super) fn reload(&mut self, read: Read) -> Option<Access> {
+        let reading = self.configured.reading.take()?;
+        let (reloaded, access) = match read {
+            Err(error) => (self.invalid(&reading, &error), None),
+            Ok(accepted) => self.judge_reload(&reading, accepted),
+        };
+        self.end_reload(reading, Ok(reloaded));
+        if std::mem::take(&mut self.configured.again) {
+            self.reload_by_signal();
+        }
+        access
+    }
+
+    fn invalid(&mut self, reading: &Reading, error: &StartError) -> Reloaded {
+        let (reasons, diagnostics) = match error {
+            StartError::Config(report) => (problems(&report.diagnostics), report.text(false)),
+            other => (vec![other.to_string()], format!("{other}\n")),
+        };
+        self.refuse_reload(reading, &reasons);
+        Reloaded {
+            outcome: ReloadOutcome::Invalid,
+            changes: Vec::new(),
+            reasons,
+            notes: Vec::new(),
+            diagnostics,
+        }
+    }
+
+    fn judge_reload(
+        &mut self,
+        reading: &Reading,
+        accepted: Accepted,
+    ) -> (Reloaded, Option<Access>) {
+        let mut reloaded = Reloaded {
+            outcome: ReloadOutcome::Unchanged,
+            changes: changes(&self.configured, &accepted),
+            reasons: try_core(&self.configured.node, &accepted.config, self.settings.uuid),
+            notes: Vec::new(),
+            diagnostics: String::new(),
+        };
+        if !reloaded.reasons.is_empty() {
+            reloaded.outcome = ReloadOutcome::Refused;
+            self.refuse_reload(reading, &reloaded.reasons);
+            return (reloaded, None);
+        }
+        match (reloaded.changes.is_empty(), reading.wish.dry_run) {
+            (true, true) => {}
+            (true, false) if self.configured.refused => {
+                self.apply_reload(reading, accepted, &[]);
+            }
+            (true, false) => {
+                let text = "reload: the configuration has not changed";
+                self.recorder.say(Severity::Notice, text);
+            }
+            (false, true) => reloaded.outcome = ReloadOutcome::WouldApply,
+            (false, false) => {
+                reloaded.outcome = ReloadOutcome::Applied;
+                let access = self.apply_reload(reading, accepted, &reloaded.changes);
+                return (reloaded, Some(access));
+            }
+        }
+        (reloaded, None)
+    }
+
+    /// A dry run changes nothing, not even the record.
+    fn refuse_reload(&mut self, reading: &Reading, reasons: &[String]) {
+        if !reading.wish.dry_run {
+            self.configured.refused = true;
+            let reasons = told(reasons);
+            let cause = Some(reading.cause.clone());
+            self.recorder.note(Kind::ConfigRefused { reasons }, cause);
+        }
+    }
+
+    fn apply_reload(
+        &mut self,
+        reading: &Reading,
+        accepted: Accepted,
+        changes: &[Change],
+    ) -> Access {
+        let texts: Vec<_> = changes.iter().map(ToString::to_string).collect();
+        let kind = Kind::ConfigReloaded {
+            changes: told(&texts),
+        };
+        let id = self.recorder.note(kind, Some(reading.cause.clone()));
+        self.note_warnings(&accepted.warnings);
+        self.keep_accepted(&accepted.files);
+        self.configured.refused = false;
+        self.configured.files = accepted.files;
+        let former = std::mem::replace(&mut self.configured.config, accepted.config);
+        let config = &self.configured.config;
+        let (rights, _) = rights::of_core(&config.realtime, &config.timing, geteuid().as_raw());
+        self.rights = rights;
+        self.settings = settings(config, self.configured.node.clone(), self.settings.uuid);
+        if diff::needs_new_core(&former, config) {
+            self.retire_core(Cause::Event(id));
+        } else {
+            self.change_online(&former);
+        }
+        let core_user = self.rights.user.map(|(user, _)| user);
+        Access::new(&self.configured.config.api, geteuid().as_raw(), core_user)
+    }
+
+    /// Tells the core what it can change while it runs.
+    fn change_online(&mut self, former: &Config) {
+        let config = &self.configured.config;
+        if former.keys != config.keys {
+            let command = Command::Keys {
+                active: config.keys.active,
+                keys: settings::keys(&config.keys),
+            };
+            self.tell_core(&ToCore::Command(command), Vec::new());
+        }
+    }
+
+    /// Ends the core in favour of the next one. One that is dead has its successor on its way.
+    fn retire_core(&mut self, cause: Cause) {
+        self.reconfigure = true;
+        if let CoreState::Running(_) = self.core {
+            self.retiring = Some(cause);
+            self.tell_core(&ToCore::Retire, Vec::new());
+        }
+    }
+
+    fn end_reload(&mut self, reading: Reading, outcome: Result<Reloaded, Failure>) {
+        if let (Err(failure), None) = (&outcome, &reading.order) {
+            let text = format!("SIGHUP: {}", failure.text);
+            self.recorder.say(Severity::Error, &text);
+        }
+        let Some(order) = reading.order else {
+            return;
+        };
+        let outcome = outcome.map(|reloaded| Success::Reloaded(Box::new(reloaded)));
+        if let Some(key) = &order.key {
+            let request = Request::Reload(reading.wish);
+            self.orders
+                .remember(key.clone(), request, outcome.clone(), clock::boot());
+        }
+        order.reply(outcome);
+    }
+}
+
+impl Order {
+    fn reply(self, outcome: Result<Success, Failure>) {
+        let id = self.id;
+        let frame = match outcome {
+            Ok(ok) => ServerFrame::Ok { id, ok },
+            Err(error) => ServerFrame::Error { id, error },
+        };
+        // The client may have gone meanwhile.
+        let _ = self.answer.send(Answer {
+            lines: vec![line(&frame)],
+            stream: None,
+        });
+    }
+}
+
+/// What the files say otherwise. A line that changes nothing asks for nothing; what changes without
+/// a line that does is a change all the same.
+fn changes(configured: &Configured, accepted: &Accepted) -> Vec<Change> {
+    let mut changes = diff::changes(&configured.files, &accepted.files);
+    if !diff::needs_new_core(&configured.config, &accepted.config) {
+        for change in &mut changes {
+            if change.consequence == Consequence::QuickRestart {
+                change.consequence = Consequence::Online;
+            }
+        }
+    } else if changes
+        .iter()
+        .all(|change| change.consequence == Consequence::Online)
+    {
+        changes.push(Change {
+            what: "the order of lines, or the address of a name".into(),
+            removed: Vec::new(),
+            added: Vec::new(),
+            consequence: Consequence::QuickRestart,
+            order: None,
+        });
+    }
+    changes
+}
+
+/// Settings that no core can run with are refused here, and not by a core that ends.
+fn try_core(node: &NodeName, config: &Config, uuid: shared::names::Uuid) -> Vec<String> {
+    let tried = crate::startup::try_core(&settings(config, node.clone(), uuid));
+    tried
+        .err()
+        .map(|error| error.to_string())
+        .into_iter()
+        .collect()
+}
+
+/// Each error with its place, in a line.
+fn problems(diagnostics: &[Diagnostic]) -> Vec<String> {
+    diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.is_error())
+        .map(|error| match &error.spot {
+            Some(spot) => format!("{}:{}: {}", error.file, spot.line, error.message),
+            None => format!("{}: {}", error.file, error.message),
+        })
+        .collect()
+}
+
+/// As much of a list as an event carries.
+fn told(texts: &[String]) -> Vec<String> {
+    let mut told: Vec<String> = texts
+        .iter()
+        .take(TOLD_MAX)
+        .map(|text| text[..text.floor_char_boundary(TOLD_BYTES_MAX)].to_owned())
+        .collect();
+    if texts.len() > TOLD_MAX {
+        told.push(format!("and {} more", texts.len() - TOLD_MAX));
+    }
+    told
+}
+
+fn unavailable(text: String) -> Failure {
+    Failure {
+        code: ErrorCode::Unavailable,
+        text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_tells_a_bounded_part_of_a_long_list() {
+        let many: Vec<_> = (0..40)
+            .map(|n| format!("{n}{}", "\u{e4}".repeat(400)))
+            .collect();
+        let told = told(&many);
+        assert_eq!(told.len(), TOLD_MAX + 1);
+        assert_eq!(told[TOLD_MAX], "and 8 more");
+        assert!(told.iter().all(|text| text.len() <= TOLD_BYTES_MAX));
+    }
+}

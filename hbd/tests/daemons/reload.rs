@@ -1,0 +1,218 @@
+//! Daemons whose configuration changes while they run.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use shared::api::{Reload, ReloadOutcome, Reloaded, Request, Success};
+use shared::config::diff::Consequence;
+use shared::event::{Cause, Event, Kind, LinkStatus, NodeStatus};
+
+use crate::cluster::{Cluster, Daemon, free_port, until};
+use crate::{TWO, bcast_and_mcast, medium};
+
+const DRY: Reload = Reload {
+    dry_run: true,
+    force: false,
+};
+
+#[test]
+fn a_changed_file_is_taken_over_at_sighup_and_peers_see_a_restart_and_no_death() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    edit(bob, |ha_cf| ha_cf + "hopfudge 7\n");
+    bob.signal(Signal::SIGHUP);
+    alice.wait_for("bob to be back", |view| {
+        let bob = &view.nodes[&bob.name];
+        bob.restarts == 1 && bob.status == NodeStatus::Active
+    });
+    let events = bob.events();
+    let reloaded = events.iter().find(|event| is_reloaded(event)).unwrap();
+    assert_eq!(reloaded.cause, Some(Cause::Order("SIGHUP".into())));
+    assert!(
+        reloaded.text.ends_with("added hopfudge 7 (quick restart)"),
+        "{}",
+        reloaded.text
+    );
+    let restart = events
+        .iter()
+        .find(|event| matches!(&event.kind, Kind::Started(started) if started.quick_restart));
+    let cause = Some(Cause::Event(reloaded.id.clone()));
+    assert_eq!(restart.unwrap().cause, cause);
+    assert_eq!(bob.client().snapshot().unwrap().view.core_deaths, 0);
+    assert_eq!((alice.deaths(), bob.deaths()), (0, 0));
+    let copy = fs::read_to_string(bob.home.join("run/accepted/ha.cf")).unwrap();
+    assert!(copy.contains("hopfudge 7"), "{copy}");
+}
+
+#[test]
+fn a_file_with_errors_is_refused_with_all_of_them_and_the_daemon_goes_on() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let before = fs::read_to_string(bob.home.join("conf/ha.cf")).unwrap();
+    edit(bob, |ha_cf| ha_cf + "hopfudge many\ndeadtiem 4\n");
+    let reloaded = reload(bob, Reload::default());
+    assert_eq!(reloaded.outcome, ReloadOutcome::Invalid);
+    for error in [
+        "`many` is no value for `hopfudge`",
+        "`deadtiem` is no directive",
+    ] {
+        assert!(reloaded.diagnostics.contains(error), "{reloaded:?}");
+        assert!(reloaded.reasons.iter().any(|reason| reason.contains(error)));
+    }
+    bob.signal(Signal::SIGHUP);
+    let refused = until("both refusals", || {
+        let events = bob.events();
+        let refused = |event: &&Event| matches!(event.kind, Kind::ConfigRefused { .. });
+        let refused: Vec<_> = events.iter().filter(refused).cloned().collect();
+        (refused.len() == 2).then_some(refused)
+    });
+    assert!(refused[0].text.contains("deadtiem"), "{}", refused[0].text);
+    let by_signal = refused[1].cause == Some(Cause::Order("SIGHUP".into()));
+    assert!(by_signal, "{:?}", refused[1].cause);
+    let view = bob.client().snapshot().unwrap().view;
+    assert_eq!(view.config_refused.len(), 2);
+    let accepted = fs::read_to_string(bob.home.join("run/accepted/ha.cf")).unwrap();
+    assert_eq!(accepted, before);
+    edit(bob, |_| before.clone());
+    assert_eq!(
+        reload(bob, Reload::default()).outcome,
+        ReloadOutcome::Unchanged
+    );
+    bob.wait_for("the refusal to be over", |view| {
+        view.config_refused.is_empty()
+    });
+    assert_eq!(alice.deaths(), 0);
+    let restarts = alice.client().snapshot().unwrap().view.nodes[&bob.name].restarts;
+    assert_eq!(restarts, 0);
+}
+
+#[test]
+fn files_that_say_the_same_change_nothing_and_the_log_says_so() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    edit(alice, |ha_cf| format!("# a comment\n{ha_cf}"));
+    alice.signal(Signal::SIGHUP);
+    until("a word in the log", || {
+        alice.log().contains("has not changed").then_some(())
+    });
+    assert!(!alice.events().iter().any(is_reloaded));
+}
+
+#[test]
+fn a_dry_run_shows_every_change_with_its_price_and_does_nothing() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    let before = alice.events().len();
+    edit(alice, |ha_cf| {
+        ha_cf.replace("node alice", "node alice bob") + "apiauth hbd-observe uid=1\n"
+    });
+    let reloaded = reload(alice, DRY);
+    assert_eq!(reloaded.outcome, ReloadOutcome::WouldApply);
+    let changes: Vec<_> = reloaded
+        .changes
+        .iter()
+        .map(|change| (change.what.as_str(), change.consequence))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            ("node", Consequence::AllNodes),
+            ("apiauth", Consequence::Online)
+        ]
+    );
+    let order = reloaded.changes[0].order.as_deref().unwrap();
+    assert!(order.contains("on every node"), "{order}");
+    assert_eq!(alice.events().len(), before);
+    edit(alice, |ha_cf| ha_cf + "frobnicate\n");
+    assert_eq!(reload(alice, DRY).outcome, ReloadOutcome::Invalid);
+    assert_eq!(alice.events().len(), before);
+    let view = alice.client().snapshot().unwrap().view;
+    assert_eq!(view.config_refused, [""; 0]);
+}
+
+#[test]
+fn a_medium_that_is_added_carries_packets_and_one_that_is_removed_is_gone() {
+    let port = free_port();
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    for daemon in &cluster.nodes {
+        edit(daemon, |ha_cf| {
+            ha_cf.replace("bcast lo\n", "") + &format!("mcast lo 239.255.77.2 {port} 1 1\n")
+        });
+        assert_eq!(
+            reload(daemon, Reload::default()).outcome,
+            ReloadOutcome::Applied
+        );
+    }
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    for (daemon, peer) in [(alice, bob), (bob, alice)] {
+        daemon.wait_for("the links over the media of the new files", |view| {
+            let links = &view.nodes[&peer.name].links;
+            links.len() == 2
+                && links
+                    .keys()
+                    .all(|name| name.to_string().contains("239.255.77"))
+                && links.values().all(|link| link.status == LinkStatus::Up)
+                && !view.media.contains_key(&medium("bcast:lo"))
+        });
+        assert_eq!(daemon.deaths(), 0);
+    }
+}
+
+#[test]
+fn an_order_under_one_key_is_carried_out_once() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    edit(alice, |ha_cf| ha_cf + "hopfudge 3\n");
+    let order = || {
+        let request = Request::Reload(Reload::default());
+        alice.client().order(request, "the-same").unwrap()
+    };
+    let first = order();
+    assert_eq!(order(), first);
+    let events = alice.events();
+    assert_eq!(events.iter().filter(|event| is_reloaded(event)).count(), 1);
+    let cause = &events
+        .iter()
+        .find(|event| is_reloaded(event))
+        .unwrap()
+        .cause;
+    let Some(Cause::Order(who)) = cause else {
+        panic!("{cause:?}");
+    };
+    let own = format!(
+        "uid {} (pid {})",
+        nix::unistd::geteuid(),
+        std::process::id()
+    );
+    assert_eq!(*who, own);
+}
+
+fn reload(daemon: &Daemon, wish: Reload) -> Reloaded {
+    match daemon.client().request(Request::Reload(wish)).unwrap() {
+        Success::Reloaded(reloaded) => *reloaded,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Changes the daemon's ha.cf.
+fn edit(daemon: &Daemon, change: impl FnOnce(String) -> String) {
+    let path = daemon.home.join("conf/ha.cf");
+    let before = fs::read_to_string(&path).unwrap();
+    fs::write(&path, change(before)).unwrap();
+}
+
+fn is_reloaded(event: &Event) -> bool {
+    matches!(event.kind, Kind::ConfigReloaded { .. })
+}
