@@ -51,10 +51,6 @@ pub(crate) fn save(run: &Path, files: &Files) -> Result<(), SaveError> {
 
 /// The directory of the copies, to be read like any configuration directory; nothing if there are
 /// none.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for a supervisor that finds its workers alive")
-)]
 pub(crate) fn directory(run: &Path) -> Option<PathBuf> {
     Some(run.join(DIRECTORY)).filter(|directory| directory.is_dir())
 }

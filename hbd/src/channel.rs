@@ -1,4 +1,4 @@
-//! The socket pair between supervisor and core: frames and descriptors, never blocking.
+//! The socket between two processes of hbd: frames and descriptors, never blocking.
 //!
 //! ```text
 //! +-------------------+--------------+------------------ - -
@@ -27,6 +27,8 @@ use serde::{Deserialize, Serialize};
 use shared::api::Fault;
 use shared::event::Event;
 use shared::sample::Sample;
+use shared::time::Moment;
+use shared::view::ClusterView;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -43,8 +45,16 @@ const HEADER: usize = 5;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToCore {
     /// The core begins. What it is told before is what it finds: open media, injected faults. With
-    /// it comes the lock that proves that there is one core.
+    /// it come the lock that proves that there is one core, and its [door](crate::bond).
     Start(Box<Orders>),
+    /// A supervisor that did not start this core goes on with it, and has its events up to this
+    /// one. Everything else that a supervisor knows of a core is told again.
+    Adopt {
+        /// The counter of the last event of this life that is on record.
+        after: u64,
+    },
+    /// The manager is at the other end of the socket that comes along.
+    Manager,
     /// A medium is open; its descriptors come along. Replaces an open one.
     Open {
         /// Which.
@@ -86,6 +96,19 @@ pub(crate) struct Orders {
     pub(crate) allow_faults: bool,
 }
 
+/// What a core runs with.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Runs {
+    /// The configuration.
+    pub(crate) settings: Settings,
+    /// Rights and limits of the process.
+    pub(crate) rights: Rights,
+    /// Whether faults may be injected.
+    pub(crate) allow_faults: bool,
+    /// The faults injected on media.
+    pub(crate) faults: Vec<Fault>,
+}
+
 /// Rights and limits of the core's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rights {
@@ -108,9 +131,29 @@ pub(crate) struct RealtimeRights {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromCore {
     /// It lives.
-    Alive,
+    Alive {
+        /// When a packet last went out over any medium.
+        sent: Option<Moment>,
+    },
     /// Something happened.
     Event(Box<Event>),
+    /// Something had happened, and was told to a former supervisor.
+    Again(Box<Event>),
+    /// What it believed after the events that were dropped, just before the next one.
+    View(Box<ClusterView>),
+    /// To a supervisor that adopts it, first: what it runs with.
+    Runs(Box<Runs>),
+    /// To a supervisor that adopts it: a medium is open; its descriptors come along.
+    Opened {
+        /// Which.
+        medium: MediumIndex,
+        /// What it is bound to.
+        binding: Binding,
+    },
+    /// To a supervisor that adopts it, last: everything was told again.
+    Told,
+    /// The manager has not answered for so long.
+    ManagerSilent(Duration),
     /// The counters of a second.
     Sample(Box<Sample>),
     /// For the next core.
@@ -177,6 +220,19 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
             piece: vec![0; PIECE].into(),
             kinds: PhantomData,
         })
+    }
+
+    /// The same channel for other words, with all that waits in it.
+    pub(crate) fn speaking<T, U>(self) -> Channel<T, U> {
+        Channel {
+            socket: self.socket,
+            outgoing: self.outgoing,
+            waiting: self.waiting,
+            incoming: self.incoming,
+            descriptors: self.descriptors,
+            piece: self.piece,
+            kinds: PhantomData,
+        }
     }
 
     /// Puts a message behind those that wait. It leaves during [`Channel::next`] or

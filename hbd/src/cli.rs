@@ -70,6 +70,19 @@ pub(crate) enum RoleCommand {
         /// The descriptor it inherits
         #[arg(long)]
         fd: i32,
+        /// The instance it belongs to, for whoever looks at a list of processes
+        #[arg(long)]
+        run: PathBuf,
+    },
+    /// The manager process; only hbd itself starts it
+    #[command(hide = true)]
+    Manager {
+        /// The descriptor it inherits
+        #[arg(long)]
+        fd: i32,
+        /// The instance it belongs to, for whoever looks at a list of processes
+        #[arg(long)]
+        run: PathBuf,
     },
     /// Tries what a core may do here and writes what it may not; only hbd itself asks that
     #[command(hide = true)]

@@ -1,6 +1,7 @@
 //! The daemon: a supervisor, and the processes it starts from the same program.
 
 mod accepted;
+mod bond;
 mod channel;
 mod cli;
 mod clock;
@@ -10,8 +11,12 @@ mod demo;
 mod directory;
 mod journal;
 mod lock;
+mod manager_process;
 mod medium;
 mod oom;
+mod pauses;
+mod process;
+mod program;
 mod rights;
 mod run_directory;
 mod settings;
@@ -19,6 +24,7 @@ mod startup;
 mod state;
 mod supervisor;
 mod sys;
+mod worker;
 
 use std::io::{IsTerminal, Write};
 
@@ -29,8 +35,9 @@ use shared::exit::Exit;
 fn main() -> Exit {
     let cli = Cli::parse();
     match cli.role {
-        Some(RoleCommand::Core { fd }) => core_process::run(fd),
         Some(RoleCommand::TryRights { rights }) => rights::try_out(&rights),
+        Some(RoleCommand::Core { fd, .. }) => core_process::run(fd),
+        Some(RoleCommand::Manager { fd, .. }) => manager_process::run(fd),
         Some(RoleCommand::Demo(options)) => demo::run(&options),
         Some(RoleCommand::DemoKeeper(options)) => demo::keeper::run(&options),
         None if cli.options.check => check(&cli.options),

@@ -1,21 +1,28 @@
-//! The directory that names an instance: its control socket, and the locks that prove that there
-//! is one supervisor and one core of it.
+//! The directory that names an instance: its control socket, the locks that prove that there is one
+//! supervisor, one core and one manager of it, and the doors through which a supervisor comes to
+//! workers that it did not start.
+//!
+//! ```text
+//! hbd.sock                                    clients
+//! core.sock manager.sock                      doors, mode 0600
+//! supervisor.lock core.lock manager.lock      held; each holds the process number
+//! accepted/                                   the configuration that runs
+//! ```
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use shared::event::Role;
 
 use crate::accepted;
-use crate::clock;
 use crate::directory;
 use crate::lock::{self, LockError};
-
-/// How long a start waits for the core of a former supervisor, which leaves the cluster in order.
-const CORE_WAIT: Duration = Duration::from_secs(15);
-const CORE_LOOK: Duration = Duration::from_millis(20);
 
 /// Another instance, or a directory that cannot be used.
 #[derive(Debug)]
@@ -92,7 +99,7 @@ impl RunDirectory {
             path: path.to_owned(),
             error,
         })?;
-        let supervisor_path = path.join("supervisor.lock");
+        let supervisor_path = path.join(format!("{}.lock", Role::Supervisor));
         let supervisor = claim(&supervisor_path, "another hbd")?;
         Ok(Self {
             path: path.to_owned(),
@@ -111,37 +118,81 @@ impl RunDirectory {
         self.path.join("hbd.sock")
     }
 
-    /// The lock for a core. If the core of a former supervisor still leaves the cluster, `patient`
-    /// waits for its end.
-    pub(crate) fn core_lock(&self, patient: bool) -> Result<OwnedFd, RunError> {
-        let path = self.path.join("core.lock");
-        let until = clock::boot() + if patient { CORE_WAIT } else { Duration::ZERO };
-        loop {
-            match claim(&path, "the core of a former hbd") {
-                Ok(lock) => return Ok(lock.into()),
-                Err(RunError::Held { .. }) if clock::boot() < until => {
-                    std::thread::sleep(CORE_LOOK);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+    /// The lock that proves that there is one worker of that role.
+    pub(crate) fn lock(&self, role: Role) -> Result<OwnedFd, RunError> {
+        let who = match role {
+            Role::Core => "the core of a former hbd",
+            Role::Manager => "the manager of a former hbd",
+            Role::Supervisor => "another hbd",
+        };
+        claim(&self.file(role, "lock"), who).map(Into::into)
     }
 
-    /// Writes into the core's lock whose it is, for whoever finds it held.
-    pub(crate) fn name_core(&self, pid: u32) {
+    /// True if a worker of that role lives.
+    pub(crate) fn lives(&self, role: Role) -> bool {
+        matches!(self.lock(role), Err(RunError::Held { .. }))
+    }
+
+    /// Writes into a worker's lock whose it is, for whoever finds it held.
+    pub(crate) fn name(&self, role: Role, pid: u32) {
         // Only a message would lack the number.
-        let _ = fs::write(self.path.join("core.lock"), format!("{pid}\n"));
+        let _ = fs::write(self.file(role, "lock"), format!("{pid}\n"));
+    }
+
+    /// The process that holds a worker's lock, as far as is known.
+    pub(crate) fn pid(&self, role: Role) -> Option<u32> {
+        let text = fs::read_to_string(self.file(role, "lock")).ok()?;
+        text.trim().parse().ok()
+    }
+
+    /// Makes the [door](crate::bond) of a worker that is about to start. Whoever calls this holds
+    /// its lock: one that is there was left behind.
+    pub(crate) fn make_door(&self, role: Role) -> io::Result<OwnedFd> {
+        let path = self.door(role);
+        let _ = fs::remove_file(&path);
+        let listener = UnixListener::bind(&path)?;
+        listener.set_nonblocking(true)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        Ok(listener.into())
+    }
+
+    /// Knocks at the door of a worker.
+    pub(crate) fn knock(&self, role: Role) -> io::Result<OwnedFd> {
+        let socket = socket(
+            AddressFamily::Unix,
+            SockType::Stream,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            None,
+        )?;
+        connect(socket.as_raw_fd(), &UnixAddr::new(&self.door(role))?)?;
+        Ok(socket)
+    }
+
+    fn door(&self, role: Role) -> PathBuf {
+        self.file(role, "sock")
+    }
+
+    fn file(&self, role: Role, ending: &str) -> PathBuf {
+        self.path.join(format!("{role}.{ending}"))
     }
 }
 
 impl Drop for RunDirectory {
-    /// Takes the files away. The supervisor's lock goes last and while it is held; the core's
-    /// stays while a core holds it.
+    /// Takes the files away. The supervisor's lock goes last and while it is held; what belongs to
+    /// a worker that lives stays.
     fn drop(&mut self) {
         let _ = fs::remove_file(self.socket());
-        accepted::remove(&self.path);
-        if self.core_lock(false).is_ok() {
-            let _ = fs::remove_file(self.path.join("core.lock"));
+        let mut all_gone = true;
+        for role in [Role::Core, Role::Manager] {
+            let Ok(_lock) = self.lock(role) else {
+                all_gone = false;
+                continue;
+            };
+            let _ = fs::remove_file(self.door(role));
+            let _ = fs::remove_file(self.file(role, "lock"));
+        }
+        if all_gone {
+            accepted::remove(&self.path);
         }
         let _ = fs::remove_file(&self.supervisor_path);
     }
@@ -176,15 +227,33 @@ mod tests {
             second.starts_with(&format!("another hbd (pid {pid}) holds")),
             "{second}"
         );
-        let core = first.core_lock(false).unwrap();
-        first.name_core(4711);
-        let held = first.core_lock(false).unwrap_err().to_string();
+        let core = first.lock(Role::Core).unwrap();
+        first.name(Role::Core, 4711);
+        let held = first.lock(Role::Core).unwrap_err().to_string();
         assert!(held.contains("core of a former hbd (pid 4711)"), "{held}");
+        assert!(first.lives(Role::Core) && !first.lives(Role::Manager));
+        assert_eq!(first.pid(Role::Core), Some(4711));
         drop(core);
-        first.core_lock(false).unwrap();
+        first.lock(Role::Core).unwrap();
         drop(first);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
         drop(RunDirectory::claim(&path).unwrap());
+        fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn what_belongs_to_a_worker_that_lives_stays() {
+        let path = std::env::temp_dir().join(format!("hbd-run-stays-{}", std::process::id()));
+        let run = RunDirectory::claim(&path).unwrap();
+        assert!(run.knock(Role::Core).is_err());
+        let lock = run.lock(Role::Core).unwrap();
+        let _listener = run.make_door(Role::Core).unwrap();
+        drop(run);
+        let run = RunDirectory::claim(&path).unwrap();
+        run.knock(Role::Core).unwrap();
+        drop(lock);
+        drop(run);
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
         fs::remove_dir(&path).unwrap();
     }
 }

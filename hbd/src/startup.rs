@@ -7,9 +7,11 @@ use std::path::Path;
 
 use hbd_core::{BadSettings, Core, Settings, Start};
 use shared::config::{Config, Diagnostic, Files, Host, MediumKind, UuidSource};
+use shared::event::Role;
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 
+use crate::accepted;
 use crate::cli::{Options, STATE};
 use crate::clock;
 use crate::control::ListenError;
@@ -117,6 +119,8 @@ pub(crate) struct Prepared {
     pub(crate) warnings: Vec<Diagnostic>,
     /// The files it was read from.
     pub(crate) files: Files,
+    /// What is wrong with the files on the disk, where others had to do.
+    pub(crate) problem: Option<String>,
     /// The instance.
     pub(crate) run: RunDirectory,
     /// What the state directory holds.
@@ -143,20 +147,46 @@ pub(crate) struct State {
 /// Reads the configuration, claims the directories, and reads the state.
 pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
     let node = node_name(options)?;
+    let read = configuration(&options.config, node.clone());
+    let (accepted, run, problem) = match read {
+        Ok(accepted) => (accepted, RunDirectory::claim(&options.run)?, None),
+        Err(error) => accepted_before(options, &node, error)?,
+    };
     let Accepted {
         config,
         warnings,
         files,
-    } = configuration(&options.config, node.clone())?;
-    let run = RunDirectory::claim(&options.run)?;
+    } = accepted;
     let state = State::read(options, &config, node)?;
     Ok(Prepared {
         config,
         warnings,
         files,
+        problem,
         run,
         state,
     })
+}
+
+/// The configuration that runs, where that on the disk has an error and workers live: a cluster
+/// must not be left without a supervisor because somebody is editing a file.
+fn accepted_before(
+    options: &Options,
+    node: &NodeName,
+    error: StartError,
+) -> Result<(Accepted, RunDirectory, Option<String>), StartError> {
+    if accepted::directory(&options.run).is_none() {
+        return Err(error);
+    }
+    let run = RunDirectory::claim(&options.run)?;
+    let copies = accepted::directory(&options.run).filter(|_| run.lives(Role::Core));
+    let Some(copies) = copies else {
+        return Err(error);
+    };
+    match configuration(&copies, node.clone()) {
+        Ok(accepted) => Ok((accepted, run, Some(error.to_string()))),
+        Err(_) => Err(error),
+    }
 }
 
 impl State {

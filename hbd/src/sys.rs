@@ -22,15 +22,43 @@ pub(crate) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<Async
     registered.map_err(|error| error.into_parts().1)
 }
 
-/// Takes over a descriptor that this process was started with.
+/// Takes over a descriptor that this process was started with, or that the kernel just made for it.
 pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: F_GETFD reads a flag of the descriptor table and fails on a closed descriptor.
     if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is open, and the caller names it because it was inherited: nothing
-    // else in this process owns it.
+    // SAFETY: the descriptor is open, and the caller names it because it was inherited or just
+    // made: nothing else in this process owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A descriptor of a process, readable once it has ended (`pidfd_open(2)`, since Linux 5.3).
+pub(crate) fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
+    const NON_BLOCKING: libc::c_int = libc::O_NONBLOCK;
+    // SAFETY: the call takes two numbers and returns a number. Glibc before 2.36 has no wrapper.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, NON_BLOCKING) };
+    let descriptor = RawFd::try_from(descriptor).unwrap_or(-1);
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel made the descriptor for this process by this very call.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Sends a signal to the very process the descriptor is of (`pidfd_send_signal(2)`).
+pub(crate) fn signal_process(process: BorrowedFd<'_>, signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: without a siginfo the call takes numbers only. Glibc before 2.36 has no wrapper.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    check(if result < 0 { -1 } else { 0 })
 }
 
 /// Receives a piece of a stream and the descriptors that came with it.

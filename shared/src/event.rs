@@ -33,6 +33,18 @@ pub enum Role {
     Core,
     /// Configuration, descriptors, control socket.
     Supervisor,
+    /// Who holds what.
+    Manager,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Core => "core",
+            Self::Supervisor => "supervisor",
+            Self::Manager => "manager",
+        })
+    }
 }
 
 /// One life of one process of hbd.
@@ -45,7 +57,7 @@ pub struct Incarnation {
 }
 
 /// Names an event for ever: `alice:1795.17` is the 17th event of the core that ran on alice under
-/// generation 1795; `alice:s1795.3` came from the supervisor.
+/// generation 1795; `alice:s1795.3` came from the supervisor, `alice:m1795.3` from the manager.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EventId {
@@ -62,6 +74,7 @@ impl fmt::Display for EventId {
         let mark = match self.incarnation.role {
             Role::Core => "",
             Role::Supervisor => "s",
+            Role::Manager => "m",
         };
         let generation = self.incarnation.generation;
         write!(f, "{}:{mark}{generation}.{}", self.node, self.counter)
@@ -72,9 +85,10 @@ impl std::str::FromStr for EventId {
     type Err = BadEventId;
     fn from_str(text: &str) -> Result<Self, BadEventId> {
         let (node, rest) = text.rsplit_once(':').ok_or(BadEventId)?;
-        let (role, rest) = match rest.strip_prefix('s') {
-            Some(rest) => (Role::Supervisor, rest),
-            None => (Role::Core, rest),
+        let (role, rest) = match rest.split_at_checked(1) {
+            Some(("s", rest)) => (Role::Supervisor, rest),
+            Some(("m", rest)) => (Role::Manager, rest),
+            _ => (Role::Core, rest),
         };
         let (generation, counter) = rest.split_once('.').ok_or(BadEventId)?;
         Ok(Self {
@@ -439,6 +453,19 @@ pub struct Started {
     pub initdead: Duration,
 }
 
+/// A process that lives on under another supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// Which.
+    pub role: Role,
+    /// Its process id.
+    pub pid: u32,
+    /// The generation it was started under.
+    pub generation: Generation,
+    /// The build of hbd it is.
+    pub build: String,
+}
+
 /// Why a packet of a configured peer does not count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -714,6 +741,32 @@ pub enum Kind {
         /// How: the signal or exit status, in words.
         how: String,
     },
+    /// The manager ended unasked.
+    ManagerDied {
+        /// How: the signal or exit status, in words.
+        how: String,
+    },
+    /// A new supervisor goes on with the processes of one that is gone.
+    Adopted {
+        /// Which lived.
+        processes: Vec<Adopted>,
+        /// True where the former supervisor made room for this one.
+        upgrade: bool,
+    },
+    /// A process that lives is replaced by another.
+    Replaced {
+        /// Which.
+        role: Role,
+        /// Why.
+        why: String,
+    },
+    /// This node cannot do what a member must: whatever it holds it gives up.
+    Sick {
+        /// Why.
+        reason: String,
+    },
+    /// This node can do what a member must again.
+    SickOver,
     /// Something works less well than it could, because a right or a resource is missing.
     Degraded {
         /// What.
@@ -809,7 +862,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 44] = [
+    pub const WORDS: [&str; 49] = [
         "started",
         "leaving",
         "left",
@@ -846,6 +899,11 @@ impl Kind {
         "keys-changed",
         "medium-status",
         "core-died",
+        "manager-died",
+        "adopted",
+        "replaced",
+        "sick",
+        "sick-over",
         "degraded",
         "degraded-over",
         "config-warning",
@@ -882,6 +940,9 @@ impl Kind {
             | Self::UnauthenticatedGone { .. }
             | Self::ImpostorGone
             | Self::KeysChanged { .. }
+            | Self::Adopted { upgrade: true, .. }
+            | Self::Replaced { .. }
+            | Self::SickOver
             | Self::DegradedOver { .. }
             | Self::ConfigReloaded { .. }
             | Self::Fault { .. } => Severity::Notice,
@@ -909,17 +970,20 @@ impl Kind {
             | Self::DeadtimeClamped { .. }
             | Self::Degraded { .. }
             | Self::ConfigWarning { .. }
+            | Self::Adopted { upgrade: false, .. }
             | Self::EventsDropped { .. }
             | Self::JournalDamaged { .. } => Severity::Warning,
             Self::NotHeard { .. }
             | Self::GenerationBehind { .. }
             | Self::Unauthenticated { .. }
             | Self::MessageLost { .. }
+            | Self::ManagerDied { .. }
             | Self::CoreDied { .. }
             | Self::ConfigRefused { .. } => Severity::Error,
             Self::PartitionHealed { .. }
             | Self::UnauthHoldOver { .. }
             | Self::ClonedIdentity { .. }
+            | Self::Sick { .. }
             | Self::Impostor { .. } => Severity::Critical,
         }
     }
@@ -967,6 +1031,11 @@ impl Kind {
             | Self::ImpostorGone
             | Self::KeysChanged { .. }
             | Self::CoreDied { .. }
+            | Self::ManagerDied { .. }
+            | Self::Adopted { .. }
+            | Self::Replaced { .. }
+            | Self::Sick { .. }
+            | Self::SickOver
             | Self::Degraded { .. }
             | Self::DegradedOver { .. }
             | Self::ConfigWarning { .. }

@@ -160,6 +160,11 @@ fn daemon(snapshot: &Snapshot) -> Vec<Finding> {
         findings.push(Finding::new(Severity::Error, Object::Daemon, what).remedy(remedy));
         return findings;
     }
+    if let Some(reason) = &view.sick {
+        let what = format!("this node is sick: {reason}");
+        let remedy = "its peers take over; hactl links and hactl events say what is wrong";
+        findings.push(Finding::new(Severity::Critical, Object::Daemon, what).remedy(remedy));
+    }
     if view.leaving {
         let what = "this node is leaving the cluster";
         findings.push(Finding::new(Severity::Notice, Object::Daemon, what));
@@ -182,6 +187,14 @@ fn daemon(snapshot: &Snapshot) -> Vec<Finding> {
             times(view.core_deaths)
         );
         let remedy = "hactl events --kind core-died says how";
+        findings.push(Finding::new(Severity::Notice, Object::Daemon, what).remedy(remedy));
+    }
+    if view.manager_deaths > 0 {
+        let what = format!(
+            "the manager died {} and was started again",
+            times(view.manager_deaths)
+        );
+        let remedy = "hactl events --kind manager-died says how";
         findings.push(Finding::new(Severity::Notice, Object::Daemon, what).remedy(remedy));
     }
     findings

@@ -50,6 +50,12 @@ pub struct ClusterView {
     pub faults: BTreeMap<MediumName, String>,
     /// How often the core died since the supervisor started.
     pub core_deaths: u64,
+    /// How often the manager died since the supervisor started.
+    #[serde(default)]
+    pub manager_deaths: u64,
+    /// Why this node cannot do what a member must, while it cannot.
+    #[serde(default)]
+    pub sick: Option<String>,
     /// Stalls of this node since its core started.
     pub stalls: u64,
     /// The longest of them.
@@ -237,6 +243,9 @@ impl ClusterView {
                 self.worst_stall = self.worst_stall.max(*late);
             }
             Kind::CoreDied { .. } => self.core_deaths += 1,
+            Kind::ManagerDied { .. } => self.manager_deaths += 1,
+            Kind::Sick { reason } => self.sick = Some(reason.clone()),
+            Kind::SickOver => self.sick = None,
             Kind::Degraded { what, why, remedy } => {
                 note(&mut self.degraded, &event.text);
                 if self.lacks.len() < NOTES_MAX && !self.lacks.iter().any(|l| l.what == *what) {
@@ -277,7 +286,46 @@ impl ClusterView {
             | Kind::KeysChanged { .. }
             | Kind::EventsDropped { .. }
             | Kind::JournalDamaged { .. }
+            | Kind::Adopted { .. }
+            | Kind::Replaced { .. }
             | Kind::Unknown { .. } => {}
+        }
+    }
+
+    /// Takes over what a core believes of the cluster, where events of it are missing. What the
+    /// supervisor knows of media, faults and lacks stays.
+    pub fn take_over(&mut self, core: Self) {
+        let mut media = std::mem::take(&mut self.media);
+        self.media = core
+            .media
+            .into_iter()
+            .map(|(name, fresh)| {
+                let known = media.remove(&name).map(|known| MediumView {
+                    description: fresh.description.clone(),
+                    ..known
+                });
+                (name, known.unwrap_or(fresh))
+            })
+            .collect();
+        self.started = core.started;
+        self.since = core.since;
+        self.nodes = core.nodes;
+        self.communication_up = core.communication_up;
+        self.leaving = core.leaving;
+        self.impostor = core.impostor;
+        self.clones = core.clones;
+        self.stalls = core.stalls;
+        self.worst_stall = core.worst_stall;
+    }
+
+    /// The same under another supervisor, which tells anew what works less well than it could.
+    #[must_use]
+    pub fn under_another_supervisor(self) -> Self {
+        Self {
+            degraded: Vec::new(),
+            lacks: Vec::new(),
+            config_warnings: Vec::new(),
+            ..self
         }
     }
 

@@ -17,14 +17,14 @@ use shared::view::ClusterView;
 use crate::error::{self, Error, unexpected};
 use crate::namespaces::Namespace;
 use crate::scratch::Scratch;
-use crate::{program, wait};
+use crate::{instance, program, wait};
 
 /// How long a daemon may take until its control socket greets.
 const START: Duration = Duration::from_secs(10);
 /// More events than any test makes.
 const ALL_EVENTS: usize = 100_000;
-/// What the core's process calls itself.
-const CORE: &str = "hbd: core";
+/// What a worker's process calls itself begins so.
+const WORKER: &str = "hbd: ";
 
 /// A machine on which hbd is installed. Dropping it kills and removes everything of it.
 #[derive(Debug)]
@@ -71,6 +71,17 @@ impl Daemon {
     /// [`Error::Unexpected`] with its log when it ends instead; [`Error::NotWithin`].
     pub fn start(&mut self) -> Result<(), Error> {
         self.run_directory()?;
+        self.start_beside()
+    }
+
+    /// As [`Self::start`], beside whatever still runs of it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_beside(&mut self) -> Result<(), Error> {
+        if let Some(mut former) = self.supervisor.take() {
+            let _ = former.try_wait();
+        }
         let hbd = program::of_workspace("hbd")?;
         let log = self.path("log");
         let file = error::file(
@@ -98,26 +109,36 @@ impl Daemon {
         })
     }
 
-    /// Orders it to leave (SIGTERM) and waits for its end, which must be a success.
+    /// Orders it to leave (SIGTERM) and waits for its end, which must be a success and leave no process.
     ///
     /// # Errors
     /// [`Error::NotWithin`]; [`Error::Unexpected`] when it ended otherwise.
     pub fn terminate(&mut self, limit: Duration) -> Result<(), Error> {
         let pid = self.supervisor_pid()?;
         let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        let status = wait::until(
-            limit,
-            &format!("hbd {} ends after SIGTERM", self.node),
-            || self.ended(),
-        )?;
+        let ended = format!("nothing runs of hbd {} after SIGTERM", self.node);
+        wait::until_true(limit, &ended, || {
+            // A child that ended is one until it is waited for.
+            let own = self.ended()?;
+            Ok(instance::pids(&self.run()).is_empty() && (own.is_some() || self.is_revived(pid)))
+        })?;
+        let status = self.ended()?;
+        let revived = self.is_revived(pid);
         self.supervisor = None;
-        if status.success() {
-            return Ok(());
+        match status {
+            Some(status) if !revived && !status.success() => unexpected(format!(
+                "hbd {} ended with {status} after SIGTERM",
+                self.node
+            )),
+            _ => Ok(()),
         }
-        unexpected(format!(
-            "hbd {} ended with {status} after SIGTERM",
-            self.node
-        ))
+    }
+
+    /// Whether that supervisor is another than the one the test started.
+    fn is_revived(&self, pid: i32) -> bool {
+        self.supervisor
+            .as_ref()
+            .is_none_or(|child| i32::try_from(child.id()) != Ok(pid))
     }
 
     /// The machine loses power: nothing of it runs, its state directory stays, its run directory does not.
@@ -137,13 +158,23 @@ impl Daemon {
     /// # Errors
     /// [`Error::Unexpected`] when there is none.
     pub fn core(&self) -> Result<Process, Error> {
-        let supervisor = self.supervisor_pid()?;
-        let found = self
-            .network
-            .pids()?
-            .into_iter()
-            .find_map(|pid| process(pid, supervisor));
-        found.map_or_else(|| unexpected(format!("hbd {} has no core", self.node)), Ok)
+        self.worker("core")
+    }
+
+    /// The manager's process.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when there is none.
+    pub fn manager(&self) -> Result<Process, Error> {
+        self.worker("manager")
+    }
+
+    fn worker(&self, role: &str) -> Result<Process, Error> {
+        let found = instance::pid(&self.run(), role).and_then(|pid| process(pid, role));
+        found.map_or_else(
+            || unexpected(format!("hbd {} has no {role}", self.node)),
+            Ok,
+        )
     }
 
     /// Kills the core (SIGKILL).
@@ -156,22 +187,21 @@ impl Daemon {
         Ok(core)
     }
 
-    /// The supervisor's process id.
+    /// The supervisor's process id, whoever started it.
     ///
     /// # Errors
     /// [`Error::Unexpected`] when hbd is not running.
     pub fn supervisor_pid(&self) -> Result<i32, Error> {
-        let pid = self
-            .supervisor
-            .as_ref()
-            .and_then(|child| i32::try_from(child.id()).ok());
+        let run = self.run();
+        let pid =
+            instance::pid(&run, "supervisor").filter(|pid| instance::pids(&run).contains(pid));
         pid.map_or_else(
-            || unexpected(format!("hbd {} is not started", self.node)),
+            || unexpected(format!("hbd {} has no supervisor", self.node)),
             Ok,
         )
     }
 
-    /// How it ended, if it has.
+    /// How the supervisor ended that the test started, if it has.
     ///
     /// # Errors
     /// [`Error::Unexpected`] when it was not started.
@@ -243,13 +273,19 @@ impl Daemon {
     /// Where it listens.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.path("run").join("hbd.sock")
+        self.run().join("hbd.sock")
     }
 
     /// The directory of its state: `hb_uuid`, `hb_generation`.
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.path("state")
+    }
+
+    /// The run directory.
+    #[must_use]
+    pub fn run(&self) -> PathBuf {
+        self.path("run")
     }
 
     fn client(&self) -> Result<Client, Error> {
@@ -274,20 +310,13 @@ impl Daemon {
     }
 }
 
-/// The process, if it is the core of that supervisor.
-fn process(pid: i32, supervisor: i32) -> Option<Process> {
+/// The process, if it is a worker of that role.
+fn process(pid: i32, role: &str) -> Option<Process> {
     let directory = PathBuf::from(format!("/proc/{pid}"));
     let line = fs::read(directory.join("cmdline")).ok()?;
-    let status = fs::read_to_string(directory.join("status")).ok()?;
-    let parent = status
-        .lines()
-        .find_map(|line| line.strip_prefix("PPid:"))?
-        .trim()
-        .parse::<i32>()
-        .ok()?;
-    let is_core = line.starts_with(CORE.as_bytes()) && parent == supervisor;
     let uid = fs::metadata(&directory).ok()?.uid();
-    is_core.then_some(Process { pid, uid })
+    let is_worker = line.starts_with(format!("{WORKER}{role}").as_bytes());
+    is_worker.then_some(Process { pid, uid })
 }
 
 impl Drop for Daemon {

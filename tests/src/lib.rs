@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod error;
 pub mod heartbeat;
 pub mod heartbeat_log;
+pub mod instance;
 pub mod manual;
 pub mod namespaces;
 pub mod precondition;

@@ -350,6 +350,12 @@ impl Core {
         }
     }
 
+    /// What it runs with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The next output. Call until there is none, after every input.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -17,7 +17,7 @@ pub struct MediumIndex(pub u16);
 
 /// A medium as the core sees it: something that carries packets to every peer, or to one pinged
 /// host.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediumSettings {
     /// Its name.
     pub name: MediumName,
@@ -46,7 +46,7 @@ pub enum MediumForm {
 }
 
 /// The configuration, as far as the core is concerned.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Version of hbd, for the first event.
     pub version: String,

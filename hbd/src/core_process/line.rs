@@ -8,7 +8,7 @@ use shared::time::Moment;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::medium::{Medium, SendError};
+use crate::medium::{Binding, Medium, SendError};
 use crate::sys;
 
 /// Sending must have worked for so long after a failure before that counts as over.
@@ -20,8 +20,20 @@ pub(super) struct Line {
     pub(super) medium: Box<dyn Medium>,
     /// Readable when a packet may be there.
     pub(super) ready: AsyncFd<OwnedFd>,
+    /// What it was made of, for the next supervisor.
+    pub(super) held: Held,
     /// When sending failed last, while it counts as failing.
     failed: Option<Moment>,
+    /// Whether the last packet left.
+    sends: bool,
+}
+
+/// What a medium was made of.
+pub(super) struct Held {
+    /// What it is bound to.
+    pub(super) binding: Binding,
+    /// Its descriptors.
+    pub(super) descriptors: Vec<OwnedFd>,
 }
 
 /// How sending over a medium changed.
@@ -35,19 +47,28 @@ pub(super) enum Change {
 
 impl Line {
     /// Watches the medium.
-    pub(super) fn new(medium: Box<dyn Medium>) -> io::Result<Self> {
+    pub(super) fn new(medium: Box<dyn Medium>, held: Held) -> io::Result<Self> {
         let receiver = medium.receiver().try_clone_to_owned()?;
         Ok(Self {
             ready: sys::watch(receiver, Interest::READABLE)?,
             medium,
+            held,
             failed: None,
+            sends: false,
         })
+    }
+
+    /// Whether the last packet left.
+    pub(super) fn sends(&self) -> bool {
+        self.sends
     }
 
     /// Sends, and says what that changed. One failure is enough to be failing, one success is not
     /// enough to be working: a medium that fails now and then is one that fails.
     pub(super) fn send(&mut self, packet: &[u8], now: Moment) -> Option<Change> {
-        match self.medium.send(packet) {
+        let sent = self.medium.send(packet);
+        self.sends = sent.is_ok();
+        match sent {
             Ok(()) => {
                 let failed = self.failed?;
                 if now.since(failed) < RECOVERY {
@@ -117,11 +138,19 @@ mod tests {
             .unwrap();
         let _inside = runtime.enter();
         let down = Err(libc::ENETDOWN);
-        let mut line = Line::new(Box::new(Broken {
+        let medium = Box::new(Broken {
             socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
             outcomes: vec![Ok(()), down, down, Ok(()), down, Ok(()), Ok(()), Ok(())],
-        }))
-        .unwrap();
+        });
+        let held = Held {
+            binding: Binding {
+                index: 1,
+                address: None,
+                destinations: Vec::new(),
+            },
+            descriptors: Vec::new(),
+        };
+        let mut line = Line::new(medium, held).unwrap();
         let mut at = |seconds: u64| line.send(b"beat", Moment(seconds * 1_000_000_000));
         assert_eq!(at(0), None);
         let Some(Change::Fails(reason)) = at(1) else {

@@ -3,38 +3,40 @@
 //! ```text
 //!            timerfd --+
 //!    media, read  -----+--> Reactor --> Core --> outputs --+--> media, send
-//!    supervisor  ------+                                   +--> Outbox --> supervisor
+//!    supervisor  ------+       |                           +--> Outbox --> supervisor
+//!                              +--> asks the manager whether it lives
 //! ```
 //!
 //! It never forks, opens, resolves, logs or touches a disk: descriptors and decisions come from
 //! the supervisor, events go to it, and what the supervisor does not take in time is counted and
 //! dropped. It runs without any right but those for its schedule and its memory. When the
-//! supervisor is gone it leaves the cluster in order and ends.
+//! supervisor is gone it goes on, and waits for another one ([`crate::bond`]).
 
 mod line;
+mod manager;
 mod outbox;
 mod reactor;
 mod rest;
 pub(crate) mod rights;
 mod timer;
 
-use std::io::Write;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use hbd_core::Core;
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::getuid;
 use shared::exit::Exit;
 
+use crate::bond::{Bond, Greeting};
 use crate::channel::{Channel, FromCore, ToCore};
-use crate::{clock, sys};
+use crate::{clock, sys, worker};
 
 /// The supervisor's end of the pair, as the reactor sees it.
 type Supervisor = Channel<FromCore, ToCore>;
 
 /// Runs a core whose supervisor is at the other end of the inherited descriptor.
 pub(crate) fn run(descriptor: RawFd) -> Exit {
-    withstand_signals();
+    worker::withstand_signals();
     let _ = prctl::set_name(c"hbd-core");
     sys::keep_secrets();
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
@@ -46,10 +48,7 @@ pub(crate) fn run(descriptor: RawFd) -> Exit {
     let socket = match sys::inherited(descriptor) {
         Ok(socket) => socket,
         Err(error) => {
-            let _ = writeln!(
-                std::io::stderr(),
-                "hbd core: descriptor {descriptor}: {error}; only hbd itself starts a core"
-            );
+            worker::not_by_hand("core", descriptor, &error);
             return Exit::Usage;
         }
     };
@@ -61,39 +60,30 @@ pub(crate) fn run(descriptor: RawFd) -> Exit {
     })
 }
 
-/// The supervisor alone says when to end: a signal to the whole process group or control group
-/// must not tear the core away before it has left in order.
-fn withstand_signals() {
-    let mut signals = SigSet::empty();
-    for signal in [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGPIPE,
-        Signal::SIGTSTP,
-    ] {
-        signals.add(signal);
-    }
-    // Fails for an invalid argument only.
-    let _ = signals.thread_block();
-}
-
 /// Most messages before the orders: each medium and its fault.
 const EARLY_MAX: usize = 2 * shared::config::MEDIA_LINES_MAX;
 
 /// Waits for the orders, and follows them.
 async fn begin(mut supervisor: Supervisor) -> Exit {
     let mut early = Vec::new();
-    let (orders, lock) = loop {
+    let (orders, descriptors) = loop {
         match supervisor.next().await {
-            Ok(Some((ToCore::Start(orders), lock))) => break (orders, lock),
+            Ok(Some((ToCore::Start(orders), descriptors))) => break (orders, descriptors),
             Ok(Some(message)) if early.len() < EARLY_MAX => early.push(message),
             _ => return Exit::Failed,
         }
     };
-    let keepalive = orders.settings.keepalive;
-    let media = orders.settings.media.len();
-    let seed = orders.start.seed;
+    let Ok([lock, listener]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+        return Exit::Failed;
+    };
+    let frame = reactor::Frame {
+        keepalive: orders.settings.keepalive,
+        media: orders.settings.media.len(),
+        seed: orders.start.seed,
+        rights: orders.rights,
+        allow_faults: orders.allow_faults,
+    };
+    let greeting = Greeting::own(orders.start.generation);
     let core = match Core::new(orders.settings, orders.start, clock::now()) {
         Ok(core) => core,
         Err(error) => {
@@ -106,19 +96,12 @@ async fn begin(mut supervisor: Supervisor) -> Exit {
             return Exit::ConfigInvalid;
         }
     };
-    let reactor = reactor::Reactor::new(
-        core,
-        supervisor,
-        reactor::Frame {
-            keepalive,
-            media,
-            seed,
-            allow_faults: orders.allow_faults,
-        },
-    );
-    let mut reactor = match reactor {
-        Ok(reactor) => reactor,
-        Err(_) => return Exit::Failed,
+    let mut bond = Bond::new(supervisor, getuid().as_raw());
+    let reactor = bond
+        .set_door(listener, greeting)
+        .and_then(|()| reactor::Reactor::new(core, bond, frame));
+    let Ok(mut reactor) = reactor else {
+        return Exit::Failed;
     };
     for (message, descriptors) in early {
         reactor.obey(message, descriptors);

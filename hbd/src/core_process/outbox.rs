@@ -1,18 +1,33 @@
-//! What waits for the supervisor. It never blocks and has a bound: a supervisor that does not
-//! read must not stop a beat.
+//! What the supervisor is told. It never blocks and has a bound: a supervisor that does not read,
+//! or is not there, must not stop a beat.
+//!
+//! ```text
+//!          base          handed over             wait
+//!  ... ----view----|------------------------|------------> events
+//!                  oldest                   handed
+//! ```
+//!
+//! Events that were handed over are kept too, for a supervisor that follows one which died before
+//! it recorded them. What is too old to be kept is folded into a view, so that what a later
+//! supervisor believes is right even where it cannot know how that came about.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
-use hbd_core::PeerMemory;
+use hbd_core::{MediumIndex, PeerMemory};
 use shared::event::Event;
 use shared::names::NodeName;
 use shared::sample::Sample;
+use shared::time::Moment;
+use shared::view::ClusterView;
 
-use crate::channel::{Channel, FromCore, ToCore};
+use super::Supervisor;
+use crate::channel::{FromCore, Lack};
 
-/// Events that wait at most; more are counted and dropped.
+/// Events kept, handed over or not. Of older ones those that were not handed over are counted.
 const EVENTS_MAX: usize = 1024;
+/// Other messages that wait at most.
+const URGENT_MAX: usize = 256;
 /// Bytes in the channel above which nothing more is handed to it.
 const CHANNEL_MAX: usize = 256 * 1024;
 
@@ -21,31 +36,71 @@ const CHANNEL_MAX: usize = 256 * 1024;
 pub(super) struct Outbox {
     urgent: VecDeque<FromCore>,
     events: VecDeque<Box<Event>>,
+    /// So many of them were handed over.
+    handed: usize,
+    /// So many of those were handed to a former supervisor.
+    again: usize,
+    /// The view before the first of them, and whether it is to be told.
+    base: ClusterView,
+    tell_base: bool,
     dropped: u64,
     memories: BTreeMap<NodeName, Box<PeerMemory>>,
+    /// Those of them that wait.
+    remember: BTreeSet<NodeName>,
     sample: Option<Box<Sample>>,
-    alive: bool,
+    /// What cannot be done, and which media cannot send, for the next supervisor.
+    lacks: Vec<Lack>,
+    troubles: BTreeMap<MediumIndex, String>,
+    alive: Option<Option<Moment>>,
+    told: bool,
 }
 
 impl Outbox {
-    /// Something of which there are few: lacks, states of media, the end.
+    /// Something of which there are few.
     pub(super) fn urgent(&mut self, message: FromCore) {
-        if self.urgent.len() < EVENTS_MAX {
+        if self.urgent.len() < URGENT_MAX {
             self.urgent.push_back(message);
         }
     }
 
+    /// Something cannot be done.
+    pub(super) fn lack(&mut self, lack: Lack) {
+        self.lacks.push(lack.clone());
+        self.urgent(FromCore::Lacks(lack));
+    }
+
+    /// Packets do not leave over a medium, or do again.
+    pub(super) fn sending(&mut self, medium: MediumIndex, trouble: Option<String>) {
+        match &trouble {
+            Some(reason) => self.troubles.insert(medium, reason.clone()),
+            None => self.troubles.remove(&medium),
+        };
+        self.urgent(FromCore::Sending { medium, trouble });
+    }
+
+    /// The medium is another one.
+    pub(super) fn forget_trouble(&mut self, medium: MediumIndex) {
+        self.troubles.remove(&medium);
+    }
+
     /// Something happened.
     pub(super) fn event(&mut self, event: Box<Event>) {
-        if self.events.len() < EVENTS_MAX {
-            self.events.push_back(event);
-        } else {
-            self.dropped += 1;
+        if self.events.len() == EVENTS_MAX
+            && let Some(oldest) = self.events.pop_front()
+        {
+            self.base.apply(&oldest);
+            match self.handed.checked_sub(1) {
+                Some(handed) => self.handed = handed,
+                None => self.dropped += 1,
+            }
+            self.again = self.again.saturating_sub(1);
         }
+        self.events.push_back(event);
     }
 
     /// Replaces what was known of that peer.
     pub(super) fn memory(&mut self, memory: Box<PeerMemory>) {
+        self.remember.insert(memory.node.clone());
         self.memories.insert(memory.node.clone(), memory);
     }
 
@@ -54,13 +109,38 @@ impl Outbox {
         self.sample = Some(sample);
     }
 
-    /// The core lives.
-    pub(super) fn alive(&mut self) {
-        self.alive = true;
+    /// The core lives, and sent its last packet then.
+    pub(super) fn alive(&mut self, sent: Option<Moment>) {
+        self.alive = Some(sent);
+    }
+
+    /// Everything is told again, to a supervisor which knows the events up to that counter.
+    pub(super) fn tell_again(&mut self, after: u64) {
+        self.again = self.handed;
+        self.handed = self
+            .events
+            .partition_point(|event| event.id.counter <= after);
+        if let Some(first) = self.events.front()
+            && first.id.counter > after + 1
+        {
+            self.dropped = first.id.counter - after - 1;
+        } else {
+            self.dropped = 0;
+        }
+        self.tell_base = false;
+        self.remember = self.memories.keys().cloned().collect();
+        self.urgent.clear();
+        let lacks = self.lacks.iter().cloned().map(FromCore::Lacks);
+        let troubles = self.troubles.iter().map(|(medium, reason)| {
+            let (medium, trouble) = (*medium, Some(reason.clone()));
+            FromCore::Sending { medium, trouble }
+        });
+        self.urgent.extend(lacks.chain(troubles));
+        self.told = true;
     }
 
     /// Hands over as much as the channel should hold.
-    pub(super) fn post(&mut self, channel: &mut Channel<FromCore, ToCore>) -> io::Result<()> {
+    pub(super) fn post(&mut self, channel: &mut Supervisor) -> io::Result<()> {
         while channel.waiting() < CHANNEL_MAX {
             let Some(message) = self.next() else {
                 break;
@@ -72,20 +152,32 @@ impl Outbox {
 
     /// Memories before events: a supervisor that has seen an event knows the peer as it was then.
     fn next(&mut self) -> Option<FromCore> {
-        if std::mem::take(&mut self.alive) {
-            return Some(FromCore::Alive);
+        if let Some(sent) = self.alive.take() {
+            return Some(FromCore::Alive { sent });
         }
-        if let Some((_, memory)) = self.memories.pop_first() {
-            return Some(FromCore::Remember(memory));
-        }
-        if let Some(event) = self.events.pop_front() {
-            return Some(FromCore::Event(event));
+        if let Some(node) = self.remember.pop_first() {
+            return self.memories.get(&node).cloned().map(FromCore::Remember);
         }
         if self.dropped > 0 {
+            self.tell_base = true;
             return Some(FromCore::Dropped(std::mem::take(&mut self.dropped)));
+        }
+        if std::mem::take(&mut self.tell_base) {
+            return Some(FromCore::View(Box::new(self.base.clone())));
+        }
+        if let Some(event) = self.events.get(self.handed) {
+            self.handed += 1;
+            let event = event.clone();
+            return Some(match self.handed <= self.again {
+                true => FromCore::Again(event),
+                false => FromCore::Event(event),
+            });
         }
         if let Some(message) = self.urgent.pop_front() {
             return Some(message);
+        }
+        if std::mem::take(&mut self.told) {
+            return Some(FromCore::Told);
         }
         self.sample.take().map(FromCore::Sample)
     }
@@ -93,62 +185,12 @@ impl Outbox {
     /// True when everything was handed over.
     pub(super) fn is_empty(&self) -> bool {
         self.urgent.is_empty()
-            && self.events.is_empty()
+            && self.handed == self.events.len()
             && self.dropped == 0
-            && self.memories.is_empty()
+            && !self.tell_base
+            && self.remember.is_empty()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::net::UnixStream;
-
-    use shared::event::{EventSource, Kind, Role};
-    use shared::names::Generation;
-    use shared::time::Now;
-
-    use super::*;
-
-    #[test]
-    fn a_supervisor_that_does_not_read_costs_events_that_are_counted() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let (ours, theirs) = UnixStream::pair().unwrap();
-            let mut channel = Channel::new(ours.into()).unwrap();
-            let mut reader = Channel::<ToCore, FromCore>::new(theirs.into()).unwrap();
-            let mut outbox = Outbox::default();
-            let alice = NodeName::new("alice").unwrap();
-            let mut source = EventSource::new(alice, Role::Core, Generation(1));
-            const MANY: usize = 3 * EVENTS_MAX;
-            for _ in 0..MANY {
-                let event = source.event(Kind::CommunicationUp, None, Now::default());
-                outbox.event(Box::new(event));
-                outbox.post(&mut channel).unwrap();
-            }
-            assert!(channel.waiting() < 2 * CHANNEL_MAX, "{}", channel.waiting());
-            let (mut events, mut dropped) = (0, 0);
-            while events + dropped < MANY {
-                outbox.post(&mut channel).unwrap();
-                let message = tokio::select! {
-                    biased;
-                    message = reader.next() => message.unwrap().unwrap().0,
-                    sent = channel.flush(), if channel.waiting() > 0 => {
-                        sent.unwrap();
-                        continue;
-                    }
-                };
-                match message {
-                    FromCore::Event(_) => events += 1,
-                    FromCore::Dropped(count) => dropped += usize::try_from(count).unwrap(),
-                    other => panic!("{other:?}"),
-                }
-            }
-            assert!(events >= EVENTS_MAX, "{events}");
-            assert!(dropped > 0);
-            assert!(outbox.is_empty());
-        });
-    }
-}
+mod tests;

@@ -3,12 +3,13 @@
 //! ```text
 //! outputs until there are none
 //! deadline passed?        -> timeout
-//! wait: timer first, then media (at most PACKETS_AT_ONCE a time) and supervisor in turn
+//! wait: timer first, then media (at most PACKETS_AT_ONCE a time) and processes in turn
 //! ```
 //!
 //! The clock is asked before every wait, so that a flood of packets delays a beat by one batch at
 //! most, whatever the runtime does.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,16 +17,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hbd_core::{Command, Core, MediumIndex, Output};
-use shared::event::Cause;
+use shared::api::Fault;
 use shared::exit::Exit;
-use shared::time::{Moment, Now};
+use shared::time::Moment;
 
-use super::Supervisor;
-use super::line::{Change, Line};
+use super::line::{Change, Held, Line};
+use super::manager::Manager;
 use super::outbox::Outbox;
 use super::rest::Rest;
 use super::timer::Timer;
-use crate::channel::{Delivery, FromCore, Lack, ToCore};
+use crate::bond::{Bond, Word};
+use crate::channel::{FromCore, Lack, Rights, Runs, ToCore};
 use crate::clock;
 use crate::medium::fault::{FaultCell, Faulty};
 use crate::medium::{self, Binding, PACKET_MAX, Received};
@@ -36,8 +38,6 @@ const PACKETS_AT_ONCE: usize = 64;
 const PACKETS_TO_DRAIN: usize = 4096;
 /// Failures in a row after which a socket is not read until something new arrives.
 const FAILURES_AT_ONCE: usize = 8;
-/// A core whose supervisor is gone ends after this even if leaving takes longer.
-const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 /// What is queued for the supervisor at the end may take so long.
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 
@@ -49,6 +49,8 @@ pub(super) struct Frame {
     pub(super) media: usize,
     /// Seeds the dice of injected loss.
     pub(super) seed: u64,
+    /// Rights and limits of the process.
+    pub(super) rights: Rights,
     /// Whether faults may be injected.
     pub(super) allow_faults: bool,
 }
@@ -56,22 +58,25 @@ pub(super) struct Frame {
 /// The loop's state.
 pub(super) struct Reactor {
     core: Core,
-    supervisor: Supervisor,
+    bond: Bond<FromCore, ToCore>,
+    manager: Manager,
     outbox: Outbox,
     timer: Timer,
     lines: Vec<Option<Line>>,
-    faults: Vec<FaultCell>,
+    cells: Vec<FaultCell>,
+    /// What the cells are set to, for the next supervisor.
+    faults: BTreeMap<MediumIndex, Fault>,
     frame: Frame,
     buffer: Box<[u8]>,
     /// The medium that is looked at first, so that none is always last.
     turn: usize,
-    /// Alternates between media and supervisor.
-    supervisor_first: bool,
+    /// Alternates between media and processes.
+    processes_first: bool,
     told_alive: Moment,
     rest: Rest,
+    /// When a packet last went out over any medium.
+    sent: Option<Moment>,
     drain: bool,
-    /// When a core without a supervisor ends at the latest.
-    orphan_until: Option<Moment>,
     left: bool,
     retired: bool,
 }
@@ -80,27 +85,30 @@ pub(super) struct Reactor {
 enum Wake {
     Timer,
     Medium(usize),
-    Supervisor(Option<Delivery<ToCore>>),
+    Supervisor(Word<ToCore>),
+    Manager,
 }
 
 impl Reactor {
     /// Needs a runtime.
-    pub(super) fn new(core: Core, supervisor: Supervisor, frame: Frame) -> io::Result<Self> {
+    pub(super) fn new(core: Core, bond: Bond<FromCore, ToCore>, frame: Frame) -> io::Result<Self> {
         Ok(Self {
             core,
-            supervisor,
+            bond,
+            manager: Manager::default(),
             outbox: Outbox::default(),
             timer: Timer::new()?,
             lines: (0..frame.media).map(|_| None).collect(),
-            faults: (0..frame.media).map(|_| FaultCell::default()).collect(),
+            cells: (0..frame.media).map(|_| FaultCell::default()).collect(),
+            faults: BTreeMap::new(),
             frame,
             buffer: vec![0; PACKET_MAX].into(),
             turn: 0,
-            supervisor_first: true,
+            processes_first: true,
             told_alive: Moment::default(),
             rest: Rest::default(),
+            sent: None,
             drain: false,
-            orphan_until: None,
             left: false,
             retired: false,
         })
@@ -108,29 +116,26 @@ impl Reactor {
 
     /// Tells the supervisor what cannot be done.
     pub(super) fn report(&mut self, lack: Lack) {
-        self.outbox.urgent(FromCore::Lacks(lack));
+        self.outbox.lack(lack);
     }
 
     /// Runs until the core has left the cluster.
     pub(super) async fn run(&mut self) -> Exit {
-        self.outbox.alive();
+        self.outbox.alive(None);
         loop {
             self.settle();
             if self.left || self.retired {
                 return self.say_goodbye().await;
             }
             let now = clock::now();
-            if self.orphan_until.is_some_and(|until| until <= now.boot) {
-                return Exit::Failed;
-            }
             let deadline = self.core.poll_deadline().map(|deadline| deadline.at);
             if deadline.is_some_and(|at| at <= now.boot) {
                 self.core.handle_timeout(now);
                 self.tell_alive(now.boot);
+                self.ask_manager(now.boot);
                 continue;
             }
-            let next = deadline.into_iter().chain(self.orphan_until).min();
-            if self.timer.set(next).is_err() || self.outbox.post(&mut self.supervisor).is_err() {
+            if self.timer.set(deadline).is_err() || self.post().is_err() {
                 return Exit::Failed;
             }
             match poll_fn(|context| self.poll_wake(context)).await {
@@ -138,26 +143,29 @@ impl Reactor {
                 Ok(Wake::Medium(index)) => {
                     self.take_packets(index, PACKETS_AT_ONCE);
                 }
-                Ok(Wake::Supervisor(Some((message, descriptors)))) => {
+                Ok(Wake::Supervisor(Word::Said((message, descriptors)))) => {
                     self.obey(message, descriptors);
                 }
-                Ok(Wake::Supervisor(None)) | Err(_) => self.become_orphan(now),
+                // The core goes on, and keeps what it would have said.
+                Ok(Wake::Supervisor(Word::Alone) | Wake::Manager) => {}
+                Err(_) => return Exit::Failed,
             }
         }
     }
 
-    /// Timer first; then media and supervisor, either of which may have the first look.
+    /// Timer first; then media and processes, either of which may have the first look.
     fn poll_wake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Wake>> {
         if self.timer.poll_expired(context)?.is_ready() {
             return Poll::Ready(Ok(Wake::Timer));
         }
-        self.supervisor_first = !self.supervisor_first;
-        for supervisor in [self.supervisor_first, !self.supervisor_first] {
-            if supervisor {
-                if self.orphan_until.is_none()
-                    && let Poll::Ready(message) = self.supervisor.poll_next(context)?
-                {
-                    return Poll::Ready(Ok(Wake::Supervisor(message)));
+        self.processes_first = !self.processes_first;
+        for processes in [self.processes_first, !self.processes_first] {
+            if processes {
+                if let Poll::Ready(word) = self.bond.poll_next(context) {
+                    return Poll::Ready(Ok(Wake::Supervisor(word)));
+                }
+                if self.manager.poll_answer(context).is_ready() {
+                    return Poll::Ready(Ok(Wake::Manager));
                 }
             } else if let Some(index) = self.poll_media(context)? {
                 return Poll::Ready(Ok(Wake::Medium(index)));
@@ -214,12 +222,16 @@ impl Reactor {
         let Some(Some(line)) = self.lines.get_mut(usize::from(medium.0)) else {
             return;
         };
-        let trouble = match line.send(packet, clock::boot()) {
-            None => return,
-            Some(Change::Fails(reason)) => Some(reason),
-            Some(Change::Works) => None,
-        };
-        self.outbox.urgent(FromCore::Sending { medium, trouble });
+        let now = clock::boot();
+        let change = line.send(packet, now);
+        if line.sends() {
+            self.sent = Some(now);
+        }
+        match change {
+            None => {}
+            Some(Change::Fails(reason)) => self.outbox.sending(medium, Some(reason)),
+            Some(Change::Works) => self.outbox.sending(medium, None),
+        }
     }
 
     /// Hands in at most `limit` packets of a medium, taking the outputs of each.
@@ -270,6 +282,8 @@ impl Reactor {
         match message {
             // There are no second orders.
             ToCore::Start(_) => {}
+            ToCore::Adopt { after } => self.be_adopted(after),
+            ToCore::Manager => self.manager.meet(descriptors),
             ToCore::Open {
                 medium,
                 word,
@@ -278,11 +292,13 @@ impl Reactor {
             ToCore::Close { medium } => {
                 if let Some(line) = self.lines.get_mut(usize::from(medium.0)) {
                     *line = None;
+                    self.outbox.forget_trouble(medium);
                 }
             }
             ToCore::Fault { medium, fault } => {
-                if let Some(cell) = self.faults.get(usize::from(medium.0)) {
+                if let Some(cell) = self.cells.get(usize::from(medium.0)) {
                     cell.set((&fault).into());
+                    self.faults.insert(medium, fault);
                 }
             }
             ToCore::Command(command) => self.core.handle_command(command, clock::now()),
@@ -298,56 +314,90 @@ impl Reactor {
         descriptors: Vec<OwnedFd>,
     ) {
         let place = usize::from(index.0);
-        let (Some(kind), Some(cell)) = (medium::kind(word), self.faults.get(place)) else {
+        let (Some(kind), Some(cell)) = (medium::kind(word), self.cells.get(place)) else {
             return;
+        };
+        self.outbox.forget_trouble(index);
+        let held = Held {
+            binding: binding.clone(),
+            descriptors: clones(&descriptors),
         };
         let opened = (kind.attach)(descriptors, binding).and_then(|medium| {
             if !self.frame.allow_faults {
-                return Line::new(medium);
+                return Line::new(medium, held);
             }
             let seed = self.frame.seed.rotate_left(u32::from(index.0));
-            Line::new(Box::new(Faulty::new(medium, cell.clone(), seed)))
+            Line::new(Box::new(Faulty::new(medium, cell.clone(), seed)), held)
         });
         match opened {
             Ok(line) => self.lines[place] = Some(line),
-            Err(error) => self.outbox.urgent(FromCore::Sending {
-                medium: index,
-                trouble: Some(format!("attach: {error}")),
-            }),
+            Err(error) => self.outbox.sending(index, Some(format!("attach: {error}"))),
         }
     }
 
-    fn become_orphan(&mut self, now: Now) {
-        self.orphan_until = Some(now.boot + LEAVE_LIMIT);
-        let cause = Some(Cause::Order("the supervisor is gone".into()));
-        self.core.handle_command(Command::Leave { cause }, now);
+    /// Tells a supervisor that did not start this core everything that one must know which did.
+    fn be_adopted(&mut self, after: u64) {
+        self.bond.adopted();
+        let Some(supervisor) = self.bond.channel() else {
+            return;
+        };
+        let runs = FromCore::Runs(Box::new(Runs {
+            settings: self.core.settings().clone(),
+            rights: self.frame.rights,
+            allow_faults: self.frame.allow_faults,
+            faults: self.faults.values().cloned().collect(),
+        }));
+        // A supervisor that is gone again is noticed when it is listened to.
+        let _ = supervisor.queue(&runs, Vec::new());
+        for (place, line) in (0..).zip(&self.lines) {
+            let Some(Line { held, .. }) = line else {
+                continue;
+            };
+            let opened = FromCore::Opened {
+                medium: MediumIndex(place),
+                binding: held.binding.clone(),
+            };
+            let _ = supervisor.queue(&opened, clones(&held.descriptors));
+        }
+        self.outbox.alive(self.sent);
+        self.outbox.tell_again(after);
+    }
+
+    fn post(&mut self) -> io::Result<()> {
+        match self.bond.channel() {
+            Some(supervisor) => self.outbox.post(supervisor),
+            None => Ok(()),
+        }
+    }
+
+    fn ask_manager(&mut self, now: Moment) {
+        if let Some(silent) = self.manager.ask(now) {
+            self.outbox.urgent(FromCore::ManagerSilent(silent));
+        }
     }
 
     /// Often enough that three of them fit into any silence the supervisor puts up with.
     fn tell_alive(&mut self, now: Moment) {
         if now.since(self.told_alive) >= self.frame.keepalive / 2 {
             self.told_alive = now;
-            self.outbox.alive();
+            self.outbox.alive(self.sent);
             self.rest.take();
         }
     }
 
     /// Hands over what waits for the supervisor, if it still reads.
     async fn say_goodbye(&mut self) -> Exit {
-        if self.orphan_until.is_some() {
-            return Exit::Done;
-        }
         if self.left {
             self.outbox.urgent(FromCore::Left);
         }
         let until = clock::boot() + LAST_WORDS_LIMIT;
-        while !self.outbox.is_empty() || self.supervisor.waiting() > 0 {
-            if self.outbox.post(&mut self.supervisor).is_err()
-                || self.timer.set(Some(until)).is_err()
-            {
+        while let Some(supervisor) = self.bond.channel()
+            && (!self.outbox.is_empty() || supervisor.waiting() > 0)
+        {
+            if self.outbox.post(supervisor).is_err() || self.timer.set(Some(until)).is_err() {
                 break;
             }
-            let (timer, supervisor) = (&mut self.timer, &mut self.supervisor);
+            let timer = &mut self.timer;
             let sent = poll_fn(|context| {
                 if timer.poll_expired(context).is_ready() {
                     return Poll::Ready(false);
@@ -361,4 +411,13 @@ impl Reactor {
         }
         Exit::Done
     }
+}
+
+/// What can be passed on later. A medium without is opened anew by the next supervisor.
+fn clones(descriptors: &[OwnedFd]) -> Vec<OwnedFd> {
+    descriptors
+        .iter()
+        .map(OwnedFd::try_clone)
+        .collect::<io::Result<_>>()
+        .unwrap_or_default()
 }

@@ -7,8 +7,12 @@
 //!  +- hbd demo-keeper  its own process group, so that Ctrl-C reaches the teller alone
 //!      +- hbd          alice: supervisor
 //!      |   +- hbd      core
+//!      |   +- hbd      manager
 //!      +- ...          bob, carol
 //! ```
+//!
+//! A node's manager starts its supervisor again, which then is below the manager; so the processes
+//! of a node are found by the run directory on their command line, not by who their parent is.
 //!
 //! When the other end of its socket is gone, for whatever reason, `kill -9` of the teller included,
 //! the keeper kills whatever is below it, waits until nothing is, removes the directory, and ends.
@@ -39,8 +43,9 @@ use super::order::{Answer, Order, hear, say};
 use super::processes;
 use crate::clock;
 
-/// The word that makes an hbd a core.
+/// The words that make an hbd a worker.
 const CORE: &str = "core";
+const MANAGER: &str = "manager";
 
 /// The role's arguments.
 #[derive(clap::Args, Debug)]
@@ -101,7 +106,7 @@ fn prepare(options: &Options) -> Result<Keeper, String> {
         directory: directory.clone(),
         held,
         signals,
-        supervisors: [None; NODES.len()],
+        lives: [const { None }; NODES.len()],
     })
 }
 
@@ -121,7 +126,15 @@ struct Keeper {
     directory: PathBuf,
     held: Held,
     signals: SignalFd,
-    supervisors: [Option<Pid>; NODES.len()],
+    lives: [Option<Life>; NODES.len()],
+}
+
+/// A node that runs.
+struct Life {
+    /// The supervisor that the keeper started.
+    supervisor: Pid,
+    /// How that one ended.
+    end: Option<String>,
 }
 
 impl Keeper {
@@ -165,24 +178,34 @@ impl Keeper {
         Ok(asked)
     }
 
-    /// Collects the dead.
+    /// Collects the dead. A node has ended when nothing of it runs.
     fn bury(&mut self) -> Vec<Answer> {
-        let mut ended = Vec::new();
         loop {
             let (pid, how) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) => (pid, format!("exit code {code}")),
                 Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, format!("{signal}")),
-                Ok(WaitStatus::StillAlive) | Err(_) => return ended,
+                Ok(WaitStatus::StillAlive) | Err(_) => break,
                 Ok(_) => continue,
             };
-            for node in NODES {
-                if self.supervisors[node as usize] == Some(pid) {
-                    self.supervisors[node as usize] = None;
-                    let how = how.clone();
-                    ended.push(Answer::Ended { node, how });
+            for life in self.lives.iter_mut().flatten() {
+                if life.supervisor == pid {
+                    life.end = Some(how.clone());
                 }
             }
         }
+        NODES
+            .into_iter()
+            .filter_map(|node| self.ended(node))
+            .collect()
+    }
+
+    fn ended(&mut self, node: Node) -> Option<Answer> {
+        let end = self.lives[node as usize].as_ref()?.end.clone()?;
+        if self.processes(node).is_ok_and(|left| left.is_empty()) {
+            self.lives[node as usize] = None;
+            return Some(Answer::Ended { node, how: end });
+        }
+        None
     }
 
     fn obey(&mut self, order: Order) -> Answer {
@@ -208,7 +231,7 @@ impl Keeper {
     }
 
     fn start(&mut self, node: Node) -> io::Result<()> {
-        if self.supervisors[node as usize].is_some() {
+        if self.lives[node as usize].is_some() {
             return Err(io::Error::other("it runs already"));
         }
         let files = Files::of(&self.directory, node);
@@ -233,7 +256,10 @@ impl Keeper {
             .stderr(log);
         let child = with_signals(|| command.spawn())?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-        self.supervisors[node as usize] = Some(Pid::from_raw(pid));
+        self.lives[node as usize] = Some(Life {
+            supervisor: Pid::from_raw(pid),
+            end: None,
+        });
         Ok(())
     }
 
@@ -241,42 +267,65 @@ impl Keeper {
         signal(self.supervisor(node)?, Signal::SIGTERM)
     }
 
-    /// The supervisor first and stopped at once, so that it cannot replace what dies before it.
+    /// All are stopped first, so that none replaces what dies before it.
     fn kill(&self, node: Node) -> io::Result<()> {
-        let supervisor = self.supervisor(node)?;
-        signal(supervisor, Signal::SIGSTOP)?;
-        for pid in processes::below(supervisor)? {
-            signal(pid, Signal::SIGKILL)?;
-        }
-        signal(supervisor, Signal::SIGKILL)
+        self.freeze(node)?;
+        self.signal_all(node, Signal::SIGKILL)
     }
 
+    /// Until there is none that was not stopped: a process may have been starting another.
     fn freeze(&self, node: Node) -> io::Result<()> {
-        let supervisor = self.supervisor(node)?;
-        signal(supervisor, Signal::SIGSTOP)?;
-        for pid in processes::below(supervisor)? {
-            signal(pid, Signal::SIGSTOP)?;
+        let mut stopped = Vec::new();
+        loop {
+            let mut found = self.processes(node)?;
+            found.retain(|pid| !stopped.contains(pid));
+            if found.is_empty() {
+                return Ok(());
+            }
+            for pid in found {
+                signal(pid, Signal::SIGSTOP)?;
+                stopped.push(pid);
+            }
         }
-        Ok(())
     }
 
     fn thaw(&self, node: Node) -> io::Result<()> {
-        let supervisor = self.supervisor(node)?;
-        for pid in processes::below(supervisor)? {
-            signal(pid, Signal::SIGCONT)?;
-        }
-        signal(supervisor, Signal::SIGCONT)
+        self.signal_all(node, Signal::SIGCONT)
+    }
+
+    fn signal_all(&self, node: Node, which: Signal) -> io::Result<()> {
+        self.processes(node)?
+            .into_iter()
+            .try_for_each(|pid| signal(pid, which))
     }
 
     fn supervisor(&self, node: Node) -> io::Result<Pid> {
-        self.supervisors[node as usize].ok_or_else(|| io::Error::other("it does not run"))
+        self.find(node, |words| {
+            !words.iter().any(|word| word == CORE || word == MANAGER)
+        })?
+        .ok_or_else(|| io::Error::other("it does not run"))
     }
 
     fn core(&self, node: Node) -> io::Result<Pid> {
-        processes::below(self.supervisor(node)?)?
-            .into_iter()
-            .find(|pid| processes::arguments(*pid).iter().any(|word| word == CORE))
+        self.find(node, |words| words.iter().any(|word| word == CORE))?
             .ok_or_else(|| io::Error::other("it has no core at the moment"))
+    }
+
+    fn find(&self, node: Node, is: impl Fn(&[String]) -> bool) -> io::Result<Option<Pid>> {
+        let processes = self.processes(node)?.into_iter();
+        Ok(processes
+            .map(|pid| (pid, processes::arguments(pid)))
+            .find(|(_, words)| is(words))
+            .map(|(pid, _)| pid))
+    }
+
+    /// Everything of a node that runs.
+    fn processes(&self, node: Node) -> io::Result<Vec<Pid>> {
+        let run = Files::of(&self.directory, node).run();
+        let run = run.to_string_lossy();
+        let mut found = processes::below(Pid::this())?;
+        found.retain(|pid| processes::arguments(*pid).iter().any(|word| *word == run));
+        Ok(found)
     }
 }
 

@@ -181,10 +181,6 @@ pub(crate) struct Lives(Vec<EventId>);
 
 impl Lives {
     /// The counter of the last event of `incarnation`; 0 without one.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for a supervisor that adopts a core that lives")
-    )]
     pub(crate) fn last(&self, incarnation: Incarnation) -> u64 {
         let same = |id: &&EventId| id.incarnation == incarnation;
         self.0.iter().find(same).map_or(0, |id| id.counter)

@@ -58,6 +58,11 @@ impl Generations {
         Generation(self.used)
     }
 
+    /// A process runs under this one: those that follow are above it.
+    pub(crate) fn skip_to(&mut self, generation: Generation) {
+        self.used = self.used.max(generation.0);
+    }
+
     /// Up to where more should be reserved, if it is time.
     pub(crate) fn short_of(&self) -> Option<Generation> {
         let left = self.reserved.saturating_sub(self.used);

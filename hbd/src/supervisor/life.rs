@@ -2,24 +2,18 @@
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use hbd_core::Start;
-use shared::event::{Cause, Kind, Severity};
+use shared::event::{Cause, Kind, Role, Severity};
 use shared::exit::Exit;
 use shared::names::Generation;
 use shared::time::Moment;
 
-use super::core_child::CoreChild;
-use super::{CoreState, Supervisor};
+use super::Supervisor;
+use super::worker::{Core, Post};
 use crate::channel::{Orders, ToCore};
 use crate::clock;
-
-/// A core that lived for so long did not die at once.
-const SETTLED: Duration = Duration::from_secs(10);
-/// The pause before a core that died at once again: doubles from the first to the second.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+use crate::pauses::PAUSE_MAX;
 
 impl Supervisor {
     /// Starts the next core. `cause` is the death of the one before.
@@ -28,7 +22,7 @@ impl Supervisor {
             self.media.reconfigure(&self.configured.config.media);
             self.refresh_media();
         }
-        match self.run.core_lock(false) {
+        match self.run.lock(Role::Core) {
             Ok(lock) => {
                 let generation = self.generations.take();
                 self.launch(generation, lock, cause);
@@ -54,21 +48,21 @@ impl Supervisor {
         };
         // Media first: what the core sends with its first breath is what tells peers of a restart.
         let changes = self.media.introduce();
-        let launched = CoreChild::spawn().and_then(|mut core| {
+        let launched = self.run.make_door(Role::Core).and_then(|door| {
+            let mut core = Core::spawn(Role::Core, self.run.path())?;
             for (message, descriptors) in changes.messages {
                 core.tell(&message, descriptors)?;
             }
-            core.tell(&ToCore::Start(Box::new(orders)), vec![lock])?;
+            core.tell(&ToCore::Start(Box::new(orders)), vec![lock, door])?;
             Ok(core)
         });
         match launched {
             Ok(core) => {
-                if let Some(pid) = core.pid() {
-                    self.run.name_core(pid);
-                }
-                self.core = CoreState::Running(Box::new(core));
+                self.run.name(Role::Core, core.pid());
+                self.core = Post::Held(Box::new(core));
                 self.core_started = true;
                 self.load_told = Moment::default();
+                self.pair_up();
             }
             Err(error) => self.not_launched(error.to_string(), cause),
         }
@@ -81,14 +75,12 @@ impl Supervisor {
     pub(super) fn not_launched(&mut self, why: String, cause: Option<Cause>) {
         let text = format!("the core could not be started: {why}");
         self.recorder.say(Severity::Error, &text);
-        self.deaths_at_once += 1;
-        self.core = CoreState::Waiting(clock::boot() + PAUSE_MAX, cause);
+        self.core = Post::Vacant(clock::boot() + PAUSE_MAX, cause);
     }
 
     /// The core is gone.
     pub(super) fn core_died(&mut self, how: String, since: Moment) {
         if self.leaving.is_some() {
-            self.core = CoreState::Ended;
             self.exit.get_or_insert(Exit::Failed);
         }
         let id = self.recorder.note(Kind::CoreDied { how }, None);
@@ -96,26 +88,13 @@ impl Supervisor {
             return;
         }
         let now = clock::boot();
-        if now.since(since) < SETTLED {
-            self.deaths_at_once += 1;
-        } else {
-            self.deaths_at_once = 0;
-        }
+        let pause = self.core_pauses.after(now.since(since));
         let cause = Some(Cause::Event(id));
-        match pause(self.deaths_at_once) {
-            Duration::ZERO => self.relaunch(cause),
-            pause => self.core = CoreState::Waiting(now + pause, cause),
+        if pause.is_zero() {
+            self.relaunch(cause);
+        } else {
+            self.core = Post::Vacant(now + pause, cause);
         }
-    }
-}
-
-/// No pause after the first death; then from [`PAUSE_MIN`], doubling, up to [`PAUSE_MAX`].
-fn pause(deaths_at_once: u32) -> Duration {
-    match deaths_at_once.checked_sub(2) {
-        None => Duration::ZERO,
-        Some(doublings) => PAUSE_MIN
-            .saturating_mul(2_u32.saturating_pow(doublings))
-            .min(PAUSE_MAX),
     }
 }
 
@@ -127,17 +106,5 @@ fn seed() -> u64 {
     match read {
         Ok(()) => u64::from_le_bytes(bytes),
         Err(_) => clock::now().wall.0 ^ u64::from(std::process::id()).rotate_left(32),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_core_that_dies_again_and_again_is_started_with_growing_pauses() {
-        let pauses: Vec<_> = (0..10).map(|deaths| pause(deaths).as_millis()).collect();
-        assert_eq!(pauses, [0, 0, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(pause(u32::MAX), PAUSE_MAX);
     }
 }

@@ -10,6 +10,7 @@ use shared::api::Fault;
 use shared::config;
 use shared::event::{Kind, MediumStatus};
 use shared::names::MediumName;
+use shared::view::ClusterView;
 
 use crate::channel::ToCore;
 use crate::medium::interface::Interfaces;
@@ -84,6 +85,54 @@ impl Media {
             changes.events.extend(slot.tell(status));
         }
         changes
+    }
+
+    /// The states that were told last, by a former supervisor.
+    pub(super) fn believe(&mut self, view: &ClusterView) {
+        for slot in &mut self.slots {
+            let told = view.media.get(&slot.config.name);
+            slot.told = told.and_then(|medium| medium.status.clone());
+        }
+    }
+
+    /// A core that was adopted has this open.
+    pub(super) fn restore(
+        &mut self,
+        medium: MediumIndex,
+        binding: Binding,
+        descriptors: Vec<OwnedFd>,
+    ) {
+        // One that is told without its descriptors is opened anew.
+        if let Some(slot) = self.slots.get_mut(usize::from(medium.0))
+            && !descriptors.is_empty()
+        {
+            slot.last_index = Some(binding.index);
+            slot.open = Some(Open {
+                binding,
+                descriptors,
+            });
+        }
+    }
+
+    /// A core that was adopted has these faults injected. Returns the events of those that the
+    /// view lacks.
+    pub(super) fn restore_faults(&mut self, faults: &[Fault], view: &ClusterView) -> Vec<Kind> {
+        let mut events = Vec::new();
+        for fault in faults {
+            let description = medium::fault::description(fault);
+            if description.is_empty() {
+                continue;
+            }
+            self.faults.insert(fault.medium.clone(), fault.clone());
+            if view.faults.get(&fault.medium) != Some(&description) {
+                let medium = fault.medium.clone();
+                events.push(Kind::Fault {
+                    medium,
+                    description,
+                });
+            }
+        }
+        events
     }
 
     /// The core says that packets do not leave, or do again.

@@ -1,28 +1,33 @@
-//! The supervisor: configuration, descriptors, control socket, log; it starts the core and
-//! starts it again when it dies.
+//! The supervisor: configuration, descriptors, control socket, log; it starts core and manager
+//! and starts them again when they die.
 //!
 //! ```text
 //! signals ---+
-//! core    ---+                    +--> core: media, orders, load average
+//! core    ---+
+//! manager ---+                    +--> core: media, orders, load average
 //! links   ---+--> Supervisor -----+--> Recorder: view, ring, log, subscribers
 //! clients ---+                    +--> Writer: generation, peers
 //! disk    ---+
 //! ```
 //!
 //! A core that dies is replaced at once under the next generation, with what the last one knew
-//! of its peers: they see a restart and no death. One that dies again and again is started with
-//! growing pauses.
+//! of its peers: they see a restart and no death. What dies again and again is started with
+//! growing pauses. A supervisor that finds workers of a former one goes on with them
+//! ([`adoption`]).
 
-mod core_child;
+mod adoption;
+mod health;
 mod keeping;
 mod life;
 mod log;
+mod manager;
 mod media;
 mod reactor;
 mod recorder;
 mod reload;
 mod requests;
 mod watch;
+mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -33,9 +38,9 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use shared::api::{API_NEWEST, API_OLDEST, ClientRole, Hello};
 use shared::config::Diagnostic;
-use shared::event::{Cause, EventSource, Kind, Role, Severity};
+use shared::event::{Cause, EventSource, Incarnation, Kind, Role, Severity};
 use shared::exit::Exit;
-use shared::names::NodeName;
+use shared::names::{Generation, NodeName};
 use shared::time::Moment;
 use tokio::sync::mpsc;
 
@@ -47,20 +52,26 @@ use crate::control::access::Access;
 use crate::control::{self, Ask, Control};
 use crate::journal::{Journal, Report};
 use crate::lock::Held;
+use crate::manager_process::{FromManager, ToManager};
 use crate::medium::interface::Interfaces;
+use crate::pauses::Pauses;
 use crate::run_directory::RunDirectory;
 use crate::startup::{self, Prepared, StartError};
 use crate::state::{Generations, Job, Peers, StateError, Writer};
 use crate::{clock, oom, rights, sys};
-use core_child::CoreChild;
+use adoption::{FoundCore, FoundManager};
+use health::{Change, Health, Signs};
 use log::Log;
 use media::{Changes, Media};
 use recorder::Recorder;
 use reload::Configured;
 use watch::Watch;
+use worker::Post;
 
 /// A core may take so long to leave the cluster.
 const LEAVE_LIMIT: Duration = Duration::from_secs(15);
+/// A worker of a former supervisor may take at least so long to greet.
+const GREETING_LIMIT_MIN: Duration = Duration::from_millis(500);
 /// Media that failed, and state that was not kept, are tried again.
 const RETRY: Duration = Duration::from_secs(5);
 /// Load average for peers.
@@ -92,18 +103,13 @@ fn try_run(options: &Options) -> Result<Exit, StartError> {
             error,
         })?;
     runtime.block_on(async {
-        let supervisor = Supervisor::start(options, prepared)?;
-        reactor::run(supervisor).await
+        let signals = reactor::Signals::new().map_err(|error| StartError::System {
+            operation: "handle signals",
+            error,
+        })?;
+        let supervisor = Supervisor::start(options, prepared).await?;
+        Ok(reactor::run(signals, supervisor).await)
     })
-}
-
-/// The core, or what is between two of them.
-enum CoreState {
-    Running(Box<CoreChild>),
-    /// A new one is started then.
-    Waiting(Moment, Option<Cause>),
-    /// There will be none.
-    Ended,
 }
 
 /// Everything the supervisor holds.
@@ -117,18 +123,24 @@ struct Supervisor {
     _state: Held,
     recorder: Recorder,
     media: Media,
-    core: CoreState,
+    core: Post<ToCore, FromCore>,
     core_started: bool,
     /// The core was told to end in favour of the next one, for this cause.
     retiring: Option<Cause>,
     /// The next core starts from other media.
     reconfigure: bool,
-    deaths_at_once: u32,
+    core_pauses: Pauses,
+    manager: Post<ToManager, FromManager>,
+    manager_answers: bool,
+    manager_pauses: Pauses,
+    health: Health,
     memory: BTreeMap<NodeName, PeerMemory>,
     /// The memory on the disk, and whether it is another.
     peers: Peers,
     peers_changed: bool,
     generations: Generations,
+    /// The supervisor's own.
+    generation: Generation,
     reserving: bool,
     writer: Writer,
     /// What was told to be lacking, so that it is told once.
@@ -153,12 +165,14 @@ struct Sources {
 }
 
 impl Supervisor {
-    /// Opens what is there, starts the core, listens. Needs a runtime.
-    fn start(options: &Options, prepared: Prepared) -> Result<(Self, Sources), StartError> {
+    /// Opens what is there, goes on with workers that live or starts them, listens. Needs a
+    /// runtime.
+    async fn start(options: &Options, prepared: Prepared) -> Result<(Self, Sources), StartError> {
         let Prepared {
             config,
             warnings,
             files,
+            problem,
             run,
             state,
         } = prepared;
@@ -170,7 +184,12 @@ impl Supervisor {
             peers_problem,
             taken_over,
         } = state;
-        let lock = run.core_lock(true)?;
+        let greet = silence_limit(&settings).max(GREETING_LIMIT_MIN);
+        let core: FoundCore = adoption::find(&run, Role::Core, greet).await?;
+        let manager: FoundManager = adoption::find(&run, Role::Manager, greet).await?;
+        for greeting in core.greeting().into_iter().chain(manager.greeting()) {
+            generations.skip_to(greeting.generation);
+        }
         let own = geteuid().as_raw();
         let (rights, user_lack) = rights::of_core(&config.realtime, &config.timing, own);
         let protection = config
@@ -197,6 +216,13 @@ impl Supervisor {
                 // The disk fails and works in turn, seconds apart.
                 let _ = tell.try_send(report);
             });
+        let after = core.greeting().map(|greeting| {
+            restored.lives.last(Incarnation {
+                role: Role::Core,
+                generation: greeting.generation,
+            })
+        });
+        let continues = after.is_some_and(|after| after > 0);
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
         let media = Media::new(&config.media);
@@ -210,12 +236,16 @@ impl Supervisor {
             media,
             run,
             _state: held,
-            recorder: Recorder::new(source, Log::start(), journal, restored),
-            core: CoreState::Ended,
+            recorder: Recorder::new(source, Log::start(), journal, restored, continues),
+            core: Post::Closed,
             core_started: false,
             retiring: None,
             reconfigure: false,
-            deaths_at_once: 0,
+            core_pauses: Pauses::default(),
+            manager: Post::Closed,
+            manager_answers: false,
+            manager_pauses: Pauses::default(),
+            health: Health::new(clock::boot()),
             memory: peers
                 .peers
                 .iter()
@@ -224,6 +254,7 @@ impl Supervisor {
             peers,
             peers_changed: false,
             generations,
+            generation,
             reserving: false,
             writer,
             lacks: BTreeSet::new(),
@@ -236,10 +267,17 @@ impl Supervisor {
             settings,
         };
         let watch = supervisor.watch();
+        if continues {
+            supervisor.remember_view();
+        }
+        supervisor
+            .take_over(core, manager, after.unwrap_or(0))
+            .await?;
         supervisor.introduce_itself(&warnings, taken_over, peers_problem);
-        supervisor.keep_accepted(&copies);
-        supervisor.launch(generation, lock, None);
-        supervisor.refresh_media();
+        match problem {
+            None => supervisor.keep_accepted(&copies),
+            Some(problem) => supervisor.tell_of_bad_files(&problem),
+        }
         for lack in user_lack.into_iter().chain(protection) {
             supervisor.lack(lack);
         }
@@ -252,6 +290,13 @@ impl Supervisor {
             watch,
         };
         Ok((supervisor, sources))
+    }
+
+    /// What a former supervisor told is told.
+    fn remember_view(&mut self) {
+        let view = self.recorder.view();
+        self.media.believe(view);
+        self.health.remember(view.sick.is_some(), clock::boot());
     }
 
     fn watch(&mut self) -> Option<Watch> {
@@ -268,6 +313,16 @@ impl Supervisor {
                 None
             }
         }
+    }
+
+    /// The configuration on the disk has errors, and the copies of the one that runs were read.
+    fn tell_of_bad_files(&mut self, problem: &str) {
+        self.recorder.say(Severity::Critical, problem);
+        self.lack(Lack {
+            what: "the configuration on the disk".into(),
+            why: "it has errors, and hbd goes on with a copy of the one it ran with".into(),
+            remedy: "hactl check names the errors; a start of all of hbd would be refused".into(),
+        });
     }
 
     fn introduce_itself(
@@ -307,15 +362,20 @@ impl Supervisor {
         }
     }
 
-    /// How long a core may be silent.
-    fn silence_limit(&self) -> Duration {
-        rights::silence_limit(self.settings.keepalive, self.settings.deadtime)
-    }
-
-    fn heard(&mut self, message: FromCore) {
+    /// The core says something. Returns how long the manager has been silent, if the core says so.
+    fn heard(&mut self, message: FromCore) -> Option<Duration> {
         match message {
-            FromCore::Alive => {}
+            FromCore::Alive { sent } => {
+                if let Some(sent) = sent {
+                    self.health.sent(sent);
+                }
+            }
             FromCore::Event(event) => self.recorder.record(*event),
+            FromCore::Again(event) => self.recorder.restore(*event),
+            FromCore::View(view) => self.recorder.take_over(*view),
+            FromCore::ManagerSilent(silent) => return Some(silent),
+            // Of use while a core is adopted only.
+            FromCore::Runs(_) | FromCore::Opened { .. } | FromCore::Told => {}
             FromCore::Sample(sample) => self.recorder.sample(*sample),
             FromCore::Remember(memory) => self.remember(*memory),
             FromCore::Dropped(count) => {
@@ -332,6 +392,7 @@ impl Supervisor {
             }
             FromCore::Left => self.exit = Some(Exit::Done),
         }
+        None
     }
 
     fn lack(&mut self, lack: Lack) {
@@ -351,6 +412,10 @@ impl Supervisor {
     }
 
     fn refresh_media(&mut self) {
+        // A core that retires may have been started with others; its successor gets them.
+        if self.retiring.is_some() {
+            return;
+        }
         match Interfaces::read() {
             Ok(interfaces) => {
                 let changes = self.media.refresh(&interfaces);
@@ -375,7 +440,7 @@ impl Supervisor {
 
     /// A core that does not take a message is one that dies, which is noticed elsewhere.
     fn tell_core(&mut self, message: &ToCore, descriptors: Vec<OwnedFd>) {
-        if let CoreState::Running(core) = &mut self.core
+        if let Some(core) = self.core.holder()
             && let Err(error) = core.tell(message, descriptors)
         {
             let text = format!("a message for the core was lost: {error}");
@@ -393,18 +458,19 @@ impl Supervisor {
         }
         self.leaving = Some(clock::boot() + LEAVE_LIMIT);
         match self.core {
-            CoreState::Running(_) => {
+            Post::Held(_) => {
                 let cause = Some(Cause::Order(signal.to_owned()));
                 self.tell_core(&ToCore::Command(Command::Leave { cause }), Vec::new());
             }
-            CoreState::Waiting(..) | CoreState::Ended => self.exit = Some(Exit::Failed),
+            Post::Vacant(..) | Post::Closed => self.exit = Some(Exit::Failed),
         }
     }
 
     /// What is done from time to time. Returns how long the core has been silent, if too long.
     fn look_around(&mut self) -> Option<Duration> {
         let now = clock::boot();
-        let late = now.since(self.looked) > self.silence_limit();
+        let limit = silence_limit(&self.settings);
+        let late = now.since(self.looked) > limit;
         self.looked = now;
         if self.leaving.is_some_and(|until| until <= now) && self.exit.is_none() {
             let text = "the core did not leave the cluster in time";
@@ -421,20 +487,35 @@ impl Supervisor {
             self.load_told = now;
             self.tell_load();
         }
-        if let CoreState::Waiting(until, cause) = &self.core
-            && *until <= now
-        {
-            let cause = cause.clone();
+        if let Some(cause) = self.core.due(now) {
             self.relaunch(cause);
+        }
+        if let Some(cause) = self.manager.due(now) {
+            self.relaunch_manager(cause);
         }
         // Whoever slept himself has not heard what was said meanwhile.
         if late {
             return None;
         }
-        match &self.core {
-            CoreState::Running(core) => core.silent_beyond(self.silence_limit()),
-            CoreState::Waiting(..) | CoreState::Ended => None,
+        self.look_at_health(now);
+        self.core.holder()?.silent_beyond(limit)
+    }
+
+    fn look_at_health(&mut self, now: Moment) {
+        if self.leaving.is_some() {
+            return;
         }
+        let live = self.memory.values().filter_map(|peer| peer.live.as_ref());
+        let signs = Signs {
+            contact: live.filter_map(|live| live.heard).max(),
+            manager_answers: self.manager_answers,
+        };
+        let kind = match self.health.look(now, signs, &self.settings) {
+            None => return,
+            Some(Change::Sick(reason)) => Kind::Sick { reason },
+            Some(Change::Over) => Kind::SickOver,
+        };
+        self.recorder.note(kind, None);
     }
 
     fn tell_load(&mut self) {
@@ -452,4 +533,9 @@ impl Supervisor {
         self.recorder.finish();
         self.exit.unwrap_or(Exit::Failed)
     }
+}
+
+/// How long a core may be silent.
+fn silence_limit(settings: &Settings) -> Duration {
+    rights::silence_limit(settings.keepalive, settings.deadtime)
 }

@@ -10,13 +10,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use shared::exit::Exit;
 
-use super::core_child::CoreChild;
 use super::watch::Watch;
-use super::{CoreState, Sources, Supervisor};
+use super::{Sources, Supervisor};
 use crate::channel::FromCore;
 use crate::control::Ask;
 use crate::journal::Report;
-use crate::startup::StartError;
+use crate::manager_process::FromManager;
 use crate::state::{Job, StateError};
 
 /// Longest and shortest time between two looks around.
@@ -28,6 +27,7 @@ enum Wake {
     Leave(&'static str),
     Reload,
     Core(Option<FromCore>),
+    Manager(Option<FromManager>),
     Interfaces(bool),
     Client(io::Result<UnixStream>),
     Ask(Ask),
@@ -38,12 +38,8 @@ enum Wake {
 }
 
 /// Runs until the daemon is to end.
-pub(super) async fn run(started: (Supervisor, Sources)) -> Result<Exit, StartError> {
+pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) -> Exit {
     let (mut supervisor, mut sources) = started;
-    let mut signals = Signals::new().map_err(|error| StartError::System {
-        operation: "handle signals",
-        error,
-    })?;
     let look = (supervisor.settings.keepalive / 2).clamp(LOOK_MIN, LOOK_MAX);
     let mut looks = interval(look);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -53,7 +49,10 @@ pub(super) async fn run(started: (Supervisor, Sources)) -> Result<Exit, StartErr
             _ = signals.terminate.recv() => Wake::Leave("SIGTERM"),
             _ = signals.interrupt.recv() => Wake::Leave("SIGINT"),
             _ = signals.hangup.recv() => Wake::Reload,
-            message = next_of(&mut supervisor.core) => Wake::Core(message),
+            message = supervisor.core.next() => Wake::Core(message.map(|(message, _)| message)),
+            message = supervisor.manager.next() => {
+                Wake::Manager(message.map(|(message, _)| message))
+            }
             watched = changed(sources.watch.as_ref()) => Wake::Interfaces(watched),
             stream = sources.control.accept() => Wake::Client(stream),
             Some(ask) = sources.asks.recv() => Wake::Ask(ask),
@@ -70,8 +69,14 @@ pub(super) async fn run(started: (Supervisor, Sources)) -> Result<Exit, StartErr
                     sources.control.admit(access);
                 }
             }
-            Wake::Core(Some(message)) => supervisor.heard(message),
+            Wake::Core(Some(message)) => {
+                if let Some(silent) = supervisor.heard(message) {
+                    bury_manager(&mut supervisor, Some(silent)).await;
+                }
+            }
             Wake::Core(None) => bury(&mut supervisor, None).await,
+            Wake::Manager(Some(message)) => supervisor.heard_manager(&message),
+            Wake::Manager(None) => bury_manager(&mut supervisor, None).await,
             Wake::Interfaces(true) => supervisor.refresh_media(),
             // Looking around every few seconds has to do.
             Wake::Interfaces(false) => sources.watch = None,
@@ -91,41 +96,51 @@ pub(super) async fn run(started: (Supervisor, Sources)) -> Result<Exit, StartErr
         }
     }
     end_core(&mut supervisor).await;
-    Ok(supervisor.finish())
+    supervisor.end_manager().await;
+    supervisor.finish()
 }
 
 /// Takes the core's last words, makes sure that it is gone, and goes on from there.
 async fn bury(supervisor: &mut Supervisor, silent: Option<Duration>) {
-    let CoreState::Running(core) = std::mem::replace(&mut supervisor.core, CoreState::Ended) else {
-        return;
-    };
-    let since = core.since;
-    let how = core.end().await;
-    if let (None, Some(cause)) = (silent, supervisor.retiring.take()) {
-        return supervisor.relaunch(Some(cause));
+    if let Some(core) = supervisor.core.take() {
+        let since = core.since;
+        let how = core.end().await;
+        if let (None, Some(cause)) = (silent, supervisor.retiring.take()) {
+            return supervisor.relaunch(Some(cause));
+        }
+        supervisor.core_died(killed(silent).unwrap_or(how), since);
     }
-    let how = match silent {
-        None => how,
-        Some(silent) => format!("it was silent for {} ms and killed", silent.as_millis()),
-    };
-    supervisor.core_died(how, since);
+}
+
+/// The same for the manager.
+async fn bury_manager(supervisor: &mut Supervisor, silent: Option<Duration>) {
+    if let Some(manager) = supervisor.manager.take() {
+        let since = manager.since;
+        let how = manager.end().await;
+        let how = killed(silent).unwrap_or(how);
+        supervisor.manager_died(how, since, silent.is_some());
+    }
+}
+
+fn killed(silent: Option<Duration>) -> Option<String> {
+    silent.map(|silent| format!("it was silent for {} ms and killed", silent.as_millis()))
 }
 
 /// Lets a core that has left end by itself; kills any other.
 async fn end_core(supervisor: &mut Supervisor) {
-    if let CoreState::Running(mut core) = std::mem::replace(&mut supervisor.core, CoreState::Ended)
-    {
+    if let Some(core) = supervisor.core.take() {
         if supervisor.exit == Some(Exit::Done) {
-            let _ = tokio::time::timeout(LAST_LIMIT, core.ended()).await;
+            core.ended(LAST_LIMIT).await;
         }
-        let _ = core.end().await;
+        core.end().await;
     }
 }
 
 /// A core that has left may take so long to end.
 const LAST_LIMIT: Duration = Duration::from_secs(1);
 
-struct Signals {
+/// Signals that ask for something.
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -134,7 +149,7 @@ struct Signals {
 impl Signals {
     /// Whoever started hbd may have blocked signals, which is inherited; blocked, SIGTERM would
     /// change nothing.
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let signals = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -142,14 +157,6 @@ impl Signals {
         };
         SigSet::all().thread_unblock()?;
         Ok(signals)
-    }
-}
-
-/// The core's next message; never while there is no core.
-async fn next_of(core: &mut CoreState) -> Option<FromCore> {
-    match core {
-        CoreState::Running(core) => CoreChild::next(core).await,
-        CoreState::Waiting(..) | CoreState::Ended => std::future::pending().await,
     }
 }
 

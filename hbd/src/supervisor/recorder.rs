@@ -44,15 +44,19 @@ struct Subscriber {
 }
 
 impl Recorder {
-    /// A record of a daemon that begins anew: the past is known, the state is not. `source`
-    /// numbers the supervisor's own events.
+    /// A record that `continues` that of a former supervisor whose core lives; otherwise the past
+    /// is known and the state is not. `source` numbers the supervisor's own events.
     pub(super) fn new(
         source: EventSource,
         log: Log,
         mut journal: Journal,
         restored: Restored,
+        continues: bool,
     ) -> Self {
-        let view = ClusterView::default();
+        let view = match continues {
+            true => restored.view.under_another_supervisor(),
+            false => ClusterView::default(),
+        };
         journal.begin(&view);
         let mut recorder = Self {
             source,
@@ -84,6 +88,10 @@ impl Recorder {
     /// Records an event.
     pub(super) fn record(&mut self, event: Event) {
         self.log.event(&event);
+        self.keep(event);
+    }
+
+    fn keep(&mut self, event: Event) {
         let (record, dropped) = self.journal.write(event, &self.view);
         self.view.apply(&record.event);
         if self.recent.len() == RECENT_MAX {
@@ -96,6 +104,23 @@ impl Recorder {
         if dropped > 0 {
             self.note(Kind::EventsDropped { count: dropped }, None);
         }
+    }
+
+    /// Records an event that a former supervisor was told: its log has it.
+    pub(super) fn restore(&mut self, event: Event) {
+        self.keep(event);
+    }
+
+    /// Takes over what the core believes, where events of it are missing.
+    pub(super) fn take_over(&mut self, view: ClusterView) {
+        self.view.take_over(view);
+        let snapshot = Box::new(self.snapshot());
+        self.publish(|| ServerFrame::Snapshot { snapshot });
+    }
+
+    /// The view.
+    pub(super) fn view(&self) -> &ClusterView {
+        &self.view
     }
 
     /// Takes the counters of a second.
@@ -191,7 +216,13 @@ mod tests {
         // No disk takes anything here: a recorder that works all the same.
         let (journal, mut restored) = Journal::open("/proc".as_ref(), 0, |_| ());
         restored.damages.clear();
-        Recorder::new(source, Log::to(std::io::sink(), false), journal, restored)
+        Recorder::new(
+            source,
+            Log::to(std::io::sink(), false),
+            journal,
+            restored,
+            false,
+        )
     }
 
     #[test]

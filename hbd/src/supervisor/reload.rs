@@ -23,8 +23,9 @@ use tokio::sync::{mpsc, oneshot};
 use hbd_core::Command;
 use nix::unistd::geteuid;
 
+use super::Supervisor;
 use super::recorder::line;
-use super::{CoreState, Supervisor};
+use super::worker::Post;
 use crate::channel::ToCore;
 use crate::clock;
 use crate::control::access::Access;
@@ -279,9 +280,9 @@ impl Supervisor {
     }
 
     /// Ends the core in favour of the next one. One that is dead has its successor on its way.
-    fn retire_core(&mut self, cause: Cause) {
+    pub(super) fn retire_core(&mut self, cause: Cause) {
         self.reconfigure = true;
-        if let CoreState::Running(_) = self.core {
+        if let Post::Held(_) = self.core {
             self.retiring = Some(cause);
             self.tell_core(&ToCore::Retire, Vec::new());
         }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use hbd_tests::instance;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared::client::{Client, Subscription, Update};
@@ -136,15 +137,34 @@ impl Daemon {
         fs::read_to_string(self.home.join("log")).unwrap_or_default()
     }
 
+    /// The supervisor, whoever started it.
     pub(crate) fn pid(&self) -> i32 {
-        i32::try_from(self.child.as_ref().unwrap().id()).unwrap()
+        self.process("supervisor")
     }
 
     /// The process of its core.
     pub(crate) fn core(&self) -> i32 {
-        let pid = self.pid();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        children.split_whitespace().next().unwrap().parse().unwrap()
+        self.process("core")
+    }
+
+    /// The process of its manager.
+    pub(crate) fn manager(&self) -> i32 {
+        self.process("manager")
+    }
+
+    fn process(&self, role: &str) -> i32 {
+        let run = self.home.join("run");
+        until(&format!("a {role}"), || {
+            let pid = instance::pid(&run, role)?;
+            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let worker = line.starts_with(format!("hbd: {role}").as_bytes());
+            (worker || (role == "supervisor" && !line.is_empty())).then_some(pid)
+        })
+    }
+
+    /// Whether anything of it runs.
+    pub(crate) fn runs(&self) -> bool {
+        !instance::pids(&self.home.join("run")).is_empty()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -213,17 +233,11 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
-    /// Kills all of it: a core that loses its supervisor ends by itself, but later.
+    /// Kills all of it, whoever started it.
     fn drop(&mut self) {
-        let Some(child) = &mut self.child else {
-            return;
-        };
-        let pid = child.id();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let _ = child.kill();
-        let _ = child.wait();
-        for core in children.unwrap_or_default().split_whitespace() {
-            let _ = kill(Pid::from_raw(core.parse().unwrap()), Signal::SIGKILL);
+        instance::kill_all(&self.home.join("run")).unwrap();
+        if let Some(child) = &mut self.child {
+            let _ = child.wait();
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use hbd_tests::instance;
+use nix::sys::signal::Signal;
 use shared::event::Kind;
 
 use crate::cluster::{Cluster, until};
@@ -14,7 +14,6 @@ fn events_of_a_daemon_that_was_killed_are_known_to_the_next_one() {
     let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
     cluster.settle();
     let alice = &mut cluster.nodes[0];
-    let core = alice.core();
     let before = alice.events();
     let last = before.last().unwrap().id.to_string();
     let segment = alice.home.join("state/journal/00000001.jsonl");
@@ -24,8 +23,7 @@ fn events_of_a_daemon_that_was_killed_are_known_to_the_next_one() {
             .contains(&last)
             .then_some(())
     });
-    alice.signal(Signal::SIGKILL);
-    let _ = kill(Pid::from_raw(core), Signal::SIGKILL);
+    instance::kill_all(&alice.home.join("run")).unwrap();
     alice.ended();
     alice.start();
     let after = alice.events();

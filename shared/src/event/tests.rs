@@ -42,7 +42,7 @@ fn a_kind_from_the_future_keeps_its_text_and_data() {
 
 #[test]
 fn an_event_id_survives_its_text() {
-    for text in ["alice:1795.17", "db-1.example.org:s3.1"] {
+    for text in ["alice:1795.17", "db-1.example.org:s3.1", "alice:m3.2"] {
         assert_eq!(text.parse::<EventId>().unwrap().to_string(), text);
     }
     for text in ["", "alice", "alice:1795", "alice:x.1", ":1.1"] {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Kind, LinkStatus, MediumStatus, StatusReason, Unverified};
+use super::{Adopted, Kind, LinkStatus, MediumStatus, StatusReason, Unverified};
 
 /// A span as people read it: `350 ms`, `6 s`, `6.02 s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,6 +268,23 @@ impl fmt::Display for Kind {
             Self::KeysChanged { active } => write!(f, "signing with key {active}"),
             Self::MediumStatus { medium, to } => write!(f, "medium {medium} {to}"),
             Self::CoreDied { how } => write!(f, "the core died ({how})"),
+            Self::ManagerDied { how } => write!(f, "the manager died ({how})"),
+            Self::Adopted { processes, upgrade } => {
+                f.write_str(match upgrade {
+                    true => "the supervisor was upgraded",
+                    false => "the supervisor died",
+                })?;
+                f.write_str("; another goes on with")?;
+                for (place, process) in processes.iter().enumerate() {
+                    let Adopted { role, pid, .. } = process;
+                    let and = if place > 0 { " and" } else { "" };
+                    write!(f, "{and} the {role} (pid {pid})")?;
+                }
+                Ok(())
+            }
+            Self::Replaced { role, why } => write!(f, "the {role} is replaced: {why}"),
+            Self::Sick { reason } => write!(f, "this node is sick: {reason}"),
+            Self::SickOver => f.write_str("this node is not sick any more"),
             Self::Degraded { what, why, remedy } => write!(f, "{what}: {why}; {remedy}"),
             Self::DegradedOver { what } => write!(f, "{what}: it works again"),
             Self::ConfigWarning { place, warning } => write!(f, "{place}: {warning}"),

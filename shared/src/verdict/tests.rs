@@ -282,6 +282,21 @@ fn what_is_over_or_cosmetic_is_no_warning() {
 }
 
 #[test]
+fn a_sick_node_is_critical_until_it_is_well() {
+    let mut snapshot = healthy();
+    let reason = "it sent no beat for 7 s, and its deadtime is 6 s".into();
+    apply(&mut snapshot, Kind::Sick { reason });
+    let verdict = judge(&snapshot);
+    assert!(verdict.findings[0].what.starts_with("this node is sick"));
+    assert_eq!(verdict.findings[0].severity, Severity::Critical);
+    apply(&mut snapshot, Kind::SickOver);
+    assert_eq!(
+        judge(&snapshot).findings.len(),
+        judge(&healthy()).findings.len()
+    );
+}
+
+#[test]
 fn a_healed_partition_is_critical_for_an_hour_or_until_the_node_restarts() {
     let mut snapshot = healthy();
     let silent = Duration::from_secs(9);

@@ -1,0 +1,132 @@
+//! The manager's process. In this release it has one manager, `none`, which holds nothing: it
+//! answers the core, so that the core knows that it lives, and it starts a supervisor again.
+//!
+//! ```text
+//! core  --Question-->          Start, Core, Returns, End
+//!       <--Answer----  manager <-------------------------- supervisor
+//!                         |                                    ^
+//!                         +-- starts another, if it dies ------+
+//! ```
+//!
+//! It goes on without a supervisor, and lets the next one in ([`crate::bond`]). Where systemd
+//! started hbd that next one comes from systemd, and the manager starts none: never both.
+
+mod reactor;
+mod revival;
+
+use std::ffi::OsString;
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::prctl;
+use nix::unistd::getuid;
+use serde::{Deserialize, Serialize};
+use shared::exit::Exit;
+use shared::names::Generation;
+
+use crate::bond::{Bond, Greeting};
+use crate::channel::Channel;
+use crate::{sys, worker};
+
+/// The core asks whether the manager lives.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Question;
+
+/// It does.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Answer;
+
+/// What the supervisor tells a manager.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToManager {
+    /// The manager begins. With it come the lock that proves that there is one manager, its
+    /// [door](crate::bond), and standard error for a supervisor that it starts.
+    Start {
+        /// The generation of the supervisor.
+        generation: Generation,
+        /// How a supervisor is started again.
+        supervisor: Option<Launch>,
+    },
+    /// A supervisor that did not start this manager goes on with it. Standard error comes along.
+    Adopt {
+        /// How a supervisor is started again.
+        supervisor: Option<Launch>,
+    },
+    /// The core is at the other end of the socket that comes along.
+    Core,
+    /// The supervisor goes and returns within so long: no other is to be started before.
+    Returns(Duration),
+    /// hbd ends.
+    End,
+}
+
+/// What a manager tells the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromManager {
+    /// It answered the core for the first time.
+    Answers,
+}
+
+/// How a supervisor was started: all that another needs to be the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Launch {
+    /// The program file.
+    pub(crate) program: PathBuf,
+    /// Its arguments, without the program's name.
+    pub(crate) arguments: Vec<OsString>,
+    /// Its working directory.
+    pub(crate) directory: PathBuf,
+    /// Its environment.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+}
+
+/// Runs a manager whose supervisor is at the other end of the inherited descriptor.
+pub(crate) fn run(descriptor: RawFd) -> Exit {
+    worker::withstand_signals();
+    let _ = prctl::set_name(c"hbd-manager");
+    sys::keep_secrets();
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return Exit::Failed;
+    };
+    let socket = match sys::inherited(descriptor) {
+        Ok(socket) => socket,
+        Err(error) => {
+            worker::not_by_hand("manager", descriptor, &error);
+            return Exit::Usage;
+        }
+    };
+    runtime.block_on(async {
+        match Channel::new(socket) {
+            Ok(supervisor) => begin(supervisor).await,
+            Err(_) => Exit::Failed,
+        }
+    })
+}
+
+/// Waits for the first orders, and follows them.
+async fn begin(mut supervisor: Channel<FromManager, ToManager>) -> Exit {
+    let Ok(Some((
+        ToManager::Start {
+            generation,
+            supervisor: launch,
+        },
+        descriptors,
+    ))) = supervisor.next().await
+    else {
+        return Exit::Failed;
+    };
+    let Ok([lock, listener, stderr]) = <[OwnedFd; 3]>::try_from(descriptors) else {
+        return Exit::Failed;
+    };
+    let mut bond = Bond::new(supervisor, getuid().as_raw());
+    if bond.set_door(listener, Greeting::own(generation)).is_err() {
+        return Exit::Failed;
+    }
+    reactor::run(bond, revival::Revival::new(launch, Some(stderr))).await;
+    drop(lock);
+    Exit::Done
+}

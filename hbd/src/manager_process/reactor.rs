@@ -1,0 +1,88 @@
+//! The loop of the manager: the only place in its process that waits.
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::os::fd::OwnedFd;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::revival::Revival;
+use super::{Answer, FromManager, Question, ToManager};
+use crate::bond::{Bond, Word};
+use crate::channel::{Channel, Delivery};
+
+type Core = Channel<Answer, Question>;
+
+/// What happened.
+enum Wake {
+    Core(io::Result<Option<Delivery<Question>>>),
+    Supervisor(Word<ToManager>),
+    /// A supervisor that this manager started ended.
+    Ended(String),
+    /// It is time to start one.
+    Due,
+}
+
+/// Runs until hbd ends.
+pub(super) async fn run(mut bond: Bond<FromManager, ToManager>, mut revival: Revival) {
+    let mut core: Option<Core> = None;
+    let mut answered = false;
+    loop {
+        // What waits leaves while the channels are listened to.
+        let wake = tokio::select! {
+            biased;
+            question = next_of(&mut core) => Wake::Core(question),
+            word = poll_fn(|context| bond.poll_next(context)) => Wake::Supervisor(word),
+            how = revival.ended() => Wake::Ended(how),
+            () = until(revival.due()) => Wake::Due,
+        };
+        match wake {
+            Wake::Core(Ok(Some(_))) => {
+                answer(core.as_mut());
+                if !answered && let Some(supervisor) = bond.channel() {
+                    answered = supervisor.queue(&FromManager::Answers, Vec::new()).is_ok();
+                }
+            }
+            Wake::Core(Ok(None) | Err(_)) => core = None,
+            Wake::Supervisor(Word::Alone) => revival.plan(Instant::now()),
+            Wake::Supervisor(Word::Said((message, descriptors))) => match message {
+                // There is no second start.
+                ToManager::Start { .. } => {}
+                ToManager::Adopt { supervisor } => {
+                    bond.adopted();
+                    revival.learn(supervisor, descriptors.into_iter().next());
+                }
+                ToManager::Core => core = channel(descriptors),
+                ToManager::Returns(within) => revival.expect_return(within),
+                ToManager::End => return,
+            },
+            Wake::Ended(how) => revival.bury(&how, bond.is_alone(), Instant::now()),
+            Wake::Due => revival.start(Instant::now()),
+        }
+    }
+}
+
+fn answer(core: Option<&mut Core>) {
+    if let Some(core) = core {
+        // A core that is gone is found so when the next question is waited for.
+        let _ = core.queue(&Answer, Vec::new());
+    }
+}
+
+fn channel(descriptors: Vec<OwnedFd>) -> Option<Core> {
+    Channel::new(descriptors.into_iter().next()?).ok()
+}
+
+async fn next_of(core: &mut Option<Core>) -> io::Result<Option<Delivery<Question>>> {
+    match core {
+        Some(core) => core.next().await,
+        None => pending().await,
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}

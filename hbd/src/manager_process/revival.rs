@@ -1,0 +1,227 @@
+//! Starting a supervisor again: at once, then with growing pauses.
+//!
+//! The program is the one the last supervisor was started by; where that does not come up, this
+//! very program is tried in turn with it, so that a broken installation leaves a node with the
+//! supervisor it had.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Launch;
+use crate::pauses::Pauses;
+use crate::process::{OWN_PROGRAM, Process};
+
+/// How the next supervisor comes to be.
+pub(super) struct Revival {
+    launch: Option<Launch>,
+    stderr: Option<OwnedFd>,
+    /// When one is to be started.
+    due: Option<Instant>,
+    /// None is started before.
+    not_before: Option<Instant>,
+    /// The supervisor that goes is back within so long.
+    returns: Duration,
+    started: Option<Started>,
+    pauses: Pauses,
+}
+
+struct Started {
+    process: Process,
+    at: Instant,
+}
+
+impl Revival {
+    /// Without `launch` somebody else starts supervisors. `stderr` is theirs.
+    pub(super) fn new(launch: Option<Launch>, stderr: Option<OwnedFd>) -> Self {
+        Self {
+            launch,
+            stderr,
+            due: None,
+            not_before: None,
+            returns: Duration::ZERO,
+            started: None,
+            pauses: Pauses::default(),
+        }
+    }
+
+    /// A supervisor is there, and this is how the next is started.
+    pub(super) fn learn(&mut self, launch: Option<Launch>, stderr: Option<OwnedFd>) {
+        self.launch = launch;
+        self.stderr = stderr;
+        self.due = None;
+        self.returns = Duration::ZERO;
+    }
+
+    /// The supervisor will go, and be back within so long.
+    pub(super) fn expect_return(&mut self, within: Duration) {
+        self.returns = within;
+    }
+
+    /// There is no supervisor.
+    pub(super) fn plan(&mut self, now: Instant) {
+        // Where one ends that this manager started, that is told too, and then is the time.
+        if self.launch.is_some() && self.started.is_none() {
+            let due = now + self.returns;
+            self.due = Some(self.not_before.map_or(due, |before| due.max(before)));
+            self.returns = Duration::ZERO;
+        }
+    }
+
+    /// When [`Revival::start`] is to be called.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Starts a supervisor.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.due = None;
+        let Some(launch) = &self.launch else {
+            return;
+        };
+        let own = Path::new(OWN_PROGRAM);
+        let program = match self.pauses.count() % 2 {
+            0 => &launch.program,
+            _ => own,
+        };
+        match spawn(program, launch, self.stderr.as_ref()) {
+            Ok(process) => self.started = Some(Started { process, at: now }),
+            Err(error) => {
+                self.say(&format!("{} cannot be started: {error}", program.display()));
+                self.pause(Duration::ZERO, now);
+                self.plan(now);
+            }
+        }
+    }
+
+    /// How the supervisor ended that this manager started. Never while there is none.
+    pub(super) async fn ended(&self) -> String {
+        match &self.started {
+            Some(started) => started.process.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The supervisor that this manager started ended. `alone`: there is no other.
+    pub(super) fn bury(&mut self, how: &str, alone: bool, now: Instant) {
+        let Some(started) = self.started.take() else {
+            return;
+        };
+        self.say(&format!("the supervisor died ({how})"));
+        self.pause(now.duration_since(started.at), now);
+        if alone {
+            self.plan(now);
+        }
+    }
+
+    fn pause(&mut self, lived: Duration, now: Instant) {
+        self.not_before = Some(now + self.pauses.after(lived));
+    }
+
+    /// A line where the supervisor's log went.
+    fn say(&self, text: &str) {
+        if let Some(Ok(copy)) = self.stderr.as_ref().map(OwnedFd::try_clone) {
+            // Nobody is left to tell that there is nobody to tell.
+            let _ = writeln!(File::from(copy), "hbd manager: {text}");
+        }
+    }
+}
+
+fn spawn(program: &Path, launch: &Launch, stderr: Option<&OwnedFd>) -> io::Result<Process> {
+    let stderr = match stderr {
+        Some(stderr) => Stdio::from(stderr.try_clone()?),
+        None => Stdio::null(),
+    };
+    let child = Command::new(program)
+        .args(&launch.arguments)
+        .env_clear()
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(&launch.directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()?;
+    Process::started(&child)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revival(program: &str) -> Revival {
+        let launch = Launch {
+            program: program.into(),
+            arguments: Vec::new(),
+            directory: "/".into(),
+            environment: Vec::new(),
+        };
+        Revival::new(Some(launch), None)
+    }
+
+    fn run(test: impl AsyncFnOnce()) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(test());
+    }
+
+    /// Starts one, waits for its end, and returns the pause before the next.
+    async fn die_once(revival: &mut Revival) -> Duration {
+        let now = Instant::now();
+        revival.start(now);
+        let how = revival.ended().await;
+        assert_eq!(how, "exit status 1");
+        revival.bury(&how, true, now);
+        revival.due().unwrap() - now
+    }
+
+    #[test]
+    fn a_supervisor_that_dies_at_once_is_started_with_growing_pauses() {
+        run(async || {
+            let mut revival = revival("/bin/false");
+            revival.plan(Instant::now());
+            assert!(revival.due().unwrap() <= Instant::now());
+            assert_eq!(die_once(&mut revival).await, Duration::ZERO);
+            // This program in turn: a test program ends with another status.
+            revival.pauses.after(Duration::ZERO);
+            assert_eq!(die_once(&mut revival).await.as_millis(), 200);
+        });
+    }
+
+    #[test]
+    fn a_supervisor_that_says_that_it_returns_is_waited_for() {
+        run(async || {
+            let mut revival = revival("/bin/false");
+            let now = Instant::now();
+            revival.expect_return(Duration::from_secs(10));
+            revival.plan(now);
+            assert_eq!(revival.due(), Some(now + Duration::from_secs(10)));
+            revival.learn(None, None);
+            assert_eq!(revival.due(), None);
+        });
+    }
+
+    #[test]
+    fn nothing_is_started_where_somebody_else_does() {
+        let mut revival = Revival::new(None, None);
+        revival.plan(Instant::now());
+        assert_eq!(revival.due(), None);
+    }
+
+    #[test]
+    fn a_program_that_is_gone_is_tried_again_later() {
+        run(async || {
+            let mut revival = revival("/nonexistent/hbd");
+            let now = Instant::now();
+            revival.start(now);
+            assert_eq!(revival.due(), Some(now));
+            assert_eq!(revival.pauses.count(), 1);
+        });
+    }
+}

@@ -1,0 +1,119 @@
+//! Whether this node can do what a member must: be heard, and decide.
+//!
+//! It is *sick* when it sent no beat for `deadtime`, whatever the cause: its peers take over, so
+//! it must not hold anything. And when its manager hung, or died before it answered, three times
+//! in a minute. That is over after a beat, an answering manager, and a beat of a peer or `initdead`
+//! without one.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hbd_core::Settings;
+use shared::event::Span;
+use shared::time::Moment;
+
+/// So many managers that failed within [`FAILURES_WITHIN`] are too many.
+const FAILURES_MAX: usize = 3;
+const FAILURES_WITHIN: Duration = Duration::from_secs(60);
+
+/// What is known of it.
+#[derive(Debug)]
+pub(super) struct Health {
+    /// When a packet last went out; the start of the supervisor before the first.
+    sent: Moment,
+    /// When managers failed last.
+    failures: VecDeque<Moment>,
+    sick_since: Option<Moment>,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The node is sick, and why.
+    Sick(String),
+    /// It is not any more.
+    Over,
+}
+
+/// What else counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signs {
+    /// When a peer was last heard.
+    pub(super) contact: Option<Moment>,
+    /// The manager has answered the core.
+    pub(super) manager_answers: bool,
+}
+
+impl Health {
+    /// Of a node that was never heard.
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
+            sent: now,
+            failures: VecDeque::new(),
+            sick_since: None,
+        }
+    }
+
+    /// What a former supervisor had told.
+    pub(super) fn remember(&mut self, sick: bool, now: Moment) {
+        self.sick_since = sick.then_some(now);
+    }
+
+    /// A packet went out.
+    pub(super) fn sent(&mut self, at: Moment) {
+        self.sent = self.sent.max(at);
+    }
+
+    /// A manager hung, or died before it answered.
+    pub(super) fn manager_failed(&mut self, now: Moment) {
+        if self.failures.len() == FAILURES_MAX {
+            self.failures.pop_front();
+        }
+        self.failures.push_back(now);
+    }
+
+    /// Looks whether that changed.
+    pub(super) fn look(
+        &mut self,
+        now: Moment,
+        signs: Signs,
+        settings: &Settings,
+    ) -> Option<Change> {
+        let Some(since) = self.sick_since else {
+            let reason = self.reason(now, settings)?;
+            self.sick_since = Some(now);
+            return Some(Change::Sick(reason));
+        };
+        let contact = signs.contact.is_some_and(|at| at > since);
+        let over = self.reason(now, settings).is_none()
+            && self.sent > since
+            && signs.manager_answers
+            && (contact || now.since(since) >= settings.initdead);
+        over.then(|| {
+            self.sick_since = None;
+            Change::Over
+        })
+    }
+
+    fn reason(&self, now: Moment, settings: &Settings) -> Option<String> {
+        let silent = now.since(self.sent);
+        if silent > settings.deadtime {
+            return Some(format!(
+                "it sent no beat for {}, and its deadtime is {}",
+                Span(silent),
+                Span(settings.deadtime)
+            ));
+        }
+        let first = self.failures.front()?;
+        let many = self.failures.len() == FAILURES_MAX && now.since(*first) < FAILURES_WITHIN;
+        many.then(|| {
+            format!(
+                "{FAILURES_MAX} managers in {} hung, or died before they answered",
+                Span(FAILURES_WITHIN)
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

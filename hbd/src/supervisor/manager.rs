@@ -1,0 +1,156 @@
+//! The lives of the manager: how one begins, and what follows its death.
+
+use std::env;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use shared::event::{Cause, Kind, Role, Severity};
+use shared::time::Moment;
+
+use super::Supervisor;
+use super::adoption::other_build;
+use super::worker::{Manager, Post};
+use crate::bond::Greeting;
+use crate::channel::ToCore;
+use crate::manager_process::{FromManager, Launch, ToManager};
+use crate::pauses::PAUSE_MAX;
+use crate::{clock, program};
+
+/// Where systemd started hbd it starts it again (`sd_notify(3)`).
+const SYSTEMD: &str = "NOTIFY_SOCKET";
+/// A manager may take so long to end.
+const LAST_LIMIT: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Starts a manager. `cause` is the death of the one before.
+    pub(super) fn launch_manager(&mut self, lock: OwnedFd, cause: Option<Cause>) {
+        let launched = launch().and_then(|supervisor| {
+            let door = self.run.make_door(Role::Manager)?;
+            let stderr = stderr()?;
+            let mut manager = Manager::spawn(Role::Manager, self.run.path())?;
+            let generation = self.generation;
+            let start = ToManager::Start {
+                generation,
+                supervisor,
+            };
+            manager.tell(&start, vec![lock, door, stderr])?;
+            Ok(manager)
+        });
+        match launched {
+            Ok(manager) => {
+                self.run.name(Role::Manager, manager.pid());
+                self.manager = Post::Held(Box::new(manager));
+                self.manager_answers = false;
+                self.pair_up();
+            }
+            Err(error) => self.no_manager(&error.to_string(), cause),
+        }
+    }
+
+    /// Starts the next manager.
+    pub(super) fn relaunch_manager(&mut self, cause: Option<Cause>) {
+        match self.run.lock(Role::Manager) {
+            Ok(lock) => self.launch_manager(lock, cause),
+            Err(error) => self.no_manager(&error.to_string(), cause),
+        }
+    }
+
+    fn no_manager(&mut self, why: &str, cause: Option<Cause>) {
+        let text = format!("the manager could not be started: {why}");
+        self.recorder.say(Severity::Error, &text);
+        self.manager = Post::Vacant(clock::boot() + PAUSE_MAX, cause);
+    }
+
+    /// Goes on with a manager that lives, or replaces one of another build.
+    pub(super) async fn adopt_manager(&mut self, mut worker: Box<Manager>, greeting: &Greeting) {
+        if let Some(why) = other_build(greeting) {
+            let role = Role::Manager;
+            let cause = self.recorder.note(Kind::Replaced { role, why }, None);
+            worker.end().await;
+            self.relaunch_manager(Some(Cause::Event(cause)));
+            return;
+        }
+        let told = launch().and_then(|supervisor| {
+            let adopt = ToManager::Adopt { supervisor };
+            worker.tell(&adopt, vec![stderr()?])
+        });
+        if let Err(error) = told {
+            let text = format!("the manager does not know how a supervisor is started: {error}");
+            self.recorder.say(Severity::Error, &text);
+        }
+        self.manager = Post::Held(worker);
+        self.manager_answers = true;
+        self.pair_up();
+    }
+
+    /// The manager says something.
+    pub(super) fn heard_manager(&mut self, message: &FromManager) {
+        match message {
+            FromManager::Answers => self.manager_answers = true,
+        }
+    }
+
+    /// The manager is gone. `hung`: because it had to be killed.
+    pub(super) fn manager_died(&mut self, how: String, since: Moment, hung: bool) {
+        let now = clock::boot();
+        let id = self.recorder.note(Kind::ManagerDied { how }, None);
+        if self.leaving.is_some() {
+            return;
+        }
+        if hung || !self.manager_answers {
+            self.health.manager_failed(now);
+        }
+        let pause = self.manager_pauses.after(now.since(since));
+        let cause = Some(Cause::Event(id));
+        if pause.is_zero() {
+            self.relaunch_manager(cause);
+        } else {
+            self.manager = Post::Vacant(now + pause, cause);
+        }
+    }
+
+    /// Gives core and manager a way to each other, if both are there.
+    pub(super) fn pair_up(&mut self) {
+        let (Some(core), Some(manager)) = (self.core.holder(), self.manager.holder()) else {
+            return;
+        };
+        let paired = UnixStream::pair().and_then(|(ours, theirs)| {
+            core.tell(&ToCore::Manager, vec![ours.into()])?;
+            manager.tell(&ToManager::Core, vec![theirs.into()])
+        });
+        if let Err(error) = paired {
+            let text = format!("core and manager have no way to each other: {error}");
+            self.recorder.say(Severity::Error, &text);
+        }
+    }
+
+    /// Ends the manager with hbd.
+    pub(super) async fn end_manager(&mut self) {
+        if let Some(mut manager) = self.manager.take() {
+            // One that does not hear it is killed, before it can miss its supervisor.
+            let _ = manager.tell(&ToManager::End, Vec::new());
+            manager.flush(LAST_LIMIT).await;
+            manager.ended(LAST_LIMIT).await;
+            manager.end().await;
+        }
+    }
+}
+
+/// How this supervisor was started; nothing where systemd starts the next one.
+fn launch() -> io::Result<Option<Launch>> {
+    if env::var_os(SYSTEMD).is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Launch {
+        program: program::path()?,
+        arguments: env::args_os().skip(1).collect(),
+        directory: env::current_dir()?,
+        environment: env::vars_os().collect(),
+    }))
+}
+
+fn stderr() -> io::Result<OwnedFd> {
+    io::stderr().as_fd().try_clone_to_owned()
+}

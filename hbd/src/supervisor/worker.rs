@@ -1,0 +1,158 @@
+//! A worker, core or manager, as its supervisor sees it, whether it started or adopted it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use shared::event::{Cause, Role};
+use shared::time::Moment;
+
+use crate::channel::{Channel, FromCore, ToCore};
+use crate::clock;
+use crate::manager_process::{FromManager, ToManager};
+use crate::process::{OWN_PROGRAM, Process, WORKER_NAME};
+
+/// Until a worker has said something it may be silent for so long.
+const FIRST_WORD_LIMIT: Duration = Duration::from_secs(5);
+
+/// A core.
+pub(super) type Core = Worker<ToCore, FromCore>;
+/// A manager.
+pub(super) type Manager = Worker<ToManager, FromManager>;
+
+/// A worker that hears `S` and says `R`.
+pub(super) struct Worker<S, R> {
+    process: Process,
+    channel: Channel<S, R>,
+    /// When it was started or adopted.
+    pub(super) since: Moment,
+    /// When it last said anything.
+    heard: Option<Moment>,
+}
+
+/// A worker, or what is between two of them.
+pub(super) enum Post<S, R> {
+    /// It lives, or its death was not noticed.
+    Held(Box<Worker<S, R>>),
+    /// A new one is started then.
+    Vacant(Moment, Option<Cause>),
+    /// There will be none.
+    Closed,
+}
+
+impl<S: Serialize, R: DeserializeOwned> Worker<S, R> {
+    /// Starts a worker of the instance in `run`. Needs a runtime.
+    pub(super) fn spawn(role: Role, run: &Path) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let child = Command::new(OWN_PROGRAM)
+            .arg0(format!("{WORKER_NAME}{role}"))
+            .args([&role.to_string(), "--fd", "0", "--run"].map(OsStr::new))
+            .arg(run)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self::new(
+            Process::started(&child)?,
+            Channel::new(ours.into())?,
+        ))
+    }
+
+    /// A worker at the other end of `channel`.
+    pub(super) fn new(process: Process, channel: Channel<S, R>) -> Self {
+        Self {
+            process,
+            channel,
+            since: clock::boot(),
+            heard: None,
+        }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Queues a message.
+    pub(super) fn tell(&mut self, message: &S, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+        self.channel.queue(message, descriptors)
+    }
+
+    /// The next message with its descriptors; nothing when the process is gone or does not speak
+    /// sense. May be given up and called again.
+    pub(super) async fn next(&mut self) -> Option<(R, Vec<OwnedFd>)> {
+        let message = self.channel.next().await.ok()??;
+        self.heard = Some(clock::boot());
+        Some(message)
+    }
+
+    /// How long it has been silent, if that is longer than `limit`.
+    pub(super) fn silent_beyond(&self, limit: Duration) -> Option<Duration> {
+        let now = clock::boot();
+        let (since, limit) = match self.heard {
+            Some(heard) => (heard, limit),
+            None => (self.since, limit.max(FIRST_WORD_LIMIT)),
+        };
+        let silent = now.since(since);
+        (silent > limit).then_some(silent)
+    }
+
+    /// Sends what waits, for so long.
+    pub(super) async fn flush(&mut self, limit: Duration) {
+        let _ = tokio::time::timeout(limit, self.channel.flush()).await;
+    }
+
+    /// Ends it, if it has not ended, and says how it did.
+    pub(super) async fn end(self) -> String {
+        self.process.kill();
+        self.process.ended().await
+    }
+
+    /// Waits for its end, for so long.
+    pub(super) async fn ended(&self, limit: Duration) {
+        let _ = tokio::time::timeout(limit, self.process.ended()).await;
+    }
+}
+
+impl<S: Serialize, R: DeserializeOwned> Post<S, R> {
+    /// Whoever holds it.
+    pub(super) fn holder(&mut self) -> Option<&mut Worker<S, R>> {
+        match self {
+            Self::Held(worker) => Some(worker),
+            Self::Vacant(..) | Self::Closed => None,
+        }
+    }
+
+    /// Takes the holder away and leaves the post closed.
+    pub(super) fn take(&mut self) -> Option<Box<Worker<S, R>>> {
+        match std::mem::replace(self, Self::Closed) {
+            Self::Held(worker) => Some(worker),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// The cause of the next start, if it is time for it.
+    pub(super) fn due(&self, now: Moment) -> Option<Option<Cause>> {
+        match self {
+            Self::Vacant(at, cause) if *at <= now => Some(cause.clone()),
+            _ => None,
+        }
+    }
+
+    /// The holder's next message; never while there is none.
+    pub(super) async fn next(&mut self) -> Option<(R, Vec<OwnedFd>)> {
+        match self {
+            Self::Held(worker) => worker.next().await,
+            Self::Vacant(..) | Self::Closed => std::future::pending().await,
+        }
+    }
+}

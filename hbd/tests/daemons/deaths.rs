@@ -1,0 +1,196 @@
+//! What the death of each process leads to, beside peers that run hbd.
+
+use std::collections::BTreeMap;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shared::event::{Event, Kind, NodeStatus, Role};
+
+use crate::cluster::{Cluster, Daemon, until};
+use crate::{TWO, bcast_and_mcast};
+
+#[test]
+fn a_supervisor_that_is_killed_is_replaced_and_the_core_goes_on() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let before = bob.events();
+    let (supervisor, core, manager) = (bob.pid(), bob.core(), bob.manager());
+    end(supervisor);
+    until("another supervisor", || {
+        (bob.pid() != supervisor).then_some(())
+    });
+    bob.wait_for("everything as it was", everyone_is_active);
+    assert_eq!((bob.core(), bob.manager()), (core, manager));
+    let after = bob.events();
+    let adopted = after.iter().find_map(|event| match &event.kind {
+        Kind::Adopted { processes, upgrade } => Some((processes, *upgrade)),
+        _ => None,
+    });
+    let (processes, upgrade) = adopted.expect("the adoption is an event");
+    let roles: Vec<_> = processes.iter().map(|process| process.role).collect();
+    assert_eq!((roles, upgrade), (vec![Role::Core, Role::Manager], false));
+    let known = |events: &[Event]| counters(events, Role::Core);
+    assert!(known(&after).starts_with(&known(&before)));
+    undisturbed(alice);
+}
+
+#[test]
+fn a_supervisor_dies_again_and_again_and_no_event_loses_its_number() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    for _ in 0..3 {
+        let supervisor = bob.pid();
+        end(supervisor);
+        until("another supervisor", || {
+            (bob.pid() != supervisor).then_some(())
+        });
+        let events = bob.events();
+        let core = counters(&events, Role::Core);
+        assert_eq!(core, (1..=core.len() as u64).collect::<Vec<_>>());
+    }
+    undisturbed(alice);
+}
+
+#[test]
+fn core_and_supervisor_killed_at_once_are_a_restart_to_the_peers() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let (supervisor, core) = (bob.pid(), bob.core());
+    end(supervisor);
+    end(core);
+    alice.wait_for("bob to be back", |view| {
+        let bob = &view.nodes[&bob.name];
+        bob.restarts == 1 && bob.status == NodeStatus::Active
+    });
+    bob.wait_for("everyone to be active", everyone_is_active);
+    assert!(bob.core() != core && bob.pid() != supervisor);
+    assert_eq!(alice.deaths(), 0);
+}
+
+#[test]
+fn a_manager_that_is_killed_is_replaced() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let manager = bob.manager();
+    end(manager);
+    bob.wait_for("the death to be told", |view| view.manager_deaths == 1);
+    until("another manager", || {
+        (bob.manager() != manager).then_some(())
+    });
+    undisturbed(alice);
+}
+
+#[test]
+fn a_manager_that_hangs_is_killed_and_replaced() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let manager = bob.manager();
+    kill(Pid::from_raw(manager), Signal::SIGSTOP).unwrap();
+    bob.wait_for("the death to be told", |view| view.manager_deaths == 1);
+    until("another manager", || {
+        (bob.manager() != manager).then_some(())
+    });
+    let how = bob.events().into_iter().find_map(|event| match event.kind {
+        Kind::ManagerDied { how } => Some(how),
+        _ => None,
+    });
+    assert!(how.unwrap().contains("silent for"));
+    undisturbed(alice);
+}
+
+#[test]
+fn without_supervisor_and_manager_the_core_goes_on_until_hbd_is_started_again() {
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let bob = &mut cluster.nodes[1];
+    let core = bob.core();
+    let (supervisor, manager) = (bob.pid(), bob.manager());
+    kill(Pid::from_raw(supervisor), Signal::SIGSTOP).unwrap();
+    end(manager);
+    end(supervisor);
+    assert!(!bob.ended().success());
+    bob.start();
+    bob.wait_for("everyone to be active", everyone_is_active);
+    assert_eq!(bob.core(), core);
+    assert!(bob.manager() != manager);
+    undisturbed(&cluster.nodes[0]);
+}
+
+#[test]
+fn what_a_supervisor_adopted_it_also_ends() {
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let bob = cluster.nodes.pop().unwrap();
+    let supervisor = bob.pid();
+    end(supervisor);
+    until("another supervisor", || {
+        (bob.pid() != supervisor).then_some(())
+    });
+    bob.wait_for("everything as it was", everyone_is_active);
+    kill(Pid::from_raw(bob.pid()), Signal::SIGTERM).unwrap();
+    until("nothing to run", || (!bob.runs()).then_some(()));
+    crate::left_in_order(&cluster, &bob.name);
+}
+
+#[test]
+fn a_configuration_that_broke_meanwhile_does_not_leave_a_node_without_a_supervisor() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let bob = &cluster.nodes[1];
+    let (supervisor, core) = (bob.pid(), bob.core());
+    std::fs::write(bob.home.join("conf/ha.cf"), "nonsense\n").unwrap();
+    end(supervisor);
+    until("another supervisor", || {
+        (bob.pid() != supervisor).then_some(())
+    });
+    let view = bob.wait_for("everything as it was", everyone_is_active);
+    assert_eq!(bob.core(), core);
+    let told = |lack: &shared::view::Lack| lack.what == "the configuration on the disk";
+    assert!(view.lacks.iter().any(told), "{:?}", view.lacks);
+    assert!(bob.log().contains("nonsense"), "{}", bob.log());
+    undisturbed(&cluster.nodes[0]);
+}
+
+fn end(pid: i32) {
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+}
+
+fn everyone_is_active(view: &shared::view::ClusterView) -> bool {
+    view.nodes.len() == TWO.len() && view.nodes.values().all(|n| n.status == NodeStatus::Active)
+}
+
+/// This node saw neither a death nor a restart.
+fn undisturbed(daemon: &Daemon) {
+    assert_eq!(daemon.deaths(), 0);
+    let view = daemon.client().snapshot().unwrap().view;
+    let restarts: u64 = view.nodes.values().map(|node| node.restarts).sum();
+    assert_eq!(restarts, 0);
+}
+
+/// The numbers of the events of the last process of that role, in order.
+fn counters(events: &[Event], role: Role) -> Vec<u64> {
+    let mut lives: BTreeMap<_, Vec<u64>> = BTreeMap::new();
+    for event in events.iter().filter(|e| e.id.incarnation.role == role) {
+        let life = lives.entry(event.id.incarnation.generation).or_default();
+        life.push(event.id.counter);
+    }
+    lives
+        .pop_last()
+        .map(|(_, counters)| counters)
+        .unwrap_or_default()
+}
