@@ -40,15 +40,18 @@ pub(crate) struct Example {
 /// Every verb, in the order in which they are shown.
 pub(crate) const VERBS: &[Verb] = &[
     verbs::status::VERB,
+    verbs::watch::VERB,
     verbs::nodes::VERB,
     verbs::links::VERB,
     verbs::events::VERB,
+    verbs::timers::VERB,
     verbs::health::VERB,
     verbs::is_member::VERB,
     verbs::wait_for::VERB,
     verbs::check::VERB,
     verbs::explain::VERB,
     verbs::reload::VERB,
+    verbs::keygen::VERB,
     verbs::completion::VERB,
 ];
 

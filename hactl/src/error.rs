@@ -13,6 +13,11 @@ use shared::exit::Exit;
 pub(crate) enum Error {
     /// The daemon did not answer as hoped.
     Client(ClientError),
+    /// The daemon is older than the question.
+    TooOld {
+        /// Its version.
+        version: String,
+    },
     /// What was named does not exist.
     NotFound(String),
     /// The words do not make sense together, which the parser cannot know.
@@ -25,6 +30,15 @@ pub(crate) enum Error {
         limit: Duration,
         /// How it was instead, as far as that is known.
         missing: Option<String>,
+    },
+    /// It would destroy something.
+    Refused(String),
+    /// A file cannot be written.
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
     },
     /// A directory or file cannot be read.
     Read {
@@ -45,6 +59,10 @@ impl Error {
         match self {
             Self::Client(error) => Some(client_text(error)),
             Self::NotFound(text) | Self::Usage(text) => Some(text.clone()),
+            Self::TooOld { version } => Some(format!(
+                "hbd {version} is older than this hactl and does not know the question; restart hbd \
+                 where it was upgraded"
+            )),
             Self::NotReached {
                 condition,
                 limit,
@@ -53,6 +71,10 @@ impl Error {
                 let missing = missing.iter().map(|missing| format!(": {missing}"));
                 let missing = missing.collect::<String>();
                 Some(format!("not {condition} within {}{missing}", Span(*limit)))
+            }
+            Self::Refused(text) => Some(text.clone()),
+            Self::Write { path, error } => {
+                Some(format!("cannot write {}: {error}", path.display()))
             }
             Self::Read { path, error } => Some(format!("cannot read {}: {error}", path.display())),
             Self::Unexpected(request) => Some(format!(
@@ -75,7 +97,10 @@ impl Error {
             Self::NotFound(_) => Exit::NotFound,
             Self::Usage(_) => Exit::Usage,
             Self::NotReached { .. } => Exit::TimedOut,
-            Self::Read { .. } | Self::Unexpected(_) => Exit::Failed,
+            Self::Refused(_) => Exit::Refused,
+            Self::Read { .. } | Self::Write { .. } | Self::TooOld { .. } | Self::Unexpected(_) => {
+                Exit::Failed
+            }
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Output(_) => Exit::Failed,
         }

@@ -6,11 +6,14 @@ pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod is_member;
+pub(crate) mod keygen;
 pub(crate) mod links;
 pub(crate) mod nodes;
 pub(crate) mod reload;
 pub(crate) mod status;
+pub(crate) mod timers;
 pub(crate) mod wait_for;
+pub(crate) mod watch;
 
 use std::io::{self, StdoutLock, Write};
 

@@ -5,11 +5,11 @@
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use nix::unistd::{User, geteuid};
 use shared::config::{Config, Realtime, Timing};
 use shared::exit::Exit;
+use shared::times;
 
 use crate::channel::{Lack, RealtimeRights, Rights};
 use crate::core_process::rights::restrict;
@@ -19,21 +19,13 @@ const CORE_USER: &str = "hbd-core";
 const CORE_USER_ELSE: &str = "nobody";
 /// Realtime priority of the core unless `rtprio` says another: the lowest.
 const PRIORITY: u8 = 1;
-/// Silence of a core that is put up with is at least so many keepalives, else a part of deadtime.
-const SILENT_KEEPALIVES: u32 = 3;
-const SILENT_PART: u32 = 4;
-
-/// How long a core may be silent towards its supervisor.
-pub(crate) fn silence_limit(keepalive: Duration, deadtime: Duration) -> Duration {
-    (deadtime / SILENT_PART).max(keepalive * SILENT_KEEPALIVES)
-}
 
 /// What the core is to be given: realtime as configured, a user of its own where root can choose.
 pub(crate) fn of_core(realtime: &Realtime, timing: &Timing, own: u32) -> (Rights, Option<Lack>) {
     let (user, lack) = core_user(own);
     // The supervisor is the first to end a core that does not answer; the kernel does where the
     // supervisor cannot.
-    let cpu_limit = silence_limit(timing.keepalive, timing.deadtime) * 2;
+    let cpu_limit = times::core_silence(timing.keepalive, timing.deadtime) * 2;
     let realtime = realtime.enabled.then(|| RealtimeRights {
         priority: realtime.priority.unwrap_or(PRIORITY),
         cpu_limit,
@@ -102,6 +94,8 @@ pub(crate) fn text(lacks: &[Lack]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const ON: Realtime = Realtime {
@@ -126,7 +120,7 @@ mod tests {
         let timing = timing(1000, 30_000);
         let (rights, _) = of_core(&ON, &timing, 1000);
         let limit = rights.realtime.expect("realtime is on").cpu_limit;
-        assert!(limit > silence_limit(timing.keepalive, timing.deadtime));
+        assert!(limit > times::core_silence(timing.keepalive, timing.deadtime));
         assert!(limit < timing.deadtime);
     }
 

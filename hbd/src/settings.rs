@@ -6,13 +6,9 @@ use hbd_core::{KeySpec, MediumForm, MediumSettings, Settings};
 use shared::config::{Config, KeyRing, Medium};
 use shared::event::{ConfiguredNode, NodeKind};
 use shared::names::{NodeName, Uuid};
+use shared::times;
 
 use crate::medium;
-
-/// A peer that is alive but not authenticated holds a takeover back for so many dead times.
-const UNAUTH_HOLD_DEADTIMES: u32 = 10;
-/// A dead link must carry packets for so many keepalives before it counts as up.
-const LINK_UP_KEEPALIVES: u32 = 2;
 
 /// The settings of `node` under `config`.
 pub(crate) fn settings(config: &Config, node: NodeName, uuid: Uuid) -> Settings {
@@ -28,10 +24,10 @@ pub(crate) fn settings(config: &Config, node: NodeName, uuid: Uuid) -> Settings 
         deadtime: timing.deadtime,
         initdead: timing.initdead,
         deadping: timing.deadping,
-        link_up_delay: timing.keepalive * LINK_UP_KEEPALIVES,
+        link_up_delay: times::link_up_delay(timing.keepalive),
         link_down_delay: Duration::ZERO,
         max_rexmit_delay: timing.max_rexmit_delay,
-        unauth_hold: timing.deadtime * UNAUTH_HOLD_DEADTIMES,
+        unauth_hold: times::unauth_hold(timing.deadtime),
         hopfudge: config.hopfudge,
         active_key: config.keys.active,
         keys: keys(&config.keys),

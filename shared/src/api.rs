@@ -16,6 +16,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Running;
 use crate::config::diff::Change;
 use crate::event::Event;
 use crate::names::{MediumName, NodeName};
@@ -64,6 +65,8 @@ pub struct Hello {
 pub enum Request {
     /// View and counters, once.
     Snapshot,
+    /// What hbd runs with, without anything secret.
+    Config,
     /// The last events, oldest first.
     Events {
         /// At most so many.
@@ -85,7 +88,9 @@ impl Request {
     #[must_use]
     pub fn needs(&self) -> ClientRole {
         match self {
-            Self::Snapshot | Self::Events { .. } | Self::Subscribe { .. } => ClientRole::Observe,
+            Self::Snapshot | Self::Config | Self::Events { .. } | Self::Subscribe { .. } => {
+                ClientRole::Observe
+            }
             Self::Fault(_) | Self::Reload(_) => ClientRole::Admin,
         }
     }
@@ -178,6 +183,8 @@ pub struct Snapshot {
 pub enum Success {
     /// Of `snapshot` and `subscribe`.
     Snapshot(Box<Snapshot>),
+    /// Of `config`.
+    Config(Box<Running>),
     /// Of `events`.
     Events(Vec<Event>),
     /// Of an order: it was carried out.

@@ -18,6 +18,7 @@ use crate::api::{
     API_NEWEST, API_OLDEST, ClientFrame, FRAME_MAX, Failure, Hello, REQUEST_MAX, Request,
     ServerFrame, Snapshot, Success,
 };
+use crate::config::Running;
 use crate::event::Event;
 use crate::sample::Sample;
 
@@ -243,6 +244,14 @@ impl Client {
     pub fn snapshot(&mut self) -> Result<Snapshot, ClientError> {
         match self.request(Request::Snapshot)? {
             Success::Snapshot(snapshot) => Ok(*snapshot),
+            other => Err(self.wire.unexpected(&other)),
+        }
+    }
+
+    /// What hbd runs with.
+    pub fn config(&mut self) -> Result<Running, ClientError> {
+        match self.request(Request::Config)? {
+            Success::Config(running) => Ok(*running),
             other => Err(self.wire.unexpected(&other)),
         }
     }

@@ -13,5 +13,6 @@ pub mod names;
 pub mod sample;
 pub mod session;
 pub mod time;
+pub mod times;
 pub mod verdict;
 pub mod view;

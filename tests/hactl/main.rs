@@ -52,6 +52,12 @@ fn main() -> ExitCode {
     ];
     trials.push(trial(
         "hactl",
+        "watch_shows_that_hbd_ended_and_goes_on_when_it_is_back",
+        &[Root, Namespaces],
+        watch_reconnects,
+    ));
+    trials.push(trial(
+        "hactl",
         "scripts_wait_for_a_cluster_that_starts_and_for_a_death",
         &[Root, Namespaces],
         scripts_wait,
@@ -80,7 +86,24 @@ fn status_is_true() -> Result<(), Error> {
     let bob = pair.hactl(&["nodes", "bob", "--plain", "-o", "status"])?;
     demand(bob == "active\n", &bob)?;
     let link = pair.hactl(&["links", "--plain", "-o", "link,status"])?;
-    demand(link == "bob/lo\tup\n", &link)
+    demand(link == "bob/lo\tup\n", &link)?;
+    let timers = pair.hactl(&["timers"])?;
+    demand(
+        timers.contains("= the deadtime that bob announces = 2 s"),
+        &timers,
+    )?;
+    let keepalive = pair.hactl(&["explain", "keepalive"])?;
+    demand(keepalive.contains("runs with  250ms\n"), &keepalive)
+}
+
+fn watch_reconnects() -> Result<(), Error> {
+    let mut pair = Pair::up()?;
+    let watch = Follower::start(pair.command(&["watch"])?)?;
+    watch.wait_for("alice: 2 of 2 nodes active")?;
+    pair.alice.terminate(LIMIT)?;
+    watch.wait_for(" unreachable ")?;
+    pair.alice.start()?;
+    watch.wait_for("alice: 2 of 2 nodes active")
 }
 
 fn follow_is_live() -> Result<(), Error> {
@@ -260,17 +283,17 @@ impl Follower {
         Ok(Self { child, lines })
     }
 
-    /// Reads until a line begins so.
-    fn wait_for(&self, begin: &str) -> Result<(), Error> {
+    /// Reads until a line has this in it.
+    fn wait_for(&self, part: &str) -> Result<(), Error> {
         let end = Instant::now() + LIMIT;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
-                Ok(line) if line.starts_with(begin) => return Ok(()),
+                Ok(line) if line.contains(part) => return Ok(()),
                 Ok(_) => {}
                 Err(_) => {
                     return Err(Error::NotWithin {
-                        condition: format!("a line begins with {begin:?}"),
+                        condition: format!("a line has {part:?}"),
                         limit: LIMIT,
                     });
                 }

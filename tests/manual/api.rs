@@ -7,8 +7,8 @@ use shared::api::{
     API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, FRAME_MAX, Failure, Fault, Hello,
     REQUEST_MAX, Reload, ReloadOutcome, Reloaded, Request, ServerFrame, Snapshot, Success,
 };
-use shared::config::FileName;
 use shared::config::diff::{Change, Consequence, Line};
+use shared::config::{FileName, Files, Running, check};
 use shared::event::{Event, EventSource, Kind, NodeStatus, Role, StatusReason};
 use shared::names::{Generation, MediumName, NodeName};
 use shared::sample::Sample;
@@ -134,9 +134,10 @@ fn the_limits_are_those_of_the_code() {
     compare(PAGE, "limits", &text);
 }
 
-fn requests() -> [Request; 5] {
+fn requests() -> [Request; 6] {
     [
         Request::Snapshot,
+        Request::Config,
         Request::Events { limit: 1 },
         Request::Subscribe { recent: 10 },
         Request::Fault(Fault {
@@ -155,6 +156,7 @@ fn requests() -> [Request; 5] {
 fn word(request: &Request) -> &'static str {
     match request {
         Request::Snapshot => "snapshot",
+        Request::Config => "config",
         Request::Events { .. } => "events",
         Request::Subscribe { .. } => "subscribe",
         Request::Fault(_) => "fault",
@@ -165,6 +167,10 @@ fn word(request: &Request) -> &'static str {
 fn meaning(request: &Request) -> &'static str {
     match request {
         Request::Snapshot => "View and counters, once.\n",
+        Request::Config => {
+            "What hbd runs with: times, by directive the values of its lines, methods of keys.\n\
+             Nothing secret.\n"
+        }
         Request::Events { .. } => "The last events, oldest first, at most\n.Li limit\nof them.\n",
         Request::Subscribe { .. } => {
             "View and counters, and then all that happens.\nBefore the reply come the\n.Li recent\n\
@@ -188,6 +194,7 @@ fn meaning(request: &Request) -> &'static str {
 fn reply(request: &Request) -> Success {
     match request {
         Request::Snapshot | Request::Subscribe { .. } => Success::Snapshot(Box::default()),
+        Request::Config => Success::Config(Box::new(running())),
         Request::Events { .. } => Success::Events(vec![event()]),
         Request::Fault(_) => Success::Done,
         Request::Reload(_) => Success::Reloaded(Box::new(Reloaded {
@@ -212,6 +219,13 @@ fn line(text: &str) -> Line {
         line: 3,
         text: text.into(),
     }
+}
+
+fn running() -> Running {
+    let files = Files::default()
+        .with(FileName::HaCf, "node alice bob\nbcast eth0\ndeadtime 10\n")
+        .with(FileName::Authkeys, "auth 1\n1 sha1 long-enough\n");
+    Running::of(&check::text(&files).config.expect("no errors"))
 }
 
 fn event() -> Event {

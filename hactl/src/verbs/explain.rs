@@ -2,24 +2,26 @@
 //! the reader and the manuals are made of.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use clap::{Arg, Command};
 use serde_json::{Value, json};
+use shared::client::Client;
 use shared::config::directives::{self, CHAPTERS, Directive, Effect, Owner, Reload, Repeat};
-use shared::config::{Code, suggest};
+use shared::config::{Code, Running, suggest};
 use shared::exit::Exit;
 
 use crate::cli::{Call, Example, Verb, flag, wrapped};
 use crate::error::Error;
-use crate::print::{Colour, Mood, json as write_json};
+use crate::print::{Colour, Mood, clean, json as write_json};
 
 pub(crate) const VERB: Verb = Verb {
     name: "explain",
     about: "Explains a directive of ha.cf or hbd.cf, or an error of hactl check",
     text: "\
 Of a directive: what follows the word, its default and bounds, what it does in this release, what a
-change asks for, and what it should be larger or smaller than. Without WORD the directives by
-chapter. Asks no daemon. Ends with 4 if there is no such word, and names the nearest.",
+change asks for, what it should be larger or smaller than, and what hbd runs with, if one answers
+at once. Without WORD the directives by chapter. Ends with 4 if there is no such word, and names the nearest.",
     examples: &[
         Example {
             line: "hactl explain deadtime",
@@ -38,6 +40,8 @@ chapter. Asks no daemon. Ends with 4 if there is no such word, and names the nea
     run,
 };
 
+/// Whoever only wants a text does not wait for a daemon that hangs.
+const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 /// Lines are this wide at most.
 const WIDTH: usize = 79;
 const INDENT: usize = 2;
@@ -56,13 +60,29 @@ fn run(call: &Call) -> Result<Exit, Error> {
     let mut out = super::output();
     let word = call.words("word").and_then(|words| words.first().copied());
     match (word.map(Subject::find).transpose()?, call.flag("json")) {
-        (Some(subject), true) => write_json(&mut out, &subject.json(), true)?,
-        (Some(subject), false) => subject.write(&mut out, call.colour)?,
+        (Some(subject), true) => write_json(&mut out, &subject.json(&Values::ask(call)), true)?,
+        (Some(subject), false) => subject.write(&mut out, call.colour, &Values::ask(call))?,
         (None, true) => write_json(&mut out, &chapters_json(), true)?,
         (None, false) => write_chapters(&mut out, call.colour)?,
     }
     out.flush()?;
     Ok(Exit::Done)
+}
+
+/// What hbd runs with, by directive; nothing where none answers.
+struct Values(Option<Running>);
+
+impl Values {
+    fn ask(call: &Call) -> Self {
+        let limit = call.limit.min(ANSWER_LIMIT);
+        let client = Client::connect(&call.socket, limit);
+        Self(client.and_then(|mut client| client.config()).ok())
+    }
+
+    fn of(&self, word: &str) -> Option<&[String]> {
+        let running = self.0.as_ref()?;
+        Some(running.values.get(word).map_or(&[], Vec::as_slice))
+    }
 }
 
 /// What can be explained.
@@ -89,9 +109,9 @@ impl Subject {
         )))
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, values: &Values) -> Value {
         match self {
-            Self::Directive(directive) => directive_json(directive),
+            Self::Directive(directive) => directive_json(directive, values.of(directive.word)),
             Self::Code(code) => json!({
                 "code": code.as_str(),
                 "severity": code.severity().to_string(),
@@ -100,9 +120,11 @@ impl Subject {
         }
     }
 
-    fn write(&self, out: &mut impl Write, colour: Colour) -> io::Result<()> {
+    fn write(&self, out: &mut impl Write, colour: Colour, values: &Values) -> io::Result<()> {
         match self {
-            Self::Directive(directive) => write_directive(out, directive, colour),
+            Self::Directive(directive) => {
+                write_directive(out, directive, colour, values.of(directive.word))
+            }
             Self::Code(code) => {
                 let heading = colour.paint(code.as_str(), Mood::Heading);
                 writeln!(out, "{heading} ({})\n", code.severity())?;
@@ -117,13 +139,18 @@ pub(crate) fn words() -> impl Iterator<Item = &'static str> {
     directives::words().chain(Code::ALL.iter().map(|code| code.as_str()))
 }
 
-fn write_directive(out: &mut impl Write, directive: &Directive, colour: Colour) -> io::Result<()> {
+fn write_directive(
+    out: &mut impl Write,
+    directive: &Directive,
+    colour: Colour,
+    running: Option<&[String]>,
+) -> io::Result<()> {
     let heading = colour.paint(directive.word, Mood::Heading);
     writeln!(out, "{heading} {}\n", directive.syntax)?;
     let long = directive.long.replace('`', "");
     write_lines(out, &format!("{}. {long}", capital(directive.short)))?;
     writeln!(out)?;
-    for (name, text) in facts(directive) {
+    for (name, text) in facts(directive, running) {
         let indent = INDENT + NAME_WIDTH + 1;
         let lines = wrapped(&text, WIDTH - indent).join(&format!("\n{:indent$}", ""));
         writeln!(out, "{:INDENT$}{name:NAME_WIDTH$} {lines}", "")?;
@@ -135,7 +162,11 @@ fn write_directive(out: &mut impl Write, directive: &Directive, colour: Colour) 
 const NAME_WIDTH: usize = 10;
 
 /// What there is to say besides what it means.
-fn facts(directive: &Directive) -> Vec<(&'static str, String)> {
+fn facts(directive: &Directive, running: Option<&[String]>) -> Vec<(&'static str, String)> {
+    let running = running.map(|values| match values {
+        [] => "nothing".into(),
+        values => clean(&values.join("; ")).into_owned(),
+    });
     let stands = match directive.owner {
         Owner::Heartbeat => "ha.cf, which Heartbeat reads too, or hbd.cf",
         Owner::Hbd => "hbd.cf; in ha.cf it keeps a Heartbeat from starting",
@@ -148,6 +179,7 @@ fn facts(directive: &Directive) -> Vec<(&'static str, String)> {
         ("to change", reload(directive.reload)),
         ("stands in", stands.to_owned()),
         ("example", directive.example.to_owned()),
+        ("runs with", running.unwrap_or_default()),
     ];
     let known = |(_, text): &(&str, String)| !text.is_empty();
     facts.into_iter().filter(known).collect()
@@ -182,7 +214,7 @@ fn reload(reload: Reload) -> String {
     }
 }
 
-fn directive_json(directive: &Directive) -> Value {
+fn directive_json(directive: &Directive, running: Option<&[String]>) -> Value {
     let effect = match directive.effect {
         Effect::Full => "full",
         Effect::Depends(_) => "depends",
@@ -212,6 +244,7 @@ fn directive_json(directive: &Directive) -> Value {
         "short": directive.short,
         "long": directive.long,
         "example": known(directive.example),
+        "running": running,
     })
 }
 

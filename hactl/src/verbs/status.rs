@@ -120,16 +120,17 @@ fn report<'a>(hello: &'a Hello, verdict: &'a Verdict, snapshot: &'a Snapshot) ->
 }
 
 /// All that is shown.
-struct Screen<'a> {
-    hello: &'a Hello,
-    verdict: &'a Verdict,
-    snapshot: &'a Snapshot,
-    clock: Clock,
-    colour: Colour,
+pub(crate) struct Screen<'a> {
+    pub(crate) hello: &'a Hello,
+    pub(crate) verdict: &'a Verdict,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) clock: Clock,
+    pub(crate) colour: Colour,
 }
 
 impl Screen<'_> {
-    fn draw(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Draws it for people.
+    pub(crate) fn draw(&self, out: &mut impl Write) -> io::Result<()> {
         let mood = verdict_mood(self.verdict.level);
         let sentence = clean(&self.verdict.sentence);
         writeln!(out, "{}", self.colour.paint(&sentence, mood))?;

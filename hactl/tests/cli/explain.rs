@@ -1,10 +1,15 @@
 //! `hactl explain`: directives and errors, without a daemon.
 
 use crate::cli::expected::matches_file;
-use crate::{bare, ends, text};
+use crate::cli::server::{Answer, Server};
+use crate::cli::stories;
+use crate::{bare, ends, run, text};
 
 fn explain(args: &[&str]) -> std::process::Output {
-    bare(&["explain"]).args(args).output().unwrap()
+    bare(&["explain", "--socket", "/nonexistent/hbd.sock"])
+        .args(args)
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -12,6 +17,22 @@ fn a_directive_with_all_there_is_to_know() {
     let output = explain(&["deadtime"]);
     ends(&output, 0);
     matches_file("explain-deadtime", &text(&output.stdout));
+}
+
+#[test]
+fn a_daemon_that_answers_adds_what_it_runs_with() {
+    let server = Server::start(Answer::Snapshot(stories::in_order()));
+    for (word, value) in [
+        ("deadtime", "runs with  6s\n"),
+        ("bcast", "runs with  eth0; eth1\n"),
+        ("baud", "runs with  nothing\n"),
+    ] {
+        let shown = text(&run(&server, &["explain", word]).stdout);
+        assert!(shown.contains(value), "{shown}");
+    }
+    let server = Server::start(Answer::Silence);
+    let shown = text(&run(&server, &["explain", "deadtime"]).stdout);
+    assert!(!shown.contains("runs with"), "{shown}");
 }
 
 #[test]

@@ -12,6 +12,8 @@ use shared::api::{
 use shared::event::Event;
 use shared::names::NodeName;
 
+use crate::cli::stories;
+
 /// What the server has to say.
 pub(crate) enum Answer {
     /// To `snapshot`.
@@ -103,6 +105,13 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
         let ClientFrame { id, request, .. } = serde_json::from_str(&line)?;
         match (answer, request) {
             (Answer::Snapshot(snapshot), Request::Snapshot) => ok(&mut stream, id, full(snapshot))?,
+            (Answer::Snapshot(_), Request::Config) => {
+                ok(
+                    &mut stream,
+                    id,
+                    Success::Config(Box::new(stories::running())),
+                )?;
+            }
             (Answer::Events(events), Request::Events { limit }) => {
                 let last = events.len().saturating_sub(limit);
                 ok(&mut stream, id, Success::Events(events[last..].to_vec()))?;

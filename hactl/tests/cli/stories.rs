@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::api::Snapshot;
+use shared::config::{FileName, Files, Running, check};
 use shared::event::{
     ConfiguredMedium, ConfiguredNode, Event, EventSource, Kind, LinkStatus, MediumStatus, NodeKind,
     NodeStatus, Role, Started, StatusReason, Unverified,
@@ -193,6 +194,17 @@ fn snapshot(events: &[Event]) -> Snapshot {
         snapshot.view.apply(event);
     }
     snapshot
+}
+
+/// What alice runs with in every story.
+pub(crate) fn running() -> Running {
+    let files = Files::default()
+        .with(
+            FileName::HaCf,
+            "node alice bob carol\nbcast eth0 eth1\nkeepalive 1\nwarntime 2\ndeadtime 6\ninitdead 60\n",
+        )
+        .with(FileName::Authkeys, "auth 1\n1 sha1 long-enough\n");
+    Running::of(&check::text(&files).config.expect("no error"))
 }
 
 fn started() -> Started {

@@ -12,6 +12,7 @@ use core::time::Duration;
 
 use shared::event::{Cause, Kind, NodeStatus, StatusReason};
 use shared::time::Now;
+use shared::times;
 
 use crate::deadline::{PeerIndex, Timer};
 use crate::io::Output;
@@ -21,10 +22,6 @@ use crate::wire::{membership, status};
 /// Longest time between two questions which nodes the cluster has, as Heartbeat 3.0.6 does. A shorter
 /// keepalive shortens it: a member that has just begun to hear us missed the first question.
 const ASK_EVERY_MAX: Duration = Duration::from_secs(1);
-/// Beats go on for so many keepalives after `shutdone`.
-const LEAVE_KEEPALIVES: u32 = 2;
-/// And for at most so long.
-const LEAVE_MAX: Duration = Duration::from_secs(1);
 
 impl Core {
     /// Ends listening when every other node was heard or counts as dead.
@@ -101,7 +98,7 @@ impl Core {
         self.event(Kind::Leaving, cause, now);
         self.leave_sessions(now);
         self.send(status::shutdown_done(), None, now);
-        let linger = (self.settings.keepalive * LEAVE_KEEPALIVES).min(LEAVE_MAX);
+        let linger = times::leave_linger(self.settings.keepalive);
         self.deadlines.arm(Timer::Leave, now.boot + linger);
     }
 

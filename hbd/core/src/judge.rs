@@ -11,6 +11,7 @@ use core::time::Duration;
 use shared::event::{Cause, Kind, LinkStatus, NodeKind, NodeStatus, StatusReason};
 use shared::sample::{LinkSample, NodeSample, Sample};
 use shared::time::{Moment, Now};
+use shared::times;
 
 use crate::beat::next_tick;
 use crate::deadline::{PeerIndex, Timer};
@@ -19,11 +20,6 @@ use crate::machine::{Core, SAMPLE_EVERY, Sort, Stage};
 use crate::mutant::planted;
 use crate::sequence::Tracker;
 use crate::settings::{MediumForm, MediumIndex};
-
-/// A timer that is later than this part of a keepalive is a stall of this node.
-const STALL_FRACTION: u32 = 2;
-/// Lateness below this is never a stall: ordinary scheduling.
-const STALL_MIN: Duration = Duration::from_millis(10);
 
 impl Core {
     pub(crate) fn measure_lateness(&mut self, now: Now) {
@@ -34,8 +30,7 @@ impl Core {
         if next.timer == Timer::Beat {
             self.own.worst_lateness = self.own.worst_lateness.max(late);
         }
-        let stall = (self.settings.keepalive / STALL_FRACTION).max(STALL_MIN);
-        if late > stall {
+        if late > times::stall(self.settings.keepalive) {
             self.forgive(late, now);
         }
     }

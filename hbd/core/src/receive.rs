@@ -10,6 +10,7 @@ use shared::event::{Cause, Kind, LinkStatus, NodeKind, NodeStatus, StatusReason}
 use shared::names::{Generation, Sequence};
 use shared::session::Ending;
 use shared::time::Now;
+use shared::times::{DEADTIME_FACTOR_MAX, DEADTIME_KEEPALIVES_MIN, START_EXTENSION};
 
 use crate::deadline::{PeerIndex, Timer};
 use crate::machine::{Core, Sort};
@@ -20,14 +21,6 @@ use crate::settings::{MediumForm, MediumIndex};
 use crate::wire::level::Level;
 use crate::wire::status::{State, Status};
 use crate::wire::{self, Message, fields, heard, membership, types};
-
-/// Longest extension of its dead time that a starting node announces: 2 s for the start itself,
-/// 30 s where it restarts itself, as Heartbeat 3.0.6 does.
-const START_EXTENSION: core::time::Duration = core::time::Duration::from_secs(32);
-/// A peer's dead time is obeyed up to this many times our own.
-const DEADTIME_FACTOR_MAX: u32 = 10;
-/// A peer's dead time is obeyed down to this many times our keepalive.
-const DEADTIME_KEEPALIVES_MIN: u32 = 2;
 
 impl Core {
     pub(crate) fn receive(&mut self, medium: MediumIndex, packet: &[u8], now: Now) {

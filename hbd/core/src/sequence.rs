@@ -11,6 +11,7 @@ use core::time::Duration;
 
 use shared::names::Sequence;
 use shared::time::Moment;
+use shared::times;
 
 use crate::random::Random;
 
@@ -20,8 +21,6 @@ pub(crate) const GAP_MAX: u64 = 250;
 pub(crate) const MISSING_MAX: usize = 500;
 /// Most messages one request names.
 pub(crate) const REQUEST_MAX: u64 = 50;
-/// Shortest delay before a missing message is asked for.
-const ASK_DELAY_MIN: Duration = Duration::from_millis(50);
 /// Of the messages of a Heartbeat each tenth is acknowledged: without that it holds its clients back
 /// after 250.
 pub(crate) const ACK_EVERY: u64 = 10;
@@ -189,14 +188,9 @@ impl Tracker {
     }
 }
 
-/// 50 ms to `max`, spread so that several receivers do not ask at once; 0 to `max` where `max` is
-/// under 100 ms, as Heartbeat 3.0.6 does.
+/// Up to `max`, spread so that several receivers do not ask at once.
 fn ask_delay(max: Duration, random: &mut Random) -> Duration {
-    let least = if max < 2 * ASK_DELAY_MIN {
-        Duration::ZERO
-    } else {
-        ASK_DELAY_MIN
-    };
+    let least = times::ask_delay_least(max);
     let spread = u64::try_from((max - least).as_micros()).unwrap_or(u64::MAX);
     least + Duration::from_micros(random.below(spread.saturating_add(1)))
 }

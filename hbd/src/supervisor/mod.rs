@@ -537,5 +537,5 @@ impl Supervisor {
 
 /// How long a core may be silent.
 fn silence_limit(settings: &Settings) -> Duration {
-    rights::silence_limit(settings.keepalive, settings.deadtime)
+    shared::times::core_silence(settings.keepalive, settings.deadtime)
 }

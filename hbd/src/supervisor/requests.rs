@@ -1,6 +1,7 @@
 //! What clients ask and order.
 
 use shared::api::{ErrorCode, Failure, Fault, Request, ServerFrame, Success};
+use shared::config::Running;
 use shared::event::Cause;
 
 use super::Supervisor;
@@ -16,6 +17,9 @@ impl Supervisor {
         let mut lines = Vec::new();
         let outcome = match ask.frame.request {
             Request::Snapshot => Ok(Success::Snapshot(Box::new(self.recorder.snapshot()))),
+            Request::Config => Ok(Success::Config(Box::new(Running::of(
+                &self.configured.config,
+            )))),
             Request::Events { limit } => {
                 let events = self.recorder.recent(limit).cloned().collect();
                 Ok(Success::Events(events))

@@ -40,6 +40,7 @@ mod model;
 mod reader;
 pub mod render;
 mod report;
+mod running;
 pub mod source;
 pub mod suggest;
 mod value;
@@ -52,4 +53,5 @@ pub use model::{
     Account, ApiAccess, ApiRole, Config, GenerationSource, Group, Host, Ineffective, Medium,
     MediumKind, NODES_MAX, Peer6, Realtime, Resource, Timing, UuidSource,
 };
+pub use running::{Running, RunningKey};
 pub use source::{FileName, Files};

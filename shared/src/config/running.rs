@@ -1,0 +1,243 @@
+//! What hbd runs with, for whoever asks: nothing in it is secret.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::keys::DigestMethod;
+use super::model::Timing;
+use super::model::{
+    Account, ApiRole, Config, GenerationSource, Host, Medium, MediumKind, UuidSource,
+};
+use crate::names::KeyIndex;
+
+/// What hbd runs with, without anything secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// All times.
+    pub timing: Timing,
+    /// By directive what counts, defaults included, as its lines would say it. A directive that
+    /// does nothing, or of which nothing counts, is not in it.
+    pub values: BTreeMap<String, Vec<String>>,
+    /// The keys, by number.
+    pub keys: Vec<RunningKey>,
+    /// The key that signs.
+    pub active_key: KeyIndex,
+}
+
+/// A key, without its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningKey {
+    /// Its number.
+    pub index: KeyIndex,
+    /// How it signs.
+    pub method: DigestMethod,
+}
+
+impl Running {
+    /// What `config` says.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let keys = config.keys.keys.iter();
+        Self {
+            timing: config.timing,
+            values: values(config),
+            keys: keys
+                .map(|(index, key)| RunningKey {
+                    index: *index,
+                    method: key.method,
+                })
+                .collect(),
+            active_key: config.keys.active,
+        }
+    }
+}
+
+fn values(config: &Config) -> BTreeMap<String, Vec<String>> {
+    let mut values = BTreeMap::new();
+    let mut say = |word: &str, value: String| {
+        let lines: &mut Vec<String> = values.entry(word.to_owned()).or_default();
+        if !lines.contains(&value) {
+            lines.push(value);
+        }
+    };
+    let nodes: Vec<&str> = config.nodes.iter().map(|node| node.as_str()).collect();
+    say("node", nodes.join(" "));
+    for (word, time) in times(&config.timing) {
+        say(word, time);
+    }
+    for medium in &config.media {
+        for line in lines(medium) {
+            say(medium.kind.word(), line);
+        }
+        if let Some(listen) = listen(&medium.kind) {
+            say("listen", listen);
+        }
+        if !matches!(
+            medium.kind,
+            MediumKind::Mcast { .. } | MediumKind::Mcast6 { .. }
+        ) {
+            say("udpport", medium.kind.port().to_string());
+        }
+    }
+    for (role, account) in &config.api.users {
+        say("apiauth", grant(*role, "uid", account));
+    }
+    for (role, account) in &config.api.groups {
+        say("apiauth", grant(*role, "gid", account));
+    }
+    say("log_badpack", switch(config.log_badpack));
+    say("realtime", switch(config.realtime.enabled));
+    if let Some(priority) = config.realtime.priority {
+        say("rtprio", priority.to_string());
+    }
+    say("hopfudge", config.hopfudge.to_string());
+    say("hbgenmethod", generation(config.generation).into());
+    say("uuidfrom", uuid(config.uuid).into());
+    values
+}
+
+fn times(timing: &Timing) -> [(&'static str, String); 6] {
+    [
+        ("keepalive", time(timing.keepalive)),
+        ("warntime", time(timing.warntime)),
+        ("deadtime", time(timing.deadtime)),
+        ("initdead", time(timing.initdead)),
+        ("deadping", time(timing.deadping)),
+        ("max_rexmit_delay", time(timing.max_rexmit_delay)),
+    ]
+}
+
+/// As `ha.cf` takes it: seconds, or milliseconds with their unit.
+fn time(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{}s", time.as_secs()),
+        _ => format!("{}ms", time.as_millis()),
+    }
+}
+
+fn lines(medium: &Medium) -> Vec<String> {
+    let device = &medium.device;
+    let switched = |on: &bool| u8::from(*on);
+    match &medium.kind {
+        MediumKind::Bcast { .. } => vec![device.clone()],
+        MediumKind::Mcast {
+            group,
+            port,
+            ttl,
+            loopback,
+        } => vec![format!(
+            "{device} {group} {port} {ttl} {}",
+            switched(loopback)
+        )],
+        MediumKind::Mcast6 {
+            group,
+            port,
+            ttl,
+            loopback,
+        } => vec![format!(
+            "{device} {group} {port} {ttl} {}",
+            switched(loopback)
+        )],
+        MediumKind::Ucast { peers, .. } => peers
+            .iter()
+            .map(|peer| match peer {
+                Host::Address(address) => format!("{device} {address}"),
+                Host::Name(name) => format!("{device} {name}"),
+            })
+            .collect(),
+        MediumKind::Ucast6 { peers, .. } => peers
+            .iter()
+            .map(|peer| match &peer.scope {
+                Some(scope) => format!("{device} {}%{scope}", peer.address),
+                None => format!("{device} {}", peer.address),
+            })
+            .collect(),
+    }
+}
+
+fn listen(kind: &MediumKind) -> Option<String> {
+    match kind {
+        MediumKind::Ucast { listen, .. } => listen.map(|address| address.to_string()),
+        MediumKind::Ucast6 { listen, .. } => listen.map(|address| address.to_string()),
+        _ => None,
+    }
+}
+
+fn grant(role: ApiRole, by: &str, account: &Account) -> String {
+    match account {
+        Account::Name(name) => format!("{} {by}={name}", role.client()),
+        Account::Id(id) => format!("{} {by}={id}", role.client()),
+    }
+}
+
+fn switch(on: bool) -> String {
+    if on { "on" } else { "off" }.into()
+}
+
+fn generation(source: GenerationSource) -> &'static str {
+    match source {
+        GenerationSource::File => "file",
+        GenerationSource::Time => "time",
+    }
+}
+
+fn uuid(source: UuidSource) -> &'static str {
+    match source {
+        UuidSource::File => "file",
+        UuidSource::Nodename => "nodename",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::check;
+    use crate::config::source::{FileName, Files};
+
+    const SECRET: &str = "a-secret-that-nobody-sees";
+
+    fn running(ha_cf: &str) -> Running {
+        let keys = format!("auth 1\n1 sha1 {SECRET}\n2 md5 {SECRET}\n");
+        let files = Files::default()
+            .with(FileName::HaCf, ha_cf)
+            .with(FileName::Authkeys, &keys);
+        let checked = check::text(&files);
+        Running::of(&checked.config.expect("a configuration"))
+    }
+
+    #[test]
+    fn what_counts_is_said_as_a_line_says_it_defaults_included() {
+        let running = running(
+            "node alice bob\nkeepalive 500ms\ndeadtime 10\nmcast eth0 239.1.2.3 694 1 0\n\
+             ucast eth1 10.0.0.2\nucast eth1 10.0.0.3\n",
+        );
+        let value = |word: &str| running.values.get(word).cloned().unwrap_or_default();
+        assert_eq!(value("node"), ["alice bob"]);
+        assert_eq!(value("keepalive"), ["500ms"]);
+        assert_eq!(value("warntime"), ["5s"]);
+        assert_eq!(value("mcast"), ["eth0 239.1.2.3 694 1 0"]);
+        assert_eq!(value("ucast"), ["eth1 10.0.0.2", "eth1 10.0.0.3"]);
+        assert_eq!(value("udpport"), ["694"]);
+        assert_eq!(value("baud"), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn keys_have_a_number_and_a_method_and_no_secret() {
+        let running = running("node alice\nbcast eth0\n");
+        assert_eq!(running.active_key, KeyIndex(1));
+        assert_eq!(running.keys[1].index, KeyIndex(2));
+        assert_eq!(running.keys[1].method, DigestMethod::Md5);
+        let text = serde_json::to_string(&running).unwrap();
+        assert!(!text.contains(SECRET), "{text}");
+    }
+
+    #[test]
+    fn every_word_is_a_directive() {
+        let running = running("node alice\nbcast eth0\nrtprio 3\n");
+        for word in running.values.keys() {
+            assert!(crate::config::directives::find(word).is_some(), "{word}");
+        }
+    }
+}
