@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use shared::names::NodeName;
 
-use crate::demo;
+use crate::{demo, log};
 
 /// Where state is kept unless another directory is named.
 pub(crate) const STATE: &str = "/var/lib/hbd";
@@ -51,6 +51,12 @@ pub(crate) struct Options {
     /// Let administrators inject faults on media, for tests
     #[arg(long)]
     pub(crate) allow_faults: bool,
+    /// Socket of syslog, for tests
+    #[arg(long, value_name = "PATH", default_value = log::SYSLOG, hide = true)]
+    pub(crate) syslog: PathBuf,
+    /// Socket of the journal, for tests
+    #[arg(long, value_name = "PATH", default_value = log::JOURNAL, hide = true)]
+    pub(crate) journal: PathBuf,
     /// Check the configuration and end: 0 valid, 8 invalid
     #[arg(long)]
     pub(crate) check: bool,

@@ -11,6 +11,7 @@ mod demo;
 mod directory;
 mod journal;
 mod lock;
+mod log;
 mod manager_process;
 mod medium;
 mod oom;

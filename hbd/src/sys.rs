@@ -8,6 +8,7 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use shared::time::Wall;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -104,6 +105,16 @@ pub(crate) fn lock_memory() -> io::Result<()> {
     check(unsafe { libc::mlockall(libc::MCL_CURRENT) })?;
     // SAFETY: as above.
     check(unsafe { libc::mlockall(libc::MCL_FUTURE | libc::MCL_ONFAULT) })
+}
+
+/// What this machine's time zone makes of a wall time (`localtime(3)`).
+pub(crate) fn local_time(wall: Wall) -> libc::tm {
+    let seconds = libc::time_t::try_from(wall.0 / 1_000_000_000).unwrap_or(libc::time_t::MAX);
+    // SAFETY: all of `tm` may be zero: numbers, and a pointer that nobody here follows.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: the call reads one and writes the other, and keeps neither.
+    unsafe { libc::localtime_r(&raw const seconds, &raw mut parts) };
+    parts
 }
 
 /// No core dump of this process, nor a look into it by others of its user: it holds keys

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use shared::config::{Account, Config, Host, MediumKind};
+use shared::config::{Account, Config, Host, Logging, MediumKind};
 
 pub(crate) fn describe(config: &Config) -> String {
     let mut out = String::from("valid\n");
@@ -67,6 +67,18 @@ pub(crate) fn describe(config: &Config) -> String {
         config.generation, config.uuid, config.hopfudge, config.log_badpack
     );
     line(&mut out, "other", &sources);
+    let Logging {
+        facility,
+        file,
+        debug_file,
+        syslog_format,
+    } = &config.logging;
+    let logs = format!(
+        "facility {facility:?}, file {file:?}, debug file {debug_file:?}, as syslog {syslog_format}"
+    );
+    if logs != NO_LOG {
+        line(&mut out, "log", &logs);
+    }
     for idle in &config.ineffective {
         line(
             &mut out,
@@ -76,6 +88,9 @@ pub(crate) fn describe(config: &Config) -> String {
     }
     out
 }
+
+/// What nobody has to be told.
+const NO_LOG: &str = "facility None, file None, debug file None, as syslog true";
 
 fn line(out: &mut String, what: &str, value: &str) {
     let _ = writeln!(out, "{what}: {value}");

@@ -1,7 +1,7 @@
 //! What is kept for the next core, and what of it for the next daemon and the next supervisor.
 
 use hbd_core::PeerMemory;
-use shared::event::Kind;
+use shared::event::{Kind, Severity};
 
 use shared::config::Files;
 
@@ -9,6 +9,7 @@ use super::Supervisor;
 use crate::accepted;
 use crate::channel::Lack;
 use crate::journal::{RETRY, Report};
+use crate::log::{self, News};
 use crate::state::{Job, Peers, StateError};
 
 impl Supervisor {
@@ -75,6 +76,28 @@ impl Supervisor {
                     why: error.to_string(),
                     remedy: "hbd goes on and tries again every 5 s".into(),
                 });
+            }
+        }
+    }
+
+    /// What a log does.
+    pub(super) fn log_changed(&mut self, news: News) {
+        let log = |target| format!("the log in {target}");
+        match news {
+            News::Fails { target, error } => self.lack(Lack {
+                what: log(target),
+                why: error.to_string(),
+                remedy: format!(
+                    "{}; hbd goes on, counts what is missing there, and tries again every {} s",
+                    remedy(&error),
+                    log::RETRY.as_secs()
+                ),
+            }),
+            News::Works { target, lost } => {
+                let what = log(target);
+                let text = format!("{what} is written again; lines that are missing: {lost}");
+                self.lacks_no_more(&what);
+                self.recorder.say(Severity::Notice, &text);
             }
         }
     }

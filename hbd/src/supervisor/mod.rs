@@ -19,7 +19,6 @@ mod adoption;
 mod health;
 mod keeping;
 mod life;
-mod log;
 mod manager;
 mod media;
 mod reactor;
@@ -52,6 +51,7 @@ use crate::control::access::Access;
 use crate::control::{self, Ask, Control};
 use crate::journal::{Journal, Report};
 use crate::lock::Held;
+use crate::log::{self, Log, News};
 use crate::manager_process::{FromManager, ToManager};
 use crate::medium::interface::Interfaces;
 use crate::pauses::Pauses;
@@ -61,7 +61,6 @@ use crate::state::{Generations, Job, Peers, StateError, Writer};
 use crate::{clock, oom, rights, sys};
 use adoption::{FoundCore, FoundManager};
 use health::{Change, Health, Signs};
-use log::Log;
 use media::{Changes, Media};
 use recorder::Recorder;
 use reload::Configured;
@@ -78,6 +77,8 @@ const RETRY: Duration = Duration::from_secs(5);
 const LOAD: Duration = Duration::from_secs(1);
 /// Results of disk jobs that wait.
 const DISK_RESULTS: usize = 64;
+/// News of logs that wait.
+const LOG_NEWS: usize = 64;
 
 /// Runs the daemon until it is told to end.
 pub(crate) fn run(options: &Options) -> Exit {
@@ -161,6 +162,7 @@ struct Sources {
     disk: mpsc::Receiver<Result<Job, StateError>>,
     journal: mpsc::Receiver<Report>,
     reads: mpsc::Receiver<reload::Read>,
+    log: mpsc::Receiver<News>,
     watch: Option<Watch>,
 }
 
@@ -223,6 +225,15 @@ impl Supervisor {
             })
         });
         let continues = after.is_some_and(|after| after > 0);
+        let log_plan = log::Plan {
+            logging: config.logging.clone(),
+            bad_packets: config.log_badpack,
+            node: settings.node.clone(),
+            in_journal: log::stderr_is_journal(),
+            syslog: options.syslog.clone(),
+            journal: options.journal.clone(),
+        };
+        let (news, log) = mpsc::channel(LOG_NEWS);
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
         let media = Media::new(&config.media);
@@ -236,7 +247,13 @@ impl Supervisor {
             media,
             run,
             _state: held,
-            recorder: Recorder::new(source, Log::start(), journal, restored, continues),
+            recorder: Recorder::new(
+                source,
+                Log::start(&log_plan, news),
+                journal,
+                restored,
+                continues,
+            ),
             core: Post::Closed,
             core_started: false,
             retiring: None,
@@ -287,6 +304,7 @@ impl Supervisor {
             disk,
             journal: reports,
             reads,
+            log,
             watch,
         };
         Ok((supervisor, sources))

@@ -15,6 +15,7 @@ use super::{Sources, Supervisor};
 use crate::channel::FromCore;
 use crate::control::Ask;
 use crate::journal::Report;
+use crate::log::News;
 use crate::manager_process::FromManager;
 use crate::state::{Job, StateError};
 
@@ -34,6 +35,7 @@ enum Wake {
     Disk(Result<Job, StateError>),
     Journal(Report),
     Read(Box<super::reload::Read>),
+    Log(News),
     Look,
 }
 
@@ -59,6 +61,7 @@ pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) ->
             Some(done) = sources.disk.recv() => Wake::Disk(done),
             Some(report) = sources.journal.recv() => Wake::Journal(report),
             Some(read) = sources.reads.recv() => Wake::Read(Box::new(read)),
+            Some(news) = sources.log.recv() => Wake::Log(news),
             _ = looks.tick() => Wake::Look,
         };
         match wake {
@@ -88,6 +91,7 @@ pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) ->
             Wake::Ask(ask) => supervisor.answer(ask),
             Wake::Disk(result) => supervisor.kept(result),
             Wake::Journal(report) => supervisor.journalled(report),
+            Wake::Log(news) => supervisor.log_changed(news),
             Wake::Look => {
                 if let Some(silent) = supervisor.look_around() {
                     bury(&mut supervisor, Some(silent)).await;

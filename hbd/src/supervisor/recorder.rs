@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::api::{ServerFrame, Snapshot};
+use shared::config::Logging;
 use shared::event::{Cause, Event, EventId, EventSource, Kind, Severity};
 use shared::sample::Sample;
 use shared::time::Moment;
 use shared::view::ClusterView;
 use tokio::sync::mpsc;
 
-use super::log::Log;
 use crate::clock;
 use crate::journal::{Journal, Record, Restored};
+use crate::log::Log;
 
 /// Events kept in memory.
 pub(super) const RECENT_MAX: usize = 4096;
@@ -136,6 +137,11 @@ impl Recorder {
         self.log.line(clock::now().wall, severity, text);
     }
 
+    /// From here on the log goes where another configuration says.
+    pub(super) fn log_to(&mut self, logging: &Logging, bad_packets: bool) {
+        self.log.change(logging, bad_packets);
+    }
+
     /// View and counters.
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -216,13 +222,7 @@ mod tests {
         // No disk takes anything here: a recorder that works all the same.
         let (journal, mut restored) = Journal::open("/proc".as_ref(), 0, |_| ());
         restored.damages.clear();
-        Recorder::new(
-            source,
-            Log::to(std::io::sink(), false),
-            journal,
-            restored,
-            false,
-        )
+        Recorder::new(source, Log::nowhere(), journal, restored, false)
     }
 
     #[test]

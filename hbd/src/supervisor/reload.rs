@@ -257,6 +257,9 @@ impl Supervisor {
         let config = &self.configured.config;
         let (rights, _) = rights::of_core(&config.realtime, &config.timing, geteuid().as_raw());
         self.rights = rights;
+        if (&former.logging, former.log_badpack) != (&config.logging, config.log_badpack) {
+            self.recorder.log_to(&config.logging, config.log_badpack);
+        }
         self.settings = settings(config, self.configured.node.clone(), self.settings.uuid);
         if diff::needs_new_core(&former, config) {
             self.retire_core(Cause::Event(id));

@@ -5,6 +5,7 @@
 mod cluster;
 mod deaths;
 mod journal;
+mod log;
 mod reload;
 mod rights;
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::diagnostic::Code;
 use super::draft::{Draft, Given};
 use super::keys::KeyRing;
-use super::model::{Config, GenerationSource, Group, NODES_MAX, Realtime, Timing, UuidSource};
+use super::model::{
+    Config, GenerationSource, Group, Logging, NODES_MAX, Realtime, Timing, UuidSource,
+};
 use super::report::Report;
 use super::source::FileName;
 use super::value::show;
@@ -53,6 +55,12 @@ pub(super) fn finish(draft: Draft, parts: Parts<'_>, report: &mut Report<'_>) ->
         keys: parts.keys?,
         api: draft.api,
         log_badpack: draft.log_badpack.or(true)?,
+        logging: Logging {
+            facility: draft.log_facility,
+            file: draft.log_file,
+            debug_file: draft.debug_file,
+            syslog_format: draft.syslog_format.or(true)?,
+        },
         realtime: Realtime {
             enabled: draft.realtime.or(true)?,
             priority: draft.rtprio.set(),

@@ -120,6 +120,7 @@ pub fn needs_new_core(old: &Config, new: &Config) -> bool {
         keys: _,
         api: _,
         log_badpack: _,
+        logging: _,
         generation: _,
         uuid: _,
         groups: _,

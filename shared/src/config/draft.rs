@@ -1,6 +1,7 @@
 //! What the directives said, each value with the place that said it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::machine::Mention;
@@ -72,6 +73,10 @@ pub(super) struct Draft {
     pub(super) uuid: Given<UuidSource>,
     pub(super) use_logd: Given<bool>,
     pub(super) log_targets: bool,
+    pub(super) log_facility: Option<u8>,
+    pub(super) log_file: Option<PathBuf>,
+    pub(super) debug_file: Option<PathBuf>,
+    pub(super) syslog_format: Given<bool>,
     pub(super) auto_failback: bool,
     pub(super) autojoin: Option<Span>,
     pub(super) api_clients: BTreeMap<String, Span>,

@@ -50,8 +50,8 @@ pub use diagnostic::{Code, Diagnostic, Severity};
 pub use keys::{DigestMethod, Key, KeyRing, Secret};
 pub use media::MEDIA_LINES_MAX;
 pub use model::{
-    Account, ApiAccess, ApiRole, Config, GenerationSource, Group, Host, Ineffective, Medium,
-    MediumKind, NODES_MAX, Peer6, Realtime, Resource, Timing, UuidSource,
+    Account, ApiAccess, ApiRole, Config, GenerationSource, Group, Host, Ineffective, Logging,
+    Medium, MediumKind, NODES_MAX, Peer6, Realtime, Resource, Timing, UuidSource,
 };
 pub use running::{Running, RunningKey};
 pub use source::{FileName, Files};

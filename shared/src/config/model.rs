@@ -1,6 +1,7 @@
 //! A configuration that has no error, as plain data.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -28,8 +29,10 @@ pub struct Config {
     pub keys: KeyRing,
     /// Who may use the control socket beyond the built-in rules.
     pub api: ApiAccess,
-    /// Whether bad packets are reported.
+    /// Whether bad packets are logged.
     pub log_badpack: bool,
+    /// Where the log goes.
+    pub logging: Logging,
     /// How the core is scheduled.
     pub realtime: Realtime,
     /// What is added to the number of nodes for the `ttl` field of a message.
@@ -169,6 +172,19 @@ pub struct Peer6 {
     /// else the device of the line. Absent for addresses that are not link-local and have none
     /// written.
     pub scope: Option<String>,
+}
+
+/// Where the log goes. To standard error where nothing is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    /// To syslog, under this facility: its number in `syslog(3)`, unshifted.
+    pub facility: Option<u8>,
+    /// To a file.
+    pub file: Option<PathBuf>,
+    /// To a file that gets everything, with the data of each event.
+    pub debug_file: Option<PathBuf>,
+    /// Whether lines of files look like those of syslog.
+    pub syslog_format: bool,
 }
 
 /// How the core is scheduled.

@@ -5,6 +5,7 @@
 //! the draft.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnostic::Code;
@@ -280,6 +281,11 @@ impl Reader<'_, '_> {
         self.wrong(Code::BadPath, word, "path")
             .label("must begin with `/`");
         Given::Bad
+    }
+
+    /// An absolute path, for whoever opens it.
+    pub(super) fn file(&mut self, word: &Word<'_>) -> Option<PathBuf> {
+        self.path(word).set().map(|()| PathBuf::from(word.text))
     }
 
     /// The name of a network interface.

@@ -3,12 +3,32 @@
 use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
 
 const OWN_LOG: Effect =
-    Effect::None("hbd logs to standard error and leaves the rest to the service manager");
+    Effect::None("hbd needs no logging daemon: a thread of its own writes the log");
 
-const FACILITIES: [&str; 22] = [
-    "auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user",
-    "uucp", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
-    "security", "none",
+/// Names of facilities and their numbers (`syslog(3)`).
+const FACILITIES: [(&str, Option<u8>); 22] = [
+    ("auth", Some(4)),
+    ("authpriv", Some(10)),
+    ("cron", Some(9)),
+    ("daemon", Some(3)),
+    ("ftp", Some(11)),
+    ("kern", Some(0)),
+    ("lpr", Some(6)),
+    ("mail", Some(2)),
+    ("news", Some(7)),
+    ("syslog", Some(5)),
+    ("user", Some(1)),
+    ("uucp", Some(8)),
+    ("local0", Some(16)),
+    ("local1", Some(17)),
+    ("local2", Some(18)),
+    ("local3", Some(19)),
+    ("local4", Some(20)),
+    ("local5", Some(21)),
+    ("local6", Some(22)),
+    ("local7", Some(23)),
+    ("security", Some(4)),
+    ("none", None),
 ];
 
 pub(super) const CHAPTER: Chapter = Chapter {
@@ -24,9 +44,9 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
-            short: "whether bad packets are reported",
+            short: "whether bad packets are logged",
             long: "Packets that cannot be read, are signed wrongly or come from a node that is not named are always counted. \
-                   With off they are not reported as events.",
+                   With off the log does not tell of them.",
             grammar: Grammar::Words(|reader, word| {
                 reader.draft.log_badpack = reader.boolean(word);
             }),
@@ -39,12 +59,13 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "a facility of syslog(3)",
             repeat: Repeat::LastCounts,
-            effect: OWN_LOG,
+            effect: Effect::Full,
             reload: Reload::Online,
-            short: "syslog facility of Heartbeat's log",
-            long: "Of no use to hbd.",
+            short: "log to syslog, under this facility",
+            long: "With none, and where the directive is absent, nothing goes to syslog. \
+                   Where neither `logfacility` nor `logfile` names a log, hbd logs to the journal if its standard error is the journal's, else to standard error.",
             grammar: Grammar::Words(|reader, word| {
-                reader.choice(word, &FACILITIES.map(|name| (name, ())));
+                reader.draft.log_facility = reader.choice(word, &FACILITIES).set().flatten();
                 reader.draft.log_targets = true;
             }),
         },
@@ -54,13 +75,18 @@ pub(super) const CHAPTER: Chapter = Chapter {
             syntax: "FILE",
             example: "logfile /var/log/ha-log",
             default: "",
-            bounds: "",
+            bounds: "an absolute path",
             repeat: Repeat::LastCounts,
-            effect: OWN_LOG,
+            effect: Effect::Full,
             reload: Reload::Online,
-            short: "file of Heartbeat's log",
-            long: "Of no use to hbd.",
-            grammar: Grammar::Words(|reader, _| reader.draft.log_targets = true),
+            short: "log to this file",
+            long: "The file is made with mode 0640 if it does not exist, and opened again after it was renamed, so that logrotate(8) needs no script. \
+                   A file that cannot be written, as on a full disk, costs its lines and nothing else: they are counted, and the status tells of it. \
+                   /dev/null switches off.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.draft.log_file = reader.file(word);
+                reader.draft.log_targets = true;
+            }),
         },
         Directive {
             word: "debugfile",
@@ -68,13 +94,17 @@ pub(super) const CHAPTER: Chapter = Chapter {
             syntax: "FILE",
             example: "debugfile /var/log/ha-debug",
             default: "",
-            bounds: "",
+            bounds: "an absolute path",
             repeat: Repeat::LastCounts,
-            effect: OWN_LOG,
+            effect: Effect::Full,
             reload: Reload::Online,
-            short: "file of Heartbeat's debug log",
-            long: "Of no use to hbd.",
-            grammar: Grammar::Words(|reader, _| reader.draft.log_targets = true),
+            short: "log everything to this file",
+            long: "As `logfile`, with the data of each event as JSON behind its line, and with the lines that the other logs only count when there are too many of one sort. \
+                   It does not stand for a log: beside it alone, hbd logs as if none were named.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.draft.debug_file = reader.file(word);
+                reader.draft.log_targets = true;
+            }),
         },
         Directive {
             word: "use_logd",
@@ -87,7 +117,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             effect: OWN_LOG,
             reload: Reload::Online,
             short: "whether Heartbeat logs through its logging daemon",
-            long: "Of no use to hbd. With off and none of `logfile`, `debugfile` and `logfacility`, Heartbeat 3.0.6 refuses to start, and so the file is refused here.",
+            long: "Of no use to hbd: logs that are named beside it are written. With off and none of `logfile`, `debugfile` and `logfacility`, Heartbeat 3.0.6 refuses to start, and so the file is refused here.",
             grammar: Grammar::Words(|reader, word| {
                 reader.draft.use_logd = reader.boolean(word);
             }),
@@ -116,12 +146,12 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "on",
             bounds: "",
             repeat: Repeat::LastCounts,
-            effect: OWN_LOG,
+            effect: Effect::Full,
             reload: Reload::Online,
             short: "whether log files look like syslog's",
-            long: "Of no use to hbd.",
+            long: "With off, lines of `logfile` and `debugfile` begin with the process and a date that has a year.",
             grammar: Grammar::Words(|reader, word| {
-                reader.boolean(word);
+                reader.draft.syslog_format = reader.boolean(word);
             }),
         },
         Directive {
