@@ -192,6 +192,9 @@ pub(crate) type Delivery<R> = (R, Vec<OwnedFd>);
 /// One end of the pair, which sends `S` and receives `R`.
 pub(crate) struct Channel<S, R> {
     socket: AsyncFd<OwnedFd>,
+    /// The socket once more, while it takes nothing. Watched all the time for room, it would wake
+    /// this process whenever the other has read something.
+    full: Option<AsyncFd<OwnedFd>>,
     outgoing: VecDeque<Frame>,
     waiting: usize,
     incoming: Vec<u8>,
@@ -212,7 +215,8 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
         let flags = OFlag::from_bits_truncate(fcntl(&socket, FcntlArg::F_GETFL)?);
         fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         Ok(Self {
-            socket: sys::watch(socket, Interest::READABLE | Interest::WRITABLE)?,
+            socket: sys::watch(socket, Interest::READABLE)?,
+            full: None,
             outgoing: VecDeque::new(),
             waiting: 0,
             incoming: Vec::new(),
@@ -306,7 +310,10 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
     /// [`Channel::flush`] for hand-written selection.
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(frame) = self.outgoing.front_mut() {
-            let mut ready = ready!(self.socket.poll_write_ready(context))?;
+            let room = match &self.full {
+                Some(full) => Some(ready!(full.poll_write_ready(context))?),
+                None => None,
+            };
             match send(self.socket.get_ref(), frame) {
                 Ok(length) => {
                     frame.sent += length;
@@ -316,7 +323,13 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
                         self.outgoing.pop_front();
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match room {
+                    Some(mut room) => room.clear_ready(),
+                    None => {
+                        let socket = self.socket.get_ref().try_clone()?;
+                        self.full = Some(sys::watch(socket, Interest::WRITABLE)?);
+                    }
+                },
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.outgoing.clear();
@@ -325,6 +338,7 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
                 }
             }
         }
+        self.full = None;
         Poll::Ready(Ok(()))
     }
 
