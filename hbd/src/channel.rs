@@ -27,7 +27,6 @@ use serde::{Deserialize, Serialize};
 use shared::api::Fault;
 use shared::event::Event;
 use shared::sample::Sample;
-use shared::time::Moment;
 use shared::view::ClusterView;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -45,7 +44,8 @@ const HEADER: usize = 5;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToCore {
     /// The core begins. What it is told before is what it finds: open media, injected faults. With
-    /// it come the lock that proves that there is one core, and its [door](crate::bond).
+    /// it come the lock that proves that there is one core, its [door](crate::bond), and its
+    /// [pulse](crate::pulse).
     Start(Box<Orders>),
     /// A supervisor that did not start this core goes on with it, and has its events up to this
     /// one. Everything else that a supervisor knows of a core is told again.
@@ -130,18 +130,14 @@ pub(crate) struct RealtimeRights {
 /// What a core tells the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromCore {
-    /// It lives.
-    Alive {
-        /// When a packet last went out over any medium.
-        sent: Option<Moment>,
-    },
     /// Something happened.
     Event(Box<Event>),
     /// Something had happened, and was told to a former supervisor.
     Again(Box<Event>),
     /// What it believed after the events that were dropped, just before the next one.
     View(Box<ClusterView>),
-    /// To a supervisor that adopts it, first: what it runs with.
+    /// To a supervisor that adopts it, first: what it runs with. Its [pulse](crate::pulse) comes
+    /// along.
     Runs(Box<Runs>),
     /// To a supervisor that adopts it: a medium is open; its descriptors come along.
     Opened {
@@ -230,6 +226,7 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
     pub(crate) fn speaking<T, U>(self) -> Channel<T, U> {
         Channel {
             socket: self.socket,
+            full: self.full,
             outgoing: self.outgoing,
             waiting: self.waiting,
             incoming: self.incoming,

@@ -18,6 +18,7 @@ mod oom;
 mod pauses;
 mod process;
 mod program;
+mod pulse;
 mod rights;
 mod run_directory;
 mod settings;

@@ -5,9 +5,10 @@
 )]
 
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::timerfd::TimerFd;
 use shared::time::Wall;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -60,6 +61,13 @@ pub(crate) fn signal_process(process: BorrowedFd<'_>, signal: libc::c_int) -> io
         )
     };
     check(if result < 0 { -1 } else { 0 })
+}
+
+/// A timer that another process made.
+pub(crate) fn timer(descriptor: OwnedFd) -> TimerFd {
+    // SAFETY: the descriptor is open, and the timer owns it from here on. One that is no timer
+    // makes each call on it fail and nothing else.
+    unsafe { TimerFd::from_raw_fd(descriptor.into_raw_fd()) }
 }
 
 /// Receives a piece of a stream and the descriptors that came with it.

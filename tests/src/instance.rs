@@ -1,7 +1,7 @@
 //! The processes of one instance of hbd, whoever is their parent: each names its run directory on its command line.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -50,7 +50,7 @@ pub fn kill_all(run: &Path) -> Result<(), Error> {
 }
 
 /// Whether the words `--run DIR` are on the command line. One that has ended has none.
-fn names(process: &PathBuf, run: &Path) -> bool {
+fn names(process: &Path, run: &Path) -> bool {
     let line = fs::read(process.join("cmdline")).unwrap_or_default();
     let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
     let run = run.as_os_str().as_encoded_bytes();

@@ -4,6 +4,7 @@
 //!            timerfd --+
 //!    media, read  -----+--> Reactor --> Core --> outputs --+--> media, send
 //!    supervisor  ------+       |                           +--> Outbox --> supervisor
+//!                              |                           +--> Pulse, which wakes nobody
 //!                              +--> asks the manager whether it lives
 //! ```
 //!
@@ -29,6 +30,7 @@ use shared::exit::Exit;
 
 use crate::bond::{Bond, Greeting};
 use crate::channel::{Channel, FromCore, ToCore};
+use crate::pulse::Pulse;
 use crate::{clock, sys, worker};
 
 /// The supervisor's end of the pair, as the reactor sees it.
@@ -73,11 +75,11 @@ async fn begin(mut supervisor: Supervisor) -> Exit {
             _ => return Exit::Failed,
         }
     };
-    let Ok([lock, listener]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+    let Ok([lock, listener, deadman, slate]) = <[OwnedFd; 4]>::try_from(descriptors) else {
         return Exit::Failed;
     };
+    let pulse = Pulse::new([deadman, slate]);
     let frame = reactor::Frame {
-        keepalive: orders.settings.keepalive,
         media: orders.settings.media.len(),
         seed: orders.start.seed,
         rights: orders.rights,
@@ -99,7 +101,7 @@ async fn begin(mut supervisor: Supervisor) -> Exit {
     let mut bond = Bond::new(supervisor, getuid().as_raw());
     let reactor = bond
         .set_door(listener, greeting)
-        .and_then(|()| reactor::Reactor::new(core, bond, frame));
+        .and_then(|()| reactor::Reactor::new(core, bond, pulse, frame));
     let Ok(mut reactor) = reactor else {
         return Exit::Failed;
     };

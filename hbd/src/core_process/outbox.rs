@@ -16,9 +16,8 @@ use std::io;
 
 use hbd_core::{MediumIndex, PeerMemory};
 use shared::event::Event;
-use shared::names::NodeName;
+use shared::names::{NodeName, Sequence};
 use shared::sample::Sample;
-use shared::time::Moment;
 use shared::view::ClusterView;
 
 use super::Supervisor;
@@ -51,7 +50,6 @@ pub(super) struct Outbox {
     /// What cannot be done, and which media cannot send, for the next supervisor.
     lacks: Vec<Lack>,
     troubles: BTreeMap<MediumIndex, String>,
-    alive: Option<Option<Moment>>,
     told: bool,
 }
 
@@ -98,20 +96,20 @@ impl Outbox {
         self.events.push_back(event);
     }
 
-    /// Replaces what was known of that peer.
-    pub(super) fn memory(&mut self, memory: Box<PeerMemory>) {
-        self.remember.insert(memory.node.clone());
-        self.memories.insert(memory.node.clone(), memory);
+    /// Replaces what was known of that peer. Where it is `kept` on the slate and no other than
+    /// before but for what each beat changes, it is not told.
+    pub(super) fn memory(&mut self, memory: Box<PeerMemory>, kept: bool) {
+        let node = memory.node.clone();
+        let lasting = lasting(&memory);
+        let former = self.memories.insert(node.clone(), memory);
+        if !kept || former.map(|former| self::lasting(&former)) != Some(lasting) {
+            self.remember.insert(node);
+        }
     }
 
     /// Replaces the sample that waits.
     pub(super) fn sample(&mut self, sample: Box<Sample>) {
         self.sample = Some(sample);
-    }
-
-    /// The core lives, and sent its last packet then.
-    pub(super) fn alive(&mut self, sent: Option<Moment>) {
-        self.alive = Some(sent);
     }
 
     /// Everything is told again, to a supervisor which knows the events up to that counter.
@@ -152,9 +150,6 @@ impl Outbox {
 
     /// Memories before events: a supervisor that has seen an event knows the peer as it was then.
     fn next(&mut self) -> Option<FromCore> {
-        if let Some(sent) = self.alive.take() {
-            return Some(FromCore::Alive { sent });
-        }
         if let Some(node) = self.remember.pop_first() {
             return self.memories.get(&node).cloned().map(FromCore::Remember);
         }
@@ -190,6 +185,16 @@ impl Outbox {
             && !self.tell_base
             && self.remember.is_empty()
     }
+}
+
+/// What is known of a peer without what each of its beats changes.
+fn lasting(memory: &PeerMemory) -> PeerMemory {
+    let mut lasting = memory.clone();
+    if let Some(live) = &mut lasting.live {
+        live.sequence = Sequence::default();
+        live.heard = None;
+    }
+    lasting
 }
 
 #[cfg(test)]

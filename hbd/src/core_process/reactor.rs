@@ -20,6 +20,7 @@ use hbd_core::{Command, Core, MediumIndex, Output};
 use shared::api::Fault;
 use shared::exit::Exit;
 use shared::time::Moment;
+use shared::times;
 
 use super::line::{Change, Held, Line};
 use super::manager::Manager;
@@ -31,6 +32,7 @@ use crate::channel::{FromCore, Lack, Rights, Runs, ToCore};
 use crate::clock;
 use crate::medium::fault::{FaultCell, Faulty};
 use crate::medium::{self, Binding, PACKET_MAX, Received};
+use crate::pulse::Pulse;
 
 /// Packets taken from a medium before the clock is asked again.
 const PACKETS_AT_ONCE: usize = 64;
@@ -43,8 +45,6 @@ const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the reactor needs to know of the orders.
 pub(super) struct Frame {
-    /// Time between two beats.
-    pub(super) keepalive: Duration,
     /// How many media are configured.
     pub(super) media: usize,
     /// Seeds the dice of injected loss.
@@ -60,6 +60,7 @@ pub(super) struct Reactor {
     core: Core,
     bond: Bond<FromCore, ToCore>,
     manager: Manager,
+    pulse: Pulse,
     outbox: Outbox,
     timer: Timer,
     lines: Vec<Option<Line>>,
@@ -72,9 +73,9 @@ pub(super) struct Reactor {
     turn: usize,
     /// Alternates between media and processes.
     processes_first: bool,
-    told_alive: Moment,
+    rested: Moment,
     rest: Rest,
-    /// When a packet last went out over any medium.
+    /// When a packet last went out over any medium, and that is not on the slate.
     sent: Option<Moment>,
     drain: bool,
     left: bool,
@@ -91,10 +92,16 @@ enum Wake {
 
 impl Reactor {
     /// Needs a runtime.
-    pub(super) fn new(core: Core, bond: Bond<FromCore, ToCore>, frame: Frame) -> io::Result<Self> {
+    pub(super) fn new(
+        core: Core,
+        bond: Bond<FromCore, ToCore>,
+        pulse: Pulse,
+        frame: Frame,
+    ) -> io::Result<Self> {
         Ok(Self {
             core,
             bond,
+            pulse,
             manager: Manager::default(),
             outbox: Outbox::default(),
             timer: Timer::new()?,
@@ -105,7 +112,7 @@ impl Reactor {
             buffer: vec![0; PACKET_MAX].into(),
             turn: 0,
             processes_first: true,
-            told_alive: Moment::default(),
+            rested: Moment::default(),
             rest: Rest::default(),
             sent: None,
             drain: false,
@@ -121,7 +128,7 @@ impl Reactor {
 
     /// Runs until the core has left the cluster.
     pub(super) async fn run(&mut self) -> Exit {
-        self.outbox.alive(None);
+        self.beat(clock::boot());
         loop {
             self.settle();
             if self.left || self.retired {
@@ -131,9 +138,12 @@ impl Reactor {
             let deadline = self.core.poll_deadline().map(|deadline| deadline.at);
             if deadline.is_some_and(|at| at <= now.boot) {
                 self.core.handle_timeout(now);
-                self.tell_alive(now.boot);
+                self.beat(now.boot);
                 self.ask_manager(now.boot);
                 continue;
+            }
+            if let Some(sent) = self.sent.take() {
+                self.pulse.sent(sent);
             }
             if self.timer.set(deadline).is_err() || self.post().is_err() {
                 return Exit::Failed;
@@ -210,7 +220,10 @@ impl Reactor {
             Output::Transmit { medium, packet } => self.transmit(medium, &packet),
             Output::Event(event) => self.outbox.event(event),
             Output::Sample(sample) => self.outbox.sample(sample),
-            Output::Remember(memory) => self.outbox.memory(memory),
+            Output::Remember(memory) => {
+                let kept = self.pulse.remember(&memory);
+                self.outbox.memory(memory, kept);
+            }
             // Nobody orders anything of sessions in this process, so there is no news of them.
             Output::Session(_) => {}
             Output::Drain => self.drain = true,
@@ -348,7 +361,8 @@ impl Reactor {
             faults: self.faults.values().cloned().collect(),
         }));
         // A supervisor that is gone again is noticed when it is listened to.
-        let _ = supervisor.queue(&runs, Vec::new());
+        let pulse = self.pulse.descriptors().map(Vec::from).unwrap_or_default();
+        let _ = supervisor.queue(&runs, pulse);
         for (place, line) in (0..).zip(&self.lines) {
             let Some(Line { held, .. }) = line else {
                 continue;
@@ -359,7 +373,6 @@ impl Reactor {
             };
             let _ = supervisor.queue(&opened, clones(&held.descriptors));
         }
-        self.outbox.alive(self.sent);
         self.outbox.tell_again(after);
     }
 
@@ -376,11 +389,13 @@ impl Reactor {
         }
     }
 
-    /// Often enough that three of them fit into any silence the supervisor puts up with.
-    fn tell_alive(&mut self, now: Moment) {
-        if now.since(self.told_alive) >= self.frame.keepalive / 2 {
-            self.told_alive = now;
-            self.outbox.alive(self.sent);
+    /// At least three times in any silence that the supervisor puts up with.
+    fn beat(&mut self, now: Moment) {
+        let settings = self.core.settings();
+        let (keepalive, deadtime) = (settings.keepalive, settings.deadtime);
+        self.pulse.beat(times::core_silence(keepalive, deadtime));
+        if now.since(self.rested) >= keepalive / 2 {
+            self.rested = now;
             self.rest.take();
         }
     }

@@ -18,13 +18,14 @@ use serde::de::DeserializeOwned;
 use shared::event::{Adopted, Cause, Kind, Role};
 use tokio::time::{sleep, timeout};
 
-use super::Supervisor;
 use super::worker::{Core, Post, Worker};
+use super::{Supervisor, silence_limit};
 use crate::bond::{CHANNEL_VERSION, Greeting};
 use crate::channel::{Channel, FromCore, Runs, ToCore};
 use crate::manager_process::{FromManager, ToManager};
 use crate::process::Process;
 use crate::program;
+use crate::pulse::{Pair, PulseWatch};
 use crate::run_directory::{RunDirectory, RunError};
 
 /// A worker that was killed is gone after this.
@@ -186,7 +187,12 @@ impl Supervisor {
         loop {
             match worker.next().await? {
                 (FromCore::Told, _) => return known,
-                (FromCore::Runs(runs), _) => known = Some(*runs),
+                (FromCore::Runs(runs), pulse) => {
+                    let pulse = Pair::try_from(pulse).ok()?;
+                    let first = silence_limit(&runs.settings).max(TOLD_LIMIT);
+                    self.pulse = Some(PulseWatch::new(pulse, first).ok()?);
+                    known = Some(*runs);
+                }
                 (FromCore::Opened { medium, binding }, descriptors) => {
                     let same = |runs: &Runs| runs.settings.media == self.settings.media;
                     if known.as_ref().is_some_and(same) {

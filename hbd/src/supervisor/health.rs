@@ -72,6 +72,11 @@ impl Health {
         self.failures.push_back(now);
     }
 
+    /// True where peers are to take over.
+    pub(super) fn is_sick(&self) -> bool {
+        self.sick_since.is_some()
+    }
+
     /// Looks whether that changed.
     pub(super) fn look(
         &mut self,

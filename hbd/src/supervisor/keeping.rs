@@ -23,6 +23,15 @@ impl Supervisor {
         self.keep_peers();
     }
 
+    /// Takes what a core that is gone knew last.
+    pub(super) fn read_slate(&mut self) {
+        if let Some(pulse) = self.pulse.take() {
+            for memory in pulse.memories() {
+                self.remember(memory);
+            }
+        }
+    }
+
     /// Hands the disk what it should know, without what only a quick restart may.
     pub(super) fn keep_peers(&mut self) {
         if !self.peers_changed {

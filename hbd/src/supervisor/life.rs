@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use hbd_core::Start;
 use shared::event::{Cause, Kind, Role, Severity};
@@ -14,6 +15,10 @@ use super::worker::{Core, Post};
 use crate::channel::{Orders, ToCore};
 use crate::clock;
 use crate::pauses::PAUSE_MAX;
+use crate::pulse::PulseWatch;
+
+/// Until its first beat a core may take so long.
+const FIRST_BEAT_LIMIT: Duration = Duration::from_secs(5);
 
 impl Supervisor {
     /// Starts the next core. `cause` is the death of the one before.
@@ -49,15 +54,18 @@ impl Supervisor {
         // Media first: what the core sends with its first breath is what tells peers of a restart.
         let changes = self.media.introduce();
         let launched = self.run.make_door(Role::Core).and_then(|door| {
+            let (watch, [deadman, slate]) = PulseWatch::of_new_core(FIRST_BEAT_LIMIT)?;
             let mut core = Core::spawn(Role::Core, self.run.path())?;
             for (message, descriptors) in changes.messages {
                 core.tell(&message, descriptors)?;
             }
-            core.tell(&ToCore::Start(Box::new(orders)), vec![lock, door])?;
-            Ok(core)
+            let descriptors = vec![lock, door, deadman, slate];
+            core.tell(&ToCore::Start(Box::new(orders)), descriptors)?;
+            Ok((core, watch))
         });
         match launched {
-            Ok(core) => {
+            Ok((core, watch)) => {
+                self.pulse = Some(watch);
                 self.run.name(Role::Core, core.pid());
                 self.core = Post::Held(Box::new(core));
                 self.core_started = true;

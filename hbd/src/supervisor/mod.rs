@@ -55,6 +55,7 @@ use crate::log::{self, Log, News};
 use crate::manager_process::{FromManager, ToManager};
 use crate::medium::interface::Interfaces;
 use crate::pauses::Pauses;
+use crate::pulse::PulseWatch;
 use crate::run_directory::RunDirectory;
 use crate::startup::{self, Prepared, StartError};
 use crate::state::{Generations, Job, Peers, StateError, Writer};
@@ -73,8 +74,11 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(15);
 const GREETING_LIMIT_MIN: Duration = Duration::from_millis(500);
 /// Media that failed, and state that was not kept, are tried again.
 const RETRY: Duration = Duration::from_secs(5);
-/// Load average for peers.
-const LOAD: Duration = Duration::from_secs(1);
+/// Load average for peers: Linux computes it anew every five seconds.
+const LOAD: Duration = Duration::from_secs(5);
+/// Time between two looks around; while somebody is missing or has to leave they are closer.
+const LOOK_MAX: Duration = Duration::from_secs(1);
+const LOOK_MIN: Duration = Duration::from_millis(20);
 /// Results of disk jobs that wait.
 const DISK_RESULTS: usize = 64;
 /// News of logs that wait.
@@ -125,6 +129,8 @@ struct Supervisor {
     recorder: Recorder,
     media: Media,
     core: Post<ToCore, FromCore>,
+    /// Of the core that lives.
+    pulse: Option<PulseWatch>,
     core_started: bool,
     /// The core was told to end in favour of the next one, for this cause.
     retiring: Option<Cause>,
@@ -255,6 +261,7 @@ impl Supervisor {
                 continues,
             ),
             core: Post::Closed,
+            pulse: None,
             core_started: false,
             retiring: None,
             reconfigure: false,
@@ -383,11 +390,6 @@ impl Supervisor {
     /// The core says something. Returns how long the manager has been silent, if the core says so.
     fn heard(&mut self, message: FromCore) -> Option<Duration> {
         match message {
-            FromCore::Alive { sent } => {
-                if let Some(sent) = sent {
-                    self.health.sent(sent);
-                }
-            }
             FromCore::Event(event) => self.recorder.record(*event),
             FromCore::Again(event) => self.recorder.restore(*event),
             FromCore::View(view) => self.recorder.take_over(*view),
@@ -484,11 +486,11 @@ impl Supervisor {
         }
     }
 
-    /// What is done from time to time. Returns how long the core has been silent, if too long.
-    fn look_around(&mut self) -> Option<Duration> {
+    /// What is done from time to time.
+    fn look_around(&mut self) {
         let now = clock::boot();
         let limit = silence_limit(&self.settings);
-        let late = now.since(self.looked) > limit;
+        let late = now.since(self.looked) > LOOK_MAX + limit;
         self.looked = now;
         if self.leaving.is_some_and(|until| until <= now) && self.exit.is_none() {
             let text = "the core did not leave the cluster in time";
@@ -511,19 +513,29 @@ impl Supervisor {
         if let Some(cause) = self.manager.due(now) {
             self.relaunch_manager(cause);
         }
-        // Whoever slept himself has not heard what was said meanwhile.
-        if late {
-            return None;
+        // While this process slept the core may have slept too.
+        if !late {
+            self.look_at_health(now);
         }
-        self.look_at_health(now);
-        self.core.holder()?.silent_beyond(limit)
+    }
+
+    /// When to look around next.
+    fn look_pause(&self) -> Duration {
+        match self.leaving.is_some() || self.core.is_vacant() || self.manager.is_vacant() {
+            true => LOOK_MIN,
+            false => self.settings.deadtime.clamp(LOOK_MIN, LOOK_MAX),
+        }
     }
 
     fn look_at_health(&mut self, now: Moment) {
         if self.leaving.is_some() {
             return;
         }
-        let live = self.memory.values().filter_map(|peer| peer.live.as_ref());
+        if let Some(sent) = self.pulse.as_ref().and_then(PulseWatch::sent) {
+            self.health.sent(sent);
+        }
+        let pulse = self.pulse.iter().filter(|_| self.health.is_sick());
+        let live = pulse.flat_map(PulseWatch::memories).filter_map(|p| p.live);
         let signs = Signs {
             contact: live.filter_map(|live| live.heard).max(),
             manager_answers: self.manager_answers,

@@ -6,22 +6,19 @@ use nix::sys::signal::SigSet;
 use tokio::io;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 
 use shared::exit::Exit;
 
 use super::watch::Watch;
-use super::{Sources, Supervisor};
+use super::{Sources, Supervisor, silence_limit};
 use crate::channel::FromCore;
 use crate::control::Ask;
 use crate::journal::Report;
 use crate::log::News;
 use crate::manager_process::FromManager;
+use crate::pulse::PulseWatch;
 use crate::state::{Job, StateError};
-
-/// Longest and shortest time between two looks around.
-const LOOK_MAX: Duration = Duration::from_millis(500);
-const LOOK_MIN: Duration = Duration::from_millis(20);
 
 /// What happened.
 enum Wake {
@@ -36,16 +33,17 @@ enum Wake {
     Journal(Report),
     Read(Box<super::reload::Read>),
     Log(News),
+    /// The core did not come round in time.
+    Silent,
     Look,
 }
 
 /// Runs until the daemon is to end.
 pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) -> Exit {
     let (mut supervisor, mut sources) = started;
-    let look = (supervisor.settings.keepalive / 2).clamp(LOOK_MIN, LOOK_MAX);
-    let mut looks = interval(look);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looked = Instant::now();
     while supervisor.exit.is_none() {
+        let look = looked + supervisor.look_pause();
         let wake = tokio::select! {
             biased;
             _ = signals.terminate.recv() => Wake::Leave("SIGTERM"),
@@ -62,7 +60,8 @@ pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) ->
             Some(report) = sources.journal.recv() => Wake::Journal(report),
             Some(read) = sources.reads.recv() => Wake::Read(Box::new(read)),
             Some(news) = sources.log.recv() => Wake::Log(news),
-            _ = looks.tick() => Wake::Look,
+            () = silent(&mut supervisor.pulse) => Wake::Silent,
+            () = sleep_until(look) => Wake::Look,
         };
         match wake {
             Wake::Leave(signal) => supervisor.leave(signal),
@@ -86,16 +85,19 @@ pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) ->
             Wake::Client(Ok(stream)) => sources.control.serve(stream),
             // No descriptors left: those who connect wait for the next look.
             Wake::Client(Err(_)) => {
-                looks.tick().await;
+                sleep_until(look).await;
             }
             Wake::Ask(ask) => supervisor.answer(ask),
             Wake::Disk(result) => supervisor.kept(result),
             Wake::Journal(report) => supervisor.journalled(report),
             Wake::Log(news) => supervisor.log_changed(news),
+            Wake::Silent => {
+                let limit = silence_limit(&supervisor.settings);
+                bury(&mut supervisor, Some(limit)).await;
+            }
             Wake::Look => {
-                if let Some(silent) = supervisor.look_around() {
-                    bury(&mut supervisor, Some(silent)).await;
-                }
+                looked = Instant::now();
+                supervisor.look_around();
             }
         }
     }
@@ -109,6 +111,7 @@ async fn bury(supervisor: &mut Supervisor, silent: Option<Duration>) {
     if let Some(core) = supervisor.core.take() {
         let since = core.since;
         let how = core.end().await;
+        supervisor.read_slate();
         if let (None, Some(cause)) = (silent, supervisor.retiring.take()) {
             return supervisor.relaunch(Some(cause));
         }
@@ -162,6 +165,17 @@ impl Signals {
         SigSet::all().thread_unblock()?;
         Ok(signals)
     }
+}
+
+/// Ends when the core does not come round; never while there is none.
+async fn silent(pulse: &mut Option<PulseWatch>) {
+    if let Some(pulse) = pulse
+        && pulse.silent().await.is_ok()
+    {
+        return;
+    }
+    // A timer that cannot be watched tells nothing of the core.
+    std::future::pending().await
 }
 
 /// True after a change, false if changes cannot be seen any more.

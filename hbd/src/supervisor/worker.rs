@@ -19,9 +19,6 @@ use crate::clock;
 use crate::manager_process::{FromManager, ToManager};
 use crate::process::{OWN_PROGRAM, Process, WORKER_NAME};
 
-/// Until a worker has said something it may be silent for so long.
-const FIRST_WORD_LIMIT: Duration = Duration::from_secs(5);
-
 /// A core.
 pub(super) type Core = Worker<ToCore, FromCore>;
 /// A manager.
@@ -33,8 +30,6 @@ pub(super) struct Worker<S, R> {
     channel: Channel<S, R>,
     /// When it was started or adopted.
     pub(super) since: Moment,
-    /// When it last said anything.
-    heard: Option<Moment>,
 }
 
 /// A worker, or what is between two of them.
@@ -70,7 +65,6 @@ impl<S: Serialize, R: DeserializeOwned> Worker<S, R> {
             process,
             channel,
             since: clock::boot(),
-            heard: None,
         }
     }
 
@@ -87,20 +81,7 @@ impl<S: Serialize, R: DeserializeOwned> Worker<S, R> {
     /// The next message with its descriptors; nothing when the process is gone or does not speak
     /// sense. May be given up and called again.
     pub(super) async fn next(&mut self) -> Option<(R, Vec<OwnedFd>)> {
-        let message = self.channel.next().await.ok()??;
-        self.heard = Some(clock::boot());
-        Some(message)
-    }
-
-    /// How long it has been silent, if that is longer than `limit`.
-    pub(super) fn silent_beyond(&self, limit: Duration) -> Option<Duration> {
-        let now = clock::boot();
-        let (since, limit) = match self.heard {
-            Some(heard) => (heard, limit),
-            None => (self.since, limit.max(FIRST_WORD_LIMIT)),
-        };
-        let silent = now.since(since);
-        (silent > limit).then_some(silent)
+        self.channel.next().await.ok()?
     }
 
     /// Sends what waits, for so long.
@@ -138,6 +119,11 @@ impl<S: Serialize, R: DeserializeOwned> Post<S, R> {
                 None
             }
         }
+    }
+
+    /// True between two holders.
+    pub(super) fn is_vacant(&self) -> bool {
+        matches!(self, Self::Vacant(..))
     }
 
     /// The cause of the next start, if it is time for it.
