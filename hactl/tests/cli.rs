@@ -144,6 +144,37 @@ fn events_of_a_severity_and_kind() {
 }
 
 #[test]
+fn events_since_a_time_about_an_object() {
+    let server = Server::start(Answer::Events(stories::events()));
+    let rows = |arguments: &[&str]| {
+        let words = [&["events", "-o", "id", "--no-headers"], arguments].concat();
+        text(&run(&server, &words).stdout).lines().count()
+    };
+    let all = rows(&[]);
+    assert_eq!(rows(&["--since", "1970-01-01"]), all);
+    assert_eq!(rows(&["--until", "1970-01-01"]), 0);
+    assert_eq!(rows(&["--since", "1s"]), 0, "the story is old");
+    assert_eq!(rows(&["--since", "90000d"]), all);
+    let bob = rows(&["--object", "bob"]);
+    assert!(0 < bob && bob < all, "{bob}");
+    assert_eq!(rows(&["--object", "node bob"]), bob);
+    assert_eq!(rows(&["--object", "medium bob"]), 0);
+}
+
+#[test]
+fn what_is_no_time_and_no_event_is_answered_with_an_example() {
+    let server = Server::start(Answer::Silence);
+    for (option, word, example) in [
+        ("--since", "yesterday", "2026-11-22T11:00 (UTC)"),
+        ("--cause", "17", "NODE:GENERATION.COUNTER"),
+    ] {
+        let output = hactl(&server, &["events", option, word]).output().unwrap();
+        let told = text(&output.stderr);
+        assert!(told.contains(word) && told.contains(example), "{told}");
+    }
+}
+
+#[test]
 fn an_event_of_an_unknown_kind_is_shown_with_its_text() {
     let server = Server::start(Answer::Raw(vec![
         r#"{"id":1,"ok":{"events":[{"id":"alice:9.1","boot_ns":5,"wall_ns":0,"time":null,
@@ -421,6 +452,11 @@ fn a_misspelt_word_is_answered_with_the_right_one() {
         (&["links", "-o", "statsu"], "'status'"),
         (&["events", "--kind", "node-staus"], "'node-status'"),
         (&["events", "--severity", "warnin"], "'warning'"),
+        (
+            &["events", "--since", "yesterday"],
+            "2026-11-22T11:00 (UTC)",
+        ),
+        (&["events", "--cause", "17"], "NODE:GENERATION.COUNTER"),
         (&["completion", "bsh"], "'bash'"),
     ] {
         let output = bare(args).output().unwrap();

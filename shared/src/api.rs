@@ -20,6 +20,7 @@ use crate::config::Running;
 use crate::config::diff::Change;
 use crate::event::Event;
 use crate::names::{MediumName, NodeName};
+use crate::query::EventQuery;
 use crate::sample::Sample;
 use crate::view::ClusterView;
 
@@ -67,11 +68,8 @@ pub enum Request {
     Snapshot,
     /// What hbd runs with, without anything secret.
     Config,
-    /// The last events, oldest first.
-    Events {
-        /// At most so many.
-        limit: usize,
-    },
+    /// Events of the journal, oldest first, a page at a time.
+    Events(Box<EventQuery>),
     /// A snapshot, then every event and sample.
     Subscribe {
         /// So many of the last events come before the snapshot.
@@ -88,7 +86,7 @@ impl Request {
     #[must_use]
     pub fn needs(&self) -> ClientRole {
         match self {
-            Self::Snapshot | Self::Config | Self::Events { .. } | Self::Subscribe { .. } => {
+            Self::Snapshot | Self::Config | Self::Events(_) | Self::Subscribe { .. } => {
                 ClientRole::Observe
             }
             Self::Fault(_) | Self::Reload(_) => ClientRole::Admin,

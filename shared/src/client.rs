@@ -20,6 +20,7 @@ use crate::api::{
 };
 use crate::config::Running;
 use crate::event::Event;
+use crate::query::{EventQuery, PAGE_BYTES, PAGE_EVENTS};
 use crate::sample::Sample;
 
 /// How long a reply may take unless the caller says otherwise.
@@ -258,10 +259,27 @@ impl Client {
 
     /// The last events, oldest first, at most `limit`.
     pub fn events(&mut self, limit: usize) -> Result<Vec<Event>, ClientError> {
-        match self.request(Request::Events { limit })? {
-            Success::Events(events) => Ok(events),
-            other => Err(self.wire.unexpected(&other)),
+        self.find_events(EventQuery::last(limit))
+    }
+
+    /// The events that `query` asks for, oldest first, from as many replies as they fill.
+    pub fn find_events(&mut self, mut query: EventQuery) -> Result<Vec<Event>, ClientError> {
+        let mut pages = Vec::new();
+        loop {
+            let page = match self.request(Request::Events(Box::new(query.clone())))? {
+                Success::Events(page) => page,
+                other => return Err(self.wire.unexpected(&other)),
+            };
+            let next = page.first().map(|first| first.id.clone());
+            let is_last = !is_full(&page) || page.len() >= query.limit;
+            query.limit -= page.len().min(query.limit);
+            query.before = next;
+            pages.push(page);
+            if is_last {
+                break;
+            }
         }
+        Ok(pages.into_iter().rev().flatten().collect())
     }
 
     /// Turns the connection into a stream: the `recent` last events, a snapshot, and then what
@@ -323,6 +341,12 @@ fn open(path: &Path, limit: Duration) -> io::Result<UnixStream> {
     socket.set_write_timeout(Some(limit.max(SHORTEST_WAIT)))?;
     socket.connect(&SockAddr::unix(path)?)?;
     Ok(UnixStream::from(OwnedFd::from(socket)))
+}
+
+/// Whether a reply holds as much as one can, so that there may be more.
+fn is_full(page: &[Event]) -> bool {
+    let bytes = || serde_json::to_vec(page).map_or(0, |json| json.len());
+    page.len() >= PAGE_EVENTS || bytes() >= PAGE_BYTES
 }
 
 /// The system refuses what is no socket in the same words as a socket nobody listens on.

@@ -230,6 +230,29 @@ pub struct Event {
     pub text: String,
 }
 
+impl Event {
+    /// The node that it concerns: itself, or the peer of its link; of what is about the daemon, the
+    /// node where it happened.
+    #[must_use]
+    pub fn concerns(&self) -> Option<&NodeName> {
+        match &self.object {
+            Object::Daemon => Some(&self.id.node),
+            Object::Node(name) => Some(name),
+            Object::Link(link) => Some(&link.peer),
+            Object::Medium(_) => None,
+        }
+    }
+
+    /// The event that brought it about, if one did.
+    #[must_use]
+    pub fn caused_by(&self) -> Option<&EventId> {
+        match &self.cause {
+            Some(Cause::Event(id)) => Some(id),
+            Some(Cause::Order(_)) | None => None,
+        }
+    }
+}
+
 /// An event as it is written in JSON.
 #[derive(Clone, Serialize, Deserialize)]
 struct Envelope {

@@ -11,6 +11,7 @@ use shared::config::diff::{Change, Consequence, Line};
 use shared::config::{FileName, Files, Running, check};
 use shared::event::{Event, EventSource, Kind, NodeStatus, Role, StatusReason};
 use shared::names::{Generation, MediumName, NodeName};
+use shared::query::{Bound, EventQuery, PAGE_BYTES, PAGE_EVENTS};
 use shared::sample::Sample;
 use shared::time::{Moment, Now, Wall};
 
@@ -128,7 +129,7 @@ fn the_roles_are_those_of_the_code() {
 fn the_limits_are_those_of_the_code() {
     let text = format!(
         "A request has at most {REQUEST_MAX} bytes, a frame of hbd at most {FRAME_MAX}, newlines \
-         included.\nhbd keeps the last 4096 events.\nIt serves 32 administrators at a time, 32 clients that observe or operate, and 8 \
+         included.\nA reply of\n.Ic events\nhas at most {PAGE_EVENTS} events, and no further one beyond {PAGE_BYTES} bytes.\nIt serves 32 administrators at a time, 32 clients that observe or operate, and 8 \
          without a role.\n"
     );
     compare(PAGE, "limits", &text);
@@ -138,7 +139,12 @@ fn requests() -> [Request; 6] {
     [
         Request::Snapshot,
         Request::Config,
-        Request::Events { limit: 1 },
+        Request::Events(Box::new(EventQuery {
+            limit: 1,
+            since: Some(Bound::Time(Wall(1_795_350_000_000_000_000))),
+            kinds: vec!["node-status".into()],
+            ..EventQuery::default()
+        })),
         Request::Subscribe { recent: 10 },
         Request::Fault(Fault {
             medium: MediumName::new("eth0").expect("a name"),
@@ -157,7 +163,7 @@ fn word(request: &Request) -> &'static str {
     match request {
         Request::Snapshot => "snapshot",
         Request::Config => "config",
-        Request::Events { .. } => "events",
+        Request::Events(_) => "events",
         Request::Subscribe { .. } => "subscribe",
         Request::Fault(_) => "fault",
         Request::Reload(_) => "reload",
@@ -171,7 +177,7 @@ fn meaning(request: &Request) -> &'static str {
             "What hbd runs with: times, by directive the values of its lines, methods of keys.\n\
              Nothing secret.\n"
         }
-        Request::Events { .. } => "The last events, oldest first, at most\n.Li limit\nof them.\n",
+        Request::Events(_) => EVENTS,
         Request::Subscribe { .. } => {
             "View and counters, and then all that happens.\nBefore the reply come the\n.Li recent\n\
              last events.\n"
@@ -191,11 +197,51 @@ fn meaning(request: &Request) -> &'static str {
     }
 }
 
+/// What `events` takes.
+const EVENTS: &str = "\
+Events of the journal, oldest first: of those that fit all conditions the last
+.Li limit .
+Every field but
+.Li limit
+may be left out.
+.Bl -tag -width \"objects\" -compact
+.It Li since , until
+From here on, up to here: a wall time in nanoseconds,
+.Li {\"time\":0} ,
+or an event,
+.Li {\"event\":\"alice:1795350107.17\"} .
+.It Li nodes
+Names; only what concerns one of them or a link to it.
+.It Li kinds
+Words of
+.Xr hbd-events 7 .
+.It Li objects
+Only what is about one of these, as
+.Li bob/eth0
+or
+.Li link bob/eth0 .
+.It Li severity
+Only what is at least so severe.
+.It Li related
+.Li {\"causes-of\":ID} ,
+an event, its cause, the cause of that, and so on; or
+.Li {\"effects-of\":ID} ,
+an event and all that came of it.
+.It Li before
+Only what was recorded before this event.
+.El
+A reply that is full, with 1000 events or 4194304 bytes of them, may not be all: ask again with
+.Li before
+naming its first event.
+An event that is no longer kept is
+.Li not-found .
+";
+
 fn reply(request: &Request) -> Success {
     match request {
         Request::Snapshot | Request::Subscribe { .. } => Success::Snapshot(Box::default()),
         Request::Config => Success::Config(Box::new(running())),
-        Request::Events { .. } => Success::Events(vec![event()]),
+        Request::Events(_) => Success::Events(vec![event()]),
         Request::Fault(_) => Success::Done,
         Request::Reload(_) => Success::Reloaded(Box::new(Reloaded {
             outcome: ReloadOutcome::WouldApply,

@@ -2,17 +2,17 @@
 
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 use shared::client::{Subscription, Update};
-use shared::event::{Cause, Event, Kind, Object, Severity};
+use shared::event::{Cause, Event, EventId, Kind, Severity};
 use shared::exit::Exit;
-use shared::names::NodeName;
-use shared::time::Now;
+use shared::query::{Bound, EventQuery, Related};
+use shared::time::{BadTime, Now, Wall};
 
 use crate::cli::{Call, Example, Verb, flag, formats, table};
 use crate::error::Error;
@@ -25,8 +25,11 @@ pub(crate) const VERB: Verb = Verb {
     name: "events",
     about: "Shows what happened, oldest first, and with --follow what happens",
     text: "\
-The text of an event is that of the log. --node, --kind and --severity may be combined; an event is
-shown if all of them let it through; hactl(1) lists the kinds. --json and --jsonl write events as the daemon does; a kind that
+The text of an event is that of the log. The journal keeps events over restarts of hbd; --since and
+--until say how far back to look: 10m, 2h or 3d ago, a time as 2026-11-22T11:00 (UTC unless it has an
+offset), or the ID of an event. --node, --kind, --object and --severity may be combined; an event is
+shown if all of them let it through; hbd-events(7) explains the kinds. --cause answers why: the event, its
+cause, the cause of that, and so on; --effects shows what came of an event. --json and --jsonl write events as the daemon does; a kind that
 this hactl does not know is shown with its text all the same.",
     examples: &[
         Example {
@@ -42,6 +45,14 @@ this hactl does not know is shown with its text all the same.",
             about: "when bob came and went",
         },
         Example {
+            line: "hactl events --since 2h --severity error",
+            about: "what failed in the last two hours",
+        },
+        Example {
+            line: "hactl events --cause alice:1795350107.17",
+            about: "why did this happen?",
+        },
+        Example {
             line: "hactl events -f --jsonl",
             about: "for programs",
         },
@@ -52,8 +63,8 @@ this hactl does not know is shown with its text all the same.",
 
 /// So many events are shown unless `--limit` says otherwise.
 const LIMIT: &str = "50";
-/// So many events are asked for where only some of them will be shown; more than a daemon keeps.
-const ALL_KEPT: usize = 1_000_000;
+/// More events than a daemon keeps in memory.
+const ALL_RECENT: usize = 1_000_000;
 
 fn arguments(command: Command) -> Command {
     let severities = Severity::ALL.map(Severity::word);
@@ -71,6 +82,21 @@ fn arguments(command: Command) -> Command {
                 .value_parser(value_parser!(u32))
                 .default_value(LIMIT)
                 .help("At most the last N events; those that --follow adds do not count"),
+        )
+        .arg(
+            Arg::new("since")
+                .long("since")
+                .value_name("TIME")
+                .value_parser(when)
+                .help("Only from TIME on: 10m ago, a date and time, or an event's ID"),
+        )
+        .arg(
+            Arg::new("until")
+                .long("until")
+                .value_name("TIME")
+                .value_parser(when)
+                .conflicts_with("follow")
+                .help("Only up to TIME"),
         )
         .arg(
             Arg::new("node")
@@ -91,36 +117,51 @@ fn arguments(command: Command) -> Command {
                 .help("Only these kinds, with commas between them"),
         )
         .arg(
+            Arg::new("object")
+                .long("object")
+                .value_name("OBJECT")
+                .action(ArgAction::Append)
+                .help("Only what is about this: bob, bob/eth0, \"medium eth0\", hbd"),
+        )
+        .arg(
             Arg::new("severity")
                 .long("severity")
                 .value_name("LEVEL")
                 .value_parser(PossibleValuesParser::new(severities))
                 .help("Only what is at least so severe"),
+        )
+        .arg(
+            Arg::new("cause")
+                .long("cause")
+                .value_name("ID")
+                .value_parser(value_parser!(EventId))
+                .conflicts_with_all(["follow", "effects"])
+                .help("Only this event and what led to it"),
+        )
+        .arg(
+            Arg::new("effects")
+                .long("effects")
+                .value_name("ID")
+                .value_parser(value_parser!(EventId))
+                .conflicts_with("follow")
+                .help("Only this event and what came of it"),
         );
     table(formats(command), COLUMNS)
 }
 
 fn run(call: &Call) -> Result<Exit, Error> {
     let mut client = call.client()?;
-    let mut filter = Filter::of(call);
-    if !filter.nodes.is_empty() {
+    let mut query = query(call);
+    if let Some(names) = call.words("node") {
         let view = client.snapshot()?.view;
-        for name in &mut filter.nodes {
-            *name = super::known_node(&view, name)?.to_string();
+        for name in names {
+            query.nodes.push(super::known_node(&view, name)?.clone());
         }
     }
-    let limit = call
-        .matches
-        .get_one::<u32>("limit")
-        .map_or(usize::MAX, |limit| *limit as usize);
-    let asked = if filter.is_open() { limit } else { ALL_KEPT };
+    let events = client.find_events(query.clone())?;
     if call.flag("follow") {
-        let stream = client.subscribe(asked)?;
-        return follow(call, stream, &filter, limit);
+        return follow(call, client.subscribe(ALL_RECENT)?, &query, &events);
     }
-    let mut events = client.events(asked)?;
-    events.retain(|event| filter.lets_through(event));
-    events.drain(..events.len().saturating_sub(limit));
     if call.flag("json") || call.flag("jsonl") {
         let mut out = super::output();
         super::write_json(call, &mut out, &events)?;
@@ -130,61 +171,73 @@ fn run(call: &Call) -> Result<Exit, Error> {
     super::show_rows(call, COLUMNS, &events, &call.clock(Now::default()))
 }
 
-/// Which events are shown.
-struct Filter {
-    nodes: Vec<String>,
-    kinds: Vec<String>,
-    least: Severity,
-}
-
-impl Filter {
-    fn of(call: &Call) -> Self {
-        let words = |name| call.words(name).unwrap_or_default();
-        let owned = |name| words(name).into_iter().map(str::to_owned).collect();
-        let least = words("severity").first().and_then(|word| {
+/// What is asked for, but for the nodes.
+fn query(call: &Call) -> EventQuery {
+    let words = |name| call.words(name).unwrap_or_default();
+    let owned = |name| words(name).into_iter().map(str::to_owned).collect();
+    let bound = |name| call.matches.get_one::<Bound>(name).cloned();
+    let event = |name| call.matches.get_one::<EventId>(name).cloned();
+    let causes = event("cause").map(Related::CausesOf);
+    let limit = call.matches.get_one::<u32>("limit");
+    EventQuery {
+        limit: limit.map_or(usize::MAX, |limit| *limit as usize),
+        since: bound("since"),
+        until: bound("until"),
+        before: None,
+        nodes: Vec::new(),
+        kinds: owned("kind"),
+        objects: owned("object"),
+        severity: words("severity").first().and_then(|word| {
             Severity::ALL
                 .into_iter()
                 .find(|severity| severity.word() == *word)
-        });
-        Self {
-            nodes: owned("node"),
-            kinds: owned("kind"),
-            least: least.unwrap_or(Severity::Info),
+        }),
+        related: causes.or_else(|| event("effects").map(Related::EffectsOf)),
+    }
+}
+
+/// Reads a span as `10m`, which is so long ago, a time, or an event's name.
+fn when(text: &str) -> Result<Bound, String> {
+    if let Ok(id) = text.parse() {
+        return Ok(Bound::Event(id));
+    }
+    if let Some(span) = span(text) {
+        let now = SystemTime::now();
+        let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let nanos = since_1970.saturating_sub(span).as_nanos();
+        return Ok(Bound::Time(Wall(u64::try_from(nanos).unwrap_or(u64::MAX))));
+    }
+    match text.parse() {
+        Ok(wall) => Ok(Bound::Time(wall)),
+        Err(BadTime) => {
+            Err("write 10m, 2h or 3d, a time as 2026-11-22T11:00 (UTC), or an event's ID".into())
         }
     }
-
-    /// True where everything is shown.
-    fn is_open(&self) -> bool {
-        self.nodes.is_empty() && self.kinds.is_empty() && self.least == Severity::Info
-    }
-
-    fn lets_through(&self, event: &Event) -> bool {
-        let node_fits = self.nodes.is_empty()
-            || concerned(event).is_some_and(|name| self.nodes.iter().any(|n| n == name.as_str()));
-        let kind_fits = self.kinds.is_empty() || self.kinds.contains(&event.kind.word());
-        node_fits && kind_fits && event.severity >= self.least
-    }
 }
 
-/// The node that an event is about: itself, or the peer of its link; of what is about the daemon,
-/// the node where it happened.
-pub(crate) fn concerned(event: &Event) -> Option<&NodeName> {
-    match &event.object {
-        Object::Daemon => Some(&event.id.node),
-        Object::Node(name) => Some(name),
-        Object::Link(link) => Some(&link.peer),
-        Object::Medium(_) => None,
-    }
+/// `90s`, `10m`, `2h`, `3d`.
+fn span(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let number: u64 = number.parse().ok()?;
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
 }
 
-/// Shows the last events, then everything that comes, until the daemon ends or nobody reads.
+/// Shows past events, then everything that comes, until the daemon ends or nobody reads.
 fn follow(
     call: &Call,
     mut stream: Subscription,
-    filter: &Filter,
-    limit: usize,
+    query: &EventQuery,
+    past: &[Event],
 ) -> Result<Exit, Error> {
     let mut shown = Shown::start(call);
+    shown.write(past)?;
     let mut recent = Vec::new();
     let mut caught_up = false;
     loop {
@@ -195,7 +248,7 @@ fn follow(
             }
         };
         match update {
-            Update::Event(event) if filter.lets_through(&event) => match caught_up {
+            Update::Event(event) if query.lets_through(&event) => match caught_up {
                 true => shown.write(&[*event])?,
                 false => recent.push(*event),
             },
@@ -204,13 +257,22 @@ fn follow(
             }
             Update::Snapshot(_) => {
                 caught_up = true;
-                recent.drain(..recent.len().saturating_sub(limit));
-                shown.write(&recent)?;
+                if query.limit > 0 {
+                    shown.write(after(&recent, past.last()))?;
+                }
                 recent = Vec::new();
             }
             Update::Event(_) | Update::Sample(_) => {}
         }
     }
+}
+
+/// What came after the last event of the past: between the question for it and the subscription.
+fn after<'a>(recent: &'a [Event], last: Option<&Event>) -> &'a [Event] {
+    let known = recent
+        .iter()
+        .rposition(|event| last.is_some_and(|last| last.id == event.id));
+    &recent[known.map_or(0, |place| place + 1)..]
 }
 
 /// Waits until the daemon sends something; false if meanwhile nobody reads our output any more.

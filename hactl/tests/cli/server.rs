@@ -11,6 +11,7 @@ use shared::api::{
 };
 use shared::event::Event;
 use shared::names::NodeName;
+use shared::query::EventQuery;
 
 use crate::cli::stories;
 
@@ -20,7 +21,7 @@ pub(crate) enum Answer {
     Snapshot(Snapshot),
     /// To `events`; to `snapshot` the story that they tell.
     Events(Vec<Event>),
-    /// To `subscribe`; then it hangs up.
+    /// To `events` and `subscribe`; then it hangs up.
     Stream {
         /// What happened before.
         recent: Vec<Event>,
@@ -29,7 +30,7 @@ pub(crate) enum Answer {
         /// What happens.
         then: Vec<Event>,
     },
-    /// To `subscribe`; then it says nothing and hangs up when the client does.
+    /// To `events`, of which there are none, and `subscribe`; then it says nothing and hangs up when the client does.
     StreamAndHold {
         /// The state.
         snapshot: Snapshot,
@@ -112,9 +113,14 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
                     Success::Config(Box::new(stories::running())),
                 )?;
             }
-            (Answer::Events(events), Request::Events { limit }) => {
-                let last = events.len().saturating_sub(limit);
-                ok(&mut stream, id, Success::Events(events[last..].to_vec()))?;
+            (
+                Answer::Events(past) | Answer::Stream { recent: past, .. },
+                Request::Events(query),
+            ) => {
+                ok(&mut stream, id, Success::Events(found(past, &query)))?;
+            }
+            (Answer::StreamAndHold { .. }, Request::Events(_)) => {
+                ok(&mut stream, id, Success::Events(Vec::new()))?;
             }
             (
                 Answer::Stream {
@@ -152,6 +158,14 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
             (_, request) => panic!("not in the script: {request:?}"),
         }
     }
+}
+
+/// The last events that the query lets through.
+fn found(past: &[Event], query: &EventQuery) -> Vec<Event> {
+    let fits = past.iter().filter(|event| query.lets_through(event));
+    let mut found: Vec<_> = fits.cloned().collect();
+    found.drain(..found.len().saturating_sub(query.limit));
+    found
 }
 
 fn full(snapshot: &Snapshot) -> Success {

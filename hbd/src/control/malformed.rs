@@ -7,7 +7,8 @@ const REQUESTS: [(&str, &str); 4] = [
     ("snapshot", "nothing: \"snapshot\""),
     (
         "events",
-        "limit, an unsigned integer: {\"events\":{\"limit\":10}}",
+        "limit, an unsigned integer, and if wanted since, until, before, nodes, kinds, objects, \
+         severity and related: {\"events\":{\"limit\":10}}",
     ),
     (
         "subscribe",

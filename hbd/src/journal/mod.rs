@@ -21,6 +21,7 @@
 //! segment is full; what is milder reaches the disk when the kernel writes it, usually within half
 //! a minute. A sync for each would wear the disk out for events that matter little.
 
+mod history;
 mod record;
 mod restore;
 mod segment;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use shared::event::{Event, EventId, Incarnation};
 use shared::view::ClusterView;
 
+pub(crate) use history::History;
 pub(crate) use record::Record;
 pub(crate) use segment::Damage;
 pub(crate) use writer::Report;
@@ -58,6 +60,7 @@ const DIRECTORY: &str = "journal";
 
 /// The way into the journal.
 pub(crate) struct Journal {
+    directory: PathBuf,
     jobs: SyncSender<Job>,
     ended: Receiver<()>,
     /// The number of the next record.
@@ -114,11 +117,13 @@ impl Journal {
             lives: restored.lives.clone(),
         };
         let next = restored.next;
+        let written = directory.clone();
         std::thread::spawn(move || {
-            writer::run(directory, known, next, &inbox, retry, report);
+            writer::run(written, known, next, &inbox, retry, report);
             let _ = end.send(());
         });
         let journal = Self {
+            directory,
             jobs,
             ended,
             next,
@@ -150,6 +155,14 @@ impl Journal {
         }
         self.lives.note(&record.event.id);
         (record, dropped)
+    }
+
+    /// The past up to here, of which memory holds the last events.
+    pub(crate) fn history(&self, memory: Vec<Record>) -> History {
+        History {
+            directory: self.directory.clone(),
+            memory,
+        }
     }
 
     /// Waits until everything is written, up to a limit: a dead disk must not keep hbd from ending.

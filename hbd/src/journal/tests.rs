@@ -2,9 +2,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
 
-use shared::event::{EventSource, Kind, Role};
+use shared::event::{Cause, EventSource, Kind, Role, Severity};
 use shared::names::{Generation, MediumName, NodeName};
-use shared::time::Now;
+use shared::query::{Bound, EventQuery, Related};
+use shared::time::{Now, Wall};
 
 use super::*;
 
@@ -207,6 +208,7 @@ fn events_that_find_no_room_in_the_queue_are_counted_and_bridged() {
     let (jobs, inbox) = sync_channel(2);
     let (_end, ended) = sync_channel(1);
     let mut journal = Journal {
+        directory: directory(&place.0),
         jobs,
         ended,
         next: 1,
@@ -234,6 +236,111 @@ fn events_that_find_no_room_in_the_queue_are_counted_and_bridged() {
     assert!(restored.view.leaving, "from the checkpoint");
 }
 
+#[test]
+fn the_past_is_one_over_segments_and_memory() {
+    let place = Place::new();
+    let (journal, recent) = place.filled_past_memory();
+    let history = journal.history(recent);
+    assert!(place.segments().len() > 2);
+    let all = pages(&history, EventQuery::last(usize::MAX));
+    assert_eq!(counters(&all), (1..=EVENTS).collect::<Vec<_>>());
+    let last = history.answer(&EventQuery::last(3)).unwrap();
+    assert_eq!(counters(&last), [EVENTS - 2, EVENTS - 1, EVENTS]);
+}
+
+#[test]
+fn bounds_are_ids_or_times_and_an_unknown_id_is_told() {
+    let place = Place::new();
+    let (journal, recent) = place.filled_past_memory();
+    let history = journal.history(recent);
+    let at = |counter: u64| format!("alice:1.{counter}").parse::<EventId>().unwrap();
+    let query = EventQuery {
+        since: Some(Bound::Event(at(7))),
+        until: Some(Bound::Event(at(9))),
+        ..EventQuery::last(100)
+    };
+    assert_eq!(counters(&history.answer(&query).unwrap()), [7, 8, 9]);
+    let query = EventQuery {
+        since: Some(Bound::Time(Wall(EVENTS - 1))),
+        ..EventQuery::last(100)
+    };
+    assert_eq!(
+        counters(&history.answer(&query).unwrap()),
+        [EVENTS - 1, EVENTS]
+    );
+    let query = EventQuery {
+        before: Some("alice:2.1".parse().unwrap()),
+        ..EventQuery::last(100)
+    };
+    let failure = history.answer(&query).unwrap_err();
+    assert_eq!(failure.code, shared::api::ErrorCode::NotFound);
+    assert!(
+        failure
+            .text
+            .contains("no event alice:2.1 is kept; the oldest is alice:1.1")
+    );
+}
+
+#[test]
+fn why_and_what_came_of_it_are_followed_through_the_past() {
+    let place = Place::new();
+    let (journal, recent) = place.filled_past_memory();
+    let history = journal.history(recent);
+    // Every tenth event has the one ten before as its cause.
+    let related = |related| EventQuery {
+        related: Some(related),
+        ..EventQuery::last(100)
+    };
+    let id = |counter: u64| format!("alice:1.{counter}").parse::<EventId>().unwrap();
+    let causes = history.answer(&related(Related::CausesOf(id(30)))).unwrap();
+    assert_eq!(counters(&causes), [10, 20, 30]);
+    let effects = history
+        .answer(&related(Related::EffectsOf(id(EVENTS - 20))))
+        .unwrap();
+    assert_eq!(counters(&effects), [EVENTS - 20, EVENTS - 10, EVENTS]);
+    let severe = EventQuery {
+        severity: Some(Severity::Critical),
+        ..related(Related::CausesOf(id(30)))
+    };
+    assert_eq!(history.answer(&severe).unwrap(), []);
+}
+
+#[test]
+fn what_happens_after_the_question_is_no_part_of_the_answer() {
+    let place = Place::new();
+    let (mut journal, _) = place.open(10);
+    let mut alice = Alice::new(1);
+    let view = ClusterView::default();
+    let first = journal.write(alice.event(Kind::Leaving), &view).0;
+    let history = journal.history(vec![first]);
+    journal.write(alice.event(Kind::Left), &view);
+    journal.finish();
+    let all = history.answer(&EventQuery::last(100)).unwrap();
+    assert_eq!(counters(&all), [1]);
+}
+
+/// Events of [`Place::filled_past_memory`].
+const EVENTS: u64 = 2_500;
+
+fn counters(events: &[Event]) -> Vec<u64> {
+    events.iter().map(|event| event.id.counter).collect()
+}
+
+/// All pages, as a client asks for them.
+fn pages(history: &History, mut query: EventQuery) -> Vec<Event> {
+    let mut all = Vec::new();
+    loop {
+        let mut page = history.answer(&query).unwrap();
+        assert!(page.len() <= shared::query::PAGE_EVENTS);
+        let Some(first) = page.first() else {
+            return all;
+        };
+        query.before = Some(first.id.clone());
+        page.append(&mut all);
+        all = page;
+    }
+}
+
 /// A state directory.
 struct Place(PathBuf);
 
@@ -257,6 +364,35 @@ impl Place {
             journal.write(alice.event(Kind::CommunicationUp), &ClusterView::default());
         }
         journal.finish();
+    }
+
+    /// Segments and a memory that holds the last events only. An event counts its wall time, and
+    /// every tenth is the effect of the tenth before.
+    fn filled_past_memory(&self) -> (Journal, Vec<Record>) {
+        let (mut journal, _) = self.open(10);
+        let mut alice = Alice::new(1);
+        let mut records = Vec::new();
+        for number in 1..=EVENTS {
+            let kind = Kind::ConfigWarning {
+                place: number.to_string(),
+                warning: "x".repeat(1_000),
+            };
+            let former = (number % 10 == 0 && number > 10).then(|| number - 10);
+            let cause = former.map(|former| {
+                let id = format!("alice:1.{former}").parse().unwrap();
+                Cause::Event(id)
+            });
+            let now = Now {
+                wall: Wall(number),
+                ..Now::default()
+            };
+            let event = alice.0.event(kind, cause, now);
+            records.push(journal.write(event, &ClusterView::default()).0);
+        }
+        journal.finish();
+        let (journal, restored) = self.open(10);
+        assert_eq!(restored.recent.len(), 10);
+        (journal, restored.recent.into())
     }
 
     /// Waits until the writer has made it.

@@ -30,6 +30,7 @@ mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hbd_core::{Command, PeerMemory, Settings};
@@ -41,7 +42,7 @@ use shared::event::{Cause, EventSource, Incarnation, Kind, Role, Severity};
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 use shared::time::Moment;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 pub(crate) use recorder::{Line, line};
 
@@ -153,6 +154,8 @@ struct Supervisor {
     /// What was told to be lacking, so that it is told once.
     lacks: BTreeSet<String>,
     orders: control::Orders,
+    /// Turns to read the journal.
+    readers: Arc<Semaphore>,
     /// When the core is to have left at the latest.
     leaving: Option<Moment>,
     exit: Option<Exit>,
@@ -283,6 +286,7 @@ impl Supervisor {
             writer,
             lacks: BTreeSet::new(),
             orders: control::Orders::default(),
+            readers: requests::readers(),
             leaving: None,
             exit: None,
             retried: clock::boot(),

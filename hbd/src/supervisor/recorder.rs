@@ -14,11 +14,11 @@ use shared::view::ClusterView;
 use tokio::sync::mpsc;
 
 use crate::clock;
-use crate::journal::{Journal, Record, Restored};
+use crate::journal::{History, Journal, Record, Restored};
 use crate::log::Log;
 
 /// Events kept in memory.
-pub(super) const RECENT_MAX: usize = 4096;
+pub(super) const RECENT_MAX: usize = 1024;
 /// Frames that wait for a subscriber. When they are full it gets a snapshot once there is room.
 const FRAMES_MAX: usize = 1024;
 /// A subscriber that reads nothing for so long after that is dropped.
@@ -152,9 +152,14 @@ impl Recorder {
     }
 
     /// The last events, oldest first.
-    pub(super) fn recent(&self, limit: usize) -> impl Iterator<Item = &Event> {
+    pub(super) fn recent(&self, limit: usize) -> impl ExactSizeIterator<Item = &Event> {
         let skip = self.recent.len().saturating_sub(limit);
         self.recent.iter().skip(skip).map(|record| &*record.event)
+    }
+
+    /// All of the past.
+    pub(super) fn history(&self) -> History {
+        self.journal.history(self.recent.iter().cloned().collect())
     }
 
     /// Everything from here on.

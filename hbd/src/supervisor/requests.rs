@@ -1,11 +1,15 @@
 //! What clients ask and order.
 
+use std::sync::Arc;
+
 use shared::api::{ErrorCode, Failure, Fault, Request, ServerFrame, Success};
 use shared::config::Running;
 use shared::event::Cause;
+use shared::query::{EventQuery, PAGE_EVENTS};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::Supervisor;
-use super::recorder::line;
+use super::recorder::{Line, line};
 use crate::clock;
 use crate::control::access::Peer;
 use crate::control::{Answer, Ask, Repeated};
@@ -20,10 +24,7 @@ impl Supervisor {
             Request::Config => Ok(Success::Config(Box::new(Running::of(
                 &self.configured.config,
             )))),
-            Request::Events { limit } => {
-                let events = self.recorder.recent(limit).cloned().collect();
-                Ok(Success::Events(events))
-            }
+            Request::Events(query) => return self.find_events(*query, id, ask.answer),
             Request::Subscribe { recent } => {
                 lines.extend(self.recorder.recent(recent).map(|event| {
                     line(&ServerFrame::Event {
@@ -36,12 +37,34 @@ impl Supervisor {
             Request::Fault(fault) => self.order(&fault, ask.frame.key, ask.who),
             Request::Reload(wish) => return self.reload_by_order(wish, ask),
         };
-        lines.push(line(&match outcome {
-            Ok(ok) => ServerFrame::Ok { id, ok },
-            Err(error) => ServerFrame::Error { id, error },
-        }));
+        lines.push(reply(id, outcome));
         // The client may have gone meanwhile.
         let _ = ask.answer.send(Answer { lines, stream });
+    }
+
+    /// Answers from memory what memory can; else a thread reads the journal, one at a time, since a
+    /// disk may take its time.
+    fn find_events(&self, query: EventQuery, id: u64, answer: oneshot::Sender<Answer>) {
+        let reply_with = move |outcome: Result<Success, Failure>| {
+            let lines = vec![reply(id, outcome)];
+            let stream = None;
+            // The client may have gone meanwhile.
+            let _ = answer.send(Answer { lines, stream });
+        };
+        let limit = query.limit.min(PAGE_EVENTS);
+        if query.is_open() && self.recorder.recent(limit).len() == limit {
+            let events = self.recorder.recent(limit).cloned().collect();
+            return reply_with(Ok(Success::Events(events)));
+        }
+        let history = self.recorder.history();
+        let turn = self.readers.clone().acquire_owned();
+        tokio::spawn(async move {
+            let turn = turn.await;
+            std::thread::spawn(move || {
+                reply_with(history.answer(&query).map(Success::Events));
+                drop(turn);
+            });
+        });
     }
 
     /// An order is carried out once under one key.
@@ -99,4 +122,19 @@ impl Supervisor {
         }
         Ok(Success::Done)
     }
+}
+
+/// Threads that read the journal for clients at the same time.
+const READERS_MAX: usize = 1;
+
+/// Turns to read the journal.
+pub(super) fn readers() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(READERS_MAX))
+}
+
+fn reply(id: u64, outcome: Result<Success, Failure>) -> Line {
+    line(&match outcome {
+        Ok(ok) => ServerFrame::Ok { id, ok },
+        Err(error) => ServerFrame::Error { id, error },
+    })
 }

@@ -3,8 +3,10 @@
 use std::fs;
 
 use hbd_tests::instance;
-use nix::sys::signal::Signal;
-use shared::event::Kind;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shared::event::{Event, Kind, StatusReason};
+use shared::query::{EventQuery, Related};
 
 use crate::cluster::{Cluster, until};
 use crate::{TWO, bcast_and_mcast};
@@ -62,4 +64,41 @@ fn a_journal_that_cannot_be_written_degrades_until_it_can() {
     let over = |kind: &Kind| matches!(kind, Kind::DegradedOver { what } if lacks(what));
     assert!(alice.events().iter().any(|event| over(&event.kind)));
     assert!(journal.join("00000001.jsonl").exists());
+}
+
+#[test]
+fn why_a_peer_is_remembered_is_told_by_the_chain_of_causes() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let alice = &cluster.nodes[0];
+    kill(Pid::from_raw(alice.core()), Signal::SIGKILL).unwrap();
+    alice.wait_for("a new core", |view| {
+        view.core_deaths == 1 && view.started.as_ref().is_some_and(|s| s.quick_restart)
+    });
+    cluster.settle();
+    let remembered = |event: &Event| {
+        let reason = &StatusReason::Remembered;
+        matches!(&event.kind, Kind::NodeStatus { reason: why, .. } if why == reason)
+    };
+    let events = alice.events();
+    let last = events.iter().find(|event| remembered(event)).unwrap();
+    let ask = |related| {
+        let query = EventQuery {
+            related: Some(related),
+            ..EventQuery::last(100)
+        };
+        let events = alice.client().find_events(query).unwrap();
+        events
+            .iter()
+            .map(|event| event.kind.word())
+            .collect::<Vec<_>>()
+    };
+    let causes = ask(Related::CausesOf(last.id.clone()));
+    assert_eq!(causes, ["core-died", "started", "node-status"]);
+    let death = events
+        .iter()
+        .find(|event| matches!(event.kind, Kind::CoreDied { .. }))
+        .unwrap();
+    let effects = ask(Related::EffectsOf(death.id.clone()));
+    assert_eq!(effects[..3], ["core-died", "started", "node-status"]);
 }

@@ -9,7 +9,7 @@ use shared::names::{LinkName, MediumName, NodeName};
 use shared::verdict::Path;
 
 use crate::error::Error;
-use crate::verbs::{events, known_node};
+use crate::verbs::known_node;
 
 /// What can be waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Condition {
         let Self::Event(kind, node) = self else {
             return false;
         };
-        let concerned = events::concerned(event).map(NodeName::as_str);
+        let concerned = event.concerns().map(NodeName::as_str);
         event.kind.word() == *kind && (node.is_none() || concerned == node.as_deref())
     }
 
