@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::unistd::{User, geteuid};
 use shared::config::{Config, Realtime, Timing};
@@ -19,13 +20,15 @@ const CORE_USER: &str = "hbd-core";
 const CORE_USER_ELSE: &str = "nobody";
 /// Realtime priority of the core unless `rtprio` says another: the lowest.
 const PRIORITY: u8 = 1;
+/// A core whose times grow while it runs keeps its limit, and waits about once a second then.
+const CPU_LIMIT_MIN: Duration = Duration::from_secs(5);
 
 /// What the core is to be given: realtime as configured, a user of its own where root can choose.
 pub(crate) fn of_core(realtime: &Realtime, timing: &Timing, own: u32) -> (Rights, Option<Lack>) {
     let (user, lack) = core_user(own);
     // The supervisor is the first to end a core that does not answer; the kernel does where the
     // supervisor cannot.
-    let cpu_limit = times::core_silence(timing.keepalive, timing.deadtime) * 2;
+    let cpu_limit = (times::core_silence(timing.keepalive, timing.deadtime) * 2).max(CPU_LIMIT_MIN);
     let realtime = realtime.enabled.then(|| RealtimeRights {
         priority: realtime.priority.unwrap_or(PRIORITY),
         cpu_limit,

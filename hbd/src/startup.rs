@@ -298,6 +298,7 @@ pub(crate) fn try_core(settings: &Settings) -> Result<(), StartError> {
         quick_restart: false,
         cause: None,
         memory: Vec::new(),
+        former_pace: None,
     };
     Core::new(settings.clone(), start, clock::now())
         .map(drop)

@@ -752,6 +752,25 @@ pub enum Kind {
         /// The index of the key that signs.
         active: u8,
     },
+    /// The times of this node change, and peers have to learn of it first: until then it beats as
+    /// often, and announces as long a dead time, as is safe with either.
+    TimersChanging {
+        /// Time between two beats until then.
+        keepalive: Duration,
+        /// The dead time that is announced until then.
+        deadtime: Duration,
+    },
+    /// Other times of this node are in use.
+    TimersChanged {
+        /// Time between two beats.
+        keepalive: Duration,
+        /// Silence after which a beat counts as late.
+        warntime: Duration,
+        /// Silence after which this node is to be declared dead.
+        deadtime: Duration,
+        /// Silence allowed while nodes boot.
+        initdead: Duration,
+    },
     /// A medium's status changed.
     MediumStatus {
         /// The medium.
@@ -885,7 +904,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 49] = [
+    pub const WORDS: [&str; 51] = [
         "started",
         "leaving",
         "left",
@@ -920,6 +939,8 @@ impl Kind {
         "window-filling",
         "deadtime-clamped",
         "keys-changed",
+        "timers-changing",
+        "timers-changed",
         "medium-status",
         "core-died",
         "manager-died",
@@ -966,6 +987,8 @@ impl Kind {
             | Self::Adopted { upgrade: true, .. }
             | Self::Replaced { .. }
             | Self::SickOver
+            | Self::TimersChanging { .. }
+            | Self::TimersChanged { .. }
             | Self::DegradedOver { .. }
             | Self::ConfigReloaded { .. }
             | Self::Fault { .. } => Severity::Notice,
@@ -1053,6 +1076,8 @@ impl Kind {
             | Self::Impostor { .. }
             | Self::ImpostorGone
             | Self::KeysChanged { .. }
+            | Self::TimersChanging { .. }
+            | Self::TimersChanged { .. }
             | Self::CoreDied { .. }
             | Self::ManagerDied { .. }
             | Self::Adopted { .. }

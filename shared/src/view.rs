@@ -43,6 +43,9 @@ pub struct ClusterView {
     pub lacks: Vec<Lack>,
     /// What the configuration holds to no effect.
     pub config_warnings: Vec<String>,
+    /// What applies while the times of this node change and peers have to learn of it first.
+    #[serde(default)]
+    pub times_changing: Option<String>,
     /// Why the configuration on disk is not the one in use, since it was last read.
     #[serde(default)]
     pub config_refused: Vec<String>,
@@ -258,6 +261,21 @@ impl ClusterView {
             }
             Kind::DegradedOver { what } => self.works_again(what),
             Kind::ConfigWarning { .. } => note(&mut self.config_warnings, &event.text),
+            Kind::TimersChanging { .. } => self.times_changing = Some(event.text.clone()),
+            Kind::TimersChanged {
+                keepalive,
+                warntime,
+                deadtime,
+                initdead,
+            } => {
+                self.times_changing = None;
+                if let Some(started) = &mut self.started {
+                    started.keepalive = *keepalive;
+                    started.warntime = *warntime;
+                    started.deadtime = *deadtime;
+                    started.initdead = *initdead;
+                }
+            }
             Kind::ConfigReloaded { .. } => {
                 self.config_refused.clear();
                 self.config_warnings.clear();
@@ -375,6 +393,7 @@ impl ClusterView {
                 .collect();
         }
         self.started = Some(started.clone());
+        self.times_changing = None;
         self.since = Some(stamp);
         self.communication_up = false;
         self.leaving = false;

@@ -28,7 +28,8 @@ impl Core {
         if self.own.stage == Stage::Left {
             return;
         }
-        let next = next_tick(due, self.settings.keepalive, now);
+        self.settle_pace(now);
+        let next = next_tick(due, self.pace.pace.keepalive, now);
         self.deadlines.arm(Timer::Beat, next);
         self.beat(now);
         self.watch_window(now);
@@ -43,7 +44,7 @@ impl Core {
                 NodeStatus::Active => State::Active,
                 NodeStatus::Up | NodeStatus::Ping | NodeStatus::Dead => State::Up,
             },
-            dead_time: Some(self.settings.deadtime),
+            dead_time: Some(self.pace.pace.deadtime),
             acknowledges: true,
             level: Some(Level::OURS),
             heard: None,

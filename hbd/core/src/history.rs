@@ -74,6 +74,15 @@ impl History {
         Found::Message(&sent.message)
     }
 
+    /// Whether the message with this number is of this type. False for one that is no longer kept.
+    pub(crate) fn is_of_type(&self, sequence: Sequence, message_type: &str) -> bool {
+        let place = sequence.0.checked_sub(self.oldest);
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        place
+            .and_then(|place| self.sent.get(place))
+            .is_some_and(|sent| sent.message.message_type() == message_type)
+    }
+
     /// When a message first went out; for one that is no longer kept, a moment at or after that.
     /// Nothing for one that was never sent.
     pub(crate) fn sent_at(&self, sequence: Sequence) -> Option<Moment> {

@@ -10,7 +10,7 @@ use shared::names::KeyIndex;
 use shared::sample::Sample;
 
 use crate::session::{SessionNews, SessionOrder};
-use crate::settings::{KeySpec, MediumIndex, PeerMemory};
+use crate::settings::{KeySpec, MediumIndex, PeerMemory, Times};
 
 /// Something the core is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub enum Command {
         /// All keys.
         keys: Vec<KeySpec>,
     },
+    /// Other times from here on. Where peers have to learn of them first, they are in use when
+    /// [`Kind::TimersChanged`](shared::event::Kind::TimersChanged) says so.
+    Times(Times),
 }
 
 /// Something the core wants done or known.

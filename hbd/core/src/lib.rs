@@ -20,6 +20,7 @@ mod limiter;
 mod link;
 mod machine;
 mod mutant;
+mod pace;
 mod peer;
 mod random;
 mod receive;
@@ -36,6 +37,6 @@ pub use machine::{BadSettings, Core};
 pub use mutant::Mutant;
 pub use session::{SessionNews, SessionOrder};
 pub use settings::{
-    KeySpec, LiveMemory, MediumForm, MediumIndex, MediumSettings, PeerMemory, SLOW_BITS, Settings,
-    Start,
+    KeySpec, LiveMemory, MediumForm, MediumIndex, MediumSettings, Pace, PeerMemory, SLOW_BITS,
+    Settings, Start, Times,
 };

@@ -30,6 +30,7 @@ use crate::history::History;
 use crate::io::{Command, Output};
 use crate::limiter::Limiter;
 use crate::mutant::planted;
+use crate::pace::OwnPace;
 use crate::peer::{Life, Peer};
 use crate::random::Random;
 use crate::sequence::{ACK_EVERY_OF_HBD, Tracker};
@@ -44,6 +45,7 @@ pub struct Core {
     pub(crate) settings: Settings,
     pub(crate) keys: KeyRing,
     pub(crate) own: Own,
+    pub(crate) pace: OwnPace,
     pub(crate) peers: Vec<Peer>,
     pub(crate) by_name: BTreeMap<NodeName, PeerIndex>,
     pub(crate) by_uuid: BTreeMap<Uuid, PeerIndex>,
@@ -195,6 +197,7 @@ impl Core {
                 stalls: 0,
                 worst_stall: Duration::ZERO,
             },
+            pace: OwnPace::begin(settings.times().pace(), start.former_pace),
             peers: peers(&settings),
             by_name,
             by_uuid: BTreeMap::new(),
@@ -235,7 +238,7 @@ impl Core {
         self.deadlines
             .arm(Timer::InitDead, now.boot + self.settings.initdead);
         self.deadlines
-            .arm(Timer::Beat, now.boot + self.settings.keepalive);
+            .arm(Timer::Beat, now.boot + self.pace.pace.keepalive);
         self.deadlines.arm(Timer::Sample, now.boot + SAMPLE_EVERY);
         // As Heartbeat 3.0.6 does: the first message of a generation says init, then up twice.
         self.beat(now);
@@ -327,6 +330,7 @@ impl Core {
             Command::Session(order) => self.handle_session(order, now),
             Command::LoadAverage(load) => self.own.load = tidy_load(load),
             Command::Keys { active, keys } => self.change_keys(active, &keys, now),
+            Command::Times(times) => self.change_times(times, now),
         }
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct Life {
     pub(crate) acknowledges: bool,
     /// What it announces in `hbd=`.
     pub(crate) level: Option<Level>,
+    /// The highest of our numbers when it began: it cannot have heard those.
+    pub(crate) ours_before: Sequence,
     /// The highest of our numbers that it acknowledged, or that we had sent before we heard it.
     pub(crate) acknowledged: Sequence,
     /// The highest of our numbers that it says it heard over any medium.
@@ -94,6 +96,7 @@ impl Life {
             left: false,
             acknowledges: true,
             level: None,
+            ours_before: own,
             acknowledged: own,
             confirmed: own,
             confirmed_at: None,

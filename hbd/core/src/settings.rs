@@ -84,6 +84,83 @@ pub struct Settings {
     pub keys: Vec<KeySpec>,
 }
 
+/// The times that may change while a core runs, as in [`Settings`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is told in Settings")]
+pub struct Times {
+    pub keepalive: Duration,
+    pub warntime: Duration,
+    pub deadtime: Duration,
+    pub initdead: Duration,
+    pub deadping: Duration,
+    pub link_up_delay: Duration,
+    pub link_down_delay: Duration,
+    pub max_rexmit_delay: Duration,
+    pub unauth_hold: Duration,
+}
+
+/// What peers judge a node by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// Time between two beats.
+    pub keepalive: Duration,
+    /// The dead time they announce.
+    pub deadtime: Duration,
+}
+
+impl Times {
+    /// What of it peers judge by.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        Pace {
+            keepalive: self.keepalive,
+            deadtime: self.deadtime,
+        }
+    }
+}
+
+impl Settings {
+    /// All its times.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        Times {
+            keepalive: self.keepalive,
+            warntime: self.warntime,
+            deadtime: self.deadtime,
+            initdead: self.initdead,
+            deadping: self.deadping,
+            link_up_delay: self.link_up_delay,
+            link_down_delay: self.link_down_delay,
+            max_rexmit_delay: self.max_rexmit_delay,
+            unauth_hold: self.unauth_hold,
+        }
+    }
+
+    /// Replaces all its times.
+    pub fn set_times(&mut self, times: Times) {
+        let Times {
+            keepalive,
+            warntime,
+            deadtime,
+            initdead,
+            deadping,
+            link_up_delay,
+            link_down_delay,
+            max_rexmit_delay,
+            unauth_hold,
+        } = times;
+        self.keepalive = keepalive;
+        self.warntime = warntime;
+        self.deadtime = deadtime;
+        self.initdead = initdead;
+        self.deadping = deadping;
+        self.link_up_delay = link_up_delay;
+        self.link_down_delay = link_down_delay;
+        self.max_rexmit_delay = max_rexmit_delay;
+        self.unauth_hold = unauth_hold;
+    }
+}
+
 /// A key as the key files give it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySpec {
@@ -116,6 +193,8 @@ pub struct Start {
     /// What is known of peers: after a quick restart all of it, after a start of the daemon the
     /// identities and generations only.
     pub memory: Vec<PeerMemory>,
+    /// The pace of the core before this one, which peers still go by; nothing where there was none.
+    pub former_pace: Option<Pace>,
 }
 
 /// What outlives a core about one peer.

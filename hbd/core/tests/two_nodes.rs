@@ -200,6 +200,7 @@ fn start(generation: u64, memory: Vec<PeerMemory>) -> Start {
         quick_restart: false,
         cause: None,
         memory,
+        former_pace: None,
     }
 }
 

@@ -44,6 +44,7 @@ impl Supervisor {
             quick_restart,
             cause: cause.clone(),
             memory: self.memory.values().cloned().collect(),
+            former_pace: Some(self.pace).filter(|_| quick_restart),
         };
         let orders = Orders {
             settings: self.settings.clone(),

@@ -33,12 +33,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hbd_core::{Command, PeerMemory, Settings};
+use hbd_core::{Command, Pace, PeerMemory, Settings};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use shared::api::{API_NEWEST, API_OLDEST, ClientRole, Hello};
 use shared::config::Diagnostic;
-use shared::event::{Cause, EventSource, Incarnation, Kind, Role, Severity};
+use shared::event::{Cause, Event, EventSource, Incarnation, Kind, Role, Severity};
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 use shared::time::Moment;
@@ -133,6 +133,8 @@ struct Supervisor {
     /// Of the core that lives.
     pulse: Option<PulseWatch>,
     core_started: bool,
+    /// What peers go by: the settings, or what they were before times began to change.
+    pace: Pace,
     /// The core was told to end in favour of the next one, for this cause.
     retiring: Option<Cause>,
     /// The next core starts from other media.
@@ -266,6 +268,7 @@ impl Supervisor {
             core: Post::Closed,
             pulse: None,
             core_started: false,
+            pace: settings.times().pace(),
             retiring: None,
             reconfigure: false,
             core_pauses: Pauses::default(),
@@ -394,7 +397,7 @@ impl Supervisor {
     /// The core says something. Returns how long the manager has been silent, if the core says so.
     fn heard(&mut self, message: FromCore) -> Option<Duration> {
         match message {
-            FromCore::Event(event) => self.recorder.record(*event),
+            FromCore::Event(event) => self.note_core_event(*event),
             FromCore::Again(event) => self.recorder.restore(*event),
             FromCore::View(view) => self.recorder.take_over(*view),
             FromCore::ManagerSilent(silent) => return Some(silent),
@@ -417,6 +420,13 @@ impl Supervisor {
             FromCore::Left => self.exit = Some(Exit::Done),
         }
         None
+    }
+
+    fn note_core_event(&mut self, event: Event) {
+        if let Kind::TimersChanged { .. } = event.kind {
+            self.pace = self.settings.times().pace();
+        }
+        self.recorder.record(event);
     }
 
     fn lack(&mut self, lack: Lack) {

@@ -273,6 +273,11 @@ impl Supervisor {
     /// Tells the core what it can change while it runs.
     fn change_online(&mut self, former: &Config) {
         let config = &self.configured.config;
+        if former.timing != config.timing {
+            let command = Command::Times(self.settings.times());
+            self.tell_core(&ToCore::Command(command), Vec::new());
+        }
+        let config = &self.configured.config;
         if former.keys != config.keys {
             let command = Command::Keys {
                 active: config.keys.active,

@@ -1,10 +1,11 @@
 //! Daemons whose configuration changes while they run.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use shared::api::{Reload, ReloadOutcome, Reloaded, Request, Success};
-use shared::config::diff::Consequence;
+use shared::api::{Fault, Reload, ReloadOutcome, Reloaded, Request, Success};
+use shared::config::diff::{Change, Consequence};
 use shared::event::{Cause, Event, Kind, LinkStatus, NodeStatus};
 
 use crate::cluster::{Cluster, Daemon, free_port, until};
@@ -166,6 +167,62 @@ fn a_medium_that_is_added_carries_packets_and_one_that_is_removed_is_gone() {
                 && !view.media.contains_key(&medium("bcast:lo"))
         });
         assert_eq!(daemon.deaths(), 0);
+    }
+}
+
+#[test]
+fn times_grow_and_shrink_on_a_lossy_path_and_nobody_is_lost() {
+    let cluster = Cluster::start_with(&TWO, bcast_and_mcast(), &["--allow-faults"]);
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    for (name, daemon) in ["bcast:lo", "mcast:lo"].into_iter().zip([alice, bob]) {
+        let fault = Fault {
+            medium: medium(name),
+            cut_in: false,
+            cut_out: false,
+            loss_percent: 20,
+        };
+        daemon.client().request(Request::Fault(fault)).unwrap();
+    }
+    let times = |keepalive, warntime, deadtime| {
+        format!("keepalive {keepalive}ms\nwarntime {warntime}ms\ndeadtime {deadtime}ms\n")
+    };
+    let steps = [(100, 1000, 3000), (400, 2000, 8000), (100, 1000, 4000)];
+    for step in steps.windows(2) {
+        let (before, after) = (step[0], step[1]);
+        edit(alice, |ha_cf| {
+            let (before, after) = (
+                times(before.0, before.1, before.2),
+                times(after.0, after.1, after.2),
+            );
+            let ha_cf = ha_cf.replace(
+                "warntime 1\ndeadtime 3\n",
+                "warntime 1000ms\ndeadtime 3000ms\n",
+            );
+            assert!(ha_cf.contains(&before), "{ha_cf}");
+            ha_cf.replace(&before, &after)
+        });
+        let reloaded = reload(alice, Reload::default());
+        assert_eq!(reloaded.outcome, ReloadOutcome::Applied);
+        let online = |change: &Change| change.consequence == Consequence::Online;
+        assert!(reloaded.changes.iter().all(online), "{reloaded:?}");
+        alice.wait_for("the new times", |view| {
+            let started = view.started.as_ref().unwrap();
+            started.keepalive == Duration::from_millis(after.0) && view.times_changing.is_none()
+        });
+        let announced = Duration::from_millis(after.2);
+        until("bob to hear of the dead time", || {
+            let sample = bob.client().snapshot().unwrap().sample?;
+            let of_alice = sample.nodes.iter().find(|n| n.node == alice.name)?;
+            (of_alice.deadtime == announced).then_some(())
+        });
+    }
+    for (daemon, peer) in [(alice, bob), (bob, alice)] {
+        assert_eq!(daemon.deaths(), 0);
+        let view = daemon.client().snapshot().unwrap().view;
+        assert_eq!(view.nodes[&peer.name].restarts, 0);
     }
 }
 

@@ -67,7 +67,7 @@ pub struct Change {
 }
 
 impl fmt::Display for Change {
-    /// `ha.cf:3: keepalive 1 -> keepalive 2 (quick restart)`.
+    /// `ha.cf:3: keepalive 1 -> keepalive 2 (online)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts = |lines: &[Line]| {
             let texts: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
@@ -116,7 +116,7 @@ pub fn needs_new_core(old: &Config, new: &Config) -> bool {
         media,
         realtime,
         hopfudge,
-        timing,
+        timing: _,
         keys: _,
         api: _,
         log_badpack: _,
@@ -130,7 +130,6 @@ pub fn needs_new_core(old: &Config, new: &Config) -> bool {
         || *media != new.media
         || *realtime != new.realtime
         || *hopfudge != new.hopfudge
-        || *timing != new.timing
 }
 
 /// A line, and what counts of it.
@@ -321,7 +320,7 @@ mod tests {
                 "node a b\nkeepalive 1\n",
                 "node a b\n\nkeepalive 2 # slower\n"
             ),
-            ["ha.cf:3: keepalive 1 -> keepalive 2 (quick restart)"]
+            ["ha.cf:3: keepalive 1 -> keepalive 2 (online)"]
         );
     }
 

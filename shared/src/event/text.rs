@@ -266,6 +266,28 @@ impl fmt::Display for Kind {
                 Span(*used)
             ),
             Self::KeysChanged { active } => write!(f, "signing with key {active}"),
+            Self::TimersChanging {
+                keepalive,
+                deadtime,
+            } => write!(
+                f,
+                "times change: a beat every {}, dead time {}, until every peer can follow",
+                Span(*keepalive),
+                Span(*deadtime)
+            ),
+            Self::TimersChanged {
+                keepalive,
+                warntime,
+                deadtime,
+                initdead,
+            } => write!(
+                f,
+                "times changed: keepalive {}, warntime {}, deadtime {}, initdead {}",
+                Span(*keepalive),
+                Span(*warntime),
+                Span(*deadtime),
+                Span(*initdead)
+            ),
             Self::MediumStatus { medium, to } => write!(f, "medium {medium} {to}"),
             Self::CoreDied { how } => write!(f, "the core died ({how})"),
             Self::ManagerDied { how } => write!(f, "the manager died ({how})"),

@@ -134,6 +134,7 @@ fn start() -> Start {
         quick_restart: false,
         cause: None,
         memory: Vec::new(),
+        former_pace: None,
     }
 }
 

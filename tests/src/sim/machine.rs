@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use hbd_core::session::office::Office;
-use hbd_core::{Core, MediumIndex, PeerMemory, Settings, Start};
+use hbd_core::{Core, MediumIndex, Pace, PeerMemory, Settings, Start};
 use shared::names::{Generation, NodeName, Uuid};
 use shared::time::{Moment, Now, Wall};
 
@@ -75,6 +75,8 @@ pub struct Machine {
     pub thawed: Moment,
     /// What the supervisor knows of each peer.
     pub memory: BTreeMap<NodeName, PeerMemory>,
+    /// What peers go by, as the supervisor knows it.
+    pub(super) pace: Option<Pace>,
     /// Added to the world's clock gives its wall clock beyond [`WALL_AT_START`], in nanoseconds.
     pub wall_offset: i64,
     /// Its boot, on the world's clock, in nanoseconds; may lie before the world's beginning.
@@ -105,6 +107,7 @@ impl Machine {
             frozen: false,
             thawed: Moment(0),
             memory: BTreeMap::new(),
+            pace: None,
             wall_offset: 0,
             booted: 0,
             office: Office::new(0),
@@ -152,6 +155,10 @@ impl Machine {
     /// What the next core starts from. Counts the generation up, on disk first.
     pub(super) fn next_start(&mut self, quick_restart: bool, seed: u64) -> Start {
         self.disk.generation = self.disk.generation.next();
+        let former_pace = self.pace.filter(|_| quick_restart);
+        if former_pace.is_none() {
+            self.pace = Some(self.settings.times().pace());
+        }
         let memory = if quick_restart {
             &self.memory
         } else {
@@ -163,6 +170,7 @@ impl Machine {
             quick_restart,
             cause: None,
             memory: memory.values().cloned().collect(),
+            former_pace,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hbd_core::session::office::{LEAVE_LIMIT, Notice as ClientNotice, Office};
 use hbd_core::{Command, Core, Deadline, MediumForm, MediumIndex, Mutant, Output};
-use shared::event::Event;
+use shared::event::{Event, Kind};
 use shared::sample::Sample;
 use shared::time::Moment;
 
@@ -461,7 +461,13 @@ impl World {
             match output {
                 Output::Session(news) => self.machines[node.0].office.handle_news(news),
                 Output::Transmit { medium, packet } => self.transmit(node, medium, packet),
-                Output::Event(event) => self.notices.push(Notice::Event { node, event }),
+                Output::Event(event) => {
+                    if let Kind::TimersChanged { .. } = event.kind {
+                        let machine = &mut self.machines[node.0];
+                        machine.pace = Some(machine.settings.times().pace());
+                    }
+                    self.notices.push(Notice::Event { node, event });
+                }
                 Output::Sample(sample) => self.notices.push(Notice::Sampled { node, sample }),
                 Output::Remember(memory) => self.machines[node.0].remember(*memory),
                 Output::Drain => drain = true,

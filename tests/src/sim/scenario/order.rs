@@ -32,6 +32,8 @@ pub enum Order {
     Link(Link),
     /// `set [NODE] SETTING=SPAN...`: for the next start of a core.
     Set(Option<NodeName>, Vec<(Setting, Duration)>),
+    /// `reload [NODE]`: the running core takes the times over that `set` named.
+    Reload(Option<NodeName>),
     /// `keys [NODE] active=N N:METHOD:SECRET...`: at once where a core runs, else at its start.
     Keys(Option<NodeName>, KeyIndex, Vec<KeySpec>),
     /// `boot`: start every daemon and run until quiet, showing nothing.

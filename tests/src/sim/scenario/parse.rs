@@ -132,6 +132,9 @@ const VERBS: &[Verb] = &[
         link,
     ),
     ("set", "set [NODE] SETTING=SPAN...", set),
+    ("reload", "reload [NODE]", |w| {
+        Ok(Order::Reload(w.first().map(|word| name(word)).transpose()?))
+    }),
     ("keys", "keys [NODE] active=N N:METHOD:SECRET...", keys),
     ("boot", "boot", |w| nothing(w, Order::Boot)),
     (

@@ -117,6 +117,7 @@ impl Stage {
                 Ok(())
             }),
             Order::Set(node, settings) => self.set(node.as_ref(), settings),
+            Order::Reload(node) => self.reload(node.as_ref()),
             Order::Keys(node, active, keys) => self.set_keys(node.as_ref(), *active, keys),
             Order::Boot => self.boot(),
             Order::Start(nodes, how) => self.each(nodes, |stage, node| stage.start(node, *how)),

@@ -100,6 +100,20 @@ impl Stage {
         Ok(())
     }
 
+    pub(super) fn reload(&mut self, node: Option<&NodeName>) -> Result<(), String> {
+        let only = node.map(|name| self.index(name)).transpose()?;
+        if !self.built {
+            return Err("there is no core yet".into());
+        }
+        for place in (0..self.nodes.len()).map(NodeIndex) {
+            if only.is_none_or(|only| only == place) {
+                let times = self.world.machine_mut(place).settings.times();
+                self.world.command(place, Command::Times(times));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn set_keys(
         &mut self,
         node: Option<&NodeName>,
