@@ -26,6 +26,7 @@ mod startup;
 mod state;
 mod supervisor;
 mod sys;
+mod timer;
 mod worker;
 
 use std::io::{IsTerminal, Write};

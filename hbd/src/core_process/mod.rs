@@ -19,7 +19,6 @@ mod outbox;
 mod reactor;
 mod rest;
 pub(crate) mod rights;
-mod timer;
 
 use std::os::fd::{OwnedFd, RawFd};
 

@@ -26,13 +26,13 @@ use super::line::{Change, Held, Line};
 use super::manager::Manager;
 use super::outbox::Outbox;
 use super::rest::Rest;
-use super::timer::Timer;
 use crate::bond::{Bond, Word};
 use crate::channel::{FromCore, Lack, Rights, Runs, ToCore};
 use crate::clock;
 use crate::medium::fault::{FaultCell, Faulty};
 use crate::medium::{self, Binding, PACKET_MAX, Received};
 use crate::pulse::Pulse;
+use crate::timer::Timer;
 
 /// Packets taken from a medium before the clock is asked again.
 const PACKETS_AT_ONCE: usize = 64;

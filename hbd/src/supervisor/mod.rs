@@ -60,6 +60,7 @@ use crate::pulse::PulseWatch;
 use crate::run_directory::RunDirectory;
 use crate::startup::{self, Prepared, StartError};
 use crate::state::{Generations, Job, Peers, StateError, Writer};
+use crate::timer::Timer;
 use crate::{clock, oom, rights, sys};
 use adoption::{FoundCore, FoundManager};
 use health::{Change, Health, Signs};
@@ -113,8 +114,12 @@ fn try_run(options: &Options) -> Result<Exit, StartError> {
             operation: "handle signals",
             error,
         })?;
+        let timer = Timer::new().map_err(|error| StartError::System {
+            operation: "make a timer",
+            error,
+        })?;
         let supervisor = Supervisor::start(options, prepared).await?;
-        Ok(reactor::run(signals, supervisor).await)
+        Ok(reactor::run(signals, timer, supervisor).await)
     })
 }
 

@@ -1,24 +1,26 @@
 //! The loop of the supervisor: the only place in its process that waits.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use tokio::io;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep_until};
 
 use shared::exit::Exit;
 
 use super::watch::Watch;
 use super::{Sources, Supervisor, silence_limit};
 use crate::channel::FromCore;
+use crate::clock;
 use crate::control::Ask;
 use crate::journal::Report;
 use crate::log::News;
 use crate::manager_process::FromManager;
 use crate::pulse::PulseWatch;
 use crate::state::{Job, StateError};
+use crate::timer::Timer;
 
 /// What happened.
 enum Wake {
@@ -39,11 +41,17 @@ enum Wake {
 }
 
 /// Runs until the daemon is to end.
-pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) -> Exit {
+pub(super) async fn run(
+    mut signals: Signals,
+    mut timer: Timer,
+    started: (Supervisor, Sources),
+) -> Exit {
     let (mut supervisor, mut sources) = started;
-    let mut looked = Instant::now();
+    let mut looked = clock::boot();
     while supervisor.exit.is_none() {
-        let look = looked + supervisor.look_pause();
+        let pause = supervisor.look_pause();
+        // Fails for an invalid time only.
+        let _ = timer.set(Some(looked + pause));
         let wake = tokio::select! {
             biased;
             _ = signals.terminate.recv() => Wake::Leave("SIGTERM"),
@@ -61,7 +69,7 @@ pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) ->
             Some(read) = sources.reads.recv() => Wake::Read(Box::new(read)),
             Some(news) = sources.log.recv() => Wake::Log(news),
             () = silent(&mut supervisor.pulse) => Wake::Silent,
-            () = sleep_until(look) => Wake::Look,
+            _ = expired(&mut timer) => Wake::Look,
         };
         match wake {
             Wake::Leave(signal) => supervisor.leave(signal),
@@ -85,7 +93,7 @@ pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) ->
             Wake::Client(Ok(stream)) => sources.control.serve(stream),
             // No descriptors left: those who connect wait for the next look.
             Wake::Client(Err(_)) => {
-                sleep_until(look).await;
+                let _ = expired(&mut timer).await;
             }
             Wake::Ask(ask) => supervisor.answer(ask),
             Wake::Disk(result) => supervisor.kept(result),
@@ -95,10 +103,13 @@ pub(super) async fn run(mut signals: Signals, started: (Supervisor, Sources)) ->
                 let limit = silence_limit(&supervisor.settings);
                 bury(&mut supervisor, Some(limit)).await;
             }
-            Wake::Look => {
-                looked = Instant::now();
-                supervisor.look_around();
-            }
+            Wake::Look => {}
+        }
+        // An early look, since this process is awake, saves a wake-up for it.
+        let now = clock::boot();
+        if now >= looked + pause / 2 {
+            looked = now;
+            supervisor.look_around();
         }
     }
     end_core(&mut supervisor).await;
@@ -165,6 +176,10 @@ impl Signals {
         SigSet::all().thread_unblock()?;
         Ok(signals)
     }
+}
+
+async fn expired(timer: &mut Timer) -> io::Result<()> {
+    poll_fn(|context| timer.poll_expired(context)).await
 }
 
 /// Ends when the core does not come round; never while there is none.

@@ -1,5 +1,5 @@
-//! The one timer of the core: `CLOCK_BOOTTIME`, absolute (`timerfd_create(2)`). The timers of
-//! tokio are always a millisecond or two late.
+//! A timer for one moment of `CLOCK_BOOTTIME` (`timerfd_create(2)`). The timers of tokio are always
+//! a millisecond or two late, and wake their process twice for each expiry.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,7 +15,7 @@ use tokio::io::unix::AsyncFd;
 use crate::sys;
 
 /// A timer that is set to at most one moment.
-pub(super) struct Timer {
+pub(crate) struct Timer {
     timer: TimerFd,
     ready: AsyncFd<OwnedFd>,
     set_to: Option<Moment>,
@@ -23,7 +23,7 @@ pub(super) struct Timer {
 
 impl Timer {
     /// A timer that is not set.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?;
         let ready = timer.as_fd().try_clone_to_owned()?;
@@ -35,7 +35,7 @@ impl Timer {
     }
 
     /// Sets the timer to `moment`, or to none. A moment that has passed expires at once.
-    pub(super) fn set(&mut self, moment: Option<Moment>) -> io::Result<()> {
+    pub(crate) fn set(&mut self, moment: Option<Moment>) -> io::Result<()> {
         if self.set_to == moment {
             return Ok(());
         }
@@ -53,7 +53,7 @@ impl Timer {
     }
 
     /// Ready when the moment has come.
-    pub(super) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.ready.poll_read_ready(context) {
             Poll::Ready(Ok(mut ready)) => {
                 let mut count = [0; 8];
