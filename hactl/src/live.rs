@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use shared::api::Snapshot;
 use shared::client::Update;
-use shared::time::{Moment, Now};
+use shared::time::{Moment, Now, Wall};
 
 /// What is known of the cluster. Nothing before the first snapshot of a subscription: the events
 /// that come before it tell what led to it.
@@ -50,8 +50,14 @@ pub(crate) fn later(at: Now, span: Duration) -> Now {
     let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
     Now {
         boot: at.boot + span,
-        wall: shared::time::Wall(at.wall.0.saturating_add(nanos)),
+        wall: Wall(at.wall.0.saturating_add(nanos)),
     }
+}
+
+/// What the wall clock says.
+pub(crate) fn wall() -> Wall {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Duration::from);
+    Wall(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// The moment it is on the clock that the daemon reads too.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use shared::exit::Exit;
 
 mod cli;
+mod completing;
 mod error;
 mod live;
 #[cfg(test)]
@@ -19,6 +20,9 @@ mod print;
 mod verbs;
 
 fn main() -> ExitCode {
+    clap_complete::CompleteEnv::with_factory(cli::command)
+        .var(verbs::completion::VARIABLE)
+        .complete();
     let end = match cli::command().try_get_matches() {
         Ok(matches) => cli::run(&matches),
         Err(usage) => return said_by_parser(&usage),

@@ -10,6 +10,7 @@ pub(crate) mod keygen;
 pub(crate) mod links;
 pub(crate) mod nodes;
 pub(crate) mod reload;
+pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod timers;
 pub(crate) mod wait_for;
@@ -17,13 +18,14 @@ pub(crate) mod watch;
 
 use std::io::{self, StdoutLock, Write};
 
-use clap::{Arg, ArgAction, ValueHint};
+use clap::{Arg, ArgAction};
 use serde_json::Value;
 use shared::exit::Exit;
 use shared::names::NodeName;
 use shared::view::ClusterView;
 
 use crate::cli::Call;
+use crate::completing;
 use crate::error::Error;
 use crate::print::clock::Clock;
 use crate::print::columns::{self, Column};
@@ -84,7 +86,7 @@ fn look(call: &Call) -> Look {
 fn nodes_argument(help: &'static str) -> Arg {
     Arg::new("node")
         .value_name("NODE")
-        .value_hint(ValueHint::Hostname)
+        .add(completing::nodes())
         .action(ArgAction::Append)
         .help(help)
 }

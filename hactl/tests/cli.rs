@@ -5,11 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cli {
+    mod completion;
     pub(crate) mod expected;
     mod explain;
     mod health;
     mod is_member;
     mod keygen;
+    mod report;
     pub(crate) mod server;
     pub(crate) mod stories;
     mod timers;
@@ -495,31 +497,6 @@ fn formats_that_contradict_each_other_are_usage_errors() {
     }
 }
 
-#[test]
-fn completion_scripts_know_every_word_and_bash_accepts_its_own() {
-    for shell in ["bash", "zsh", "fish"] {
-        let output = bare(&["completion", shell]).output().unwrap();
-        ends(&output, 0);
-        let script = text(&output.stdout);
-        for word in [
-            "status",
-            "follow",
-            "lost_percent",
-            "node-status",
-            "hactl nodes --timeout",
-        ] {
-            assert!(script.contains(word), "{shell}: no {word}");
-        }
-        if shell == "bash" {
-            let accepted = Command::new("bash")
-                .args(["-n", "-c", &script])
-                .output()
-                .unwrap();
-            assert!(accepted.status.success(), "{}", text(&accepted.stderr));
-        }
-    }
-}
-
 const KEY: &str = "a-long-enough-key";
 
 /// A configuration directory for as long as a test runs.
@@ -554,29 +531,6 @@ impl Drop for Directory {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap();
     }
-}
-
-#[test]
-fn completion_in_bash_knows_the_nodes_of_the_running_daemon() {
-    let server = Server::start(Answer::Snapshot(stories::in_order()));
-    let completed = |words: &str| {
-        let script = format!(
-            "PATH=\"$(dirname \"$0\"):$PATH\"; source <(hactl completion bash); \
-             COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
-             _hactl_with_names hactl \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; \
-             echo \"${{COMPREPLY[@]}}\""
-        );
-        let output = Command::new("bash")
-            .args(["-c", &script, env!("CARGO_BIN_EXE_hactl")])
-            .env("HBD_SOCKET", server.path())
-            .output()
-            .unwrap();
-        text(&output.stdout)
-    };
-    assert_eq!(completed("hactl events --node ''"), "alice bob carol\n");
-    assert_eq!(completed("hactl nodes b"), "bob\n");
-    assert_eq!(completed("hactl nodes -o stat"), "status\n");
-    assert_eq!(completed("hactl even"), "events\n");
 }
 
 /// Compares what a verb shows of a snapshot with a file.

@@ -58,6 +58,12 @@ fn main() -> ExitCode {
     ));
     trials.push(trial(
         "hactl",
+        "a_report_holds_the_journal_of_a_real_daemon_and_not_its_key",
+        &[Root, Namespaces],
+        report_is_whole,
+    ));
+    trials.push(trial(
+        "hactl",
         "scripts_wait_for_a_cluster_that_starts_and_for_a_death",
         &[Root, Namespaces],
         scripts_wait,
@@ -112,6 +118,34 @@ fn follow_is_live() -> Result<(), Error> {
     follower.wait_for("node bob active")?;
     pair.bob.kill_core()?;
     follower.wait_for("node bob restarted")
+}
+
+fn report_is_whole() -> Result<(), Error> {
+    let pair = Pair::up()?;
+    let directory = Scratch::new()?;
+    let archive = directory.path().join("report.tar.gz");
+    let mut report = pair.command(&["report"])?;
+    report.arg(&archive);
+    report.arg("--config").arg(pair.config.path());
+    report.arg("--state").arg(pair.alice.state());
+    let output = file("run hactl", report.output())?;
+    demand(
+        output.status.success(),
+        &String::from_utf8_lossy(&output.stderr),
+    )?;
+    let mut tar = Command::new("tar");
+    let unpacked = file("run tar", tar.arg("xzOf").arg(&archive).output())?;
+    let all = String::from_utf8_lossy(&unpacked.stdout);
+    for part in [
+        "alice: 2 of 2 nodes active",
+        "events on the disk",
+        "1 sha1 (a key of 17 bytes)",
+        "\"keepalive\"",
+    ] {
+        demand(all.contains(part), part)?;
+    }
+    demand(!all.contains("what hbd says:"), "that hbd did not answer")?;
+    demand(!all.contains("a-long-enough-key"), "the key")
 }
 
 fn scripts_wait() -> Result<(), Error> {
@@ -169,7 +203,7 @@ fn demand(holds: bool, found: &str) -> Result<(), Error> {
 struct Pair {
     alice: Daemon,
     bob: Daemon,
-    _config: Scratch,
+    config: Scratch,
 }
 
 impl Pair {
@@ -201,7 +235,7 @@ impl Pair {
         Ok(Self {
             alice: Daemon::new("alice", &network, config.path())?,
             bob: Daemon::new("bob", &network, config.path())?,
-            _config: config,
+            config,
         })
     }
 

@@ -25,6 +25,20 @@ pub(crate) struct Column<R> {
     pub(crate) json: fn(&R) -> Value,
 }
 
+impl<R> Column<R> {
+    /// For `cut(1)` and `awk(1)`: times as JSON has them, as milliseconds or dates, where people read
+    /// ages.
+    pub(crate) fn plain(&self, row: &R, clock: &Clock) -> Cell {
+        let is_time = self.name.ends_with("_ms") || self.name == "since";
+        match (is_time, (self.json)(row)) {
+            (true, Value::String(text)) => Cell::new(text),
+            (true, Value::Number(number)) => Cell::new(number),
+            (true, Value::Null) => Cell::new(""),
+            _ => (self.cell)(row, clock),
+        }
+    }
+}
+
 /// Where cells stand in their column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {

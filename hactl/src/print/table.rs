@@ -62,7 +62,7 @@ impl<'a, R> Table<'a, R> {
     ) -> io::Result<()> {
         let lines: Vec<Vec<Cell>> = rows
             .iter()
-            .map(|row| cells(&self.columns, row, clock))
+            .map(|row| cells(&self.columns, row, clock, self.look.plain))
             .collect();
         for line in &lines {
             for (widest, cell) in self.widths.iter_mut().zip(line) {
@@ -98,10 +98,13 @@ impl<'a, R> Table<'a, R> {
     }
 }
 
-/// The cells of one row.
-pub(crate) fn cells<R>(columns: &[&Column<R>], row: &R, clock: &Clock) -> Vec<Cell> {
+/// The cells of one row; `plain` for programs.
+pub(crate) fn cells<R>(columns: &[&Column<R>], row: &R, clock: &Clock, plain: bool) -> Vec<Cell> {
     let cell = |column: &&Column<R>| {
-        let mut cell = (column.cell)(row, clock);
+        let mut cell = match plain && !clock.absolute {
+            true => column.plain(row, clock),
+            false => (column.cell)(row, clock),
+        };
         cell.text = clean(&cell.text).into_owned();
         if cell.text.is_empty() {
             cell = Cell::in_mood(NOTHING, Mood::Faint);

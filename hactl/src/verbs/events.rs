@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
+use clap::{Arg, ArgAction, Command, value_parser};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 use shared::client::{Subscription, Update};
@@ -15,6 +15,7 @@ use shared::query::{Bound, EventQuery, Related};
 use shared::time::{BadTime, Now, Wall};
 
 use crate::cli::{Call, Example, Verb, flag, formats, table};
+use crate::completing;
 use crate::error::Error;
 use crate::print::clock::Clock;
 use crate::print::columns::{self, Align, Cell, Column};
@@ -102,7 +103,7 @@ fn arguments(command: Command) -> Command {
             Arg::new("node")
                 .long("node")
                 .value_name("NODE")
-                .value_hint(ValueHint::Hostname)
+                .add(completing::nodes())
                 .action(ArgAction::Append)
                 .help("Only what concerns this node or a link to it"),
         )

@@ -12,6 +12,7 @@ use shared::config::{Code, Running, suggest};
 use shared::exit::Exit;
 
 use crate::cli::{Call, Example, Verb, flag, wrapped};
+use crate::completing;
 use crate::error::Error;
 use crate::print::{Colour, Mood, clean, json as write_json};
 
@@ -51,6 +52,7 @@ fn arguments(command: Command) -> Command {
         .arg(
             Arg::new("word")
                 .value_name("WORD")
+                .add(completing::explainable())
                 .help("A directive, or an error of hactl check"),
         )
         .arg(flag("json", "JSON, with all fields"))

@@ -1,12 +1,13 @@
 //! `hactl is-member`: one question, answered by the exit code.
 
-use clap::{Arg, Command, ValueHint};
+use clap::{Arg, Command};
 use shared::api::Snapshot;
 use shared::event::NodeStatus;
 use shared::exit::Exit;
 use shared::names::NodeName;
 
 use crate::cli::{Call, Example, Verb};
+use crate::completing;
 use crate::error::Error;
 use crate::print::clock::is_stale;
 
@@ -35,7 +36,7 @@ fn arguments(command: Command) -> Command {
     command.arg(
         Arg::new("node")
             .value_name("NODE")
-            .value_hint(ValueHint::Hostname)
+            .add(completing::nodes())
             .help("The node; left out, the asked one"),
     )
 }

@@ -20,8 +20,8 @@ pub(crate) const VERB: Verb = Verb {
     name: "nodes",
     about: "Shows every node with its status, and how near it is to being declared dead",
     text: "\
-Each line is a node as the asked node sees it. Times are ages, with --plain too, unless --absolute
-is given; programs find milliseconds and dates in --json. The node itself has no links and no dead time, since it hears itself.",
+Each line is a node as the asked node sees it. Times are ages, and with --plain milliseconds and
+dates; --absolute shows dates. The node itself has no links and no dead time, since it hears itself.",
     examples: &[
         Example {
             line: "hactl nodes",

@@ -226,12 +226,12 @@ impl Screen<'_> {
         let nodes = nodes::rows(self.snapshot);
         let wanted = columns::select(nodes::COLUMNS, Some(NODE_COLUMNS.to_vec()));
         for row in &nodes {
-            let cells = table::cells(&wanted, row, &self.clock);
+            let cells = table::cells(&wanted, row, &self.clock, true);
             sort_and_cells(out, "node", &cells)?;
         }
         let wanted: Vec<_> = MEDIA_COLUMNS.iter().collect();
         for row in &media(self.snapshot) {
-            let cells = table::cells(&wanted, row, &self.clock);
+            let cells = table::cells(&wanted, row, &self.clock, true);
             sort_and_cells(out, "medium", &cells)?;
         }
         for finding in &self.verdict.findings {
@@ -337,7 +337,14 @@ const MEDIA_COLUMNS: &[Column<MediumRow>] = &[
             Some(_) => Cell::new(clock.stamp(row.view.since)),
             None => Cell::new(""),
         },
-        json: |row| json!(row.view.since),
+        json: |row| {
+            let since = row
+                .view
+                .status
+                .as_ref()
+                .map(|_| row.view.since.wall.to_string());
+            json!(since)
+        },
     },
     Column {
         name: "links",

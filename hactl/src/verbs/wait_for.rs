@@ -16,12 +16,16 @@ use shared::exit::Exit;
 use shared::time::Moment;
 
 use crate::cli::{self, Call, Example, Verb};
+use crate::completing;
 use crate::error::Error;
 use crate::live::{self, Live};
+pub(crate) use condition::words;
 use condition::{Condition, Judgement};
 
+pub(crate) const NAME: &str = "wait-for";
+
 pub(crate) const VERB: Verb = Verb {
-    name: "wait-for",
+    name: NAME,
     about: "Waits until something is so, and says by its exit code whether it came about",
     text: "\
 CONDITION is one of: up (hbd answers); communication-up (every node was heard or counts as dead);
@@ -68,6 +72,7 @@ fn arguments(command: Command) -> Command {
                 .required(true)
                 .action(ArgAction::Append)
                 .num_args(1..)
+                .add(completing::condition())
                 .help("What is to be so, in one to three words"),
         )
         .arg(cli::timeout(

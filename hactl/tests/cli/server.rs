@@ -21,6 +21,13 @@ pub(crate) enum Answer {
     Snapshot(Snapshot),
     /// To `events`; to `snapshot` the story that they tell.
     Events(Vec<Event>),
+    /// To every question; to `subscribe` also some counters.
+    Everything {
+        /// What happened before.
+        events: Vec<Event>,
+        /// The state.
+        snapshot: Snapshot,
+    },
     /// To `events` and `subscribe`; then it hangs up.
     Stream {
         /// What happened before.
@@ -105,8 +112,18 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
         }
         let ClientFrame { id, request, .. } = serde_json::from_str(&line)?;
         match (answer, request) {
-            (Answer::Snapshot(snapshot), Request::Snapshot) => ok(&mut stream, id, full(snapshot))?,
-            (Answer::Snapshot(_), Request::Config) => {
+            (
+                Answer::Snapshot(snapshot) | Answer::Everything { snapshot, .. },
+                Request::Snapshot,
+            ) => ok(&mut stream, id, full(snapshot))?,
+            (Answer::Everything { snapshot, .. }, Request::Subscribe { .. }) => {
+                ok(&mut stream, id, full(snapshot))?;
+                for _ in 0..3 {
+                    let sample = Box::new(snapshot.sample.clone().unwrap_or_default());
+                    send(&mut stream, &ServerFrame::Sample { sample })?;
+                }
+            }
+            (Answer::Snapshot(_) | Answer::Everything { .. }, Request::Config) => {
                 ok(
                     &mut stream,
                     id,
@@ -114,7 +131,9 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
                 )?;
             }
             (
-                Answer::Events(past) | Answer::Stream { recent: past, .. },
+                Answer::Events(past)
+                | Answer::Stream { recent: past, .. }
+                | Answer::Everything { events: past, .. },
                 Request::Events(query),
             ) => {
                 ok(&mut stream, id, Success::Events(found(past, &query)))?;
