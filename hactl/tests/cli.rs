@@ -454,11 +454,6 @@ fn a_misspelt_word_is_answered_with_the_right_one() {
         (&["links", "-o", "statsu"], "'status'"),
         (&["events", "--kind", "node-staus"], "'node-status'"),
         (&["events", "--severity", "warnin"], "'warning'"),
-        (
-            &["events", "--since", "yesterday"],
-            "2026-11-22T11:00 (UTC)",
-        ),
-        (&["events", "--cause", "17"], "NODE:GENERATION.COUNTER"),
         (&["completion", "bsh"], "'bash'"),
     ] {
         let output = bare(args).output().unwrap();
@@ -468,6 +463,22 @@ fn a_misspelt_word_is_answered_with_the_right_one() {
             said.contains("similar") && said.contains(wanted),
             "{args:?}: {said}"
         );
+    }
+}
+
+#[test]
+fn a_moment_or_an_event_that_is_none_is_answered_with_what_may_be_written() {
+    for (args, wanted) in [
+        (
+            &["events", "--since", "yesterday"],
+            "2026-11-22T11:00 (UTC)",
+        ),
+        (&["events", "--cause", "17"], "NODE:GENERATION.COUNTER"),
+    ] {
+        let output = bare(args).output().unwrap();
+        ends(&output, 2);
+        let said = text(&output.stderr);
+        assert!(said.contains(wanted), "{args:?}: {said}");
     }
 }
 
