@@ -51,6 +51,7 @@ pub(crate) const VERBS: &[Verb] = &[
     verbs::check::VERB,
     verbs::explain::VERB,
     verbs::reload::VERB,
+    verbs::upgrade::VERB,
     verbs::keygen::VERB,
     verbs::report::VERB,
     verbs::completion::VERB,

@@ -13,6 +13,7 @@ pub(crate) mod reload;
 pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod timers;
+pub(crate) mod upgrade;
 pub(crate) mod wait_for;
 pub(crate) mod watch;
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// A process that lived for so long did not die at once.
-const SETTLED: Duration = Duration::from_secs(10);
+/// A process that lived for so long did not die at once. Far below any `deadtime` in use: what is
+/// killed now and then must be back before a peer could take the node for dead.
+const SETTLED: Duration = Duration::from_millis(500);
 /// The first pause, which doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest.

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Running;
 use crate::config::diff::Change;
-use crate::event::Event;
-use crate::names::{MediumName, NodeName};
+use crate::event::{Event, Role};
+use crate::names::{Generation, MediumName, NodeName};
 use crate::query::EventQuery;
 use crate::sample::Sample;
 use crate::view::ClusterView;
@@ -79,6 +79,9 @@ pub enum Request {
     Fault(Fault),
     /// Read the configuration anew, and take it over if it has no error.
     Reload(Reload),
+    /// Replace every process that is another build than the program file hbd was started by. The
+    /// connection ends when the supervisor does.
+    Upgrade(Upgrade),
 }
 
 impl Request {
@@ -89,7 +92,7 @@ impl Request {
             Self::Snapshot | Self::Config | Self::Events(_) | Self::Subscribe { .. } => {
                 ClientRole::Observe
             }
-            Self::Fault(_) | Self::Reload(_) => ClientRole::Admin,
+            Self::Fault(_) | Self::Reload(_) | Self::Upgrade(_) => ClientRole::Admin,
         }
     }
 }
@@ -152,6 +155,56 @@ pub enum ReloadOutcome {
     Invalid,
 }
 
+/// How to upgrade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What becomes of an upgrade.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgraded {
+    /// How it goes on.
+    pub outcome: UpgradeOutcome,
+    /// The program file hbd was started by.
+    pub program: String,
+    /// The build in that file: version and a hash.
+    pub build: String,
+    /// The processes that run, the supervisor first.
+    pub processes: Vec<Process>,
+    /// Why it is refused; empty otherwise.
+    pub reason: String,
+}
+
+/// How an upgrade goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpgradeOutcome {
+    /// Every process is that build: nothing needs to be done.
+    Unchanged,
+    /// It would be done; this was a dry run.
+    WouldUpgrade,
+    /// It begins: the supervisor becomes the new program, which replaces the manager, then the core.
+    Upgrading,
+    /// The program in the file does not accept the configuration, or does not run. Nothing is changed.
+    Refused,
+}
+
+/// A process of hbd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Which.
+    pub role: Role,
+    /// Its process id.
+    pub pid: u32,
+    /// The generation it was started under.
+    pub generation: Generation,
+    /// The build it is.
+    pub build: String,
+}
+
 /// A frame of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClientFrame {
@@ -189,6 +242,8 @@ pub enum Success {
     Done,
     /// Of `reload`.
     Reloaded(Box<Reloaded>),
+    /// Of `upgrade`.
+    Upgraded(Box<Upgraded>),
 }
 
 /// Why a request brought nothing.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use hbd_tests::manual::{compare, escape};
 use shared::api::{
     API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, FRAME_MAX, Failure, Fault, Hello,
-    REQUEST_MAX, Reload, ReloadOutcome, Reloaded, Request, ServerFrame, Snapshot, Success,
+    Process, REQUEST_MAX, Reload, ReloadOutcome, Reloaded, Request, ServerFrame, Snapshot, Success,
+    Upgrade, UpgradeOutcome, Upgraded,
 };
 use shared::config::diff::{Change, Consequence, Line};
 use shared::config::{FileName, Files, Running, check};
@@ -35,6 +36,7 @@ fn the_requests_are_those_of_the_code() {
         let key = match request {
             Request::Fault(_) => Some("cut-eth0-1".to_owned()),
             Request::Reload(_) => Some("reload-1".to_owned()),
+            Request::Upgrade(_) => Some("upgrade-1".to_owned()),
             _ => None,
         };
         let word = word(&request);
@@ -135,7 +137,7 @@ fn the_limits_are_those_of_the_code() {
     compare(PAGE, "limits", &text);
 }
 
-fn requests() -> [Request; 6] {
+fn requests() -> [Request; 7] {
     [
         Request::Snapshot,
         Request::Config,
@@ -156,6 +158,7 @@ fn requests() -> [Request; 6] {
             dry_run: true,
             force: false,
         }),
+        Request::Upgrade(Upgrade { dry_run: true }),
     ]
 }
 
@@ -167,6 +170,7 @@ fn word(request: &Request) -> &'static str {
         Request::Subscribe { .. } => "subscribe",
         Request::Fault(_) => "fault",
         Request::Reload(_) => "reload",
+        Request::Upgrade(_) => "upgrade",
     }
 }
 
@@ -193,6 +197,13 @@ fn meaning(request: &Request) -> &'static str {
              .Pq it has errors, which Li diagnostics No shows as Ic hactl check No does\nor refused\n\
              .Pq it endangers the cluster; Li force No carries it out all the same .\n\
              .Li consequence\nof a change is online, quick-restart, all-nodes or next-start.\n"
+        }
+        Request::Upgrade(_) => {
+            "An order: become the program that lies where hbd was started from, if it accepts the \
+             configuration, and\nreplace manager and core by it.\n.Li outcome\nis unchanged, \
+             would-upgrade\n.Pq of a dry run ,\nupgrading or refused, with\n.Li reason .\n\
+             After upgrading the connection ends; connect again and ask for a dry run until it is \
+             unchanged.\n"
         }
     }
 }
@@ -255,6 +266,18 @@ fn reply(request: &Request) -> Success {
             reasons: Vec::new(),
             notes: Vec::new(),
             diagnostics: String::new(),
+        })),
+        Request::Upgrade(_) => Success::Upgraded(Box::new(Upgraded {
+            outcome: UpgradeOutcome::WouldUpgrade,
+            program: "/usr/sbin/hbd".into(),
+            build: "0.2.0-8d1f03a7".into(),
+            processes: vec![Process {
+                role: Role::Supervisor,
+                pid: 4711,
+                generation: Generation(1_795_350_107),
+                build: "0.1.0-5f3a9c01".into(),
+            }],
+            reason: String::new(),
         })),
     }
 }

@@ -1,7 +1,7 @@
 //! Real hbd daemons, each on a machine of its own.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Daemon {
     config: PathBuf,
     network: Arc<Namespace>,
     supervisor: Option<Child>,
+    /// The program, where that is not the workspace's own.
+    program: Option<PathBuf>,
     directories: Scratch,
 }
 
@@ -61,6 +63,7 @@ impl Daemon {
             config: config.to_owned(),
             network,
             supervisor: None,
+            program: None,
             directories,
         })
     }
@@ -82,7 +85,10 @@ impl Daemon {
         if let Some(mut former) = self.supervisor.take() {
             let _ = former.try_wait();
         }
-        let hbd = program::of_workspace("hbd")?;
+        let hbd = match &self.program {
+            Some(program) => program.clone(),
+            None => program::of_workspace("hbd")?,
+        };
         let log = self.path("log");
         let file = error::file(
             "open the log",
@@ -107,6 +113,25 @@ impl Daemon {
             }
             Ok(Client::connect(&self.socket(), REPLY_LIMIT).is_ok())
         })
+    }
+
+    /// Installs a program of its own on this machine: the workspace's, and `more` bytes behind it, which make it
+    /// another build that does the same. One that is there is replaced, as a package manager does it.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn install(&mut self, more: usize) -> Result<(), Error> {
+        let program = self.path("hbd");
+        let beside = self.path("hbd.new");
+        let hbd = program::of_workspace("hbd")?;
+        let mut content = error::file("read hbd", fs::read(hbd))?;
+        content.extend(std::iter::repeat_n(0, more));
+        error::file("write hbd", fs::write(&beside, content))?;
+        let mode = fs::Permissions::from_mode(0o755);
+        error::file("make hbd a program", fs::set_permissions(&beside, mode))?;
+        error::file("rename hbd", fs::rename(&beside, &program))?;
+        self.program = Some(program);
+        Ok(())
     }
 
     /// Orders it to leave (SIGTERM) and waits for its end, which must be a success and leave no process.
@@ -175,6 +200,19 @@ impl Daemon {
             || unexpected(format!("hbd {} has no {role}", self.node)),
             Ok,
         )
+    }
+
+    /// Sends a signal to the process that has a role: `supervisor`, `core` or `manager`. Returns which that was.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when there is none.
+    pub fn signal(&self, role: &str, signal: Signal) -> Result<i32, Error> {
+        let pid = match role {
+            "supervisor" => self.supervisor_pid()?,
+            worker => self.worker(worker)?.pid,
+        };
+        let _ = kill(Pid::from_raw(pid), signal);
+        Ok(pid)
     }
 
     /// Kills the core (SIGKILL).

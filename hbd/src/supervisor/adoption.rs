@@ -91,7 +91,8 @@ async fn meet<S: Serialize, R: DeserializeOwned>(
         return Err(format!("it is another build ({})", greeting.build));
     }
     let process = Process::worker(greeting.pid).map_err(unmet)?;
-    Ok((Worker::new(process, channel.speaking()), greeting))
+    let worker = Worker::found(process, channel.speaking(), &greeting);
+    Ok((worker, greeting))
 }
 
 /// Kills a worker that is of no use, and takes its lock.
@@ -261,9 +262,11 @@ impl Supervisor {
         let both = [(Role::Core, core), (Role::Manager, manager)];
         let processes: Vec<_> = both.into_iter().filter_map(adopted).collect();
         if !processes.is_empty() {
-            let upgrade = false;
+            let order = self.handover.as_ref().map(|handover| &handover.order);
+            let upgrade = order.is_some();
+            let cause = order.cloned().map(Cause::Order);
             let kind = Kind::Adopted { processes, upgrade };
-            self.recorder.note(kind, None);
+            self.recorder.note(kind, cause);
         }
     }
 }

@@ -56,7 +56,7 @@ impl Supervisor {
         let changes = self.media.introduce();
         let launched = self.run.make_door(Role::Core).and_then(|door| {
             let (watch, [deadman, slate]) = PulseWatch::of_new_core(FIRST_BEAT_LIMIT)?;
-            let mut core = Core::spawn(Role::Core, self.run.path())?;
+            let mut core = Core::spawn(Role::Core, self.run.path(), generation)?;
             for (message, descriptors) in changes.messages {
                 core.tell(&message, descriptors)?;
             }

@@ -4,6 +4,7 @@ use std::env;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use shared::event::{Cause, Kind, Role, Severity};
@@ -14,9 +15,9 @@ use super::adoption::other_build;
 use super::worker::{Manager, Post};
 use crate::bond::Greeting;
 use crate::channel::ToCore;
+use crate::clock;
 use crate::manager_process::{FromManager, Launch, ToManager};
 use crate::pauses::PAUSE_MAX;
-use crate::{clock, program};
 
 /// Where systemd started hbd it starts it again (`sd_notify(3)`).
 const SYSTEMD: &str = "NOTIFY_SOCKET";
@@ -26,11 +27,11 @@ const LAST_LIMIT: Duration = Duration::from_secs(1);
 impl Supervisor {
     /// Starts a manager. `cause` is the death of the one before.
     pub(super) fn launch_manager(&mut self, lock: OwnedFd, cause: Option<Cause>) {
-        let launched = launch().and_then(|supervisor| {
+        let generation = self.generation;
+        let launched = launch(&self.program).and_then(|supervisor| {
             let door = self.run.make_door(Role::Manager)?;
             let stderr = stderr()?;
-            let mut manager = Manager::spawn(Role::Manager, self.run.path())?;
-            let generation = self.generation;
+            let mut manager = Manager::spawn(Role::Manager, self.run.path(), generation)?;
             let start = ToManager::Start {
                 generation,
                 supervisor,
@@ -72,7 +73,7 @@ impl Supervisor {
             self.relaunch_manager(Some(Cause::Event(cause)));
             return;
         }
-        let told = launch().and_then(|supervisor| {
+        let told = launch(&self.program).and_then(|supervisor| {
             let adopt = ToManager::Adopt { supervisor };
             worker.tell(&adopt, vec![stderr()?])
         });
@@ -138,13 +139,13 @@ impl Supervisor {
     }
 }
 
-/// How this supervisor was started; nothing where systemd starts the next one.
-fn launch() -> io::Result<Option<Launch>> {
+/// How this supervisor was started, by which program; nothing where systemd starts the next one.
+fn launch(program: &Path) -> io::Result<Option<Launch>> {
     if env::var_os(SYSTEMD).is_some() {
         return Ok(None);
     }
     Ok(Some(Launch {
-        program: program::path()?,
+        program: program.to_owned(),
         arguments: env::args_os().skip(1).collect(),
         directory: env::current_dir()?,
         environment: env::vars_os().collect(),

@@ -25,11 +25,13 @@ mod reactor;
 mod recorder;
 mod reload;
 mod requests;
+mod upgrade;
 mod watch;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,12 +63,13 @@ use crate::run_directory::RunDirectory;
 use crate::startup::{self, Prepared, StartError};
 use crate::state::{Generations, Job, Peers, StateError, Writer};
 use crate::timer::Timer;
-use crate::{clock, oom, rights, sys};
+use crate::{clock, oom, program, rights, sys};
 use adoption::{FoundCore, FoundManager};
 use health::{Change, Health, Signs};
 use media::{Changes, Media};
 use recorder::Recorder;
 use reload::Configured;
+use upgrade::{Checked, Handover, Upgrading};
 use watch::Watch;
 use worker::Post;
 
@@ -161,6 +164,11 @@ struct Supervisor {
     /// What was told to be lacking, so that it is told once.
     lacks: BTreeSet<String>,
     orders: control::Orders,
+    /// The file it was started by, as it was then.
+    program: PathBuf,
+    /// What the supervisor left that made room for this one.
+    handover: Option<Handover>,
+    upgrade: Upgrading,
     /// Turns to read the journal.
     readers: Arc<Semaphore>,
     /// When the core is to have left at the latest.
@@ -178,6 +186,7 @@ struct Sources {
     disk: mpsc::Receiver<Result<Job, StateError>>,
     journal: mpsc::Receiver<Report>,
     reads: mpsc::Receiver<reload::Read>,
+    checks: mpsc::Receiver<Checked>,
     log: mpsc::Receiver<News>,
     watch: Option<Watch>,
 }
@@ -256,6 +265,8 @@ impl Supervisor {
         let copies = files.clone();
         let (configured, reads) =
             Configured::new(options.config.clone(), settings.node.clone(), config, files);
+        let (upgrade, checks) = Upgrading::new(options);
+        let handover = Handover::take(run.path());
         let mut supervisor = Self {
             configured,
             rights,
@@ -294,6 +305,12 @@ impl Supervisor {
             writer,
             lacks: BTreeSet::new(),
             orders: control::Orders::default(),
+            program: program::path().map_err(|error| StartError::System {
+                operation: "find the program file",
+                error,
+            })?,
+            handover,
+            upgrade,
             readers: requests::readers(),
             leaving: None,
             exit: None,
@@ -305,6 +322,12 @@ impl Supervisor {
         let watch = supervisor.watch();
         if continues {
             supervisor.remember_view();
+        }
+        if let Some(handover) = &mut supervisor.handover {
+            let memory = std::mem::take(&mut handover.memory).into_iter();
+            supervisor
+                .memory
+                .extend(memory.map(|peer| (peer.node.clone(), peer)));
         }
         supervisor
             .take_over(core, manager, after.unwrap_or(0))
@@ -323,6 +346,7 @@ impl Supervisor {
             disk,
             journal: reports,
             reads,
+            checks,
             log,
             watch,
         };

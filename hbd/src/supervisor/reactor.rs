@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use shared::exit::Exit;
 
+use super::upgrade::Checked;
 use super::watch::Watch;
 use super::{Sources, Supervisor, silence_limit};
 use crate::channel::FromCore;
@@ -31,6 +32,7 @@ enum Wake {
     Interfaces(bool),
     Client(io::Result<UnixStream>),
     Ask(Ask),
+    Checked(Box<Checked>),
     Disk(Result<Job, StateError>),
     Journal(Report),
     Read(Box<super::reload::Read>),
@@ -64,6 +66,7 @@ pub(super) async fn run(
             watched = changed(sources.watch.as_ref()) => Wake::Interfaces(watched),
             stream = sources.control.accept() => Wake::Client(stream),
             Some(ask) = sources.asks.recv() => Wake::Ask(ask),
+            Some(checked) = sources.checks.recv() => Wake::Checked(Box::new(checked)),
             Some(done) = sources.disk.recv() => Wake::Disk(done),
             Some(report) = sources.journal.recv() => Wake::Journal(report),
             Some(read) = sources.reads.recv() => Wake::Read(Box::new(read)),
@@ -96,6 +99,11 @@ pub(super) async fn run(
                 let _ = expired(&mut timer).await;
             }
             Wake::Ask(ask) => supervisor.answer(ask),
+            Wake::Checked(checked) => {
+                if let Some(told) = supervisor.checked(*checked) {
+                    return supervisor.become_other(told).await;
+                }
+            }
             Wake::Disk(result) => supervisor.kept(result),
             Wake::Journal(report) => supervisor.journalled(report),
             Wake::Log(news) => supervisor.log_changed(news),

@@ -36,6 +36,7 @@ impl Supervisor {
             }
             Request::Fault(fault) => self.order(&fault, ask.frame.key, ask.who),
             Request::Reload(wish) => return self.reload_by_order(wish, ask),
+            Request::Upgrade(wish) => return self.begin_upgrade(wish, ask),
         };
         lines.push(reply(id, outcome));
         // The client may have gone meanwhile.

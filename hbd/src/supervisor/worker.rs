@@ -12,12 +12,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::event::{Cause, Role};
+use shared::names::Generation;
 use shared::time::Moment;
 
+use crate::bond::Greeting;
 use crate::channel::{Channel, FromCore, ToCore};
-use crate::clock;
 use crate::manager_process::{FromManager, ToManager};
 use crate::process::{OWN_PROGRAM, Process, WORKER_NAME};
+use crate::{clock, program};
 
 /// A core.
 pub(super) type Core = Worker<ToCore, FromCore>;
@@ -28,6 +30,10 @@ pub(super) type Manager = Worker<ToManager, FromManager>;
 pub(super) struct Worker<S, R> {
     process: Process,
     channel: Channel<S, R>,
+    /// The generation it was started under.
+    pub(super) generation: Generation,
+    /// The build it is.
+    pub(super) build: String,
     /// When it was started or adopted.
     pub(super) since: Moment,
 }
@@ -44,7 +50,7 @@ pub(super) enum Post<S, R> {
 
 impl<S: Serialize, R: DeserializeOwned> Worker<S, R> {
     /// Starts a worker of the instance in `run`. Needs a runtime.
-    pub(super) fn spawn(role: Role, run: &Path) -> io::Result<Self> {
+    pub(super) fn spawn(role: Role, run: &Path, generation: Generation) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let child = Command::new(OWN_PROGRAM)
             .arg0(format!("{WORKER_NAME}{role}"))
@@ -53,17 +59,22 @@ impl<S: Serialize, R: DeserializeOwned> Worker<S, R> {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .spawn()?;
-        Ok(Self::new(
-            Process::started(&child)?,
-            Channel::new(ours.into())?,
-        ))
+        Ok(Self {
+            process: Process::started(&child)?,
+            channel: Channel::new(ours.into())?,
+            generation,
+            build: program::own(),
+            since: clock::boot(),
+        })
     }
 
-    /// A worker at the other end of `channel`.
-    pub(super) fn new(process: Process, channel: Channel<S, R>) -> Self {
+    /// The worker at the other end of `channel`.
+    pub(super) fn found(process: Process, channel: Channel<S, R>, greeting: &Greeting) -> Self {
         Self {
             process,
             channel,
+            generation: greeting.generation,
+            build: greeting.build.clone(),
             since: clock::boot(),
         }
     }
@@ -102,6 +113,14 @@ impl<S: Serialize, R: DeserializeOwned> Worker<S, R> {
 }
 
 impl<S: Serialize, R: DeserializeOwned> Post<S, R> {
+    /// Whoever holds it, to be looked at.
+    pub(super) fn worker(&self) -> Option<&Worker<S, R>> {
+        match self {
+            Self::Held(worker) => Some(worker),
+            Self::Vacant(..) | Self::Closed => None,
+        }
+    }
+
     /// Whoever holds it.
     pub(super) fn holder(&mut self) -> Option<&mut Worker<S, R>> {
         match self {

@@ -62,6 +62,7 @@ impl Cluster {
                     name: NodeName::new(name).unwrap(),
                     home,
                     words: words.to_vec(),
+                    program: env!("CARGO_BIN_EXE_hbd").into(),
                     child: None,
                 };
                 daemon.start();
@@ -99,6 +100,8 @@ pub(crate) struct Daemon {
     pub(crate) name: NodeName,
     pub(crate) home: PathBuf,
     words: Vec<&'static str>,
+    /// The program, where that is a copy of the one under test.
+    pub(crate) program: PathBuf,
     child: Option<Child>,
 }
 
@@ -109,7 +112,7 @@ impl Daemon {
 
     /// As [`Daemon::command`], with another run directory.
     pub(crate) fn command_in(&self, run: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hbd"));
+        let mut command = Command::new(&self.program);
         command.arg("--config").arg(self.home.join("conf"));
         command.arg("--state").arg(self.home.join("state"));
         command.arg("--run").arg(run);

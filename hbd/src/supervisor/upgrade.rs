@@ -1,0 +1,342 @@
+//! Another build in place: `hactl upgrade`.
+//!
+//! ```text
+//! order --> build of the file = builds that run? --> nothing to do
+//!                        | no
+//!           FILE --check of the same configuration, FILE --version --> refused
+//!                        | both work
+//!           reply, handover, exec FILE: the same process is the new supervisor
+//!                        |
+//!           it adopts manager and core, and replaces what is another build: manager, then core
+//! ```
+//!
+//! The same happens, without the order, where a supervisor of another build is started after the
+//! death of one. The process id stays, so that whoever started hbd sees no end.
+
+use std::env;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use hbd_core::PeerMemory;
+use nix::sys::signal::SigSet;
+use serde::{Deserialize, Serialize};
+use shared::api::{ErrorCode, Failure, Process, ServerFrame, Success};
+use shared::api::{Upgrade, UpgradeOutcome, Upgraded};
+use shared::event::{Role, Severity};
+use shared::exit::Exit;
+use shared::time::Moment;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::Supervisor;
+use super::recorder::{Line, line};
+use crate::cli::Options;
+use crate::control::{Answer, Ask};
+use crate::manager_process::ToManager;
+use crate::process::OWN_PROGRAM;
+use crate::{clock, program};
+
+/// The new program may take so long to check the configuration.
+const CHECK_LIMIT: Duration = Duration::from_secs(30);
+/// Bytes of its output that are passed on.
+const OUTPUT_MAX: usize = 16 * 1024;
+/// The reply is on its way to the client after this.
+const REPLY_LIMIT: Duration = Duration::from_secs(1);
+/// The manager starts no supervisor for so long; a handover counts for so long.
+const RETURN_LIMIT: Duration = Duration::from_secs(10);
+/// The handover's name in the run directory.
+const HANDOVER: &str = "handover.json";
+
+/// The order under way.
+pub(super) struct Upgrading {
+    /// What the new program is started with to check the configuration.
+    check: Vec<std::ffi::OsString>,
+    under_way: bool,
+    results: mpsc::Sender<Checked>,
+}
+
+/// An order whose program was looked at.
+pub(super) struct Checked {
+    ask: Ask,
+    wish: Upgrade,
+    hash: String,
+    /// Its version, or why it is not to run.
+    version: Result<String, String>,
+}
+
+/// The reply was written when this was taken.
+pub(super) struct Told {
+    taken: mpsc::Sender<Line>,
+    order: String,
+}
+
+/// What a supervisor leaves to the one that it becomes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Handover {
+    at: Moment,
+    /// Who ordered it.
+    pub(super) order: String,
+    /// What is known of peers, for a core that speaks otherwise than the one it follows.
+    pub(super) memory: Vec<PeerMemory>,
+}
+
+impl Handover {
+    /// Reads and removes it. One that is not from this very moment, or not to be read, is none.
+    pub(super) fn take(run: &Path) -> Option<Self> {
+        let path = run.join(HANDOVER);
+        let content = fs::read(&path);
+        // There is none as a rule.
+        let _ = fs::remove_file(&path);
+        let handover: Self = serde_json::from_slice(&content.ok()?).ok()?;
+        (clock::boot().since(handover.at) < RETURN_LIMIT).then_some(handover)
+    }
+
+    fn leave(&self, run: &Path) {
+        // Without it the next one sees a death where there was none, and does the same.
+        if let Ok(content) = serde_json::to_vec(self) {
+            let _ = fs::write(run.join(HANDOVER), content);
+        }
+    }
+}
+
+impl Upgrading {
+    /// Nothing under way; looked at programs come out of the receiver.
+    pub(super) fn new(options: &Options) -> (Self, mpsc::Receiver<Checked>) {
+        let mut check = vec!["--check".into(), "--config".into()];
+        check.push(options.config.clone().into_os_string());
+        if let Some(node) = &options.node {
+            check.extend(["--node".into(), node.as_str().into()]);
+        }
+        let (results, checks) = mpsc::channel(1);
+        let upgrading = Self {
+            check,
+            under_way: false,
+            results,
+        };
+        (upgrading, checks)
+    }
+}
+
+impl Supervisor {
+    /// An order, which is answered once the program was looked at.
+    pub(super) fn begin_upgrade(&mut self, wish: Upgrade, ask: Ask) {
+        if self.leaving.is_some() || self.upgrade.under_way {
+            let text = match self.leaving {
+                Some(_) => "hbd is leaving the cluster",
+                None => "another upgrade is under way; try again in a moment",
+            };
+            return reply(ask, Err(unavailable(text)));
+        }
+        let hash = match program::of(&self.program) {
+            Ok(hash) => hash,
+            Err(error) => {
+                let text = format!("cannot read {}: {error}", self.program.display());
+                return reply(ask, Err(unavailable(&text)));
+            }
+        };
+        if let Some(build) = self.common_build().filter(|build| is_of(build, &hash)) {
+            let upgraded = self.upgraded(UpgradeOutcome::Unchanged, build, String::new());
+            return reply(ask, Ok(upgraded));
+        }
+        self.upgrade.under_way = true;
+        let (program, check) = (self.program.clone(), self.upgrade.check.clone());
+        let results = self.upgrade.results.clone();
+        tokio::spawn(async move {
+            let version = look_at(program, check).await;
+            let checked = Checked {
+                ask,
+                wish,
+                hash,
+                version,
+            };
+            // The supervisor may be gone by then.
+            let _ = results.send(checked).await;
+        });
+    }
+
+    /// The program was looked at. It is to be executed once what this returns was told.
+    pub(super) fn checked(&mut self, checked: Checked) -> Option<Told> {
+        self.upgrade.under_way = false;
+        let Checked {
+            ask,
+            wish,
+            hash,
+            version,
+        } = checked;
+        let (outcome, build, reason) = match version {
+            Err(reason) => (UpgradeOutcome::Refused, hash, reason),
+            Ok(version) => {
+                let outcome = match wish.dry_run {
+                    true => UpgradeOutcome::WouldUpgrade,
+                    false => UpgradeOutcome::Upgrading,
+                };
+                (outcome, format!("{version}-{hash}"), String::new())
+            }
+        };
+        let upgraded = self.upgraded(outcome, build, reason);
+        if outcome != UpgradeOutcome::Upgrading || self.leaving.is_some() {
+            reply(ask, Ok(upgraded));
+            return None;
+        }
+        let order = format!("upgrade by {}", ask.who);
+        // An empty frame, which the connection takes when the reply is written.
+        let (taken, stream) = mpsc::channel(1);
+        let _ = taken.try_send(Line::from(""));
+        answer(ask, Ok(upgraded), Some(stream));
+        Some(Told { taken, order })
+    }
+
+    /// Becomes the program in the file. Returns only where no program can be executed.
+    pub(super) async fn become_other(mut self, told: Told) -> Exit {
+        // A client that is gone needs no reply.
+        let _ = timeout(REPLY_LIMIT, told.taken.reserve()).await;
+        if let Some(manager) = self.manager.holder() {
+            let _ = manager.tell(&ToManager::Returns(RETURN_LIMIT), Vec::new());
+            manager.flush(REPLY_LIMIT).await;
+        }
+        let text = format!("{}: becoming {}", told.order, self.program.display());
+        self.recorder.say(Severity::Notice, &text);
+        Handover {
+            at: clock::boot(),
+            order: told.order,
+            memory: self.memory.into_values().collect(),
+        }
+        .leave(self.run.path());
+        self.writer.finish();
+        self.recorder.finish();
+        // The files stay: their locks go with this program and are taken by the next.
+        std::mem::forget((self.run, self._state));
+        // What is sent meanwhile waits for whoever handles it.
+        let _ = SigSet::all().thread_block();
+        for program in [&self.program, Path::new(OWN_PROGRAM)] {
+            let error = same_words(program).exec();
+            eprintln!("hbd: cannot execute {}: {error}", program.display());
+        }
+        Exit::Failed
+    }
+
+    fn upgraded(&self, outcome: UpgradeOutcome, build: String, reason: String) -> Upgraded {
+        Upgraded {
+            outcome,
+            program: self.program.display().to_string(),
+            build,
+            processes: self.processes(),
+            reason,
+        }
+    }
+
+    /// Every process, the supervisor first.
+    fn processes(&self) -> Vec<Process> {
+        let own = Process {
+            role: Role::Supervisor,
+            pid: std::process::id(),
+            generation: self.generation,
+            build: program::own(),
+        };
+        let manager = self.manager.worker().map(|worker| Process {
+            role: Role::Manager,
+            pid: worker.pid(),
+            generation: worker.generation,
+            build: worker.build.clone(),
+        });
+        let core = self.core.worker().map(|worker| Process {
+            role: Role::Core,
+            pid: worker.pid(),
+            generation: worker.generation,
+            build: worker.build.clone(),
+        });
+        [Some(own), manager, core].into_iter().flatten().collect()
+    }
+
+    /// The build of all processes, if it is the same and stays.
+    fn common_build(&self) -> Option<String> {
+        let processes = self.processes();
+        let build = &processes.first()?.build;
+        let same = processes.iter().all(|process| process.build == *build);
+        (same && self.retiring.is_none()).then(|| build.clone())
+    }
+}
+
+/// Whether a build is that of a file with this hash.
+fn is_of(build: &str, hash: &str) -> bool {
+    build.rsplit_once('-').is_some_and(|(_, own)| own == hash)
+}
+
+/// `program` with all that this one was started with.
+fn same_words(program: &Path) -> Command {
+    let mut words = env::args_os();
+    let mut command = Command::new(program);
+    if let Some(name) = words.next() {
+        command.arg0(name);
+    }
+    command.args(words);
+    command
+}
+
+/// The version of the program, if it runs and accepts the configuration.
+async fn look_at(program: PathBuf, check: Vec<std::ffi::OsString>) -> Result<String, String> {
+    let output = output(&program, &check).await?;
+    if !output.status.success() {
+        let name = program.display();
+        let status = output.status;
+        return Err(format!(
+            "{name} --check: {status}\n{}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        ));
+    }
+    let output = self::output(&program, &["--version".into()]).await?;
+    match text(&output.stdout).trim().strip_prefix("hbd ") {
+        Some(version) => Ok(version.to_owned()),
+        None => Err(format!("{} is no hbd", program.display())),
+    }
+}
+
+async fn output(program: &Path, words: &[std::ffi::OsString]) -> Result<Output, String> {
+    let name = program.display();
+    let output = tokio::process::Command::new(program)
+        .args(words)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    match timeout(CHECK_LIMIT, output).await {
+        Ok(Ok(output)) => Ok(output),
+        Ok(Err(error)) => Err(format!("{name} cannot be executed: {error}")),
+        Err(_) => Err(format!("{name} did not end within {CHECK_LIMIT:?}")),
+    }
+}
+
+fn text(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    text[..text.floor_char_boundary(OUTPUT_MAX)].to_owned()
+}
+
+fn reply(ask: Ask, outcome: Result<Upgraded, Failure>) {
+    answer(ask, outcome, None);
+}
+
+fn answer(ask: Ask, outcome: Result<Upgraded, Failure>, stream: Option<mpsc::Receiver<Line>>) {
+    let id = ask.frame.id;
+    let frame = match outcome {
+        Ok(upgraded) => ServerFrame::Ok {
+            id,
+            ok: Success::Upgraded(Box::new(upgraded)),
+        },
+        Err(error) => ServerFrame::Error { id, error },
+    };
+    // The client may have gone meanwhile.
+    let _ = ask.answer.send(Answer {
+        lines: vec![line(&frame)],
+        stream,
+    });
+}
+
+fn unavailable(text: &str) -> Failure {
+    Failure {
+        code: ErrorCode::Unavailable,
+        text: text.to_owned(),
+    }
+}
