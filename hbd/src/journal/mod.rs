@@ -34,6 +34,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use shared::event::{Event, EventId, Incarnation};
+use shared::names::Generation;
 use shared::view::ClusterView;
 
 pub(crate) use history::History;
@@ -197,6 +198,12 @@ impl Lives {
     pub(crate) fn last(&self, incarnation: Incarnation) -> u64 {
         let same = |id: &&EventId| id.incarnation == incarnation;
         self.0.iter().find(same).map_or(0, |id| id.counter)
+    }
+
+    /// The highest generation of any; 0 without one.
+    pub(crate) fn newest(&self) -> Generation {
+        let generations = self.0.iter().map(|id| id.incarnation.generation);
+        generations.max().unwrap_or(Generation(0))
     }
 
     fn note(&mut self, id: &EventId) {

@@ -259,6 +259,8 @@ impl Supervisor {
             journal: options.journal.clone(),
         };
         let (news, log) = mpsc::channel(LOG_NEWS);
+        // One that comes from the clock may have been used in this very second.
+        generations.skip_to(restored.lives.newest());
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
         let media = Media::new(&config.media);
