@@ -77,8 +77,8 @@ pub(crate) struct Own {
     /// How many members were asked which nodes the cluster has.
     pub(crate) asked: u32,
     pub(crate) load: String,
-    /// Which of a peer's numbers are acknowledged: those that end in the digits of this one, in the
-    /// last for a Heartbeat, in the last two for hbd.
+    /// Which of a peer's numbers are acknowledged: those that divided by ten, or by fifty where the
+    /// peer is hbd, leave what this one leaves.
     pub(crate) ack_trigger: u64,
     pub(crate) beats: u64,
     pub(crate) worst_lateness: Duration,

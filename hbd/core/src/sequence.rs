@@ -24,9 +24,9 @@ pub(crate) const REQUEST_MAX: u64 = 50;
 /// Of the messages of a Heartbeat each tenth is acknowledged: without that it holds its clients back
 /// after 250.
 pub(crate) const ACK_EVERY: u64 = 10;
-/// Of those of hbd each hundredth: an acknowledgement reaches every node, so that in a large
-/// cluster each tenth would be most of the traffic.
-pub(crate) const ACK_EVERY_OF_HBD: u64 = 10 * ACK_EVERY;
+/// Of those of hbd each fiftieth: an acknowledgement reaches every node, so that in a large cluster
+/// each tenth would be most of the traffic. Several may be lost before a window counts as filling.
+pub(crate) const ACK_EVERY_OF_HBD: u64 = 5 * ACK_EVERY;
 
 /// What an arriving number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

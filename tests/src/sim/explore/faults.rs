@@ -9,7 +9,7 @@ use std::time::Duration;
 use hbd_core::Command;
 use shared::time::Moment;
 
-use super::cluster::{Cluster, uuid, wrong_key};
+use super::cluster::{Cluster, KEEPALIVE, uuid, wrong_key};
 use super::rules::Rules;
 use crate::sim::machine::Life;
 use crate::sim::random::{Chance, Random};
@@ -20,6 +20,9 @@ const KEPT_MAX: usize = 24;
 
 /// The longest time a supervisor takes to start another core.
 pub const CORE_PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// The shortest `deadtime` that a reload brings, in seconds.
+const DEADTIME_MIN: u64 = 4;
 
 /// A node that was told to leave has ended after so long.
 const LEAVES_WITHIN: Duration = Duration::from_secs(3);
@@ -248,7 +251,7 @@ impl Faults {
     fn strike(&mut self, cluster: &mut Cluster, rules: &mut Rules) {
         let nodes: Vec<NodeIndex> = cluster.world.nodes().collect();
         let node = *self.random.pick(&nodes);
-        match self.random.below(17) {
+        match self.random.below(18) {
             0 | 1 => self.cut_segment(cluster),
             2 | 3 => self.partition(cluster),
             4 | 5 => self.one_way(cluster),
@@ -259,6 +262,7 @@ impl Faults {
             13 => self.leave(node, cluster),
             14 => self.wrong_keys(node, cluster, rules),
             15 => self.other(node, cluster, rules),
+            16 => self.change_times(node, cluster),
             _ => {
                 let many = self.random.between(1, 40);
                 self.note(format!("replay {node:?} {many} times"));
@@ -266,6 +270,25 @@ impl Faults {
             }
         }
         rules.disturb(cluster.world.now());
+    }
+
+    /// A reload with other times, none of them beyond what [`Cluster`] says of the longest.
+    fn change_times(&mut self, node: NodeIndex, cluster: &mut Cluster) {
+        if !cluster.world.machine(node).runs() {
+            return;
+        }
+        let keepalive = *self.random.pick(&[KEEPALIVE / 2, KEEPALIVE]);
+        let longest = cluster.deadtime.as_secs();
+        let deadtime = Duration::from_secs(self.random.between(DEADTIME_MIN, longest));
+        self.note(format!(
+            "{node:?} beats every {keepalive:?}, dead after {deadtime:?}"
+        ));
+        let settings = &mut cluster.world.machine_mut(node).settings;
+        settings.keepalive = keepalive;
+        settings.deadtime = deadtime;
+        settings.warntime = deadtime / 2;
+        let times = settings.times();
+        cluster.world.command(node, Command::Times(times));
     }
 
     fn other(&mut self, node: NodeIndex, cluster: &mut Cluster, rules: &mut Rules) {
