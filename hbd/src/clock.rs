@@ -1,5 +1,7 @@
 //! The only reader of time.
 
+use std::time::Duration;
+
 use nix::time::{ClockId, clock_gettime};
 use shared::time::{Moment, Now, Wall};
 
@@ -16,8 +18,13 @@ pub(crate) fn boot() -> Moment {
     Moment(read(ClockId::CLOCK_BOOTTIME))
 }
 
+/// The clock of `sd_notify(3)`, since some moment in the past.
+pub(crate) fn monotonic() -> Duration {
+    Duration::from_nanos(read(ClockId::CLOCK_MONOTONIC))
+}
+
 fn read(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock).expect("Linux has CLOCK_BOOTTIME and CLOCK_REALTIME");
+    let time = clock_gettime(clock).expect("Linux has these clocks");
     // Before 1970 counts as 1970.
     let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec()).unwrap_or(0);

@@ -21,6 +21,7 @@ mod program;
 mod pulse;
 mod rights;
 mod run_directory;
+mod service_manager;
 mod settings;
 mod startup;
 mod state;

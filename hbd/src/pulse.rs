@@ -45,6 +45,9 @@ const ENTRIES_MAX: usize = 1024;
 /// Whoever did not run may not have seen the timer set anew: a silence is looked at twice.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 
+/// Two looks at one timer differ by less than this; ticks of a core differ by more.
+const CLOCKS_DIFFER: Duration = Duration::from_millis(1);
+
 /// The core's end.
 pub(crate) struct Pulse {
     deadman: TimerFd,
@@ -59,6 +62,8 @@ pub(crate) struct PulseWatch {
     deadman: TimerFd,
     expired: AsyncFd<OwnedFd>,
     suspected: Option<Instant>,
+    /// When the timer was to expire at the last look.
+    due: Option<Instant>,
     slate: File,
 }
 
@@ -135,6 +140,7 @@ impl PulseWatch {
             deadman,
             expired: sys::watch(expired, Interest::READABLE)?,
             suspected: None,
+            due: None,
             slate: slate.into(),
         })
     }
@@ -157,6 +163,16 @@ impl PulseWatch {
             }
             ready.clear_ready();
         }
+    }
+
+    /// True if the core came round since this was asked last.
+    pub(crate) fn came_round(&mut self) -> bool {
+        let Ok(Some(Expiration::OneShot(left))) = self.deadman.get() else {
+            return false;
+        };
+        let due = Instant::now() + Duration::from(left);
+        let former = self.due.replace(due);
+        former.is_none_or(|former| due > former + CLOCKS_DIFFER)
     }
 
     /// When a packet last went out.
@@ -252,6 +268,17 @@ mod tests {
         run(async |core, mut watch| {
             core.beat(SHORT);
             watch.silent().await.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_core_that_came_round_is_seen_to_have_once() {
+        run(async |core, mut watch| {
+            for times in 1..4 {
+                core.beat(times * LONG);
+                assert!(watch.came_round());
+                assert!(!watch.came_round());
+            }
         });
     }
 

@@ -15,7 +15,9 @@ mod orders;
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,14 +117,17 @@ impl std::error::Error for ListenError {}
 
 impl Control {
     /// Listens on `path`. Whoever calls this holds the supervisor's lock: a socket that is there
-    /// was left behind by a daemon that is gone. `hello` is what clients are greeted with, apart
-    /// from their role.
+    /// was left behind by a daemon that is gone. `kept` is the listening socket of that daemon, if
+    /// somebody kept it for us. `hello` is what clients are greeted with, apart from their role.
     pub(crate) fn listen(
         path: &Path,
+        kept: Option<OwnedFd>,
         access: Access,
         hello: Hello,
     ) -> Result<(Self, mpsc::Receiver<Ask>), ListenError> {
-        let listener = bind(path).map_err(|error| ListenError {
+        let kept = kept.and_then(|kept| take_back(kept, path));
+        let listener = kept.map_or_else(|| bind(path), Ok);
+        let listener = listener.map_err(|error| ListenError {
             path: path.to_owned(),
             error,
         })?;
@@ -140,6 +145,11 @@ impl Control {
     /// Decides by `access` who may do what, for those who connect from here on.
     pub(crate) fn admit(&mut self, access: Access) {
         self.access = Arc::new(access);
+    }
+
+    /// The listening socket, for whoever keeps it.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 
     /// Takes the next connection. May be given up and called again.
@@ -164,6 +174,19 @@ impl Control {
             drop(place);
         });
     }
+}
+
+/// A listening socket that is still the one at `path`. Who connects there reaches it: while we hold
+/// the supervisor's lock nobody else listens.
+fn take_back(kept: OwnedFd, path: &Path) -> Option<UnixListener> {
+    let listener = net::UnixListener::from(kept);
+    let address = listener.local_addr().ok()?;
+    if address.as_pathname() != Some(path) {
+        return None;
+    }
+    net::UnixStream::connect(path).ok()?;
+    listener.set_nonblocking(true).ok()?;
+    UnixListener::from_std(listener).ok()
 }
 
 fn bind(path: &Path) -> io::Result<UnixListener> {

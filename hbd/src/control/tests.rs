@@ -129,7 +129,7 @@ fn a_socket_of_a_dead_daemon_is_replaced() {
 fn a_path_too_long_for_a_socket_names_the_remedy() {
     let path = std::env::temp_dir().join("x".repeat(120));
     let error = runtime().block_on(async {
-        Control::listen(&path, Access::default(), hello())
+        Control::listen(&path, None, Access::default(), hello())
             .err()
             .map(|error| error.to_string())
     });
@@ -169,7 +169,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn listen(path: &Path) -> (Control, mpsc::Receiver<Ask>) {
     let own = nix::unistd::geteuid().as_raw();
     let access = Access::new(&ApiAccess::default(), own, None);
-    Control::listen(path, access, hello()).unwrap()
+    Control::listen(path, None, access, hello()).unwrap()
 }
 
 fn hello() -> Hello {

@@ -15,12 +15,10 @@ use super::adoption::other_build;
 use super::worker::{Manager, Post};
 use crate::bond::Greeting;
 use crate::channel::ToCore;
-use crate::clock;
 use crate::manager_process::{FromManager, Launch, ToManager};
 use crate::pauses::PAUSE_MAX;
+use crate::{clock, service_manager};
 
-/// Where systemd started hbd it starts it again (`sd_notify(3)`).
-const SYSTEMD: &str = "NOTIFY_SOCKET";
 /// A manager may take so long to end.
 const LAST_LIMIT: Duration = Duration::from_secs(1);
 
@@ -141,7 +139,7 @@ impl Supervisor {
 
 /// How this supervisor was started, by which program; nothing where systemd starts the next one.
 fn launch(program: &Path) -> io::Result<Option<Launch>> {
-    if env::var_os(SYSTEMD).is_some() {
+    if env::var_os(service_manager::SOCKET).is_some() {
         return Ok(None);
     }
     Ok(Some(Launch {

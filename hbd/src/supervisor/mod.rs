@@ -44,6 +44,7 @@ use shared::event::{Cause, Event, EventSource, Incarnation, Kind, Role, Severity
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 use shared::time::Moment;
+use shared::verdict::Verdict;
 use tokio::sync::{Semaphore, mpsc};
 
 pub(crate) use recorder::{Line, line};
@@ -60,6 +61,7 @@ use crate::medium::interface::Interfaces;
 use crate::pauses::Pauses;
 use crate::pulse::PulseWatch;
 use crate::run_directory::RunDirectory;
+use crate::service_manager::{self, ServiceManager};
 use crate::startup::{self, Prepared, StartError};
 use crate::state::{Generations, Job, Peers, StateError, Writer};
 use crate::timer::Timer;
@@ -104,6 +106,7 @@ fn try_run(options: &Options) -> Result<Exit, StartError> {
     // Others may read, and connect; what they may ask is decided by who they are.
     umask(Mode::from_bits_truncate(0o022));
     sys::keep_secrets();
+    let kept = service_manager::kept_control();
     let prepared = startup::prepare(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -121,7 +124,7 @@ fn try_run(options: &Options) -> Result<Exit, StartError> {
             operation: "make a timer",
             error,
         })?;
-        let supervisor = Supervisor::start(options, prepared).await?;
+        let supervisor = Supervisor::start(options, prepared, kept).await?;
         Ok(reactor::run(signals, timer, supervisor).await)
     })
 }
@@ -132,6 +135,7 @@ struct Supervisor {
     settings: Settings,
     allow_faults: bool,
     rights: Rights,
+    service: ServiceManager,
     run: RunDirectory,
     /// The state directory, after everything that writes there.
     _state: Held,
@@ -176,6 +180,7 @@ struct Supervisor {
     exit: Option<Exit>,
     retried: Moment,
     load_told: Moment,
+    status_told: Moment,
     looked: Moment,
 }
 
@@ -194,7 +199,11 @@ struct Sources {
 impl Supervisor {
     /// Opens what is there, goes on with workers that live or starts them, listens. Needs a
     /// runtime.
-    async fn start(options: &Options, prepared: Prepared) -> Result<(Self, Sources), StartError> {
+    async fn start(
+        options: &Options,
+        prepared: Prepared,
+        kept: Option<OwnedFd>,
+    ) -> Result<(Self, Sources), StartError> {
         let Prepared {
             config,
             warnings,
@@ -231,7 +240,12 @@ impl Supervisor {
             role: ClientRole::None,
         };
         let access = Access::new(&config.api, own, rights.user.map(|(user, _)| user));
-        let (control, asks) = Control::listen(&run.socket(), access, hello)?;
+        let (control, asks) = Control::listen(&run.socket(), kept, access, hello)?;
+        let (service, mute) = match ServiceManager::from_environment() {
+            Ok(service) => (service, None),
+            Err(error) => (ServiceManager::none(), Some(mute(&error))),
+        };
+        service.keep_control(control.descriptor());
         let (done, disk) = mpsc::channel(DISK_RESULTS);
         let writer = Writer::start(options.state.clone(), move |result| {
             // Too many results that nobody takes: each is found out again.
@@ -272,6 +286,7 @@ impl Supervisor {
         let mut supervisor = Self {
             configured,
             rights,
+            service,
             allow_faults: options.allow_faults,
             media,
             run,
@@ -318,6 +333,7 @@ impl Supervisor {
             exit: None,
             retried: clock::boot(),
             load_told: Moment::default(),
+            status_told: Moment::default(),
             looked: clock::boot(),
             settings,
         };
@@ -339,7 +355,7 @@ impl Supervisor {
             None => supervisor.keep_accepted(&copies),
             Some(problem) => supervisor.tell_of_bad_files(&problem),
         }
-        for lack in user_lack.into_iter().chain(protection) {
+        for lack in user_lack.into_iter().chain(protection).chain(mute) {
             supervisor.lack(lack);
         }
         let sources = Sources {
@@ -521,6 +537,7 @@ impl Supervisor {
             self.exit = Some(Exit::Failed);
             return;
         }
+        self.service.stopping();
         self.leaving = Some(clock::boot() + LEAVE_LIMIT);
         match self.core {
             Post::Held(_) => {
@@ -552,6 +569,7 @@ impl Supervisor {
             self.load_told = now;
             self.tell_load();
         }
+        self.tell_service_manager(now);
         if let Some(cause) = self.core.due(now) {
             self.relaunch(cause);
         }
@@ -568,7 +586,11 @@ impl Supervisor {
     fn look_pause(&self) -> Duration {
         match self.leaving.is_some() || self.core.is_vacant() || self.manager.is_vacant() {
             true => LOOK_MIN,
-            false => self.settings.deadtime.clamp(LOOK_MIN, LOOK_MAX),
+            false => {
+                let sign_of_life = self.service.interval().unwrap_or(LOOK_MAX);
+                let pause = self.settings.deadtime.min(sign_of_life);
+                pause.clamp(LOOK_MIN, LOOK_MAX)
+            }
         }
     }
 
@@ -593,6 +615,23 @@ impl Supervisor {
         self.recorder.note(kind, None);
     }
 
+    /// Only the core's own signs of life are passed on, each once.
+    fn tell_service_manager(&mut self, now: Moment) {
+        if !self.service.listens() {
+            return;
+        }
+        let lives = self.pulse.as_mut().is_some_and(PulseWatch::came_round);
+        if lives && self.recorder.view().started.is_some() {
+            self.service.core_lives(now);
+        }
+        if now.since(self.status_told) < LOOK_MAX / 2 {
+            return;
+        }
+        self.status_told = now;
+        let verdict = Verdict::of(&self.settings.node, &self.recorder.snapshot());
+        self.service.status(&verdict.sentence);
+    }
+
     fn tell_load(&mut self) {
         // The core sends what it has where this fails.
         if let Ok(text) = std::fs::read_to_string("/proc/loadavg") {
@@ -613,4 +652,15 @@ impl Supervisor {
 /// How long a core may be silent.
 fn silence_limit(settings: &Settings) -> Duration {
     shared::times::core_silence(settings.keepalive, settings.deadtime)
+}
+
+/// Word to the service manager that cannot be sent.
+fn mute(error: &std::io::Error) -> Lack {
+    Lack {
+        what: "word to the service manager".into(),
+        why: format!("the socket in {}: {error}", service_manager::SOCKET),
+        remedy: "see who set that variable; systemd, if it waits for word, counts hbd as not \
+                 started"
+            .into(),
+    }
 }

@@ -154,6 +154,7 @@ impl Supervisor {
             let text = "hbd is leaving the cluster; there is nothing to reload any more";
             return self.end_reload(reading, Err(unavailable(text.into())));
         }
+        self.service.reload_begins();
         match self.configured.read_in_a_thread() {
             Ok(()) => self.configured.reading = Some(reading),
             Err(error) => {
@@ -297,6 +298,7 @@ impl Supervisor {
     }
 
     fn end_reload(&mut self, reading: Reading, outcome: Result<Reloaded, Failure>) {
+        self.service.reload_ends();
         if let (Err(failure), None) = (&outcome, &reading.order) {
             let text = format!("SIGHUP: {}", failure.text);
             self.recorder.say(Severity::Error, &text);

@@ -19,7 +19,7 @@ use crate::bond::Greeting;
 use crate::channel::{Channel, FromCore, ToCore};
 use crate::manager_process::{FromManager, ToManager};
 use crate::process::{OWN_PROGRAM, Process, WORKER_NAME};
-use crate::{clock, program};
+use crate::{clock, program, service_manager};
 
 /// A core.
 pub(super) type Core = Worker<ToCore, FromCore>;
@@ -58,6 +58,7 @@ impl<S: Serialize, R: DeserializeOwned> Worker<S, R> {
             .arg(run)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
+            .env_remove(service_manager::SOCKET)
             .spawn()?;
         Ok(Self {
             process: Process::started(&child)?,

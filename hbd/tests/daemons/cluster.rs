@@ -122,18 +122,19 @@ impl Daemon {
     }
 
     pub(crate) fn start(&mut self) {
+        let mut command = self.command();
+        command.stdin(Stdio::null());
+        self.start_by(command);
+    }
+
+    /// As [`Daemon::start`], by a command of the test's own that becomes the daemon.
+    pub(crate) fn start_by(&mut self, mut command: Command) {
         let log = File::options()
             .append(true)
             .create(true)
             .open(self.home.join("log"))
             .unwrap();
-        let child = self
-            .command()
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+        self.child = Some(command.stderr(log).spawn().unwrap());
     }
 
     pub(crate) fn log(&self) -> String {
@@ -172,6 +173,11 @@ impl Daemon {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Waits for the end of the supervisor alone.
+    pub(crate) fn reap(&mut self) {
+        self.child.take().unwrap().wait().unwrap();
     }
 
     /// Waits for its end.

@@ -8,6 +8,7 @@ mod journal;
 mod log;
 mod reload;
 mod rights;
+mod systemd;
 mod upgrade;
 
 use cluster::{Cluster, free_port, until};
