@@ -4,6 +4,7 @@
 
 mod cluster;
 mod deaths;
+mod frozen;
 mod journal;
 mod log;
 mod reload;
