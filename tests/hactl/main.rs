@@ -93,11 +93,11 @@ fn status_is_true() -> Result<(), Error> {
     demand(bob == "active\n", &bob)?;
     let link = pair.hactl(&["links", "--plain", "-o", "link,status"])?;
     demand(link == "bob/lo\tup\n", &link)?;
-    let timers = pair.hactl(&["timers"])?;
-    demand(
-        timers.contains("= the deadtime that bob announces = 2 s"),
-        &timers,
-    )?;
+    // The counters tell what bob announces, once a second.
+    wait::until_true(LIMIT, "timers show the deadtime of bob", || {
+        let timers = pair.hactl(&["timers"])?;
+        Ok(timers.contains("= the deadtime that bob announces = 2 s"))
+    })?;
     let keepalive = pair.hactl(&["explain", "keepalive"])?;
     demand(keepalive.contains("runs with  250ms\n"), &keepalive)
 }
