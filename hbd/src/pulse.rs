@@ -335,6 +335,8 @@ mod tests {
                 heard: None,
                 left: false,
                 features: Some("x".repeat(SLOT)),
+                config: None,
+                key: None,
             });
             assert!(!core.remember(&long));
             assert_eq!(watch.memories().count(), 0);

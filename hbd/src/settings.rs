@@ -1,9 +1,12 @@
 //! From the configuration to what the core is told.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hbd_core::wire::config_digest::file_digest;
 use hbd_core::{KeySpec, MediumForm, MediumSettings, Settings};
-use shared::config::{Config, KeyRing, Medium};
+use shared::config::diff;
+use shared::config::{Config, Files, KeyRing, Medium};
 use shared::event::{ConfiguredNode, NodeKind};
 use shared::names::{NodeName, Uuid};
 use shared::times;
@@ -11,7 +14,7 @@ use shared::times;
 use crate::medium;
 
 /// The settings of `node` under `config`.
-pub(crate) fn settings(config: &Config, node: NodeName, uuid: Uuid) -> Settings {
+pub(crate) fn settings(config: &Config, files: &Files, node: NodeName, uuid: Uuid) -> Settings {
     let timing = &config.timing;
     Settings {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -31,7 +34,16 @@ pub(crate) fn settings(config: &Config, node: NodeName, uuid: Uuid) -> Settings 
         hopfudge: config.hopfudge,
         active_key: config.keys.active,
         keys: keys(&config.keys),
+        files: digests(files),
     }
+}
+
+/// Digests of what must be the same on all nodes, by file.
+fn digests(files: &Files) -> BTreeMap<String, String> {
+    diff::common(files)
+        .into_iter()
+        .map(|(name, text)| (name.to_string(), file_digest(&text)))
+        .collect()
 }
 
 fn normal(name: &NodeName) -> ConfiguredNode {

@@ -157,7 +157,7 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
         warnings,
         files,
     } = accepted;
-    let state = State::read(options, &config, node)?;
+    let state = State::read(options, &config, &files, node)?;
     Ok(Prepared {
         config,
         warnings,
@@ -190,7 +190,12 @@ fn accepted_before(
 }
 
 impl State {
-    fn read(options: &Options, config: &Config, node: NodeName) -> Result<Self, StartError> {
+    fn read(
+        options: &Options,
+        config: &Config,
+        files: &Files,
+        node: NodeName,
+    ) -> Result<Self, StartError> {
         let held = state::claim(&options.state)?;
         let taken_over = if options.state == Path::new(STATE) {
             state::take_over(
@@ -205,7 +210,7 @@ impl State {
             UuidSource::File => state::own_uuid(&options.state)?,
             UuidSource::Nodename => state::uuid_of(&node),
         };
-        let settings = settings(config, node, uuid);
+        let settings = settings(config, files, node, uuid);
         try_core(&settings)?;
         let generations = Generations::open(&options.state, config.generation, clock::now().wall)?;
         let (peers, peers_problem) = Peers::load(&options.state);

@@ -510,6 +510,32 @@ pub enum Unverified {
     },
 }
 
+/// How the configuration of another node differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigDifference {
+    /// A file says something else of what must be the same on all nodes.
+    File {
+        /// Which.
+        file: String,
+    },
+    /// Another key has the same number.
+    Key {
+        /// The number.
+        key: u8,
+    },
+    /// The other node lacks a key.
+    KeyOnlyHere {
+        /// Its number.
+        key: u8,
+    },
+    /// This node lacks a key.
+    KeyOnlyThere {
+        /// Its number.
+        key: u8,
+    },
+}
+
 /// What happened, with its data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "data")]
@@ -771,6 +797,18 @@ pub enum Kind {
         /// Silence allowed while nodes boot.
         initdead: Duration,
     },
+    /// A node is configured otherwise than this one where all must be alike.
+    ConfigDiffers {
+        /// The node.
+        node: NodeName,
+        /// Everything that differs.
+        differences: Vec<ConfigDifference>,
+    },
+    /// A node is configured as this one again, or runs what does not tell.
+    ConfigAgrees {
+        /// The node.
+        node: NodeName,
+    },
     /// A medium's status changed.
     MediumStatus {
         /// The medium.
@@ -904,7 +942,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 51] = [
+    pub const WORDS: [&str; 53] = [
         "started",
         "leaving",
         "left",
@@ -941,6 +979,8 @@ impl Kind {
         "keys-changed",
         "timers-changing",
         "timers-changed",
+        "config-differs",
+        "config-agrees",
         "medium-status",
         "core-died",
         "manager-died",
@@ -989,6 +1029,7 @@ impl Kind {
             | Self::SickOver
             | Self::TimersChanging { .. }
             | Self::TimersChanged { .. }
+            | Self::ConfigAgrees { .. }
             | Self::DegradedOver { .. }
             | Self::ConfigReloaded { .. }
             | Self::Fault { .. } => Severity::Notice,
@@ -1016,6 +1057,7 @@ impl Kind {
             | Self::DeadtimeClamped { .. }
             | Self::Degraded { .. }
             | Self::ConfigWarning { .. }
+            | Self::ConfigDiffers { .. }
             | Self::Adopted { upgrade: false, .. }
             | Self::EventsDropped { .. }
             | Self::JournalDamaged { .. } => Severity::Warning,
@@ -1060,6 +1102,8 @@ impl Kind {
             | Self::GapTooBig { node, .. }
             | Self::MessageLost { node, .. }
             | Self::WindowFilling { node, .. }
+            | Self::ConfigDiffers { node, .. }
+            | Self::ConfigAgrees { node }
             | Self::DeadtimeClamped { node, .. } => Object::Node(node.clone()),
             Self::LinkStatus { link, .. }
             | Self::LinkOneWay { link }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Snapshot;
 use crate::event::{
-    LinkStatus, MediumStatus, NodeKind, NodeStatus, OWN_USER, Object, Severity, Span, StatusReason,
-    Unverified,
+    ConfigDifference, LinkStatus, MediumStatus, NodeKind, NodeStatus, OWN_USER, Object, Severity,
+    Span, StatusReason, Unverified,
 };
 use crate::names::{LinkName, MediumName, NodeName};
 use crate::view::{ClusterView, Healed, Lack, NodeView, Stamp};
@@ -225,6 +225,7 @@ fn nodes(snapshot: &Snapshot) -> Vec<Finding> {
         findings.extend(healed(snapshot, name, node));
         findings.extend(silence(snapshot, name, node));
         findings.extend(node_hearing(name, node));
+        findings.extend(node.config_differs.iter().map(|d| node_config(name, d)));
         if node.status.is_alive() {
             findings.extend(links(snapshot, name, node));
         }
@@ -313,6 +314,29 @@ fn silence(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Option<Find
         Object::Node(name.clone()),
         what,
     ))
+}
+
+/// A node that is configured otherwise, and what shows the difference.
+fn node_config(name: &NodeName, difference: &ConfigDifference) -> Finding {
+    let give = |key| format!("give both nodes the same key {key}, then run hactl reload on both");
+    let (what, remedy) = match difference {
+        ConfigDifference::File { file } => (
+            format!("config differs: {file} of {name} (in what must be the same on all nodes)"),
+            format!("ssh {name} cat /etc/ha.d/{file} | diff /etc/ha.d/{file} -"),
+        ),
+        ConfigDifference::Key { key } => (
+            format!("config differs: key {key} of {name} is another one"),
+            give(key),
+        ),
+        ConfigDifference::KeyOnlyHere { key } => {
+            (format!("config differs: {name} lacks key {key}"), give(key))
+        }
+        ConfigDifference::KeyOnlyThere { key } => (
+            format!("config differs: {name} has a key {key}, which this node lacks"),
+            give(key),
+        ),
+    };
+    Finding::new(Severity::Warning, Object::Node(name.clone()), what).remedy(remedy)
 }
 
 /// Whether a node hears us, and whether we may believe it.

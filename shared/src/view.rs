@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus, Started, Unverified,
+    ConfigDifference, Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus,
+    Started, Unverified,
 };
 use crate::names::{Generation, LinkName, MediumName, NodeName, Uuid};
 use crate::time::{Moment, Wall};
@@ -127,6 +128,9 @@ pub struct NodeView {
     /// The life it sends in and the one known, while all it says counts as old.
     #[serde(default)]
     pub behind: Option<(Generation, Generation)>,
+    /// How its configuration differs where all nodes must be alike.
+    #[serde(default)]
+    pub config_differs: Vec<ConfigDifference>,
     /// Links to it, by medium.
     pub links: BTreeMap<MediumName, LinkView>,
 }
@@ -261,6 +265,10 @@ impl ClusterView {
             }
             Kind::DegradedOver { what } => self.works_again(what),
             Kind::ConfigWarning { .. } => note(&mut self.config_warnings, &event.text),
+            Kind::ConfigDiffers { node, differences } => {
+                self.node(node, |n| n.config_differs.clone_from(differences));
+            }
+            Kind::ConfigAgrees { node } => self.node(node, |n| n.config_differs.clear()),
             Kind::TimersChanging { .. } => self.times_changing = Some(event.text.clone()),
             Kind::TimersChanged {
                 keepalive,
@@ -464,6 +472,7 @@ impl NodeView {
             not_heard: false,
             unauthenticated: None,
             behind: None,
+            config_differs: Vec::new(),
             links: BTreeMap::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! What goes into a core besides packets and time, and what comes out.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -34,6 +35,8 @@ pub enum Command {
         /// All keys.
         keys: Vec<KeySpec>,
     },
+    /// Other digests of files from here on, as in [`Settings::files`](crate::Settings::files).
+    Files(BTreeMap<String, String>),
     /// Other times from here on. Where peers have to learn of them first, they are in use when
     /// [`Kind::TimersChanged`](shared::event::Kind::TimersChanged) says so.
     Times(Times),

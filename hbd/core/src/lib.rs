@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+mod agreement;
 mod beat;
 mod deadline;
 mod history;

@@ -25,6 +25,7 @@ use shared::names::{Generation, LinkName, MediumName, NodeName, Sequence, Uuid};
 use shared::session::Ending;
 use shared::time::{Moment, Now};
 
+use crate::agreement::Announcement;
 use crate::deadline::{Deadline, Deadlines, PeerIndex, Timer};
 use crate::history::History;
 use crate::io::{Command, Output};
@@ -36,6 +37,7 @@ use crate::random::Random;
 use crate::sequence::{ACK_EVERY_OF_HBD, Tracker};
 use crate::session::Sessions;
 use crate::settings::{KeySpec, MediumForm, MediumIndex, PeerMemory, Settings, Start};
+use crate::wire::config_digest::ConfigDigest;
 use crate::wire::digest::UnknownMethod;
 use crate::wire::level::Level;
 use crate::wire::{KeyRing, KeyRingError, Method};
@@ -46,6 +48,7 @@ pub struct Core {
     pub(crate) keys: KeyRing,
     pub(crate) own: Own,
     pub(crate) pace: OwnPace,
+    pub(crate) announcement: Announcement,
     pub(crate) peers: Vec<Peer>,
     pub(crate) by_name: BTreeMap<NodeName, PeerIndex>,
     pub(crate) by_uuid: BTreeMap<Uuid, PeerIndex>,
@@ -197,6 +200,7 @@ impl Core {
                 stalls: 0,
                 worst_stall: Duration::ZERO,
             },
+            announcement: Announcement::default(),
             pace: OwnPace::begin(settings.times().pace(), start.former_pace),
             peers: peers(&settings),
             by_name,
@@ -240,6 +244,7 @@ impl Core {
         self.deadlines
             .arm(Timer::Beat, now.boot + self.pace.pace.keepalive);
         self.deadlines.arm(Timer::Sample, now.boot + SAMPLE_EVERY);
+        self.compare_configs(now);
         // As Heartbeat 3.0.6 does: the first message of a generation says init, then up twice.
         self.beat(now);
         self.set_own_status(NodeStatus::Up, StatusReason::Announced, now);
@@ -297,6 +302,8 @@ impl Core {
         }
         peer.heard = live.heard;
         peer.deadtime = live.deadtime;
+        peer.config = live.config.as_deref().and_then(ConfigDigest::parse);
+        peer.signs_with = live.key;
         if live.status == NodeStatus::Init {
             return;
         }
@@ -331,6 +338,7 @@ impl Core {
             Command::LoadAverage(load) => self.own.load = tidy_load(load),
             Command::Keys { active, keys } => self.change_keys(active, &keys, now),
             Command::Times(times) => self.change_times(times, now),
+            Command::Files(files) => self.change_files(files, now),
         }
     }
 
@@ -375,6 +383,7 @@ impl Core {
         if let Ok(ring) = ring(active, keys) {
             self.keys = ring;
             self.event(Kind::KeysChanged { active: active.0 }, None, now);
+            self.compare_configs(now);
         }
     }
 

@@ -4,13 +4,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use shared::event::{EventId, LinkStatus, NodeKind, NodeStatus};
-use shared::names::{Generation, NodeName, Sequence, Uuid};
+use shared::event::{ConfigDifference, EventId, LinkStatus, NodeKind, NodeStatus};
+use shared::names::{Generation, KeyIndex, NodeName, Sequence, Uuid};
 use shared::time::Moment;
 
 use crate::link::Link;
 use crate::sequence::Tracker;
 use crate::settings::{LiveMemory, PeerMemory};
+use crate::wire::config_digest::ConfigDigest;
 use crate::wire::level::Level;
 
 /// One configured node, this one included.
@@ -38,6 +39,11 @@ pub(crate) struct Peer {
     /// The last status that counted as old, while no other is heard.
     pub(crate) behind: Option<Behind>,
     pub(crate) load: Option<String>,
+    /// What it tells of its configuration, and how that differs from ours.
+    pub(crate) config: Option<ConfigDigest>,
+    pub(crate) config_differs: Vec<ConfigDifference>,
+    /// The key that its last packet was signed with.
+    pub(crate) signs_with: Option<KeyIndex>,
     /// What it was last reported to run, and in which generation.
     pub(crate) reported: Option<(Generation, String)>,
 }
@@ -123,6 +129,9 @@ impl Peer {
             unverified: None,
             behind: None,
             load: None,
+            config: None,
+            config_differs: Vec::new(),
+            signs_with: None,
             reported: None,
         }
     }
@@ -154,6 +163,8 @@ impl Peer {
             heard: self.heard,
             left: self.left(),
             features: self.level().map(Level::to_field),
+            config: self.config.as_ref().map(ConfigDigest::to_field),
+            key: self.signs_with,
         };
         PeerMemory {
             node: self.name.clone(),

@@ -24,8 +24,8 @@ use crate::wire::{self, Message, fields, heard, membership, types};
 
 impl Core {
     pub(crate) fn receive(&mut self, medium: MediumIndex, packet: &[u8], now: Now) {
-        let message = match wire::decode_packet(packet, &self.keys) {
-            Ok(decoded) => decoded.message,
+        let (message, key) = match wire::decode_packet(packet, &self.keys) {
+            Ok(decoded) => (decoded.message, decoded.key),
             Err(refused) => return self.refuse_packet(&refused, packet, medium, now),
         };
         if message.wall_seconds().is_none_or(|seconds| seconds == 0) {
@@ -48,6 +48,10 @@ impl Core {
             self.receive_numbered(index, medium, &message, now);
         } else {
             self.receive_unnumbered(index, medium, &message, now);
+        }
+        let peer = self.peer_mut(index);
+        if message.generation() == peer.generation {
+            peer.signs_with = Some(key);
         }
     }
 
@@ -122,6 +126,7 @@ impl Core {
         let arrival = self.note_number(index, sequence, now);
         if is_status {
             self.read_heard(index, medium, message, now);
+            self.read_config(index, message, now);
         }
         let known = arrival == Arrival::Known && !planted!(self, DuplicateCounts);
         if known || !self.is_for_us(message) {
@@ -269,6 +274,7 @@ impl Core {
         }
         self.watch(index, now);
         self.remember_peer(index);
+        self.announce_config();
     }
 
     fn note_uuid(&mut self, index: PeerIndex, message: &Message, now: Now) {

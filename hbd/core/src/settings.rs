@@ -1,5 +1,6 @@
 //! What a core is told before it runs: the configuration, and what a former core knew.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -82,6 +83,10 @@ pub struct Settings {
     pub active_key: KeyIndex,
     /// All keys.
     pub keys: Vec<KeySpec>,
+    /// Digests of what must be the same on all nodes, by file
+    /// ([`file_digest`](crate::wire::config_digest::file_digest)).
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
 }
 
 /// The times that may change while a core runs, as in [`Settings`].
@@ -225,4 +230,10 @@ pub struct LiveMemory {
     pub left: bool,
     /// What it announces in `hbd=`, if anything.
     pub features: Option<String>,
+    /// What it tells of its configuration, as in `hbdconf`.
+    #[serde(default)]
+    pub config: Option<String>,
+    /// The key that its last packet was signed with.
+    #[serde(default)]
+    pub key: Option<KeyIndex>,
 }

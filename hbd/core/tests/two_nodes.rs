@@ -232,6 +232,7 @@ fn settings(place: u8) -> Settings {
         max_rexmit_delay: Duration::from_millis(250),
         unauth_hold: 60 * SECOND,
         hopfudge: 1,
+        files: Default::default(),
         active_key: KeyIndex(1),
         keys: vec![KeySpec {
             index: KeyIndex(1),

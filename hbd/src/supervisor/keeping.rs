@@ -1,15 +1,19 @@
 //! What is kept for the next core, and what of it for the next daemon and the next supervisor.
 
+use std::collections::BTreeMap;
+
 use hbd_core::PeerMemory;
 use shared::event::{Kind, Severity};
 
 use shared::config::Files;
+use shared::names::NodeName;
 
 use super::Supervisor;
 use crate::accepted;
 use crate::channel::Lack;
 use crate::journal::{RETRY, Report};
 use crate::log::{self, News};
+use crate::pulse::PulseWatch;
 use crate::state::{Job, Peers, StateError};
 
 impl Supervisor {
@@ -21,6 +25,14 @@ impl Supervisor {
         }
         self.memory.insert(memory.node.clone(), memory);
         self.keep_peers();
+    }
+
+    /// What is known of each peer at this moment.
+    pub(super) fn present_memory(&self) -> BTreeMap<NodeName, PeerMemory> {
+        let mut memory = self.memory.clone();
+        let present = self.pulse.iter().flat_map(PulseWatch::memories);
+        memory.extend(present.map(|peer| (peer.node.clone(), peer)));
+        memory
     }
 
     /// Takes what a core that is gone knew last.

@@ -25,6 +25,7 @@ mod reactor;
 mod recorder;
 mod reload;
 mod requests;
+mod rotation;
 mod upgrade;
 mod watch;
 mod worker;

@@ -25,6 +25,7 @@ use nix::unistd::geteuid;
 
 use super::Supervisor;
 use super::recorder::line;
+use super::rotation::dangers;
 use super::worker::Post;
 use crate::channel::ToCore;
 use crate::clock;
@@ -201,11 +202,19 @@ impl Supervisor {
         let mut reloaded = Reloaded {
             outcome: ReloadOutcome::Unchanged,
             changes: changes(&self.configured, &accepted),
-            reasons: try_core(&self.configured.node, &accepted.config, self.settings.uuid),
+            reasons: try_core(&self.configured.node, &accepted, self.settings.uuid),
             notes: Vec::new(),
             diagnostics: String::new(),
         };
-        if !reloaded.reasons.is_empty() {
+        let unfit = !reloaded.reasons.is_empty();
+        let dangers = dangers(
+            self.present_memory().values(),
+            &self.configured.config,
+            &accepted,
+        );
+        reloaded.reasons.extend(dangers.reasons);
+        reloaded.notes.extend(dangers.notes);
+        if unfit || !reloaded.reasons.is_empty() && !reading.wish.force {
             reloaded.outcome = ReloadOutcome::Refused;
             self.refuse_reload(reading, &reloaded.reasons);
             return (reloaded, None);
@@ -261,7 +270,8 @@ impl Supervisor {
         if (&former.logging, former.log_badpack) != (&config.logging, config.log_badpack) {
             self.recorder.log_to(&config.logging, config.log_badpack);
         }
-        self.settings = settings(config, self.configured.node.clone(), self.settings.uuid);
+        let (files, node) = (&self.configured.files, self.configured.node.clone());
+        self.settings = settings(config, files, node, self.settings.uuid);
         if diff::needs_new_core(&former, config) {
             self.retire_core(Cause::Event(id));
         } else {
@@ -278,6 +288,8 @@ impl Supervisor {
             let command = Command::Times(self.settings.times());
             self.tell_core(&ToCore::Command(command), Vec::new());
         }
+        let files = Command::Files(self.settings.files.clone());
+        self.tell_core(&ToCore::Command(files), Vec::new());
         let config = &self.configured.config;
         if former.keys != config.keys {
             let command = Command::Keys {
@@ -357,8 +369,9 @@ fn changes(configured: &Configured, accepted: &Accepted) -> Vec<Change> {
 }
 
 /// Settings that no core can run with are refused here, and not by a core that ends.
-fn try_core(node: &NodeName, config: &Config, uuid: shared::names::Uuid) -> Vec<String> {
-    let tried = crate::startup::try_core(&settings(config, node.clone(), uuid));
+fn try_core(node: &NodeName, accepted: &Accepted, uuid: shared::names::Uuid) -> Vec<String> {
+    let settings = settings(&accepted.config, &accepted.files, node.clone(), uuid);
+    let tried = crate::startup::try_core(&settings);
     tried
         .err()
         .map(|error| error.to_string())

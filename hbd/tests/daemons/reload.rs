@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use shared::api::{Fault, Reload, ReloadOutcome, Reloaded, Request, Success};
 use shared::config::diff::{Change, Consequence};
-use shared::event::{Cause, Event, Kind, LinkStatus, NodeStatus};
+use shared::event::{Cause, ConfigDifference, Event, Kind, LinkStatus, NodeStatus};
 
 use crate::cluster::{Cluster, Daemon, free_port, until};
 use crate::{TWO, bcast_and_mcast, medium};
@@ -227,6 +227,114 @@ fn times_grow_and_shrink_on_a_lossy_path_and_nobody_is_lost() {
 }
 
 #[test]
+fn a_key_is_replaced_in_three_steps_and_nobody_notices() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let steps = [
+        "auth 1\n1 sha1 daemons\n2 sha1 newer-secret\n",
+        "auth 2\n1 sha1 daemons\n2 sha1 newer-secret\n",
+        "auth 2\n2 sha1 newer-secret\n",
+    ];
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    for keys in steps {
+        for daemon in [alice, bob] {
+            write_keys(daemon, keys);
+            // A peer tells its keys and signs with one in its beats: until they have come hbd refuses.
+            until("the keys to be taken over", || {
+                let reloaded = reload(daemon, Reload::default());
+                (reloaded.outcome == ReloadOutcome::Applied).then_some(())
+            });
+        }
+    }
+    for (daemon, peer) in [(alice, bob), (bob, alice)] {
+        daemon.wait_for("the nodes to be configured alike", |view| {
+            view.nodes[&peer.name].config_differs.is_empty()
+        });
+        let refused = |event: &Event| {
+            let kind = &event.kind;
+            matches!(
+                kind,
+                Kind::PacketRefused { .. } | Kind::Unauthenticated { .. }
+            )
+        };
+        let events = daemon.events();
+        assert!(!events.iter().any(refused), "{events:#?}");
+        assert_eq!(daemon.deaths(), 0);
+        let view = daemon.client().snapshot().unwrap().view;
+        assert_eq!(view.nodes[&peer.name].restarts, 0);
+    }
+}
+
+#[test]
+fn a_key_that_a_peer_lacks_is_refused_by_its_name_and_force_overrides() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    write_keys(alice, "auth 1\n1 sha1 daemons\n2 sha1 newer-secret\n");
+    assert_eq!(
+        reload(alice, Reload::default()).outcome,
+        ReloadOutcome::Applied
+    );
+    let lacks = bob.wait_for("bob to know what it lacks", |view| {
+        !view.nodes[&alice.name].config_differs.is_empty()
+    });
+    let lacks = &lacks.nodes[&alice.name].config_differs;
+    assert_eq!(*lacks, [ConfigDifference::KeyOnlyThere { key: 2 }]);
+    write_keys(alice, "auth 2\n1 sha1 daemons\n2 sha1 newer-secret\n");
+    let reloaded = reload(alice, Reload::default());
+    assert_eq!(reloaded.outcome, ReloadOutcome::Refused);
+    assert!(
+        reloaded.reasons[0].starts_with("bob lacks key 2"),
+        "{reloaded:?}"
+    );
+    assert_eq!(
+        alice.client().snapshot().unwrap().view.config_refused.len(),
+        1
+    );
+    let force = Reload {
+        dry_run: false,
+        force: true,
+    };
+    let reloaded = reload(alice, force);
+    assert_eq!(reloaded.outcome, ReloadOutcome::Applied);
+    bob.wait_for("alice's packets not to verify", |view| {
+        view.nodes[&alice.name].unauthenticated.is_some()
+    });
+}
+
+#[test]
+fn a_file_that_differs_is_named_until_it_is_the_same_again() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let differs = |daemon: &Daemon, peer: &Daemon, expected: &[ConfigDifference]| {
+        daemon.wait_for("what differs", |view| {
+            view.nodes[&peer.name].config_differs == expected
+        });
+    };
+    edit(alice, |ha_cf| {
+        ha_cf.replace("warntime 1\n", "warntime 2\n") + "apiauth hbd-observe uid=1\n"
+    });
+    reload(alice, Reload::default());
+    let file = "ha.cf".to_owned();
+    let difference = [ConfigDifference::File { file }];
+    differs(bob, alice, &difference);
+    differs(alice, bob, &difference);
+    edit(bob, |ha_cf| ha_cf.replace("warntime 1\n", "warntime 2\n"));
+    reload(bob, Reload::default());
+    differs(bob, alice, &[]);
+    differs(alice, bob, &[]);
+    let ended = |event: &Event| matches!(event.kind, Kind::ConfigAgrees { .. });
+    assert!(bob.events().iter().any(ended));
+}
+
+#[test]
 fn an_order_under_one_key_is_carried_out_once() {
     let cluster = Cluster::start(&["alice"], bcast_and_mcast());
     let alice = &cluster.nodes[0];
@@ -268,6 +376,10 @@ fn edit(daemon: &Daemon, change: impl FnOnce(String) -> String) {
     let path = daemon.home.join("conf/ha.cf");
     let before = fs::read_to_string(&path).unwrap();
     fs::write(&path, change(before)).unwrap();
+}
+
+fn write_keys(daemon: &Daemon, text: &str) {
+    fs::write(daemon.home.join("conf/authkeys"), text).unwrap();
 }
 
 fn is_reloaded(event: &Event) -> bool {

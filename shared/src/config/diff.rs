@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::directives::{self, Reload};
+use super::directives::{self, Reload, Scope};
 use super::lex::{self, BLANKS, BLANKS_AND_COMMAS, Word};
 use super::model::Config;
 use super::report::{Report, Sources};
@@ -86,6 +86,29 @@ impl fmt::Display for Change {
     }
 }
 
+/// The lines of each file that must be the same on all nodes, as [`changes`] compares them. A file that
+/// does not exist has none. Key files have no text here: keys are compared in another way.
+#[must_use]
+pub fn common(files: &Files) -> BTreeMap<FileName, String> {
+    let compared = [FileName::HaCf, FileName::HbdCf, FileName::Haresources];
+    let mut texts: BTreeMap<_, _> = compared.map(|file| (file, String::new())).into();
+    for statement in statements(files).iter().filter(|s| s.common) {
+        if let Some(text) = texts.get_mut(&statement.line.file) {
+            text.push_str(&statement.line.text);
+            text.push('\n');
+        }
+    }
+    texts
+}
+
+/// Whether the key that signs is chosen in `hbd.keys`, which Heartbeat does not read.
+#[must_use]
+pub fn signs_by_hbd_keys(files: &Files) -> bool {
+    statements(files)
+        .iter()
+        .any(|s| s.what == "auth" && s.line.file == FileName::HbdKeys)
+}
+
 /// What is new in `new`, in the order of its files; what is gone stands behind.
 #[must_use]
 pub fn changes(old: &Files, new: &Files) -> Vec<Change> {
@@ -140,6 +163,8 @@ struct Statement {
     line: Line,
     consequence: Consequence,
     order: Option<&'static str>,
+    /// All nodes must say it.
+    common: bool,
 }
 
 const AUTH_ORDER: &str = "once every node has the key: change `auth` on one node after the other, with \
@@ -194,6 +219,7 @@ fn directives_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Stateme
             line: line(report, word.span, text),
             consequence,
             order,
+            common: directive.scope == Scope::Cluster,
         });
     }
 }
@@ -228,6 +254,7 @@ fn keys_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Statement>) {
                 Consequence::Online
             },
             order: auth.then_some(AUTH_ORDER),
+            common: false,
         });
     }
 }
@@ -242,6 +269,7 @@ fn groups_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Statement>)
             line: line(report, words[0].span, text),
             consequence: Consequence::AllNodes,
             order: Some(GROUPS_ORDER),
+            common: true,
         });
     }
 }
@@ -363,6 +391,16 @@ mod tests {
                 "authkeys:3: added 2 md5 (online)",
             ]
         );
+    }
+
+    #[test]
+    fn lines_that_belong_to_one_machine_are_no_part_of_what_is_common() {
+        let text = |ha_cf| common(&files(ha_cf, "")).remove(&FileName::HaCf).unwrap();
+        let alice = text("node a b\nucast eth0 10.0.0.2 # bob\nlogfile /a\nkeepalive 1\n");
+        let bob = text("# bob's\nucast eth1 10.0.0.1\nnode a  b\nkeepalive 1\n");
+        assert_eq!(alice, "node a b\nkeepalive 1\n");
+        assert_eq!(alice, bob);
+        assert_ne!(alice, text("node a b\nkeepalive 2\n"));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Directive {
     pub effect: Effect,
     /// What a change of it asks for.
     pub reload: Reload,
+    /// Whether all nodes must say the same.
+    pub scope: Scope,
     /// What it is for, in a few words without a full stop.
     pub short: &'static str,
     /// What it means, what it must be larger or smaller than, and the price of both extremes.
@@ -103,6 +105,15 @@ pub enum Reload {
     AllNodes(&'static str),
     /// Another start of hbd: it says who this node is.
     NextStart,
+}
+
+/// Whether all nodes must say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// They must: the nodes of hbd compare it.
+    Cluster,
+    /// Each says what is right for its machine.
+    Node,
 }
 
 /// Where nodes may differ for a while.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Adopted, Kind, LinkStatus, MediumStatus, StatusReason, Unverified};
+use super::{Adopted, ConfigDifference, Kind, LinkStatus, MediumStatus, StatusReason, Unverified};
+use crate::names::NodeName;
 
 /// A span as people read it: `350 ms`, `6 s`, `6.02 s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,21 @@ impl fmt::Display for MediumStatus {
             Self::Open => f.write_str("open"),
             Self::Missing { reason } => write!(f, "missing: {reason}"),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
+        }
+    }
+}
+
+/// A difference in the words of the node that noticed it.
+struct Otherwise<'a>(&'a NodeName, &'a ConfigDifference);
+
+impl fmt::Display for Otherwise<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(node, difference) = self;
+        match difference {
+            ConfigDifference::File { file } => write!(f, "{file} differs"),
+            ConfigDifference::Key { key } => write!(f, "key {key} is another one"),
+            ConfigDifference::KeyOnlyHere { key } => write!(f, "{node} lacks key {key}"),
+            ConfigDifference::KeyOnlyThere { key } => write!(f, "we lack key {key}"),
         }
     }
 }
@@ -288,6 +304,15 @@ impl fmt::Display for Kind {
                 Span(*deadtime),
                 Span(*initdead)
             ),
+            Self::ConfigDiffers { node, differences } => {
+                write!(f, "node {node} is configured otherwise:")?;
+                for (place, difference) in differences.iter().enumerate() {
+                    let comma = if place == 0 { " " } else { ", " };
+                    write!(f, "{comma}{}", Otherwise(node, difference))?;
+                }
+                Ok(())
+            }
+            Self::ConfigAgrees { node } => write!(f, "node {node} is configured as this node"),
             Self::MediumStatus { medium, to } => write!(f, "medium {medium} {to}"),
             Self::CoreDied { how } => write!(f, "the core died ({how})"),
             Self::ManagerDied { how } => write!(f, "the manager died ({how})"),

@@ -176,6 +176,7 @@ fn settings() -> Settings {
         max_rexmit_delay: Duration::from_millis(250),
         unauth_hold: 60 * second,
         hopfudge: 1,
+        files: Default::default(),
         active_key: KeyIndex(1),
         keys: vec![KeySpec {
             index: KeyIndex(1),

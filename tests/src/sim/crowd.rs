@@ -211,6 +211,7 @@ fn settings(node: &NodeName, place: usize, names: &[NodeName]) -> Settings {
         max_rexmit_delay: Duration::from_millis(250),
         unauth_hold: DEADTIME * 3,
         hopfudge: 1,
+        files: Default::default(),
         active_key: KeyIndex(1),
         keys: vec![KeySpec {
             index: KeyIndex(1),

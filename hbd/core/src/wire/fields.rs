@@ -113,6 +113,7 @@ fields! {
     PROTOCOL = "protocol", Decimal, "status", "1: the sender wants its messages acknowledged";
     HBD = "hbd", Text, "status of hbd", "level and features of hbd, as LEVEL.FEATURES";
     HEARD = "hbdheard", Text, "status of hbd", "what was heard from each peer";
+    CONFIG = "hbdconf", Text, "status of hbd", "what the configuration amounts to";
     INFO = "info", Text, "several", "comment with a meaning, by type";
     ACK = "ackseq", Hex, "NS_ackmsg", "highest number up to which all messages arrived";
     FIRST = "firstseq", ByType, "NS_rexmit, NS_nak_rexmit", "first number asked for or refused; decimal in NS_rexmit, hex in NS_nak_rexmit";

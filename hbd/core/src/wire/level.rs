@@ -24,10 +24,13 @@ impl Level {
     /// Feature: reads `NS_hbdsess`, sessions between clients.
     pub const FEATURE_SESSIONS: u64 = 2;
 
+    /// Feature: reads `hbdconf` in the status of others.
+    pub const FEATURE_CONFIG: u64 = 4;
+
     /// What this program speaks.
     pub const OURS: Self = Self {
         level: 1,
-        features: Self::FEATURE_HEARD | Self::FEATURE_SESSIONS,
+        features: Self::FEATURE_HEARD | Self::FEATURE_SESSIONS | Self::FEATURE_CONFIG,
     };
 
     /// Reads `1.1`. None for anything else.

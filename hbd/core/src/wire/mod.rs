@@ -23,6 +23,7 @@
 //! Not here: decompression (a compressed message is [`Refused::Compressed`]), sequence and
 //! generation rules, and what any message makes a node do.
 
+pub mod config_digest;
 pub mod digest;
 pub mod fields;
 pub mod heard;

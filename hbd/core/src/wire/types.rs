@@ -32,7 +32,7 @@ macro_rules! types {
 }
 
 types! {
-    STATUS = "status", "all", "every keepalive and at each change of state", "st dt protocol hbd hbdheard", "the sender is alive";
+    STATUS = "status", "all", "every keepalive and at each change of state", "st dt protocol hbd hbdheard hbdconf", "the sender is alive";
     PING = "NS_st", "a ping node", "with each status, as the payload of an echo request", "st info src ts", "the ping node is alive";
     ACK = "NS_ackmsg", "node", "after several accepted messages", "ackseq", "the sender's window moves on";
     REQUEST = "NS_rexmit", "node", "when numbers are missing", "firstseq lastseq", "the messages are sent again";

@@ -71,6 +71,7 @@ fn settings() -> Settings {
         max_rexmit_delay: Duration::ZERO,
         unauth_hold: Duration::ZERO,
         hopfudge: 1,
+        files: Default::default(),
         active_key: KeyIndex(1),
         keys: Vec::new(),
     }

@@ -1,6 +1,6 @@
 //! Who may ask and order.
 
-use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::apiauth;
 
 pub(super) const CHAPTER: Chapter = Chapter {
@@ -17,6 +17,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             "clients other than hbd-observe, hbd-operate and hbd-admin have no effect in this release",
         ),
         reload: Reload::Online,
+        scope: Scope::Node,
         short: "who may use the control socket",
         long: "CLIENT hbd-observe may read, hbd-operate may also give the orders of daily operation, hbd-admin may do everything. \
                A LIST holds names or numbers of users or groups, separated by commas without blanks; whoever is in one of the lists has the role. Supplementary groups count. \

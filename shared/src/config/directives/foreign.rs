@@ -1,6 +1,6 @@
 //! What belongs to parts of Heartbeat that hbd does not have.
 
-use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::draft::Given;
 use crate::config::lex::Word;
 use crate::config::reader::Reader;
@@ -28,6 +28,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::None("hbd sends what nodes of either setting accept, and accepts both"),
             reload: EVERYWHERE,
+            scope: Scope::Cluster,
             short: "form of messages",
             long: "Leave it out: between Heartbeat nodes netstring loses the signature of retransmitted messages.",
             grammar: Grammar::Words(|reader, word| {
@@ -44,6 +45,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: NO_COMPRESSION,
             reload: EVERYWHERE,
+            scope: Scope::Cluster,
             short: "how large messages are compressed",
             long: "A peer that compresses is told apart by an event that names it.",
             grammar: Grammar::Words(|reader, word| {
@@ -60,6 +62,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: NO_COMPRESSION,
             reload: EVERYWHERE,
+            scope: Scope::Cluster,
             short: "size from which messages are compressed",
             long: "See `compression`.",
             grammar: Grammar::Words(|reader, word| {
@@ -155,6 +158,7 @@ const fn foreign(
         repeat: Repeat::LastCounts,
         effect,
         reload: Reload::Online,
+        scope: Scope::Node,
         short,
         long: "Of no use to hbd.",
         grammar: Grammar::Words(handler),
@@ -172,6 +176,7 @@ const fn pacemaker(word: &'static str) -> Directive {
         repeat: Repeat::Once,
         effect: Effect::Depends("a value other than off is refused: hbd is no base for Pacemaker"),
         reload: EVERYWHERE,
+        scope: Scope::Node,
         short: "whether Pacemaker manages the resources",
         long: "`pacemaker` and `crm` are two names of one directive.",
         grammar: Grammar::Words(pacemaker_off),

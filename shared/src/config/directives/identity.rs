@@ -1,6 +1,6 @@
 //! Who belongs to the cluster.
 
-use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::diagnostic::Code;
 use crate::config::draft::Given;
 use crate::config::lex::Word;
@@ -23,6 +23,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             reload: Reload::AllNodes(
                 "a new node: add it to `node` on every node, reload each, then start hbd on it; one that goes: stop hbd there, then remove it everywhere, with a reload on each",
             ),
+            scope: Scope::Cluster,
             short: "names the nodes of the cluster",
             long: "Every node, the own one included, under the name that uname -n prints there. \
                    Letter case does not count. \
@@ -39,6 +40,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::None("nothing reads the name of a cluster"),
             reload: Reload::Online,
+            scope: Scope::Cluster,
             short: "names the cluster",
             long: "A text for people. Neither Heartbeat 3.0.6 nor hbd compares it with anything.",
             grammar: Grammar::Words(|_, _| {}),
@@ -53,6 +55,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Depends("other and any have no effect in this release"),
             reload: EVERYWHERE,
+            scope: Scope::Cluster,
             short: "whether nodes may join that are not named",
             long: "With none, only nodes of a `node` line are members. The other values are accepted with a warning: \
                    in this release nobody joins by himself. \
@@ -69,6 +72,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::NextStart,
+            scope: Scope::Node,
             short: "where the lasting identity of this node comes from",
             long: "With file, 16 random bytes that are made once and kept in the state directory: a node keeps its identity under a new name, \
                    and a cloned disk is noticed as a clone. \
@@ -91,6 +95,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::NextStart,
+            scope: Scope::Node,
             short: "where the generation of a start comes from",
             long: "The generation must grow with each start, since peers drop what carries a lower one as a replay. \
                    With file it is counted up in the state directory. \

@@ -1,6 +1,6 @@
 //! What is logged, and where to.
 
-use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat, Scope};
 
 const OWN_LOG: Effect =
     Effect::None("hbd needs no logging daemon: a thread of its own writes the log");
@@ -44,6 +44,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "whether bad packets are logged",
             long: "Packets that cannot be read, are signed wrongly or come from a node that is not named are always counted. \
                    With off the log does not tell of them.",
@@ -61,6 +62,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "log to syslog, under this facility",
             long: "With none, and where the directive is absent, nothing goes to syslog. \
                    Where neither `logfacility` nor `logfile` names a log, hbd logs to the journal if its standard error is the journal's, else to standard error.",
@@ -79,6 +81,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "log to this file",
             long: "The file is made with mode 0640 if it does not exist, and opened again after it was renamed, so that logrotate(8) needs no script. \
                    A file that cannot be written, as on a full disk, costs its lines and nothing else: they are counted, and the status tells of it. \
@@ -98,6 +101,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "log everything to this file",
             long: "As `logfile`, with the data of each event as JSON behind its line, and with the lines that the other logs only count when there are too many of one sort. \
                    It does not stand for a log: beside it alone, hbd logs as if none were named.",
@@ -116,6 +120,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: OWN_LOG,
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "whether Heartbeat logs through its logging daemon",
             long: "Of no use to hbd: logs that are named beside it are written. With off and none of `logfile`, `debugfile` and `logfacility`, Heartbeat 3.0.6 refuses to start, and so the file is refused here.",
             grammar: Grammar::Words(|reader, word| {
@@ -132,6 +137,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: OWN_LOG,
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "time between attempts to reach the logging daemon",
             long: "Of no use to hbd.",
             grammar: Grammar::Words(|reader, word| {
@@ -148,6 +154,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "whether log files look like syslog's",
             long: "With off, lines of `logfile` and `debugfile` begin with the process and a date that has a year.",
             grammar: Grammar::Words(|reader, word| {
@@ -164,6 +171,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::None("hbd has no debug levels; its events are always complete"),
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "how much Heartbeat logs",
             long: "Of no use to hbd.",
             grammar: Grammar::Words(|reader, word| {

@@ -1,6 +1,6 @@
 //! What beats go out on.
 
-use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::diagnostic::Code;
 use crate::config::lex::{BLANKS, Word};
 use crate::config::media;
@@ -28,6 +28,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             reload: Reload::AllNodes(
                 "nodes with different ports do not hear each other: change the line on every node, then reload all of them within deadtime",
             ),
+            scope: Scope::Cluster,
             short: "UDP port of bcast, ucast and ucast6",
             long: "Stands above the media: the first `bcast` line fixes the port of all `bcast` media, the first `ucast` line that of all `ucast` media, \
                    and so for `ucast6`. A later line changes nothing for them. The port of `mcast` and `mcast6` stands in their own lines. \
@@ -44,6 +45,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: Effect::Full,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "beats by IPv4 broadcast on these interfaces",
             long: "The simplest medium, for a network of the cluster's own: everybody on it hears every beat. \
                    The interface needs an IPv4 address with a broadcast address. Where other machines share the network, take `mcast` or `ucast`.",
@@ -59,6 +61,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: Effect::Full,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "beats by IPv4 multicast",
             long: "TTL is the number of networks a beat may cross: 1 stays on the wire. \
                    LOOP 1 lets this machine hear itself, which several nodes on one machine need; else 0. \
@@ -75,6 +78,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: Effect::Full,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "beats by IPv6 multicast",
             long: "As `mcast`. Groups in ff02::/16 stay on the wire whatever TTL says.",
             grammar: Grammar::Line(media::mcast6),
@@ -89,6 +93,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: Effect::Full,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "beats by IPv4 unicast to one host",
             long: "One line per peer and interface; all lines of an interface form one medium. A line that names the own host is allowed, so that all nodes can share the file. \
                    HOST is an address, or a name that is resolved once at start: addresses do not depend on a name server.",
@@ -104,6 +109,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: Effect::Full,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "beats by IPv6 unicast to one host",
             long: "As `ucast`. A link-local address belongs to DEVICE; what stands behind its percent sign, if anything, must be that device, too.",
             grammar: Grammar::Line(media::ucast6),
@@ -118,6 +124,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: Effect::Full,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "address on which unicast media receive",
             long: "Applies to every `ucast` medium (an IPv4 address) or every `ucast6` medium (an IPv6 address), wherever they stand. \
                    Several nodes on one machine need it, each with an address of its own.",
@@ -133,6 +140,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "added to the number of nodes for the ttl field",
             long: "Was meant for rings of serial lines. Messages carry the sum and nothing reads it; keep the default.",
             grammar: Grammar::Words(|reader, word| {
@@ -151,6 +159,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             reload: Reload::AllNodes(
                 "both ends must have the same speed: change the line on both nodes, then reload both within deadtime",
             ),
+            scope: Scope::Cluster,
             short: "speed of serial lines",
             long: "Stands above the `serial` lines. Must be the same at both ends.",
             grammar: Grammar::Words(|reader, word| {
@@ -170,6 +179,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: SERIAL_NOT_BUILT,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "beats over serial lines",
             long: "A null modem cable between two nodes is a path that shares nothing with the network.",
             grammar: Grammar::Words(|reader, word| {
@@ -187,6 +197,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: PING_NOT_BUILT,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "hosts that are pinged as members without a vote",
             long: "Each host is a node of its own that answers by ICMP, such as a router.",
             grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
@@ -201,6 +212,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: PING_NOT_BUILT,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "hosts that count as one ping node",
             long: "The group is alive while any of its hosts answers.",
             grammar: Grammar::Line(ping_group),
@@ -215,6 +227,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: PING_NOT_BUILT,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "as ping, over IPv6",
             long: "See `ping`.",
             grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
@@ -229,6 +242,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: Effect::Depends("a warning asks for the name that is used today"),
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "very old name of bcast",
             long: "Write `bcast`.",
             grammar: Grammar::Words(udp),
@@ -255,6 +269,7 @@ const fn foreign_medium(
         repeat: Repeat::Adds,
         effect: NO_PLUGIN,
         reload: Reload::QuickRestart,
+        scope: Scope::Node,
         short,
         long: "A medium of Heartbeat that Debian's package does not contain.",
         grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),

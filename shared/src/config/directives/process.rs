@@ -1,6 +1,6 @@
 //! How the processes of hbd run.
 
-use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat, Scope};
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Processes",
@@ -15,6 +15,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "realtime scheduling and locked memory for the core",
             long: "With on, the process that sends beats is scheduled before ordinary ones, is never paged out and, as the rest of hbd, is the last that is killed when memory runs out, as far as the system permits. \
                    Turn it off in tests only: a node under load is else declared dead.",
@@ -32,6 +33,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "realtime priority of the core",
             long: "Any realtime priority goes before all ordinary processes; a higher one is needed only where other realtime programs run. See sched(7).",
             grammar: Grammar::Words(|reader, word| {
@@ -48,6 +50,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::None("hbd locks the memory it uses and needs no reserve"),
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "memory that Heartbeat allocates in advance",
             long: "Of no use to hbd.",
             grammar: Grammar::Words(|reader, word| {
@@ -66,6 +69,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
                 "the watchdog is not built; it guards against two owners, so hbd does not start without it",
             ),
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "watchdog that resets a hung machine",
             long: "A machine that cannot send beats any more is reset by its own hardware.",
             grammar: Grammar::Words(|reader, word| {
@@ -82,6 +86,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::None("hbd never writes a core dump: it would hold the keys"),
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "whether core dumps are written",
             long: "Of no use to hbd.",
             grammar: Grammar::Words(|reader, word| {
@@ -98,6 +103,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::None("hbd never writes a core dump: it would hold the keys"),
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "directory for core dumps",
             long: "Of no use to hbd.",
             grammar: Grammar::Words(|reader, word| {
@@ -114,6 +120,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::None("the processes of hbd watch each other"),
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "whether Heartbeat's application watcher watches it",
             long: "Of no use to hbd.",
             grammar: Grammar::Words(|reader, word| {

@@ -1,6 +1,6 @@
 //! What happens to resources, and what guards them.
 
-use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::diagnostic::Code;
 use crate::config::lex::{BLANKS, Word};
 use crate::config::machine::Subject;
@@ -26,6 +26,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::NotYet("hbd moves no resources yet"),
             reload: EVERYWHERE,
+            scope: Scope::Cluster,
             short: "whether groups return to their preferred node",
             long: "With on, a group goes back when its preferred node returns; with off it stays where it is. \
                    Heartbeat 3.0.6 warns at each start when the line is missing.",
@@ -41,6 +42,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::None("obsolete since auto_failback exists"),
             reload: EVERYWHERE,
+            scope: Scope::Cluster,
             short: "old form of auto_failback",
             long: "Write `auto_failback`.",
             grammar: Grammar::Words(|reader, word| {
@@ -57,6 +59,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: FENCING,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "fencing device, described in a file",
             long: "A node that is declared dead is reset before its resources are taken.",
             grammar: Grammar::Line(|reader, rest| {
@@ -73,6 +76,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: FENCING,
             reload: Reload::QuickRestart,
+            scope: Scope::Node,
             short: "fencing device, described in the line",
             long: "HOST is the node that can reach the device; a star means all. Passwords in this file can be read by whoever may read the file.",
             grammar: Grammar::Line(|reader, rest| {
@@ -92,6 +96,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: NO_CLIENTS,
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "program that is started and kept running",
             long: "The program is started as USER and started again when it ends, unless it ends with exit code 100.",
             grammar: Grammar::Line(respawn),
@@ -106,6 +111,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: NO_CLIENTS,
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "program whose end restarts the node",
             long: "As `respawn`, but the machine is rebooted when the program ends.",
             grammar: Grammar::Line(respawn),
@@ -120,6 +126,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::Adds,
             effect: Effect::NotYet("hbd starts no resource scripts yet"),
             reload: Reload::Online,
+            scope: Scope::Node,
             short: "environment of resource scripts",
             long: "Scripts see each value as HA_NAME.",
             grammar: Grammar::Words(env),

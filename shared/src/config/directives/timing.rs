@@ -1,6 +1,6 @@
 //! When a beat goes out, when it is late, and when a node is dead.
 
-use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat};
+use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::draft::Given;
 use crate::config::value::Zero;
 use std::time::Duration;
@@ -18,6 +18,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Cluster,
             short: "time between two beats",
             long: "Each node sends one beat per interval on every medium. Must be smaller than half of `deadtime`; a third to a tenth of it is usual, \
                    so that a few lost packets are no death. Sane values lie between 100ms and 2. \
@@ -37,6 +38,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Cluster,
             short: "silence after which a node is dead",
             long: "The node that falls silent is judged by the value it announced itself, so it should be the same everywhere. \
                    Must be larger than two `keepalive` intervals. Sane values lie between 3 and 30 seconds; \
@@ -57,6 +59,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Cluster,
             short: "silence after which a beat is reported as late",
             long: "A late beat changes nothing, but is reported: it tells how near `deadtime` is to a false alarm. \
                    Should be larger than `keepalive` and smaller than `deadtime`. \
@@ -75,6 +78,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Cluster,
             short: "silence after start until an unheard node is dead",
             long: "After a power cut the nodes do not boot equally fast, and switches may not forward for half a minute after their ports come up. \
                    Until this time has passed since the start, a node that was never heard is not declared dead. \
@@ -94,6 +98,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::NotYet("there are no ping nodes yet"),
             reload: Reload::Online,
+            scope: Scope::Cluster,
             short: "silence after which a ping node is dead",
             long: "As `deadtime`, for the hosts of `ping` lines. Smaller than `deadtime` makes a lost network be noticed before the peer is declared dead.",
             grammar: Grammar::Words(|reader, word| {
@@ -110,6 +115,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::Online,
+            scope: Scope::Cluster,
             short: "longest random delay before a lost message is asked for again",
             long: "A node that misses a message waits a random time up to this bound before it asks for a retransmission, \
                    so that several nodes do not all ask at once, and a copy on another link can still arrive. \

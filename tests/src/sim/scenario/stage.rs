@@ -219,6 +219,7 @@ impl Stage {
             max_rexmit_delay: MAX_REXMIT_DELAY,
             unauth_hold: DEADTIME * 10,
             hopfudge: 1,
+            files: Default::default(),
             active_key: self.active,
             keys: self.keys.clone(),
         };
