@@ -99,8 +99,10 @@ impl ServiceManager {
         self.watchdog
     }
 
-    /// Has this descriptor kept while hbd is being restarted.
-    pub(crate) fn keep_control(&self, control: BorrowedFd<'_>) {
+    /// Has this descriptor kept while hbd is being restarted, and no other of its name: a program that
+    /// takes over in place listens anew.
+    pub(crate) fn keep_control(&mut self, control: BorrowedFd<'_>) {
+        self.forget_control();
         let Some(socket) = &self.socket else {
             return;
         };
@@ -159,8 +161,12 @@ impl ServiceManager {
 
     /// The daemon leaves and ends: nothing is to be kept for it.
     pub(crate) fn stopping(&mut self) {
-        self.say(format!("FDSTOREREMOVE=1\nFDNAME={CONTROL}"));
+        self.forget_control();
         self.say("STOPPING=1".into());
+    }
+
+    fn forget_control(&mut self) {
+        self.say(format!("FDSTOREREMOVE=1\nFDNAME={CONTROL}"));
     }
 
     fn say(&mut self, text: String) {

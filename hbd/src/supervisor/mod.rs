@@ -242,7 +242,7 @@ impl Supervisor {
         };
         let access = Access::new(&config.api, own, rights.user.map(|(user, _)| user));
         let (control, asks) = Control::listen(&run.socket(), kept, access, hello)?;
-        let (service, mute) = match ServiceManager::from_environment() {
+        let (mut service, mute) = match ServiceManager::from_environment() {
             Ok(service) => (service, None),
             Err(error) => (ServiceManager::none(), Some(mute(&error))),
         };

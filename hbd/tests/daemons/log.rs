@@ -29,6 +29,10 @@ fn a_daemon_logs_where_ha_cf_says_and_nothing_when_it_is_asked() {
             .values()
             .all(|node| node.status == NodeStatus::Active)
     });
+    // The core tells of everything that it lacks before it tells its first counters.
+    until("the core's first counters", || {
+        alice.client().snapshot().unwrap().sample
+    });
     let events = alice.events();
     let written = until("a line for each event", || {
         let text = contents(&file);

@@ -21,7 +21,11 @@ fn systemd_is_told_of_start_verdict_life_reload_and_stop() {
     let alice = &mut cluster.nodes[0];
     let mut before = Vec::new();
     systemd.until("READY=1", &mut before);
-    assert_eq!(before[0], "FDSTORE=1\nFDNAME=control");
+    let store = [
+        "FDSTOREREMOVE=1\nFDNAME=control",
+        "FDSTORE=1\nFDNAME=control",
+    ];
+    assert_eq!(before[..2], store);
     let ready = format!("READY=1\nMAINPID={}", alice.pid());
     assert_eq!(before.last(), Some(&ready));
     assert!(
@@ -170,8 +174,9 @@ impl Systemd {
         said
     }
 
-    /// The descriptor that comes with the first message, for processes that this one starts.
+    /// The descriptor that comes with the second message, for processes that this one starts.
     fn kept(&self) -> RawFd {
+        self.until("FDSTOREREMOVE=1", &mut Vec::new());
         let mut buffer = [0; 4096];
         let mut pieces = [IoSliceMut::new(&mut buffer)];
         let mut space = nix::cmsg_space!([RawFd; 1]);
