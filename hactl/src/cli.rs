@@ -48,6 +48,7 @@ pub(crate) const VERBS: &[Verb] = &[
     verbs::health::VERB,
     verbs::is_member::VERB,
     verbs::wait_for::VERB,
+    verbs::message::VERB,
     verbs::check::VERB,
     verbs::explain::VERB,
     verbs::reload::VERB,
@@ -86,6 +87,8 @@ const AFTER: &str =
 pub(crate) struct Call<'a> {
     /// The arguments.
     pub(crate) matches: &'a ArgMatches,
+    /// Which part of the verb, where it has several.
+    pub(crate) part: Option<&'a str>,
     /// Where hbd listens.
     pub(crate) socket: PathBuf,
     /// How long an answer may take.
@@ -127,9 +130,14 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<Exit, Error> {
         .iter()
         .find(|verb| verb.name == name)
         .expect("the parser was made from the table");
+    let (part, of_verb) = match of_verb.subcommand() {
+        Some((part, of_part)) => (Some(part), of_part),
+        None => (None, of_verb),
+    };
     let wish = of_verb.get_one::<String>("color");
     let call = Call {
         matches: of_verb,
+        part,
         socket: of_verb
             .get_one::<PathBuf>("socket")
             .cloned()

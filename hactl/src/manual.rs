@@ -42,7 +42,8 @@ fn the_manual_names_every_verb_and_option() {
         let name = verb.get_name();
         assert!(page.contains(&format!("\n.It Ic {name}")), "{name}");
         let options = verb.get_arguments().chain(command.get_arguments());
-        for long in options.filter_map(Arg::get_long) {
+        let of_parts = verb.get_subcommands().flat_map(Command::get_arguments);
+        for long in options.chain(of_parts).filter_map(Arg::get_long) {
             assert!(page.contains(&format!("Fl -{long}")), "{name} --{long}");
         }
     }
@@ -86,20 +87,33 @@ fn verbs() -> String {
     let mut out = String::from(".Bl -tag -width Ds\n");
     for verb in VERBS {
         let parsed = command.find_subcommand(verb.name).unwrap();
-        out += &format!(".It Ic {}", verb.name);
-        for argument in parsed.get_positionals() {
-            let name = argument.get_value_names().unwrap()[0].as_str();
-            out += &match (argument.is_required_set(), argument.get_action()) {
-                (true, _) => format!(" Ar {name}"),
-                (false, ArgAction::Append) => format!(" Op Ar {name} ..."),
-                (false, _) => format!(" Op Ar {name}"),
-            };
-        }
-        out += "\n";
+        out += &format!(".It Ic {}{}\n", verb.name, positionals(parsed));
         out += &about(verb);
         out += &options(parsed);
+        for part in parsed.get_subcommands() {
+            out += &format!(
+                ".It Ic {} {}{}\n",
+                verb.name,
+                part.get_name(),
+                positionals(part)
+            );
+            out += &sentences(&format!("{}.", part.get_about().unwrap()));
+            out += &options(part);
+        }
     }
     out + ".El\n"
+}
+
+fn positionals(command: &Command) -> String {
+    let argument = |argument: &Arg| {
+        let name = argument.get_value_names().unwrap()[0].as_str();
+        match (argument.is_required_set(), argument.get_action()) {
+            (true, _) => format!(" Ar {name}"),
+            (false, ArgAction::Append) => format!(" Op Ar {name} ..."),
+            (false, _) => format!(" Op Ar {name}"),
+        }
+    };
+    command.get_positionals().map(argument).collect()
 }
 
 fn about(verb: &Verb) -> String {

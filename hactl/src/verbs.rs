@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod is_member;
 pub(crate) mod keygen;
 pub(crate) mod links;
+pub(crate) mod message;
 pub(crate) mod nodes;
 pub(crate) mod reload;
 pub(crate) mod report;
@@ -18,8 +19,10 @@ pub(crate) mod wait_for;
 pub(crate) mod watch;
 
 use std::io::{self, StdoutLock, Write};
+use std::os::fd::AsFd;
 
 use clap::{Arg, ArgAction};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 use shared::exit::Exit;
 use shared::names::NodeName;
@@ -36,6 +39,23 @@ use crate::print::{Colour, json};
 /// Standard output, written in large pieces.
 fn output() -> io::BufWriter<StdoutLock<'static>> {
     io::BufWriter::new(io::stdout().lock())
+}
+
+/// Waits until the daemon sends something; false if meanwhile nobody reads our output any more.
+/// Without this, `hactl events -f | head -n 1` would wait for one event more than it shows.
+fn something_new(daemon: &impl AsFd) -> Result<bool, Error> {
+    let stdout = std::io::stdout();
+    let mut waited = [
+        PollFd::new(daemon.as_fd(), PollFlags::POLLIN),
+        PollFd::new(stdout.as_fd(), PollFlags::empty()),
+    ];
+    match poll(&mut waited, PollTimeout::NONE) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        Err(error) => return Err(Error::Output(error.into())),
+    }
+    let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+    let reader = waited[1].revents().unwrap_or(PollFlags::empty());
+    Ok(!reader.intersects(gone))
 }
 
 /// Shows `rows` in the format the call asks for.

@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hbd_core::{Command, MediumIndex, PeerMemory, Settings, Start};
+use hbd_core::{Command, MediumIndex, PeerMemory, SessionNews, Settings, Start};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde::de::DeserializeOwned;
@@ -154,6 +154,8 @@ pub(crate) enum FromCore {
     Sample(Box<Sample>),
     /// For the next core.
     Remember(Box<PeerMemory>),
+    /// For the office.
+    Session(SessionNews),
     /// So many events were dropped because the supervisor did not take them.
     Dropped(u64),
     /// It cannot do everything it should.

@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::Running;
 use crate::config::diff::Change;
 use crate::event::{Event, Role};
-use crate::names::{Generation, MediumName, NodeName};
+use crate::names::{ClientName, Generation, MediumName, NodeName};
 use crate::query::EventQuery;
 use crate::sample::Sample;
+use crate::session::{Class, Ending, Payload};
 use crate::view::ClusterView;
 
 /// Oldest version of this interface that is spoken.
@@ -30,6 +31,9 @@ pub const API_OLDEST: u32 = 1;
 pub const API_NEWEST: u32 = 1;
 /// Longest request in bytes, its newline included.
 pub const REQUEST_MAX: usize = 64 * 1024;
+/// Longest request in bytes of a client that may send messages: the longest message in base64, and
+/// what else a line holds.
+pub const LONG_REQUEST_MAX: usize = 1536 * 1024;
 /// Longest frame of a server in bytes, its newline included.
 pub const FRAME_MAX: usize = 16 * 1024 * 1024;
 
@@ -75,6 +79,19 @@ pub enum Request {
         /// So many of the last events come before the snapshot.
         recent: usize,
     },
+    /// Send a message to a client of another node. The reply comes when that client has acknowledged
+    /// it, or when it is certain that this will not happen.
+    Send(Box<SendMessage>),
+    /// Be handed the messages for this name, and told when sessions begin and end.
+    Listen {
+        /// The name, which nobody else listens under.
+        name: ClientName,
+    },
+    /// This message was taken, and those before it from the same sender.
+    Acknowledge {
+        /// The message's.
+        delivery: u64,
+    },
     /// Put faults on a medium, or take them off; refused unless hbd runs under `--allow-faults`.
     Fault(Fault),
     /// Read the configuration anew, and take it over if it has no error.
@@ -92,9 +109,55 @@ impl Request {
             Self::Snapshot | Self::Config | Self::Events(_) | Self::Subscribe { .. } => {
                 ClientRole::Observe
             }
+            Self::Send(_) | Self::Listen { .. } | Self::Acknowledge { .. } => ClientRole::Operate,
             Self::Fault(_) | Self::Reload(_) | Self::Upgrade(_) => ClientRole::Admin,
         }
     }
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SendMessage {
+    /// To which node.
+    pub node: NodeName,
+    /// To whom there.
+    pub to: ClientName,
+    /// The sender's name; else one that tells its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<ClientName>,
+    /// How urgent; else control where it is short enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+    /// The message, at most 1 MiB.
+    pub data: Payload,
+}
+
+/// A message that came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReceivedMessage {
+    /// What to acknowledge.
+    pub delivery: u64,
+    /// From which node.
+    pub node: NodeName,
+    /// From whom there.
+    pub from: ClientName,
+    /// Which of this sender's messages it is, from 1.
+    pub number: u64,
+    /// The message.
+    pub data: Payload,
+}
+
+/// A session with a listener began or is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionChange {
+    /// The sender's node.
+    pub node: NodeName,
+    /// The sender there.
+    pub from: ClientName,
+    /// Why it is over; nothing where it began.
+    pub ended: Option<Ending>,
+    /// What happened, for people.
+    pub text: String,
 }
 
 /// What a fault medium does to packets. All zero: nothing.
@@ -244,6 +307,8 @@ pub enum Success {
     Reloaded(Box<Reloaded>),
     /// Of `upgrade`.
     Upgraded(Box<Upgraded>),
+    /// Of `send`: the receiving client acknowledged the message.
+    Delivered,
 }
 
 /// Why a request brought nothing.
@@ -303,6 +368,16 @@ pub enum ServerFrame {
     Sample {
         /// All of them.
         sample: Box<Sample>,
+    },
+    /// A message for this listener.
+    Message {
+        /// It.
+        message: Box<ReceivedMessage>,
+    },
+    /// A session with this listener began or is over.
+    Session {
+        /// Which, and why.
+        session: SessionChange,
     },
     /// The stream had a gap; this is the state after it.
     Snapshot {

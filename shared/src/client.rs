@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::api::{
-    API_NEWEST, API_OLDEST, ClientFrame, FRAME_MAX, Failure, Hello, REQUEST_MAX, Request,
-    ServerFrame, Snapshot, Success,
+    API_NEWEST, API_OLDEST, ClientFrame, ErrorCode, FRAME_MAX, Failure, Hello, LONG_REQUEST_MAX,
+    ReceivedMessage, Request, SendMessage, ServerFrame, SessionChange, Snapshot, Success,
 };
 use crate::config::Running;
 use crate::event::Event;
+use crate::names::ClientName;
 use crate::query::{EventQuery, PAGE_BYTES, PAGE_EVENTS};
 use crate::sample::Sample;
 
@@ -147,7 +148,7 @@ impl fmt::Display for ClientError {
             }
             Self::RequestTooLong { length } => write!(
                 f,
-                "the request has {length} bytes and hbd reads at most {REQUEST_MAX}"
+                "the request has {length} bytes and hbd reads at most {LONG_REQUEST_MAX}"
             ),
             Self::Refused { failure, .. } => f.write_str(&failure.text),
         }
@@ -286,8 +287,8 @@ impl Client {
     /// happens.
     pub fn subscribe(mut self, recent: usize) -> Result<Subscription, ClientError> {
         let mut ready = VecDeque::new();
-        let reply = self.ask(Request::Subscribe { recent }, None, |update| {
-            ready.push_back(update);
+        let reply = self.ask(Request::Subscribe { recent }, None, |frame| {
+            ready.extend(update(frame));
         })?;
         let Success::Snapshot(snapshot) = reply else {
             return Err(self.wire.unexpected(&reply));
@@ -304,7 +305,7 @@ impl Client {
         &mut self,
         request: Request,
         key: Option<String>,
-        mut meanwhile: impl FnMut(Update),
+        mut meanwhile: impl FnMut(ServerFrame),
     ) -> Result<Success, ClientError> {
         self.last_id += 1;
         let id = self.last_id;
@@ -324,13 +325,97 @@ impl Client {
                         failure: error,
                     });
                 }
-                other => {
-                    if let Some(update) = update(other) {
-                        meanwhile(update);
-                    }
-                }
+                other => meanwhile(other),
             }
         }
+    }
+
+    /// Sends a message, and waits for as long as this client's limit says until the receiving client
+    /// has acknowledged it. Under a `key` it is sent once however often it is asked for within ten
+    /// minutes.
+    pub fn send(&mut self, message: SendMessage, key: Option<&str>) -> Result<(), ClientError> {
+        let request = Request::Send(Box::new(message));
+        match self.ask(request, key.map(str::to_owned), |_| {})? {
+            Success::Delivered => Ok(()),
+            other => Err(self.wire.unexpected(&other)),
+        }
+    }
+
+    /// Turns the connection into one that is handed the messages for `name`.
+    pub fn listen(mut self, name: ClientName) -> Result<Listener, ClientError> {
+        let mut ready = VecDeque::new();
+        self.ask(Request::Listen { name }, None, |frame| {
+            ready.extend(incoming(frame));
+        })?;
+        Ok(Listener {
+            client: self,
+            ready,
+        })
+    }
+}
+
+/// What a listener is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incoming {
+    /// A message. [`Listener::acknowledge`] it once it is safe.
+    Message(Box<ReceivedMessage>),
+    /// A session began or is over.
+    Session(SessionChange),
+}
+
+/// A connection that is handed messages.
+#[derive(Debug)]
+pub struct Listener {
+    client: Client,
+    ready: VecDeque<Incoming>,
+}
+
+impl Listener {
+    /// The next message or change; nothing if none comes within `limit`. Without a limit it waits as
+    /// long as it takes.
+    pub fn wait(&mut self, limit: Option<Duration>) -> Result<Option<Incoming>, ClientError> {
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        loop {
+            if let Some(next) = self.ready.pop_front() {
+                return Ok(Some(next));
+            }
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let Some(frame) = self.client.wire.frame(left)? else {
+                return Ok(None);
+            };
+            self.ready.extend(incoming(frame));
+        }
+    }
+
+    /// Tells the sender that this message, and those before it, were taken. False if it does not wait
+    /// for that any more.
+    pub fn acknowledge(&mut self, delivery: u64) -> Result<bool, ClientError> {
+        let Self { client, ready } = self;
+        let request = Request::Acknowledge { delivery };
+        let reply = client.ask(request, None, |frame| ready.extend(incoming(frame)));
+        match reply {
+            Ok(_) => Ok(true),
+            Err(ClientError::Refused { failure, .. }) if failure.code == ErrorCode::NotFound => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    /// For waiting together with something else, as [`Subscription`]'s.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.client.wire.reader.get_ref().as_fd()
+    }
+}
+
+/// What a listener makes of a frame, unless it is not for it.
+fn incoming(frame: ServerFrame) -> Option<Incoming> {
+    match frame {
+        ServerFrame::Message { message } => Some(Incoming::Message(message)),
+        ServerFrame::Session { session } => Some(Incoming::Session(session)),
+        _ => None,
     }
 }
 
@@ -430,7 +515,11 @@ fn update(frame: ServerFrame) -> Option<Update> {
         ServerFrame::Event { event } => Some(Update::Event(event)),
         ServerFrame::Sample { sample } => Some(Update::Sample(sample)),
         ServerFrame::Snapshot { snapshot } => Some(Update::Snapshot(snapshot)),
-        ServerFrame::Hello { .. } | ServerFrame::Ok { .. } | ServerFrame::Error { .. } => None,
+        ServerFrame::Hello { .. }
+        | ServerFrame::Ok { .. }
+        | ServerFrame::Error { .. }
+        | ServerFrame::Message { .. }
+        | ServerFrame::Session { .. } => None,
     }
 }
 
@@ -447,7 +536,7 @@ impl Wire {
     fn send(&mut self, frame: &ClientFrame, limit: Duration) -> Result<(), ClientError> {
         let mut line = serde_json::to_vec(frame).map_err(|error| self.unreadable(error))?;
         line.push(b'\n');
-        if line.len() > REQUEST_MAX {
+        if line.len() > LONG_REQUEST_MAX {
             return Err(ClientError::RequestTooLong { length: line.len() });
         }
         let mut stream = self.reader.get_ref();

@@ -5,15 +5,17 @@ use std::fmt::Write as _;
 use hbd_tests::manual::{compare, escape};
 use shared::api::{
     API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, FRAME_MAX, Failure, Fault, Hello,
-    Process, REQUEST_MAX, Reload, ReloadOutcome, Reloaded, Request, ServerFrame, Snapshot, Success,
-    Upgrade, UpgradeOutcome, Upgraded,
+    LONG_REQUEST_MAX, Process, REQUEST_MAX, ReceivedMessage, Reload, ReloadOutcome, Reloaded,
+    Request, SendMessage, ServerFrame, SessionChange, Snapshot, Success, Upgrade, UpgradeOutcome,
+    Upgraded,
 };
 use shared::config::diff::{Change, Consequence, Line};
 use shared::config::{FileName, Files, Running, check};
 use shared::event::{Event, EventSource, Kind, NodeStatus, Role, StatusReason};
-use shared::names::{Generation, MediumName, NodeName};
+use shared::names::{ClientName, Generation, MediumName, NodeName};
 use shared::query::{Bound, EventQuery, PAGE_BYTES, PAGE_EVENTS};
 use shared::sample::Sample;
+use shared::session::{Ending, Payload};
 use shared::time::{Moment, Now, Wall};
 
 const PAGE: &str = "hbd-api.7";
@@ -101,6 +103,53 @@ fn the_stream_is_that_of_the_code() {
 }
 
 #[test]
+fn the_frames_of_a_listener_are_those_of_the_code() {
+    let message = Box::new(ReceivedMessage {
+        delivery: 1,
+        node: node("alice"),
+        from: client("cron"),
+        number: 1,
+        data: Payload(b"begin".to_vec()),
+    });
+    let change = |ended: Option<Ending>, text: &str| SessionChange {
+        node: node("alice"),
+        from: client("cron"),
+        ended,
+        text: text.into(),
+    };
+    let began = change(None, "cron on alice sends");
+    let text = "session of cron on alice is over: the sender closed it";
+    let ended = change(Some(Ending::Closed), text);
+    let frames = example(&ServerFrame::Session { session: began })
+        + &example(&ServerFrame::Message { message })
+        + &example(&ServerFrame::Session { session: ended });
+    compare(PAGE, "messages", &frames);
+}
+
+#[test]
+fn the_endings_are_those_of_the_code() {
+    let all = [
+        Ending::Closed,
+        Ending::GaveUp,
+        Ending::Restarted,
+        Ending::Left,
+        Ending::NotAlive,
+        Ending::NobodyListens,
+        Ending::ClientGone,
+        Ending::Busy,
+        Ending::NotAnnounced { node: node("bob") },
+        Ending::NoSuchNode,
+        Ending::Broken,
+    ];
+    let entries: String = all
+        .iter()
+        .map(|ending| format!(".It Li {}\n{ending}\n", escape(ending.word())))
+        .collect();
+    let table = format!(".Bl -tag -width \"not-permitted\"\n{entries}.El\n");
+    compare(PAGE, "endings", &table);
+}
+
+#[test]
 fn the_roles_are_those_of_the_code() {
     let all = [
         ClientRole::None,
@@ -130,14 +179,15 @@ fn the_roles_are_those_of_the_code() {
 #[test]
 fn the_limits_are_those_of_the_code() {
     let text = format!(
-        "A request has at most {REQUEST_MAX} bytes, a frame of hbd at most {FRAME_MAX}, newlines \
+        "A request has at most {REQUEST_MAX} bytes, that of a client that may send messages \
+         {LONG_REQUEST_MAX}, a frame of hbd at most {FRAME_MAX}, newlines \
          included.\nA reply of\n.Ic events\nhas at most {PAGE_EVENTS} events, and no further one beyond {PAGE_BYTES} bytes.\nIt serves 32 administrators at a time, 32 clients that observe or operate, and 8 \
          without a role.\n"
     );
     compare(PAGE, "limits", &text);
 }
 
-fn requests() -> [Request; 7] {
+fn requests() -> [Request; 10] {
     [
         Request::Snapshot,
         Request::Config,
@@ -148,6 +198,17 @@ fn requests() -> [Request; 7] {
             ..EventQuery::default()
         })),
         Request::Subscribe { recent: 10 },
+        Request::Send(Box::new(SendMessage {
+            node: node("bob"),
+            to: client("backup"),
+            from: Some(client("cron")),
+            class: None,
+            data: Payload(b"begin".to_vec()),
+        })),
+        Request::Listen {
+            name: client("backup"),
+        },
+        Request::Acknowledge { delivery: 1 },
         Request::Fault(Fault {
             medium: MediumName::new("eth0").expect("a name"),
             cut_in: true,
@@ -168,6 +229,9 @@ fn word(request: &Request) -> &'static str {
         Request::Config => "config",
         Request::Events(_) => "events",
         Request::Subscribe { .. } => "subscribe",
+        Request::Send(_) => "send",
+        Request::Listen { .. } => "listen",
+        Request::Acknowledge { .. } => "acknowledge",
         Request::Fault(_) => "fault",
         Request::Reload(_) => "reload",
         Request::Upgrade(_) => "upgrade",
@@ -185,6 +249,20 @@ fn meaning(request: &Request) -> &'static str {
         Request::Subscribe { .. } => {
             "View and counters, and then all that happens.\nBefore the reply come the\n.Li recent\n\
              last events.\n"
+        }
+        Request::Send(_) => {
+            "Sends a message, at most 1 MiB in base64, to the client that listens as\n.Li to\non a \
+             node.\nThe reply comes when that client has acknowledged it, or when it is certain that \
+             this will not happen.\n.Li from\nand\n.Li class\n.Pq control or bulk\nmay be left \
+             out.\nMay carry a key, as an order.\n"
+        }
+        Request::Listen { .. } => {
+            "Hands this connection the messages for a name, under which nobody else listens; see\n.Sx \
+             Messages .\n"
+        }
+        Request::Acknowledge { .. } => {
+            "The listener of this connection took a message, and those before it from the same \
+             sender.\n"
         }
         Request::Fault(_) => {
             "An order: cut a medium inwards or outwards, or let it lose so many of 100 packets in \
@@ -253,7 +331,8 @@ fn reply(request: &Request) -> Success {
         Request::Snapshot | Request::Subscribe { .. } => Success::Snapshot(Box::default()),
         Request::Config => Success::Config(Box::new(running())),
         Request::Events(_) => Success::Events(vec![event()]),
-        Request::Fault(_) => Success::Done,
+        Request::Send(_) => Success::Delivered,
+        Request::Listen { .. } | Request::Acknowledge { .. } | Request::Fault(_) => Success::Done,
         Request::Reload(_) => Success::Reloaded(Box::new(Reloaded {
             outcome: ReloadOutcome::WouldApply,
             changes: vec![Change {
@@ -310,6 +389,10 @@ fn event() -> Event {
         wall: Wall(1_795_350_132_128_000_000),
     };
     source.event(kind, None, now)
+}
+
+fn client(name: &str) -> ClientName {
+    ClientName::new(name).expect("a name")
 }
 
 fn node(name: &str) -> NodeName {

@@ -7,6 +7,7 @@ mod cluster;
 mod identity;
 mod interfaces;
 mod membership;
+mod messages;
 mod processes;
 
 use std::process::ExitCode;
@@ -61,6 +62,23 @@ fn main() -> ExitCode {
         net(
             "an_orderly_stop_is_told_to_the_peers",
             processes::orderly_stop,
+        ),
+        net(
+            "what_hactl_sends_hactl_writes_and_then_it_is_delivered",
+            messages::hactl_to_hactl,
+        ),
+        net(
+            "a_million_bytes_cross_a_link_that_loses_every_fifth_packet",
+            messages::million_bytes,
+        ),
+        net(
+            "messages_outlive_the_cores_that_carry_them",
+            messages::cores_killed,
+        ),
+        net("no_beat_is_late_beside_bulk", messages::beats_beside_bulk),
+        net(
+            "a_message_that_cannot_be_delivered_says_why",
+            messages::refused,
         ),
         net("a_cloned_identity_is_shown", identity::clone),
         net("a_wrong_key_is_shown_as_such", identity::wrong_key),

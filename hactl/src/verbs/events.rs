@@ -1,12 +1,10 @@
 //! `hactl events`: what happened, and with `--follow` what happens.
 
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 use shared::client::{Subscription, Update};
 use shared::event::{Cause, Event, EventId, Kind, Severity};
@@ -243,7 +241,7 @@ fn follow(
     let mut caught_up = false;
     loop {
         let Some(update) = stream.wait(Some(Duration::ZERO))? else {
-            match something_new(&stream)? {
+            match super::something_new(&stream)? {
                 true => continue,
                 false => return Ok(Exit::Done),
             }
@@ -274,23 +272,6 @@ fn after<'a>(recent: &'a [Event], last: Option<&Event>) -> &'a [Event] {
         .iter()
         .rposition(|event| last.is_some_and(|last| last.id == event.id));
     &recent[known.map_or(0, |place| place + 1)..]
-}
-
-/// Waits until the daemon sends something; false if meanwhile nobody reads our output any more.
-/// Without this, `hactl events -f | head -n 1` would wait for one event more than it shows.
-fn something_new(stream: &Subscription) -> Result<bool, Error> {
-    let stdout = std::io::stdout();
-    let mut waited = [
-        PollFd::new(stream.as_fd(), PollFlags::POLLIN),
-        PollFd::new(stdout.as_fd(), PollFlags::empty()),
-    ];
-    match poll(&mut waited, PollTimeout::NONE) {
-        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-        Err(error) => return Err(Error::Output(error.into())),
-    }
-    let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
-    let reader = waited[1].revents().unwrap_or(PollFlags::empty());
-    Ok(!reader.intersects(gone))
 }
 
 /// What `--follow` has shown so far.

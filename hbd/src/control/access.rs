@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use nix::unistd::{Group, User};
 use shared::api::{ClientRole, Request};
 use shared::config::{Account, ApiAccess, ApiRole};
+use shared::names::ClientName;
 use tokio::net::UnixStream;
 
 use crate::sys;
@@ -32,6 +33,14 @@ impl fmt::Display for Peer {
             Some(process) => write!(f, " (pid {process})"),
             None => Ok(()),
         }
+    }
+}
+
+impl Peer {
+    /// The name it sends messages under if it gives none.
+    pub(crate) fn client_name(&self) -> ClientName {
+        let process = self.process.map_or(0, i32::unsigned_abs);
+        ClientName::new(&format!("pid-{process}")).expect("digits make a name")
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Every request and what it takes.
-const REQUESTS: [(&str, &str); 4] = [
+const REQUESTS: [(&str, &str); 7] = [
     ("snapshot", "nothing: \"snapshot\""),
     (
         "events",
@@ -14,6 +14,12 @@ const REQUESTS: [(&str, &str); 4] = [
         "subscribe",
         "recent, an unsigned integer: {\"subscribe\":{\"recent\":10}}",
     ),
+    (
+        "send",
+        "node, to and data, the message in base64, and if wanted from and class, control or bulk",
+    ),
+    ("listen", "name, 1 to 64 bytes without blanks, / : and ,"),
+    ("acknowledge", "delivery, an unsigned integer"),
     (
         "fault",
         "medium, the name of one, and if wanted cut_in and cut_out, true or false, and \
@@ -79,7 +85,7 @@ mod tests {
                 "{\"id\":2,\"request\":\"dance\"}",
                 2,
                 "there is no request of that name; there are \
-              snapshot, events, subscribe, fault",
+              snapshot, events, subscribe, send, listen, acknowledge, fault",
             ),
             ("{\"id\":3,\"request\":\"events\"}", 3, "events takes limit"),
             (

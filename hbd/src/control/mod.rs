@@ -5,7 +5,7 @@
 //!        <--lines-- (replies, stream) <--Answer--
 //! ```
 //!
-//! A connection has one request under way at a time, and a stream if it subscribed. It shares
+//! A long request is read only while few others are. A connection has one request under way at a time, and a stream if it subscribed. It shares
 //! nothing with the loop but two bounded queues, so that no client can hold it up.
 
 pub(crate) mod access;
@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use shared::api::{ClientFrame, ClientRole, Hello};
 use tokio::net::{UnixListener, UnixStream};
@@ -36,6 +36,8 @@ const ADMINS_MAX: usize = 32;
 const USERS_MAX: usize = 32;
 /// Connections of those without a role. Apart from the others, so that they keep nobody out.
 const STRANGERS_MAX: usize = 8;
+/// Requests longer than [`REQUEST_MAX`] that are read at a time.
+const LONG_REQUESTS_MAX: usize = 8;
 /// Requests that wait for the supervisor's loop.
 const ASKS_MAX: usize = ADMINS_MAX + USERS_MAX;
 
@@ -46,6 +48,8 @@ pub(crate) struct Ask {
     pub(crate) frame: ClientFrame,
     /// Who asks, for the record.
     pub(crate) who: Peer,
+    /// Ends with the connection it came over, and tells one connection from another.
+    pub(crate) presence: Weak<()>,
     /// Where the answer goes.
     pub(crate) answer: oneshot::Sender<Answer>,
 }
@@ -73,6 +77,7 @@ struct Room {
     admins: Arc<Semaphore>,
     users: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
+    long_requests: Arc<Semaphore>,
 }
 
 impl Room {
@@ -81,6 +86,7 @@ impl Room {
             admins: Arc::new(Semaphore::new(ADMINS_MAX)),
             users: Arc::new(Semaphore::new(USERS_MAX)),
             strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
+            long_requests: Arc::new(Semaphore::new(LONG_REQUESTS_MAX)),
         }
     }
 
@@ -168,9 +174,10 @@ impl Control {
             ..Hello::clone(&self.hello)
         };
         let asks = self.asks.clone();
+        let long_requests = self.room.long_requests.clone();
         tokio::spawn(async move {
             // How a connection ends is the client's business.
-            let _ = connection::serve(stream, hello, who, asks).await;
+            let _ = connection::serve(stream, hello, who, asks, long_requests).await;
             drop(place);
         });
     }

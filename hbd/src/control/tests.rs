@@ -2,7 +2,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::time::Duration;
 
-use shared::api::{API_NEWEST, API_OLDEST, ErrorCode, REQUEST_MAX, ServerFrame, Success};
+use shared::api::{API_NEWEST, API_OLDEST, ErrorCode, LONG_REQUEST_MAX, ServerFrame, Success};
 use shared::config::ApiAccess;
 use shared::names::NodeName;
 
@@ -53,7 +53,10 @@ fn a_line_without_end_is_told_its_limit_and_ends_the_connection() {
         let mut client = Connected::to(path);
         client.frame().unwrap();
         // The daemon may hang up while this is written.
-        let _ = client.0.get_mut().write_all(&vec![b'x'; 2 * REQUEST_MAX]);
+        let _ = client
+            .0
+            .get_mut()
+            .write_all(&vec![b'x'; 2 * LONG_REQUEST_MAX]);
         let Some(ServerFrame::Error { id: 0, error }) = client.frame() else {
             panic!("no error line");
         };

@@ -23,6 +23,7 @@ pub(crate) mod rights;
 use std::os::fd::{OwnedFd, RawFd};
 
 use hbd_core::Core;
+use hbd_core::session::{LISTENERS_MAX, OUTBOUND_MAX};
 use nix::sys::prctl;
 use nix::unistd::getuid;
 use shared::exit::Exit;
@@ -61,8 +62,8 @@ pub(crate) fn run(descriptor: RawFd) -> Exit {
     })
 }
 
-/// Most messages before the orders: each medium and its fault.
-const EARLY_MAX: usize = 2 * shared::config::MEDIA_LINES_MAX;
+/// Most messages before the orders: each medium and its fault, each client that listens or sends.
+const EARLY_MAX: usize = 2 * shared::config::MEDIA_LINES_MAX + LISTENERS_MAX + OUTBOUND_MAX;
 
 /// Waits for the orders, and follows them.
 async fn begin(mut supervisor: Supervisor) -> Exit {

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
-use hbd_core::{MediumIndex, PeerMemory};
+use hbd_core::{MediumIndex, PeerMemory, SessionNews};
 use shared::event::Event;
 use shared::names::{NodeName, Sequence};
 use shared::sample::Sample;
@@ -46,6 +46,8 @@ pub(super) struct Outbox {
     memories: BTreeMap<NodeName, Box<PeerMemory>>,
     /// Those of them that wait.
     remember: BTreeSet<NodeName>,
+    /// Bounded by the core: it has no more to tell than the supervisor ordered and released.
+    sessions: VecDeque<SessionNews>,
     sample: Option<Box<Sample>>,
     /// What cannot be done, and which media cannot send, for the next supervisor.
     lacks: Vec<Lack>,
@@ -96,6 +98,11 @@ impl Outbox {
         self.events.push_back(event);
     }
 
+    /// Something about sessions.
+    pub(super) fn session(&mut self, news: SessionNews) {
+        self.sessions.push_back(news);
+    }
+
     /// Replaces what was known of that peer. Where it is `kept` on the slate and no other than
     /// before but for what each beat changes, it is not told.
     pub(super) fn memory(&mut self, memory: Box<PeerMemory>, kept: bool) {
@@ -126,6 +133,8 @@ impl Outbox {
             self.dropped = 0;
         }
         self.tell_base = false;
+        // Of clients whose supervisor is gone.
+        self.sessions.clear();
         self.remember = self.memories.keys().cloned().collect();
         self.urgent.clear();
         let lacks = self.lacks.iter().cloned().map(FromCore::Lacks);
@@ -174,6 +183,9 @@ impl Outbox {
         if std::mem::take(&mut self.told) {
             return Some(FromCore::Told);
         }
+        if let Some(news) = self.sessions.pop_front() {
+            return Some(FromCore::Session(news));
+        }
         self.sample.take().map(FromCore::Sample)
     }
 
@@ -184,6 +196,7 @@ impl Outbox {
             && self.dropped == 0
             && !self.tell_base
             && self.remember.is_empty()
+            && self.sessions.is_empty()
     }
 }
 

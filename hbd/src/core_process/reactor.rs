@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hbd_core::{Command, Core, MediumIndex, Output};
+use hbd_core::{Command, Core, MediumIndex, Output, SessionOrder};
 use shared::api::Fault;
 use shared::exit::Exit;
 use shared::time::Moment;
@@ -156,8 +156,12 @@ impl Reactor {
                 Ok(Wake::Supervisor(Word::Said((message, descriptors)))) => {
                     self.obey(message, descriptors);
                 }
-                // The core goes on, and keeps what it would have said.
-                Ok(Wake::Supervisor(Word::Alone) | Wake::Manager) => {}
+                // The core goes on, and keeps what it would have said; clients are gone.
+                Ok(Wake::Supervisor(Word::Alone)) => {
+                    let forget = Command::Session(SessionOrder::Forget);
+                    self.core.handle_command(forget, now);
+                }
+                Ok(Wake::Manager) => {}
                 Err(_) => return Exit::Failed,
             }
         }
@@ -224,8 +228,7 @@ impl Reactor {
                 let kept = self.pulse.remember(&memory);
                 self.outbox.memory(memory, kept);
             }
-            // Nobody orders anything of sessions in this process, so there is no news of them.
-            Output::Session(_) => {}
+            Output::Session(news) => self.outbox.session(news),
             Output::Drain => self.drain = true,
             Output::Left => self.left = true,
         }

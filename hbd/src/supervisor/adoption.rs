@@ -173,6 +173,7 @@ impl Supervisor {
         let why = match told {
             Ok(Some(runs)) => {
                 self.core = Post::Held(worker);
+                self.messages.office.core_began();
                 return Ok(self.fitness(&runs, greeting));
             }
             Ok(None) => "it went while it was adopted".to_owned(),

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use hbd_core::Start;
+use hbd_core::{Command, Start};
 use shared::event::{Cause, Kind, Role, Severity};
 use shared::exit::Exit;
 use shared::names::Generation;
@@ -54,11 +54,17 @@ impl Supervisor {
         };
         // Media first: what the core sends with its first breath is what tells peers of a restart.
         let changes = self.media.introduce();
+        // Then clients, so that no peer finds them gone.
+        self.messages.office.core_began();
+        let clients: Vec<_> = std::iter::from_fn(|| self.messages.office.poll_order()).collect();
         let launched = self.run.make_door(Role::Core).and_then(|door| {
             let (watch, [deadman, slate]) = PulseWatch::of_new_core(FIRST_BEAT_LIMIT)?;
             let mut core = Core::spawn(Role::Core, self.run.path(), generation)?;
             for (message, descriptors) in changes.messages {
                 core.tell(&message, descriptors)?;
+            }
+            for order in clients {
+                core.tell(&ToCore::Command(Command::Session(order)), Vec::new())?;
             }
             let descriptors = vec![lock, door, deadman, slate];
             core.tell(&ToCore::Start(Box::new(orders)), descriptors)?;
@@ -75,6 +81,7 @@ impl Supervisor {
             }
             Err(error) => self.not_launched(error.to_string(), cause),
         }
+        self.carry_messages();
         for event in changes.events {
             self.recorder.note(event, None);
         }
@@ -84,11 +91,14 @@ impl Supervisor {
     pub(super) fn not_launched(&mut self, why: String, cause: Option<Cause>) {
         let text = format!("the core could not be started: {why}");
         self.recorder.say(Severity::Error, &text);
+        self.messages.office.core_died();
         self.core = Post::Vacant(clock::boot() + PAUSE_MAX, cause);
     }
 
     /// The core is gone.
     pub(super) fn core_died(&mut self, how: String, since: Moment) {
+        self.messages.office.core_died();
+        self.carry_messages();
         if self.leaving.is_some() {
             self.exit.get_or_insert(Exit::Failed);
         }
@@ -108,7 +118,7 @@ impl Supervisor {
 }
 
 /// Chance for what must differ between two lives and two nodes.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     let mut bytes = [0; 8];
     let read: io::Result<()> =
         std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));

@@ -21,6 +21,7 @@ mod keeping;
 mod life;
 mod manager;
 mod media;
+mod messages;
 mod reactor;
 mod recorder;
 mod reload;
@@ -36,6 +37,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hbd_core::session::office;
 use hbd_core::{Command, Pace, PeerMemory, Settings};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
@@ -70,6 +72,7 @@ use crate::{clock, oom, program, rights, sys};
 use adoption::{FoundCore, FoundManager};
 use health::{Change, Health, Signs};
 use media::{Changes, Media};
+use messages::Messages;
 use recorder::Recorder;
 use reload::Configured;
 use upgrade::{Checked, Handover, Upgrading};
@@ -87,6 +90,8 @@ const LOAD: Duration = Duration::from_secs(5);
 /// Time between two looks around; while somebody is missing or has to leave they are closer.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 const LOOK_MIN: Duration = Duration::from_millis(20);
+/// Clients that are gone are noticed after this.
+const LOOK_AT_CLIENTS: Duration = Duration::from_millis(250);
 /// Results of disk jobs that wait.
 const DISK_RESULTS: usize = 64;
 /// News of logs that wait.
@@ -142,6 +147,7 @@ struct Supervisor {
     _state: Held,
     recorder: Recorder,
     media: Media,
+    messages: Messages,
     core: Post<ToCore, FromCore>,
     /// Of the core that lives.
     pulse: Option<PulseWatch>,
@@ -176,6 +182,8 @@ struct Supervisor {
     upgrade: Upgrading,
     /// Turns to read the journal.
     readers: Arc<Semaphore>,
+    /// The core is told to leave then at the latest, and why.
+    last_messages: Option<(Moment, Cause)>,
     /// When the core is to have left at the latest.
     leaving: Option<Moment>,
     exit: Option<Exit>,
@@ -290,6 +298,7 @@ impl Supervisor {
             service,
             allow_faults: options.allow_faults,
             media,
+            messages: Messages::new(life::seed()),
             run,
             _state: held,
             recorder: Recorder::new(
@@ -330,6 +339,7 @@ impl Supervisor {
             handover,
             upgrade,
             readers: requests::readers(),
+            last_messages: None,
             leaving: None,
             exit: None,
             retried: clock::boot(),
@@ -453,6 +463,10 @@ impl Supervisor {
             FromCore::Runs(_) | FromCore::Opened { .. } | FromCore::Told => {}
             FromCore::Sample(sample) => self.recorder.sample(*sample),
             FromCore::Remember(memory) => self.remember(*memory),
+            FromCore::Session(news) => {
+                self.hear_news(news);
+                self.leave_after_messages();
+            }
             FromCore::Dropped(count) => {
                 self.recorder.note(Kind::EventsDropped { count }, None);
             }
@@ -542,10 +556,26 @@ impl Supervisor {
         self.leaving = Some(clock::boot() + LEAVE_LIMIT);
         match self.core {
             Post::Held(_) => {
-                let cause = Some(Cause::Order(signal.to_owned()));
-                self.tell_core(&ToCore::Command(Command::Leave { cause }), Vec::new());
+                let cause = Cause::Order(signal.to_owned());
+                self.last_messages = Some((clock::boot() + office::LEAVE_LIMIT, cause));
+                self.messages.office.leave();
+                self.carry_messages();
+                self.leave_after_messages();
             }
             Post::Vacant(..) | Post::Closed => self.exit = Some(Exit::Failed),
+        }
+    }
+
+    /// Tells the core to leave, once what clients sent is acknowledged or took too long.
+    fn leave_after_messages(&mut self) {
+        let now = clock::boot();
+        let idle = self.messages.office.is_idle();
+        let due = self
+            .last_messages
+            .take_if(|(until, _)| idle || *until <= now);
+        if let Some((_, cause)) = due {
+            let cause = Some(cause);
+            self.tell_core(&ToCore::Command(Command::Leave { cause }), Vec::new());
         }
     }
 
@@ -560,6 +590,8 @@ impl Supervisor {
             self.recorder.say(Severity::Error, text);
             self.exit = Some(Exit::Failed);
         }
+        self.look_after_messages();
+        self.leave_after_messages();
         if now.since(self.retried) >= RETRY {
             self.retried = now;
             self.refresh_media();
@@ -587,6 +619,7 @@ impl Supervisor {
     fn look_pause(&self) -> Duration {
         match self.leaving.is_some() || self.core.is_vacant() || self.manager.is_vacant() {
             true => LOOK_MIN,
+            false if self.messages.has_clients() => LOOK_AT_CLIENTS,
             false => {
                 let sign_of_life = self.service.interval().unwrap_or(LOOK_MAX);
                 let pause = self.settings.deadtime.min(sign_of_life);

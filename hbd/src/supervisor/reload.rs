@@ -24,13 +24,14 @@ use hbd_core::Command;
 use nix::unistd::geteuid;
 
 use super::Supervisor;
+use super::messages::Asked;
 use super::recorder::line;
 use super::rotation::dangers;
 use super::worker::Post;
 use crate::channel::ToCore;
 use crate::clock;
 use crate::control::access::Access;
-use crate::control::{Answer, Ask, Repeated};
+use crate::control::{Answer, Repeated};
 use crate::rights;
 use crate::settings::{self, settings};
 use crate::startup::{Accepted, StartError, configuration};
@@ -124,11 +125,11 @@ impl Supervisor {
     }
 
     /// An order, which is answered once the files are read.
-    pub(super) fn reload_by_order(&mut self, wish: Reload, ask: Ask) {
+    pub(super) fn reload_by_order(&mut self, wish: Reload, key: Option<String>, asked: Asked) {
         let order = Order {
-            id: ask.frame.id,
-            key: ask.frame.key,
-            answer: ask.answer,
+            id: asked.id,
+            key,
+            answer: asked.answer,
         };
         if let Some(key) = &order.key
             && let Repeated::Yes(outcome) =
@@ -145,7 +146,7 @@ impl Supervisor {
         }
         self.begin_reload(Reading {
             wish,
-            cause: Cause::Order(ask.who.to_string()),
+            cause: Cause::Order(asked.who.to_string()),
             order: Some(order),
         });
     }

@@ -4,65 +4,67 @@ use std::sync::Arc;
 
 use shared::api::{ErrorCode, Failure, Fault, Request, ServerFrame, Success};
 use shared::config::Running;
-use shared::event::Cause;
+use shared::event::{Cause, Event};
 use shared::query::{EventQuery, PAGE_EVENTS};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use super::Supervisor;
-use super::recorder::{Line, line};
+use super::messages::Asked;
+use super::recorder::line;
 use crate::clock;
 use crate::control::access::Peer;
-use crate::control::{Answer, Ask, Repeated};
+use crate::control::{Ask, Repeated};
 
 impl Supervisor {
     pub(super) fn answer(&mut self, ask: Ask) {
-        let id = ask.frame.id;
-        let mut stream = None;
-        let mut lines = Vec::new();
-        let outcome = match ask.frame.request {
+        let (request, key, asked) = Asked::of(ask);
+        let outcome = match request {
             Request::Snapshot => Ok(Success::Snapshot(Box::new(self.recorder.snapshot()))),
             Request::Config => Ok(Success::Config(Box::new(Running::of(
                 &self.configured.config,
             )))),
-            Request::Events(query) => return self.find_events(*query, id, ask.answer),
+            Request::Events(query) => return self.find_events(*query, asked),
             Request::Subscribe { recent } => {
-                lines.extend(self.recorder.recent(recent).map(|event| {
-                    line(&ServerFrame::Event {
-                        event: Box::new(event.clone()),
-                    })
-                }));
-                stream = Some(self.recorder.subscribe());
-                Ok(Success::Snapshot(Box::new(self.recorder.snapshot())))
+                let event = |event: &Event| {
+                    let event = Box::new(event.clone());
+                    line(&ServerFrame::Event { event })
+                };
+                let lines = self.recorder.recent(recent).map(event).collect();
+                let stream = self.recorder.subscribe();
+                let snapshot = Success::Snapshot(Box::new(self.recorder.snapshot()));
+                return asked.reply_with(lines, Ok(snapshot), Some(stream));
             }
-            Request::Fault(fault) => self.order(&fault, ask.frame.key, ask.who),
-            Request::Reload(wish) => return self.reload_by_order(wish, ask),
-            Request::Upgrade(wish) => return self.begin_upgrade(wish, ask),
+            Request::Send(message) => return self.send_message(*message, key, asked),
+            Request::Listen { name } => {
+                return match self.listen_for(&name, asked.presence.clone()) {
+                    Ok(stream) => asked.reply_with(Vec::new(), Ok(Success::Done), Some(stream)),
+                    Err(failure) => asked.reply(Err(failure)),
+                };
+            }
+            Request::Acknowledge { delivery } => {
+                self.acknowledge_message(delivery, &asked.presence)
+            }
+            Request::Fault(fault) => self.order(&fault, key, asked.who),
+            Request::Reload(wish) => return self.reload_by_order(wish, key, asked),
+            Request::Upgrade(wish) => return self.begin_upgrade(wish, asked),
         };
-        lines.push(reply(id, outcome));
-        // The client may have gone meanwhile.
-        let _ = ask.answer.send(Answer { lines, stream });
+        asked.reply(outcome);
     }
 
     /// Answers from memory what memory can; else a thread reads the journal, one at a time, since a
     /// disk may take its time.
-    fn find_events(&self, query: EventQuery, id: u64, answer: oneshot::Sender<Answer>) {
-        let reply_with = move |outcome: Result<Success, Failure>| {
-            let lines = vec![reply(id, outcome)];
-            let stream = None;
-            // The client may have gone meanwhile.
-            let _ = answer.send(Answer { lines, stream });
-        };
+    fn find_events(&self, query: EventQuery, asked: Asked) {
         let limit = query.limit.min(PAGE_EVENTS);
         if query.is_open() && self.recorder.recent(limit).len() == limit {
             let events = self.recorder.recent(limit).cloned().collect();
-            return reply_with(Ok(Success::Events(events)));
+            return asked.reply(Ok(Success::Events(events)));
         }
         let history = self.recorder.history();
         let turn = self.readers.clone().acquire_owned();
         tokio::spawn(async move {
             let turn = turn.await;
             std::thread::spawn(move || {
-                reply_with(history.answer(&query).map(Success::Events));
+                asked.reply(history.answer(&query).map(Success::Events));
                 drop(turn);
             });
         });
@@ -131,11 +133,4 @@ const READERS_MAX: usize = 1;
 /// Turns to read the journal.
 pub(super) fn readers() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(READERS_MAX))
-}
-
-fn reply(id: u64, outcome: Result<Success, Failure>) -> Line {
-    line(&match outcome {
-        Ok(ok) => ServerFrame::Ok { id, ok },
-        Err(error) => ServerFrame::Error { id, error },
-    })
 }

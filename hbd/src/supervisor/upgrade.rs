@@ -32,9 +32,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::Supervisor;
+use super::messages::Asked;
 use super::recorder::{Line, line};
 use crate::cli::Options;
-use crate::control::{Answer, Ask};
+use crate::control::Answer;
 use crate::manager_process::ToManager;
 use crate::process::OWN_PROGRAM;
 use crate::{clock, program};
@@ -60,7 +61,7 @@ pub(super) struct Upgrading {
 
 /// An order whose program was looked at.
 pub(super) struct Checked {
-    ask: Ask,
+    ask: Asked,
     wish: Upgrade,
     hash: String,
     /// Its version, or why it is not to run.
@@ -122,7 +123,7 @@ impl Upgrading {
 
 impl Supervisor {
     /// An order, which is answered once the program was looked at.
-    pub(super) fn begin_upgrade(&mut self, wish: Upgrade, ask: Ask) {
+    pub(super) fn begin_upgrade(&mut self, wish: Upgrade, ask: Asked) {
         if self.leaving.is_some() || self.upgrade.under_way {
             let text = match self.leaving {
                 Some(_) => "hbd is leaving the cluster",
@@ -314,12 +315,12 @@ fn text(output: &[u8]) -> String {
     text[..text.floor_char_boundary(OUTPUT_MAX)].to_owned()
 }
 
-fn reply(ask: Ask, outcome: Result<Upgraded, Failure>) {
+fn reply(ask: Asked, outcome: Result<Upgraded, Failure>) {
     answer(ask, outcome, None);
 }
 
-fn answer(ask: Ask, outcome: Result<Upgraded, Failure>, stream: Option<mpsc::Receiver<Line>>) {
-    let id = ask.frame.id;
+fn answer(ask: Asked, outcome: Result<Upgraded, Failure>, stream: Option<mpsc::Receiver<Line>>) {
+    let id = ask.id;
     let frame = match outcome {
         Ok(upgraded) => ServerFrame::Ok {
             id,

@@ -1,7 +1,7 @@
 //! The sending end of a session: what the other core does not have yet, and when to send it.
 //!
 //! A fragment is sent again when three that were sent after it have arrived, or when no answer came
-//! within some round trips; each time it waits twice as long. Where nothing of it is under way and an
+//! within some round trips; from the fifth time on it waits twice as long each time. Where nothing of it is under way and an
 //! answer is still due, the receiver is asked.
 
 use alloc::collections::VecDeque;
@@ -22,8 +22,10 @@ const WAIT_MIN: Duration = Duration::from_millis(30);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 /// An answer is overdue after so many round trips.
 const WAIT_ROUND_TRIPS: u32 = 3;
-/// RFC 6298, 2: a new round trip counts for an eighth.
-const ROUND_TRIP_GAIN: u32 = 8;
+/// A longer round trip counts for so much less: where acks are lost too, most samples are too long.
+const ROUND_TRIP_GAIN: u32 = 64;
+/// A fragment is sent so often before each wait doubles.
+const TRIES_AT_ONCE: u32 = 4;
 /// A fragment is lost when one that is so much later has arrived.
 const LATER_ARRIVED: u64 = 3;
 /// Longest time between two questions while an answer is due.
@@ -236,8 +238,8 @@ impl Outbound {
 
     fn sample(&mut self, sample: Duration) {
         self.round_trip = Some(match self.round_trip {
-            None => sample,
-            Some(known) => known - known / ROUND_TRIP_GAIN + sample / ROUND_TRIP_GAIN,
+            Some(known) if sample > known => known + (sample - known).min(known) / ROUND_TRIP_GAIN,
+            _ => sample,
         });
     }
 
@@ -345,7 +347,7 @@ impl Item {
         let Some(sent) = self.sent.filter(|_| !self.lost) else {
             return Some(Moment(0));
         };
-        let doublings = self.tries.saturating_sub(1).min(6);
+        let doublings = self.tries.saturating_sub(TRIES_AT_ONCE).min(6);
         let pause = (wait * 2_u32.pow(doublings)).min(WAIT_MAX.max(wait));
         Some(sent + pause)
     }
@@ -393,14 +395,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_answered_is_sent_again_each_time_later() {
+    fn what_is_not_answered_is_sent_again_and_later_each_time_after_four() {
         let mut outbound = open(1);
         assert_eq!(send_all(&mut outbound, at(0)), [1]);
         assert_eq!(outbound.deadline(), at(200));
         assert!(send_all(&mut outbound, at(199)).is_empty());
-        assert_eq!(send_all(&mut outbound, at(200)), [1]);
-        assert!(send_all(&mut outbound, at(599)).is_empty());
-        assert_eq!(send_all(&mut outbound, at(600)), [1]);
+        for again in [200, 400, 600] {
+            assert_eq!(send_all(&mut outbound, at(again)), [1]);
+        }
+        assert_eq!(send_all(&mut outbound, at(800)), [1]);
+        assert!(send_all(&mut outbound, at(1199)).is_empty());
+        assert_eq!(send_all(&mut outbound, at(1200)), [1]);
     }
 
     #[test]

@@ -186,8 +186,10 @@ impl Office {
 
     /// A core runs, and knows nothing.
     pub fn core_began(&mut self) {
+        if self.core_runs {
+            self.core_died();
+        }
         self.core_runs = true;
-        self.orders.clear();
         for (name, listener) in &self.listeners {
             self.orders.push_back(SessionOrder::Listen {
                 name: name.clone(),
@@ -228,7 +230,10 @@ impl Office {
         if self.outgoing.len() >= OUTBOUND_MAX {
             return Err(Refusal::TooMany);
         }
-        let same = |other: &Outgoing| other.from == from && other.node == node && other.to == to;
+        let same = |other: &Outgoing| {
+            let over = other.closing && other.waiting() == 0;
+            !over && other.from == from && other.node == node && other.to == to
+        };
         if self.outgoing.values().any(same) {
             return Err(Refusal::NameTaken);
         }

@@ -319,3 +319,14 @@ fn a_message_that_grows_beyond_the_limit_ends_its_session() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn a_stream_that_is_about_to_end_does_not_keep_its_name() {
+    let mut office = office();
+    let stream = sender(&mut office);
+    let again = office.open(client("cron"), bob(), client("backup"));
+    assert_eq!(again, Err(Refusal::NameTaken));
+    office.close(stream);
+    let next = office.open(client("cron"), bob(), client("backup"));
+    assert!(next.is_ok_and(|next| next != stream));
+}

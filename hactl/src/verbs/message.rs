@@ -1,0 +1,289 @@
+//! `hactl message send` and `hactl message listen`: messages from node to node, for scripts.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, Command, value_parser};
+use serde_json::json;
+use shared::api::{ReceivedMessage, SendMessage};
+use shared::client::{Client, ClientError, Incoming, Listener};
+use shared::exit::Exit;
+use shared::names::{ClientName, NodeName};
+use shared::session::{Class, Ending, MESSAGE_BYTES_MAX, Payload};
+
+use crate::cli::{self, Call, Example, Verb, flag};
+use crate::completing;
+use crate::error::Error;
+use crate::print::json as write_json;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "message",
+    about: "Sends a message to a client on another node, or listens for messages",
+    text: "\
+Messages of one sender arrive in the order in which they were sent, each at most once. A message
+counts as delivered when whoever listens has acknowledged it, and not before; hactl message listen
+does that when it has written it. Needs the role operate. While a living node does not know
+sessions, such as a Heartbeat, nothing can be sent, and the refusal names the node.",
+    examples: &[
+        Example {
+            line: "hactl message listen backup --count 1 && start-the-backup",
+            about: "on bob: wait until somebody says so",
+        },
+        Example {
+            line: "hactl message send bob backup begin",
+            about: "and say so, from another node",
+        },
+        Example {
+            line: "tar c /etc/ha.d | hactl message send bob config --timeout 1m",
+            about: "at most 1 MiB from standard input",
+        },
+        Example {
+            line: "hactl message listen config --raw --count 1 | tar x -C /tmp",
+            about: "the bytes as they are",
+        },
+    ],
+    arguments,
+    run,
+};
+
+const SEND: &str = "send";
+const LISTEN: &str = "listen";
+/// How long `send` waits unless it is told otherwise.
+const SEND_LIMIT: &str = "30s";
+
+fn arguments(command: Command) -> Command {
+    command
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(send_arguments(Command::new(SEND)))
+        .subcommand(listen_arguments(Command::new(LISTEN)))
+}
+
+fn send_arguments(command: Command) -> Command {
+    command
+        .about("Sends one message and waits until it is delivered")
+        .arg(
+            Arg::new("node")
+                .value_name("NODE")
+                .add(completing::nodes())
+                .required(true)
+                .help("The node to send to"),
+        )
+        .arg(name_argument("Who listens there"))
+        .arg(
+            Arg::new("text")
+                .value_name("TEXT")
+                .help("The message; left out or -, standard input, at most 1 MiB"),
+        )
+        .arg(
+            Arg::new("from")
+                .long("from")
+                .value_name("NAME")
+                .value_parser(client)
+                .help("Name of the sender; left out, one that tells the process"),
+        )
+        .arg(
+            Arg::new("class")
+                .long("class")
+                .value_name("CLASS")
+                .value_parser(PossibleValuesParser::new(Class::ALL.map(Class::word)))
+                .help(
+                    "How urgent; left out, control up to 1200 bytes, which goes before all bulk, \
+                     else bulk",
+                ),
+        )
+        .arg(
+            Arg::new("key")
+                .long("key")
+                .value_name("KEY")
+                .help("The same message under the same key is sent once within ten minutes"),
+        )
+        .arg(cli::timeout(
+            SEND_LIMIT,
+            "How long to wait until it is delivered: 500ms, 30s, 5m",
+        ))
+}
+
+fn listen_arguments(command: Command) -> Command {
+    command
+        .about("Writes each message that comes for NAME, and acknowledges it then")
+        .arg(name_argument("The name to listen under"))
+        .arg(
+            Arg::new("count")
+                .short('n')
+                .long("count")
+                .value_name("N")
+                .value_parser(value_parser!(u64).range(1..))
+                .help("End after so many messages; left out, never"),
+        )
+        .arg(flag(
+            "raw",
+            "The bytes of the messages as they are, and nothing else",
+        ))
+        .arg(flag("json", "JSON, one object a line, with all fields").conflicts_with("raw"))
+}
+
+fn name_argument(help: &'static str) -> Arg {
+    Arg::new("name")
+        .value_name("NAME")
+        .required(true)
+        .value_parser(client)
+        .help(help)
+}
+
+fn client(text: &str) -> Result<ClientName, String> {
+    ClientName::new(text).map_err(|wrong| wrong.to_string())
+}
+
+fn run(call: &Call) -> Result<Exit, Error> {
+    match call.part {
+        Some(SEND) => send(call),
+        _ => listen(call),
+    }
+}
+
+fn name(call: &Call) -> ClientName {
+    let name = call.matches.get_one::<ClientName>("name");
+    name.cloned().expect("the parser demands a name")
+}
+
+fn send(call: &Call) -> Result<Exit, Error> {
+    let typed = call.words("node").unwrap_or_default();
+    let typed = typed.first().copied().unwrap_or_default();
+    let node = NodeName::new(typed)
+        .map_err(|wrong| Error::Usage(format!("{typed:?} is no node: {wrong}")))?;
+    let to = name(call);
+    let class = call.words("class").unwrap_or_default();
+    let class = Class::ALL
+        .into_iter()
+        .find(|known| class.first() == Some(&known.word()));
+    let message = SendMessage {
+        node: node.clone(),
+        to: to.clone(),
+        from: call.matches.get_one::<ClientName>("from").cloned(),
+        class,
+        data: Payload(content(call)?),
+    };
+    let key = call.words("key").unwrap_or_default();
+    let sent = call.client()?.send(message, key.first().copied());
+    match sent {
+        Ok(()) => {
+            let mut out = super::output();
+            writeln!(out, "delivered to {to} on {node}")?;
+            out.flush()?;
+            Ok(Exit::Done)
+        }
+        Err(ClientError::TimedOut { waited, .. }) => Err(Error::NotReached {
+            condition: format!("acknowledged by {to} on {node}"),
+            limit: waited,
+            missing: Some("whether it was delivered is not known".into()),
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The message: what was typed, or what comes in.
+fn content(call: &Call) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    match call.words("text").unwrap_or_default().first() {
+        Some(text) if *text != "-" => bytes.extend_from_slice(text.as_bytes()),
+        _ => {
+            let most = MESSAGE_BYTES_MAX as u64 + 1;
+            let read = std::io::stdin().lock().take(most).read_to_end(&mut bytes);
+            read.map_err(|error| Error::Read {
+                path: "standard input".into(),
+                error,
+            })?;
+        }
+    }
+    match bytes.len() > MESSAGE_BYTES_MAX {
+        true => Err(Error::Usage(format!(
+            "the message is longer than {MESSAGE_BYTES_MAX} bytes; send it in parts"
+        ))),
+        false => Ok(bytes),
+    }
+}
+
+fn listen(call: &Call) -> Result<Exit, Error> {
+    let client: Client = call.client()?;
+    let mut listener = client.listen(name(call))?;
+    let count = call.matches.get_one::<u64>("count").copied();
+    let mut left = count.unwrap_or(u64::MAX);
+    while left > 0 {
+        let Some(next) = listener.wait(Some(Duration::ZERO))? else {
+            match super::something_new(&listener)? {
+                true => continue,
+                false => return Ok(Exit::Done),
+            }
+        };
+        match next {
+            Incoming::Message(message) => {
+                take(call, &mut listener, &message)?;
+                left -= 1;
+            }
+            // An end in order is no news to whoever counts messages.
+            Incoming::Session(change) => match change.ended {
+                None | Some(Ending::Closed) => {}
+                Some(_) => crate::complain(&change.text),
+            },
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes a message, and tells its sender so.
+fn take(call: &Call, listener: &mut Listener, message: &ReceivedMessage) -> Result<(), Error> {
+    let mut out = super::output();
+    let bytes = &message.data.0;
+    if call.flag("raw") {
+        out.write_all(bytes)?;
+    } else if call.flag("json") {
+        let text = std::str::from_utf8(bytes).ok();
+        let object = json!({
+            "node": message.node,
+            "from": message.from,
+            "number": message.number,
+            "bytes": bytes.len(),
+            "text": text,
+            "data": message.data,
+        });
+        write_json(&mut out, &object, false)?;
+    } else {
+        let ReceivedMessage { node, from, .. } = message;
+        writeln!(out, "{node}/{from} {}", shown(bytes))?;
+    }
+    out.flush()?;
+    if !listener.acknowledge(message.delivery)? {
+        crate::complain("the sender had given up on this message before it was acknowledged");
+    }
+    Ok(())
+}
+
+/// One line, whatever the bytes are: nothing in it moves the cursor.
+fn shown(bytes: &[u8]) -> String {
+    let mut line = String::new();
+    for piece in bytes.utf8_chunks() {
+        for c in piece.valid().chars() {
+            match c.is_control() || c == '\\' {
+                true => line.extend(c.escape_default()),
+                false => line.push(c),
+            }
+        }
+        for byte in piece.invalid() {
+            line.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_shown_in_one_line_whatever_it_holds() {
+        assert_eq!(shown("grüße".as_bytes()), "grüße");
+        assert_eq!(shown(b"a\nb\x1b[2J\xff\\"), r"a\nb\u{1b}[2J\xff\\");
+    }
+}
