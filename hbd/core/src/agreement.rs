@@ -44,7 +44,8 @@ impl Core {
     /// The field for the next beat, if it is to carry one.
     pub(crate) fn config_to_tell(&mut self, now: Now) -> Option<String> {
         let reads = |level: Option<Level>| level.is_some_and(|l| l.has(Level::FEATURE_CONFIG));
-        if !self.live_others().all(|(_, peer)| reads(peer.level())) {
+        let alone = self.live_others().next().is_none();
+        if alone || !self.live_others().all(|(_, peer)| reads(peer.level())) {
             return None;
         }
         let again = now.boot.since(self.announcement.told) >= EVERY;
