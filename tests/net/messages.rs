@@ -89,7 +89,10 @@ pub(crate) fn million_bytes() -> Result<(), Error> {
     let Ok(heard) = heard.join() else {
         return unexpected("the reader panicked");
     };
-    demand(heard?.bytes == content, "every byte arrived where it should")
+    demand(
+        heard?.bytes == content,
+        "every byte arrived where it should",
+    )
 }
 
 /// Two senders, a link that loses packets, and the death of either core in between: all messages arrive

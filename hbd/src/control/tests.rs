@@ -62,7 +62,9 @@ fn a_line_without_end_is_told_its_limit_and_ends_the_connection() {
         };
         assert_eq!(error.code, ErrorCode::BadRequest);
         assert!(
-            error.text.contains("longer than 65536 bytes"),
+            error
+                .text
+                .contains(&format!("longer than {LONG_REQUEST_MAX} bytes")),
             "{}",
             error.text
         );
