@@ -32,8 +32,8 @@ const ORDINARY: u32 = 65_534;
 const STORY: Duration = Duration::from_secs(150);
 /// For whatever should take no time.
 const SOON: Duration = Duration::from_secs(20);
-/// Teller, keeper, and per node a supervisor and a core.
-const PROCESSES: usize = 2 + 3 * 2;
+/// Teller, keeper, and per node supervisor, core and manager.
+const PROCESSES: usize = 2 + 3 * 3;
 /// The steps of the table, in order.
 const STEPS: [&str; 11] = [
     "boot",
@@ -332,8 +332,11 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        for pid in self.processes().unwrap_or_default() {
-            let _ = kill(pid, Signal::SIGKILL);
+        // All are stopped first, so that none starts another.
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            for pid in self.processes().unwrap_or_default() {
+                let _ = kill(pid, signal);
+            }
         }
     }
 }
