@@ -85,7 +85,6 @@ pub struct Machine {
     pub(super) office: Office,
     pub(super) leaving: bool,
     pub(super) core: Option<Core>,
-    pub(super) wakes: Option<Moment>,
     pub(super) core_due: bool,
     socket: VecDeque<Packet>,
     socket_bytes: usize,
@@ -113,7 +112,6 @@ impl Machine {
             office: Office::new(0),
             leaving: false,
             core: None,
-            wakes: None,
             core_due: false,
             socket: VecDeque::new(),
             socket_bytes: 0,
@@ -225,7 +223,6 @@ impl Machine {
     pub(super) fn end(&mut self) {
         self.life = Life::Off;
         self.core = None;
-        self.wakes = None;
         self.core_due = false;
         self.memory.clear();
         self.socket.clear();

@@ -131,6 +131,8 @@ pub struct World {
     pub mutant: Option<Mutant>,
     now: Moment,
     machines: Vec<Machine>,
+    /// When the core of each is due, apart from the machines: all of them are looked at in each step.
+    wakes: Vec<Option<Moment>>,
     segments: Vec<Segment>,
     ahead: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
@@ -147,6 +149,7 @@ impl World {
             mutant: None,
             now: Moment(0),
             machines: Vec::new(),
+            wakes: Vec::new(),
             segments: Vec::new(),
             ahead: BinaryHeap::new(),
             scheduled: 0,
@@ -164,6 +167,7 @@ impl World {
     pub fn add_machine(&mut self, mut machine: Machine, media: Vec<SegmentIndex>) -> NodeIndex {
         machine.media = media;
         self.machines.push(machine);
+        self.wakes.push(None);
         NodeIndex(self.machines.len() - 1)
     }
 
@@ -210,8 +214,7 @@ impl World {
     #[must_use]
     pub fn next(&self) -> Option<Moment> {
         let ahead = self.ahead.peek().map(|Reverse(scheduled)| scheduled.at);
-        let wakes = self.machines.iter().filter_map(|machine| machine.wakes);
-        wakes.chain(ahead).min()
+        self.wakes.iter().flatten().copied().chain(ahead).min()
     }
 
     /// Lets the next thing happen, if it lies before `end` or on it; else the clock goes to `end`
@@ -229,8 +232,8 @@ impl World {
             }
             return true;
         }
-        let late = |machine: &Machine| machine.wakes.is_some_and(|wakes| wakes <= next);
-        if let Some(place) = self.machines.iter().position(late) {
+        let late = |wakes: &Option<Moment>| wakes.is_some_and(|wakes| wakes <= next);
+        if let Some(place) = self.wakes.iter().position(late) {
             self.serve(NodeIndex(place));
         }
         true
@@ -268,7 +271,7 @@ impl World {
 
     /// Kills every process of hbd on a machine.
     pub fn kill(&mut self, node: NodeIndex) {
-        self.machines[node.0].end();
+        self.end(node);
     }
 
     /// Switches a machine off and on: as a kill, and its boot clock begins anew.
@@ -287,7 +290,7 @@ impl World {
         }
         machine.life = Life::BetweenCores;
         machine.core = None;
-        machine.wakes = None;
+        self.wakes[node.0] = None;
         machine.office.core_died();
         self.tell_clients(node);
         self.schedule(self.now + pause, Happening::CoreStart(node));
@@ -296,7 +299,7 @@ impl World {
     /// Stops everything on a machine, until [`thaw`](Self::thaw).
     pub fn freeze(&mut self, node: NodeIndex) {
         self.machines[node.0].frozen = true;
-        self.machines[node.0].wakes = None;
+        self.wakes[node.0] = None;
     }
 
     /// Stops everything on a machine for a span.
@@ -365,6 +368,11 @@ impl World {
         self.carry(from, segment, bytes);
     }
 
+    fn end(&mut self, node: NodeIndex) {
+        self.machines[node.0].end();
+        self.wakes[node.0] = None;
+    }
+
     fn core_start(&mut self, node: NodeIndex) {
         let machine = &mut self.machines[node.0];
         if machine.life != Life::BetweenCores {
@@ -426,7 +434,7 @@ impl World {
                 if timeouts > TIMEOUTS_AT_ONCE_MAX {
                     let deadline = due;
                     self.notices.push(Notice::Spins { node, deadline });
-                    machine.wakes = Some(self.now + Duration::from_millis(1));
+                    self.wakes[node.0] = Some(self.now + Duration::from_millis(1));
                     return;
                 }
                 core.handle_timeout(now);
@@ -451,8 +459,8 @@ impl World {
             deadline,
         });
         let late = self.random.span(Duration::ZERO, self.lateness_max);
-        let machine = &mut self.machines[node.0];
-        machine.wakes = deadline.map(|deadline| machine.world_time(deadline.at) + late);
+        let machine = &self.machines[node.0];
+        self.wakes[node.0] = deadline.map(|deadline| machine.world_time(deadline.at) + late);
     }
 
     fn take_outputs(&mut self, node: NodeIndex) {
@@ -473,7 +481,7 @@ impl World {
                 Output::Drain => drain = true,
                 Output::Left => {
                     self.notices.push(Notice::Left { node });
-                    self.machines[node.0].end();
+                    self.end(node);
                 }
             }
         }
