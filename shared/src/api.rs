@@ -75,6 +75,8 @@ pub enum Request {
         /// So many of the last events come before the snapshot.
         recent: usize,
     },
+    /// Keep what the core's flight recorder holds in a file.
+    Record,
     /// Put faults on a medium, or take them off; refused unless hbd runs under `--allow-faults`.
     Fault(Fault),
     /// Read the configuration anew, and take it over if it has no error.
@@ -92,7 +94,7 @@ impl Request {
             Self::Snapshot | Self::Config | Self::Events(_) | Self::Subscribe { .. } => {
                 ClientRole::Observe
             }
-            Self::Fault(_) | Self::Reload(_) | Self::Upgrade(_) => ClientRole::Admin,
+            Self::Record | Self::Fault(_) | Self::Reload(_) | Self::Upgrade(_) => ClientRole::Admin,
         }
     }
 }
@@ -238,6 +240,11 @@ pub enum Success {
     Config(Box<Running>),
     /// Of `events`.
     Events(Vec<Event>),
+    /// Of `record`: the record is in this file of the daemon's machine.
+    Recorded {
+        /// Its path.
+        file: String,
+    },
     /// Of an order: it was carried out.
     Done,
     /// Of `reload`.

@@ -859,6 +859,13 @@ pub enum Kind {
         /// What of it.
         damage: String,
     },
+    /// What went into the core is kept in a file, to be replayed.
+    FlightRecorded {
+        /// The file.
+        file: String,
+        /// Why: the core died, or by order.
+        reason: String,
+    },
     /// A kind that this program does not know.
     #[serde(skip)]
     Unknown {
@@ -904,7 +911,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 51] = [
+    pub const WORDS: [&str; 52] = [
         "started",
         "leaving",
         "left",
@@ -956,6 +963,7 @@ impl Kind {
         "fault",
         "events-dropped",
         "journal-damaged",
+        "flight-recorded",
     ];
 
     /// How much an operator should care.
@@ -990,6 +998,7 @@ impl Kind {
             | Self::TimersChanging { .. }
             | Self::TimersChanged { .. }
             | Self::DegradedOver { .. }
+            | Self::FlightRecorded { .. }
             | Self::ConfigReloaded { .. }
             | Self::Fault { .. } => Severity::Notice,
             Self::Leaving
@@ -1091,6 +1100,7 @@ impl Kind {
             | Self::ConfigRefused { .. }
             | Self::EventsDropped { .. }
             | Self::JournalDamaged { .. }
+            | Self::FlightRecorded { .. }
             | Self::Unknown { .. } => Object::Daemon,
         }
     }

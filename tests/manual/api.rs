@@ -137,7 +137,7 @@ fn the_limits_are_those_of_the_code() {
     compare(PAGE, "limits", &text);
 }
 
-fn requests() -> [Request; 7] {
+fn requests() -> [Request; 8] {
     [
         Request::Snapshot,
         Request::Config,
@@ -148,6 +148,7 @@ fn requests() -> [Request; 7] {
             ..EventQuery::default()
         })),
         Request::Subscribe { recent: 10 },
+        Request::Record,
         Request::Fault(Fault {
             medium: MediumName::new("eth0").expect("a name"),
             cut_in: true,
@@ -168,6 +169,7 @@ fn word(request: &Request) -> &'static str {
         Request::Config => "config",
         Request::Events(_) => "events",
         Request::Subscribe { .. } => "subscribe",
+        Request::Record => "record",
         Request::Fault(_) => "fault",
         Request::Reload(_) => "reload",
         Request::Upgrade(_) => "upgrade",
@@ -185,6 +187,10 @@ fn meaning(request: &Request) -> &'static str {
         Request::Subscribe { .. } => {
             "View and counters, and then all that happens.\nBefore the reply come the\n.Li recent\n\
              last events.\n"
+        }
+        Request::Record => {
+            "An order: keep what the core's flight recorder holds in a file of the state \
+             directory,\n.Xr hbd 8 ,\nwhich the reply names.\n"
         }
         Request::Fault(_) => {
             "An order: cut a medium inwards or outwards, or let it lose so many of 100 packets in \
@@ -253,6 +259,9 @@ fn reply(request: &Request) -> Success {
         Request::Snapshot | Request::Subscribe { .. } => Success::Snapshot(Box::default()),
         Request::Config => Success::Config(Box::new(running())),
         Request::Events(_) => Success::Events(vec![event()]),
+        Request::Record => Success::Recorded {
+            file: "/var/lib/hbd/records/2026-11-22T122212.128Z.flight".into(),
+        },
         Request::Fault(_) => Success::Done,
         Request::Reload(_) => Success::Reloaded(Box::new(Reloaded {
             outcome: ReloadOutcome::WouldApply,

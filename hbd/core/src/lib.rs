@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod beat;
 mod deadline;
+pub mod flight;
 mod history;
 mod identity;
 mod io;

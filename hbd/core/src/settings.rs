@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use shared::event::{Cause, ConfiguredNode, NodeStatus};
 use shared::names::{Generation, KeyIndex, MediumName, NodeName, Sequence, Uuid};
 use shared::time::Moment;
@@ -177,6 +177,26 @@ impl fmt::Debug for KeySpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeySpec({} {})", self.index, self.method)
     }
+}
+
+impl Settings {
+    /// The same with every secret left out.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut settings = self.clone();
+        for key in &mut settings.keys {
+            key.secret.clear();
+        }
+        settings
+    }
+}
+
+/// For what is saved.
+pub(crate) fn without_secrets<S: Serializer>(
+    settings: &Settings,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    settings.without_secrets().serialize(serializer)
 }
 
 /// Which life this is, and what the former one knew.

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 /// Every request and what it takes.
-const REQUESTS: [(&str, &str); 4] = [
+const REQUESTS: [(&str, &str); 8] = [
     ("snapshot", "nothing: \"snapshot\""),
+    ("config", "nothing: \"config\""),
     (
         "events",
         "limit, an unsigned integer, and if wanted since, until, before, nodes, kinds, objects, \
@@ -14,10 +15,19 @@ const REQUESTS: [(&str, &str); 4] = [
         "subscribe",
         "recent, an unsigned integer: {\"subscribe\":{\"recent\":10}}",
     ),
+    ("record", "nothing: \"record\""),
     (
         "fault",
         "medium, the name of one, and if wanted cut_in and cut_out, true or false, and \
          loss_percent, 0 to 100",
+    ),
+    (
+        "reload",
+        "if wanted dry_run and force, true or false: {\"reload\":{\"dry_run\":true}}",
+    ),
+    (
+        "upgrade",
+        "if wanted dry_run, true or false: {\"upgrade\":{\"dry_run\":true}}",
     ),
 ];
 
@@ -79,7 +89,7 @@ mod tests {
                 "{\"id\":2,\"request\":\"dance\"}",
                 2,
                 "there is no request of that name; there are \
-              snapshot, events, subscribe, fault",
+              snapshot, config, events, subscribe, record, fault, reload, upgrade",
             ),
             ("{\"id\":3,\"request\":\"events\"}", 3, "events takes limit"),
             (

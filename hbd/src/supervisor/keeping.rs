@@ -6,6 +6,7 @@ use shared::event::{Kind, Severity};
 use shared::config::Files;
 
 use super::Supervisor;
+use super::flight::Flight;
 use crate::accepted;
 use crate::channel::Lack;
 use crate::journal::{RETRY, Report};
@@ -23,13 +24,13 @@ impl Supervisor {
         self.keep_peers();
     }
 
-    /// Takes what a core that is gone knew last.
-    pub(super) fn read_slate(&mut self) {
-        if let Some(pulse) = self.pulse.take() {
-            for memory in pulse.memories() {
-                self.remember(memory);
-            }
+    /// Takes what a core that is gone knew last, and returns its flight recorder.
+    pub(super) fn read_slate(&mut self) -> Option<Flight> {
+        let pulse = self.pulse.take()?;
+        for memory in pulse.memories() {
+            self.remember(memory);
         }
+        Some(pulse.flight())
     }
 
     /// Hands the disk what it should know, without what only a quick restart may.

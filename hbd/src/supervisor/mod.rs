@@ -16,6 +16,7 @@
 //! ([`adoption`]).
 
 mod adoption;
+mod flight;
 mod health;
 mod keeping;
 mod life;
@@ -175,6 +176,9 @@ struct Supervisor {
     upgrade: Upgrading,
     /// Turns to read the journal.
     readers: Arc<Semaphore>,
+    /// The state directory, and where kept records are told.
+    state: PathBuf,
+    flights: mpsc::Sender<flight::Kept>,
     /// When the core is to have left at the latest.
     leaving: Option<Moment>,
     exit: Option<Exit>,
@@ -190,6 +194,7 @@ struct Sources {
     asks: mpsc::Receiver<Ask>,
     disk: mpsc::Receiver<Result<Job, StateError>>,
     journal: mpsc::Receiver<Report>,
+    flights: mpsc::Receiver<flight::Kept>,
     reads: mpsc::Receiver<reload::Read>,
     checks: mpsc::Receiver<Checked>,
     log: mpsc::Receiver<News>,
@@ -251,6 +256,7 @@ impl Supervisor {
             // Too many results that nobody takes: each is found out again.
             let _ = done.try_send(result);
         });
+        let (kept, flights) = mpsc::channel(DISK_RESULTS);
         let (tell, reports) = mpsc::channel(DISK_RESULTS);
         let (journal, restored) =
             Journal::open(&options.state, recorder::RECENT_MAX, move |report| {
@@ -329,6 +335,8 @@ impl Supervisor {
             handover,
             upgrade,
             readers: requests::readers(),
+            state: options.state.clone(),
+            flights: kept,
             leaving: None,
             exit: None,
             retried: clock::boot(),
@@ -363,6 +371,7 @@ impl Supervisor {
             asks,
             disk,
             journal: reports,
+            flights,
             reads,
             checks,
             log,

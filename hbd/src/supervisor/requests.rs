@@ -9,6 +9,7 @@ use shared::query::{EventQuery, PAGE_EVENTS};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::Supervisor;
+use super::flight::Asked;
 use super::recorder::{Line, line};
 use crate::clock;
 use crate::control::access::Peer;
@@ -33,6 +34,10 @@ impl Supervisor {
                 }));
                 stream = Some(self.recorder.subscribe());
                 Ok(Success::Snapshot(Box::new(self.recorder.snapshot())))
+            }
+            Request::Record => {
+                let answer = ask.answer;
+                return self.keep_flight_for(ask.who, Asked { id, answer });
             }
             Request::Fault(fault) => self.order(&fault, ask.frame.key, ask.who),
             Request::Reload(wish) => return self.reload_by_order(wish, ask),
@@ -133,7 +138,7 @@ pub(super) fn readers() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(READERS_MAX))
 }
 
-fn reply(id: u64, outcome: Result<Success, Failure>) -> Line {
+pub(super) fn reply(id: u64, outcome: Result<Success, Failure>) -> Line {
     line(&match outcome {
         Ok(ok) => ServerFrame::Ok { id, ok },
         Err(error) => ServerFrame::Error { id, error },

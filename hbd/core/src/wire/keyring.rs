@@ -1,9 +1,11 @@
 //! The keys of a node, by index, and which of them signs.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::fmt;
 
 use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use shared::names::KeyIndex;
 
@@ -15,8 +17,10 @@ use super::refused::Refused;
 /// Hexadecimal digits of a [`Fingerprint`].
 const FINGERPRINT_DIGITS: usize = 8;
 
-/// Keys by index, one of them active. Its `Debug` text shows indices, methods and nothing secret.
-#[derive(Clone)]
+/// Keys by index, one of them active. Its `Debug` text shows indices, methods and nothing secret; nor
+/// is anything secret saved: a restored ring has empty keys.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "Outline", into = "Outline")]
 pub struct KeyRing {
     active: KeyIndex,
     keys: BTreeMap<KeyIndex, Entry>,
@@ -26,6 +30,33 @@ pub struct KeyRing {
 struct Entry {
     key: Key,
     fingerprint: Fingerprint,
+}
+
+/// What is saved of a ring.
+#[derive(Serialize, Deserialize)]
+struct Outline {
+    active: KeyIndex,
+    methods: Vec<(KeyIndex, Method)>,
+}
+
+impl From<KeyRing> for Outline {
+    fn from(ring: KeyRing) -> Self {
+        Self {
+            active: ring.active,
+            methods: ring
+                .entries()
+                .map(|(index, method, _)| (index, method))
+                .collect(),
+        }
+    }
+}
+
+impl TryFrom<Outline> for KeyRing {
+    type Error = KeyRingError;
+    fn try_from(outline: Outline) -> Result<Self, KeyRingError> {
+        let empty = |(index, method)| (index, method, b"".as_slice());
+        Self::new(outline.active, outline.methods.into_iter().map(empty))
+    }
 }
 
 /// Names a key without giving it away: 32 bits of HMAC-SHA256 over a fixed text and the method,
@@ -128,6 +159,12 @@ impl KeyRing {
         auth.push(b" ");
         auth.push(digest.as_bytes());
         auth
+    }
+
+    /// The digest that `auth` should hold beside the index it names; nothing for an unknown key.
+    pub(super) fn digest_for(&self, auth: &[u8], parts: [&[u8]; 2]) -> Option<Digest> {
+        let (index, _) = split_auth(auth)?;
+        Some(self.keys.get(&index)?.key.digest(parts))
     }
 
     /// Checks `auth`, the text `INDEX HEX`, against the data, and tells the index.
