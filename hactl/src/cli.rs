@@ -53,6 +53,7 @@ pub(crate) const VERBS: &[Verb] = &[
     verbs::explain::VERB,
     verbs::reload::VERB,
     verbs::upgrade::VERB,
+    verbs::record::VERB,
     verbs::keygen::VERB,
     verbs::report::VERB,
     verbs::completion::VERB,

@@ -10,6 +10,7 @@ pub(crate) mod keygen;
 pub(crate) mod links;
 pub(crate) mod message;
 pub(crate) mod nodes;
+pub(crate) mod record;
 pub(crate) mod reload;
 pub(crate) mod report;
 pub(crate) mod status;

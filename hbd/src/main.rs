@@ -9,6 +9,7 @@ mod control;
 mod core_process;
 mod demo;
 mod directory;
+mod flight;
 mod journal;
 mod lock;
 mod log;

@@ -1,12 +1,13 @@
 //! How a core shows that it lives, and what it knows, without waking anybody.
 //!
 //! A message to the supervisor at each beat would wake it as often as the core itself, for news that
-//! it has no use for until the core is gone. So the two share two descriptors:
+//! it has no use for until the core is gone. So the two share three descriptors:
 //!
 //! - the **deadman**, a timer (`timerfd_create(2)`) that the core sets anew at each tick. It expires
 //!   only if the core does not come round in time, and only then the supervisor wakes.
 //! - the **slate**, memory (`memfd_create(2)`) on which the core keeps when it last sent, and what
 //!   the next core must know of each peer. The supervisor reads it when it wants to know.
+//! - the memory of the **flight recorder** ([`crate::flight`]).
 //!
 //! ```text
 //! slate:   own entry | entry of a peer | ...      entry:  slot | slot
@@ -24,6 +25,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use hbd_core::PeerMemory;
+use hbd_core::flight::Ring;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -35,7 +37,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 
-use crate::sys;
+use crate::flight;
+use crate::sys::{self, Mapping};
 
 const SLOT: usize = 1024;
 const HEADER: usize = 8;
@@ -52,6 +55,7 @@ const CLOCKS_DIFFER: Duration = Duration::from_millis(1);
 pub(crate) struct Pulse {
     deadman: TimerFd,
     slate: File,
+    flight: File,
     /// Where each peer's entry is, and the number of its last writing.
     places: BTreeMap<NodeName, (usize, u32)>,
     own: u32,
@@ -65,36 +69,45 @@ pub(crate) struct PulseWatch {
     /// When the timer was to expire at the last look.
     due: Option<Instant>,
     slate: File,
+    flight: File,
 }
 
-/// The descriptors of both.
-pub(crate) type Pair = [OwnedFd; 2];
+/// What both hold.
+pub(crate) type Shared = [OwnedFd; 3];
 
-fn pair() -> io::Result<Pair> {
+fn shared() -> io::Result<Shared> {
     let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
     // Stands still while the machine sleeps, as the core does.
     let deadman = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
     let slate = memfd_create(c"hbd-slate", MFdFlags::MFD_CLOEXEC)?;
-    Ok([deadman.into(), slate])
+    Ok([deadman.into(), slate, flight::memory()?])
 }
 
 impl Pulse {
     /// Takes the descriptors over.
-    pub(crate) fn new([deadman, slate]: Pair) -> Self {
+    pub(crate) fn new([deadman, slate, flight]: Shared) -> Self {
         Self {
             deadman: sys::timer(deadman),
             slate: slate.into(),
+            flight: flight.into(),
             places: BTreeMap::new(),
             own: 0,
         }
     }
 
     /// For the next supervisor.
-    pub(crate) fn descriptors(&self) -> io::Result<Pair> {
+    pub(crate) fn descriptors(&self) -> io::Result<Shared> {
         Ok([
             self.deadman.as_fd().try_clone_to_owned()?,
             self.slate.as_fd().try_clone_to_owned()?,
+            self.flight.as_fd().try_clone_to_owned()?,
         ])
+    }
+
+    /// A ring in the memory of the flight recorder. Nothing where it cannot be mapped.
+    pub(crate) fn ring(&self) -> Option<Ring<Mapping>> {
+        let mapping = sys::map(self.flight.as_fd(), flight::RING).ok()?;
+        Ring::new(mapping)
     }
 
     /// The core ran, and will again within so long.
@@ -125,14 +138,18 @@ impl Pulse {
 impl PulseWatch {
     /// Of a core that is to be started with the other end, and to set the timer within `first`.
     /// Needs a runtime.
-    pub(crate) fn of_new_core(first: Duration) -> io::Result<(Self, Pair)> {
-        let [deadman, slate] = pair()?;
-        let theirs = [deadman.try_clone()?, slate.try_clone()?];
-        Ok((Self::new([deadman, slate], first)?, theirs))
+    pub(crate) fn of_new_core(first: Duration) -> io::Result<(Self, Shared)> {
+        let [deadman, slate, flight] = shared()?;
+        let theirs = [
+            deadman.try_clone()?,
+            slate.try_clone()?,
+            flight.try_clone()?,
+        ];
+        Ok((Self::new([deadman, slate, flight], first)?, theirs))
     }
 
     /// Of a core that runs and is to set the timer within `first`. Needs a runtime.
-    pub(crate) fn new([deadman, slate]: Pair, first: Duration) -> io::Result<Self> {
+    pub(crate) fn new([deadman, slate, flight]: Shared, first: Duration) -> io::Result<Self> {
         let expired = deadman.try_clone()?;
         let deadman = sys::timer(deadman);
         set(&deadman, first);
@@ -142,6 +159,7 @@ impl PulseWatch {
             suspected: None,
             due: None,
             slate: slate.into(),
+            flight: flight.into(),
         })
     }
 
@@ -173,6 +191,11 @@ impl PulseWatch {
         let due = Instant::now() + Duration::from(left);
         let former = self.due.replace(due);
         former.is_none_or(|former| due > former + CLOCKS_DIFFER)
+    }
+
+    /// What the core's flight recorder holds.
+    pub(crate) fn flight(&self) -> io::Result<Vec<u8>> {
+        flight::copy(&self.flight)
     }
 
     /// When a packet last went out.
@@ -244,7 +267,7 @@ mod tests {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let core = Pulse::new(pair().unwrap());
+            let core = Pulse::new(shared().unwrap());
             let watch = PulseWatch::new(core.descriptors().unwrap(), LONG).unwrap();
             test(core, watch).await;
         });

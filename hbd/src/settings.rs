@@ -73,7 +73,7 @@ pub(crate) fn keys(ring: &KeyRing) -> Vec<KeySpec> {
         .map(|(index, key)| KeySpec {
             index: *index,
             method: key.method.as_str().into(),
-            secret: key.secret.bytes().to_vec(),
+            secret: key.secret.bytes().into(),
         })
         .collect()
 }

@@ -4,9 +4,13 @@
     reason = "system calls and descriptors that nix and tokio do not wrap safely"
 )]
 
+use std::ffi::c_void;
 use std::io::{self, IoSliceMut};
+use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
 
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::timerfd::TimerFd;
 use shared::time::Wall;
@@ -22,6 +26,37 @@ pub(crate) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<Async
     // owns it from here on.
     let registered = unsafe { AsyncFd::register_with_interest(descriptor, interest) };
     registered.map_err(|error| error.into_parts().1)
+}
+
+/// Memory that others see who hold its descriptor.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<c_void>,
+    length: usize,
+}
+
+/// Maps the first `length` bytes of a file that has as many, to be written by this process alone.
+pub(crate) fn map(memory: BorrowedFd<'_>, length: usize) -> io::Result<Mapping> {
+    let bytes = NonZeroUsize::new(length).ok_or(io::ErrorKind::InvalidInput)?;
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: no address is asked for, so nothing that is mapped is replaced.
+    let start = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, memory, 0)? };
+    Ok(Mapping { start, length })
+}
+
+impl AsMut<[u8]> for Mapping {
+    fn as_mut(&mut self) -> &mut [u8] {
+        // SAFETY: mapped for reading and writing until it is dropped, and borrowed from `self`.
+        // Whoever else holds the descriptor reads with read(2), and the file keeps its length.
+        unsafe { std::slice::from_raw_parts_mut(self.start.cast().as_ptr(), self.length) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `map`, and nothing borrows it any more.
+        let _ = unsafe { munmap(self.start, self.length) };
+    }
 }
 
 /// Takes over a descriptor that this process was started with, or that the kernel just made for it.

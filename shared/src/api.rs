@@ -79,6 +79,8 @@ pub enum Request {
         /// So many of the last events come before the snapshot.
         recent: usize,
     },
+    /// Keep what the core's flight recorder holds in a file.
+    Record,
     /// Send a message to a client of another node. The reply comes when that client has acknowledged
     /// it, or when it is certain that this will not happen.
     Send(Box<SendMessage>),
@@ -110,7 +112,7 @@ impl Request {
                 ClientRole::Observe
             }
             Self::Send(_) | Self::Listen { .. } | Self::Acknowledge { .. } => ClientRole::Operate,
-            Self::Fault(_) | Self::Reload(_) | Self::Upgrade(_) => ClientRole::Admin,
+            Self::Record | Self::Fault(_) | Self::Reload(_) | Self::Upgrade(_) => ClientRole::Admin,
         }
     }
 }
@@ -301,6 +303,11 @@ pub enum Success {
     Config(Box<Running>),
     /// Of `events`.
     Events(Vec<Event>),
+    /// Of `record`: the record is in this file of the daemon's machine.
+    Recorded {
+        /// Its path.
+        file: String,
+    },
     /// Of an order: it was carried out.
     Done,
     /// Of `reload`.

@@ -897,6 +897,13 @@ pub enum Kind {
         /// What of it.
         damage: String,
     },
+    /// What went into the core is kept in a file, to be replayed.
+    FlightRecorded {
+        /// The file.
+        file: String,
+        /// Why: the core died, or by order.
+        reason: String,
+    },
     /// A kind that this program does not know.
     #[serde(skip)]
     Unknown {
@@ -942,7 +949,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 53] = [
+    pub const WORDS: [&str; 54] = [
         "started",
         "leaving",
         "left",
@@ -996,6 +1003,7 @@ impl Kind {
         "fault",
         "events-dropped",
         "journal-damaged",
+        "flight-recorded",
     ];
 
     /// How much an operator should care.
@@ -1031,6 +1039,7 @@ impl Kind {
             | Self::TimersChanged { .. }
             | Self::ConfigAgrees { .. }
             | Self::DegradedOver { .. }
+            | Self::FlightRecorded { .. }
             | Self::ConfigReloaded { .. }
             | Self::Fault { .. } => Severity::Notice,
             Self::Leaving
@@ -1135,6 +1144,7 @@ impl Kind {
             | Self::ConfigRefused { .. }
             | Self::EventsDropped { .. }
             | Self::JournalDamaged { .. }
+            | Self::FlightRecorded { .. }
             | Self::Unknown { .. } => Object::Daemon,
         }
     }

@@ -312,6 +312,7 @@ impl ClusterView {
             | Kind::KeysChanged { .. }
             | Kind::EventsDropped { .. }
             | Kind::JournalDamaged { .. }
+            | Kind::FlightRecorded { .. }
             | Kind::Adopted { .. }
             | Kind::Replaced { .. }
             | Kind::Unknown { .. } => {}

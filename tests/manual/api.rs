@@ -187,7 +187,7 @@ fn the_limits_are_those_of_the_code() {
     compare(PAGE, "limits", &text);
 }
 
-fn requests() -> [Request; 10] {
+fn requests() -> [Request; 11] {
     [
         Request::Snapshot,
         Request::Config,
@@ -198,6 +198,7 @@ fn requests() -> [Request; 10] {
             ..EventQuery::default()
         })),
         Request::Subscribe { recent: 10 },
+        Request::Record,
         Request::Send(Box::new(SendMessage {
             node: node("bob"),
             to: client("backup"),
@@ -229,6 +230,7 @@ fn word(request: &Request) -> &'static str {
         Request::Config => "config",
         Request::Events(_) => "events",
         Request::Subscribe { .. } => "subscribe",
+        Request::Record => "record",
         Request::Send(_) => "send",
         Request::Listen { .. } => "listen",
         Request::Acknowledge { .. } => "acknowledge",
@@ -249,6 +251,10 @@ fn meaning(request: &Request) -> &'static str {
         Request::Subscribe { .. } => {
             "View and counters, and then all that happens.\nBefore the reply come the\n.Li recent\n\
              last events.\n"
+        }
+        Request::Record => {
+            "An order: keep what the core's flight recorder holds in a file of the state \
+             directory,\n.Xr hbd 8 ,\nwhich the reply names.\n"
         }
         Request::Send(_) => {
             "Sends a message, at most 1 MiB in base64, to the client that listens as\n.Li to\non a \
@@ -331,6 +337,9 @@ fn reply(request: &Request) -> Success {
         Request::Snapshot | Request::Subscribe { .. } => Success::Snapshot(Box::default()),
         Request::Config => Success::Config(Box::new(running())),
         Request::Events(_) => Success::Events(vec![event()]),
+        Request::Record => Success::Recorded {
+            file: "/var/lib/hbd/records/2026-11-22T122212.128Z.flight".into(),
+        },
         Request::Send(_) => Success::Delivered,
         Request::Listen { .. } | Request::Acknowledge { .. } | Request::Fault(_) => Success::Done,
         Request::Reload(_) => Success::Reloaded(Box::new(Reloaded {

@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::event::{ConfigDifference, Kind};
 use shared::time::{Moment, Now};
 
@@ -24,7 +25,7 @@ const BEATS_AFTER: u32 = 10;
 const EVERY: Duration = Duration::from_secs(60);
 
 /// When the own digest is told next.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Announcement {
     left: u32,
     told: Moment,

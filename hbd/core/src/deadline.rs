@@ -5,16 +5,17 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use shared::time::Moment;
 
 use crate::settings::MediumIndex;
 
 /// Names a peer inside the core: its place in [`Settings::nodes`](crate::Settings::nodes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PeerIndex(pub(crate) u16);
 
 /// What the core waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Timer {
     /// The next own beat, every `keepalive`.
     Beat,
@@ -50,7 +51,7 @@ pub struct Deadline {
 }
 
 /// The armed timers.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Deadlines {
     at: BTreeMap<Timer, Moment>,
     order: BTreeSet<(Moment, Timer)>,

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::names::Sequence;
 use shared::time::Moment;
 
@@ -15,9 +16,12 @@ pub(crate) const WINDOW_WARNING: u64 = 375;
 /// Below this a window that was filling counts as empty enough again. Clients are held back above.
 pub(crate) const WINDOW_MAX: u64 = 250;
 
+#[derive(Serialize, Deserialize)]
 struct Sent {
     at: Moment,
     again_at: Option<Moment>,
+    /// Left out of a saved state: it can only be sent again, which decides nothing here.
+    #[serde(skip)]
     message: Message,
 }
 
@@ -34,7 +38,7 @@ pub(crate) enum Found<'a> {
 }
 
 /// The last messages of this generation.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct History {
     /// The number of the front of `sent`.
     oldest: u64,

@@ -159,7 +159,7 @@ impl Core {
         now: Now,
     ) {
         self.refused += 1;
-        let sort = Sort::Refused(medium, sort);
+        let sort = Sort::Refused(medium, sort.into());
         if let Some(unreported) = self.limiter.admit(sort, now.boot) {
             let kind = Kind::PacketRefused {
                 medium: self.medium_name(medium),

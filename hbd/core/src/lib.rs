@@ -12,6 +12,7 @@ extern crate alloc;
 mod agreement;
 mod beat;
 mod deadline;
+pub mod flight;
 mod history;
 mod identity;
 mod io;

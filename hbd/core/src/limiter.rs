@@ -6,6 +6,7 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::time::Moment;
 
 /// The shortest time between two events of the same sort about the same object.
@@ -14,14 +15,15 @@ pub(crate) const PAUSE: Duration = Duration::from_secs(60);
 /// How many sorts are told apart. Beyond it a stranger's are counted together.
 const SORTS_MAX: usize = 256;
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Sort {
     reported: Moment,
     unreported: u64,
 }
 
 /// Remembers when which sort of event was last reported.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "Key: Ord + Deserialize<'de>"))]
 pub(crate) struct Limiter<Key> {
     sorts: BTreeMap<Key, Sort>,
 }

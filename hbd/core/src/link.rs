@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::event::LinkStatus;
 use shared::names::Sequence;
 use shared::sample::{Incoming, Outgoing};
@@ -13,7 +14,7 @@ const WINDOW: u64 = 64;
 const JITTER_GAIN: u32 = 16;
 
 /// A path to a peer.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Link {
     pub(crate) status: LinkStatus,
     /// When the last packet came; for a link that was never heard, since when one could have come.
@@ -32,7 +33,7 @@ pub(crate) struct Link {
 }
 
 /// What the peer says about our packets over this link.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Theirs {
     /// The highest of our numbers that it heard, or that we had sent when we began to watch.
     pub(crate) confirmed: Sequence,
@@ -43,7 +44,7 @@ pub(crate) struct Theirs {
     pub(crate) one_way: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Rhythm {
     jitter: Duration,
     last: Option<Duration>,
@@ -51,7 +52,7 @@ struct Rhythm {
     worst: Option<Duration>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Seen {
     first: u64,
     highest: u64,

@@ -13,6 +13,7 @@
 //! [`Output::Drain`] first, so that neither this node's own lateness nor the order in which its
 //! driver looks at sockets and timers can make a living peer look dead.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -20,6 +21,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::event::{Cause, EventId, EventSource, Kind, NodeKind, NodeStatus, Role, StatusReason};
 use shared::names::{Generation, LinkName, MediumName, NodeName, Sequence, Uuid};
 use shared::session::Ending;
@@ -36,14 +38,19 @@ use crate::peer::{Life, Peer};
 use crate::random::Random;
 use crate::sequence::{ACK_EVERY_OF_HBD, Tracker};
 use crate::session::Sessions;
-use crate::settings::{KeySpec, MediumForm, MediumIndex, PeerMemory, Settings, Start};
+use crate::settings::{
+    KeySpec, MediumForm, MediumIndex, PeerMemory, Settings, Start, without_secrets,
+};
 use crate::wire::config_digest::ConfigDigest;
 use crate::wire::digest::UnknownMethod;
 use crate::wire::level::Level;
 use crate::wire::{KeyRing, KeyRingError, Method};
 
-/// The pure core of one node.
+/// The pure core of one node. All of its state can be saved and restored ([`Core::save`]): what is
+/// added to it is `Serialize` too, and a secret is left out.
+#[derive(Serialize, Deserialize)]
 pub struct Core {
+    #[serde(serialize_with = "without_secrets")]
     pub(crate) settings: Settings,
     pub(crate) keys: KeyRing,
     pub(crate) own: Own,
@@ -63,13 +70,19 @@ pub struct Core {
     pub(crate) impostor: Option<Moment>,
     pub(crate) window_filling: bool,
     pub(crate) refused: u64,
+    /// Whether the last packet was refused for its digest.
+    #[serde(skip)]
+    pub(crate) digest_was_wrong: bool,
     #[cfg(feature = "mutants")]
+    #[serde(skip)]
     pub(crate) planted: Option<crate::Mutant>,
     events: EventSource,
+    #[serde(skip)]
     outputs: VecDeque<Output>,
 }
 
 /// This node.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Own {
     pub(crate) index: PeerIndex,
     pub(crate) generation: Generation,
@@ -90,7 +103,7 @@ pub(crate) struct Own {
 }
 
 /// How far this node is on its way into the cluster, and out of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// Some node was neither heard nor declared dead. Ends with communication up.
     Listening,
@@ -106,9 +119,9 @@ pub(crate) enum Stage {
 }
 
 /// Sorts of events that others can bring about at will.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Sort {
-    Refused(MediumIndex, &'static str),
+    Refused(MediumIndex, Cow<'static, str>),
     Unknown(MediumIndex),
     Clone(NodeName),
     Replay(PeerIndex),
@@ -214,6 +227,7 @@ impl Core {
             impostor: None,
             window_filling: false,
             refused: 0,
+            digest_was_wrong: false,
             #[cfg(feature = "mutants")]
             planted: None,
             events: EventSource::new(settings.node.clone(), Role::Core, start.generation),
@@ -368,6 +382,31 @@ impl Core {
         &self.settings
     }
 
+    /// Writes the state into `room`, between two inputs, and tells its length; nothing where it is
+    /// longer. Keys are left out, and so are messages that were sent and may be sent again.
+    pub fn save(&self, room: &mut [u8]) -> Option<usize> {
+        let saved = postcard::to_slice(self, room).ok()?;
+        Some(saved.len())
+    }
+
+    /// A core of that state, saved by the same version of hbd. Its keys are empty: packets verify
+    /// once they were signed anew ([`resign`](crate::wire::resign)) with [`Core::keys`].
+    pub fn restore(saved: &[u8]) -> Option<Self> {
+        postcard::from_bytes(saved).ok()
+    }
+
+    /// The keys in use.
+    #[must_use]
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// Whether the last packet was refused because of its digest, or of the key it names.
+    #[must_use]
+    pub fn digest_was_wrong(&self) -> bool {
+        self.digest_was_wrong
+    }
+
     /// The next output. Call until there is none, after every input.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -511,7 +550,7 @@ fn ring(active: shared::names::KeyIndex, keys: &[KeySpec]) -> Result<KeyRing, Ba
             .method
             .parse()
             .map_err(|_: UnknownMethod| BadSettings::Method(key.method.to_string()))?;
-        parsed.push((key.index, method, key.secret.as_slice()));
+        parsed.push((key.index, method, key.secret.clone()));
     }
     KeyRing::new(active, parsed).map_err(BadSettings::Keys)
 }

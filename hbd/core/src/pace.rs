@@ -14,6 +14,7 @@
 //! stays deaf holds the change up for ever: then beats stay fast and the dead time long, which is
 //! wrong for nobody.
 
+use serde::{Deserialize, Serialize};
 use shared::event::{Kind, NodeKind};
 use shared::names::Sequence;
 use shared::time::Now;
@@ -30,7 +31,7 @@ const BEATS_FIRST: u32 = 2;
 const MUTE_BEATS: u32 = 20;
 
 /// The pace at this moment, on its way to that of the settings.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OwnPace {
     /// What peers may rely on.
     pub(crate) pace: Pace,
@@ -39,7 +40,7 @@ pub(crate) struct OwnPace {
 }
 
 /// A change that is not complete.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Change {
     /// The first message that announced a longer dead time, if one has to be heard of.
     announced: Option<Sequence>,

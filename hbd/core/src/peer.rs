@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::event::{ConfigDifference, EventId, LinkStatus, NodeKind, NodeStatus};
 use shared::names::{Generation, KeyIndex, NodeName, Sequence, Uuid};
 use shared::time::Moment;
@@ -15,7 +16,7 @@ use crate::wire::config_digest::ConfigDigest;
 use crate::wire::level::Level;
 
 /// One configured node, this one included.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Peer {
     pub(crate) name: NodeName,
     pub(crate) kind: NodeKind,
@@ -49,7 +50,7 @@ pub(crate) struct Peer {
 }
 
 /// One generation of a peer.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Life {
     pub(crate) since: Moment,
     pub(crate) tracker: Tracker,
@@ -72,7 +73,7 @@ pub(crate) struct Life {
 }
 
 /// A life of the peer that counts as former and seems to go on.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Behind {
     pub(crate) generation: Generation,
     pub(crate) sequence: Sequence,
@@ -81,7 +82,7 @@ pub(crate) struct Behind {
 }
 
 /// Packets that seem to be the peer's and do not verify.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Unverifying {
     pub(crate) since: Moment,
     pub(crate) last: Moment,

@@ -1,7 +1,9 @@
 //! Delays that must differ between nodes, from a seed that is an input.
 
+use serde::{Deserialize, Serialize};
+
 /// SplitMix64 (Steele, Lea, Flood 2014): enough to spread delays, not for secrets.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Random(u64);
 
 impl Random {

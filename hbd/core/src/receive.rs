@@ -20,11 +20,13 @@ use crate::sequence::{Arrival, Tracker};
 use crate::settings::{MediumForm, MediumIndex};
 use crate::wire::level::Level;
 use crate::wire::status::{State, Status};
-use crate::wire::{self, Message, fields, heard, membership, types};
+use crate::wire::{self, Message, Refused, fields, heard, membership, types};
 
 impl Core {
     pub(crate) fn receive(&mut self, medium: MediumIndex, packet: &[u8], now: Now) {
-        let (message, key) = match wire::decode_packet(packet, &self.keys) {
+        let decoded = wire::decode_packet(packet, &self.keys);
+        self.digest_was_wrong = decoded.as_ref().is_err_and(Refused::is_for_digest);
+        let (message, key) = match decoded {
             Ok(decoded) => (decoded.message, decoded.key),
             Err(refused) => return self.refuse_packet(&refused, packet, medium, now),
         };

@@ -9,6 +9,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::names::Sequence;
 use shared::time::Moment;
 use shared::times;
@@ -46,14 +47,14 @@ pub(crate) enum Arrival {
     Known,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Missing {
     noticed: Moment,
     ask_at: Moment,
 }
 
 /// Tracks one peer in one generation.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tracker {
     last: Option<Sequence>,
     missing: BTreeMap<Sequence, Missing>,

@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use shared::event::{Cause, ConfiguredNode, NodeStatus};
 use shared::names::{Generation, KeyIndex, MediumName, NodeName, Sequence, Uuid};
 use shared::time::Moment;
+
+use crate::wire::{Method, Secret};
 
 /// Names a medium in inputs and outputs: its place in [`Settings::media`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -173,8 +175,20 @@ pub struct KeySpec {
     pub index: KeyIndex,
     /// `crc`, `md5`, `sha1` or `sha256`.
     pub method: String,
-    /// The shared secret; empty for `crc`.
-    pub secret: Vec<u8>,
+    /// What it is made of.
+    pub secret: Secret,
+}
+
+impl KeySpec {
+    /// The same for a record.
+    #[must_use]
+    pub fn without_secret(&self) -> Self {
+        let method = self.method.parse().unwrap_or(Method::Crc);
+        Self {
+            secret: self.secret.left_out(method),
+            ..self.clone()
+        }
+    }
 }
 
 impl fmt::Debug for KeySpec {
@@ -182,6 +196,25 @@ impl fmt::Debug for KeySpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeySpec({} {})", self.index, self.method)
     }
+}
+
+impl Settings {
+    /// The same with every secret left out.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        Self {
+            keys: self.keys.iter().map(KeySpec::without_secret).collect(),
+            ..self.clone()
+        }
+    }
+}
+
+/// For what is saved.
+pub(crate) fn without_secrets<S: Serializer>(
+    settings: &Settings,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    settings.without_secrets().serialize(serializer)
 }
 
 /// Which life this is, and what the former one knew.

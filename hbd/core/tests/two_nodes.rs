@@ -237,7 +237,7 @@ fn settings(place: u8) -> Settings {
         keys: vec![KeySpec {
             index: KeyIndex(1),
             method: "sha1".into(),
-            secret: b"secret".to_vec(),
+            secret: "secret".into(),
         }],
     }
 }

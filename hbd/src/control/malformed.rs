@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 /// Every request and what it takes.
-const REQUESTS: [(&str, &str); 7] = [
+const REQUESTS: [(&str, &str); 11] = [
     ("snapshot", "nothing: \"snapshot\""),
+    ("config", "nothing: \"config\""),
     (
         "events",
         "limit, an unsigned integer, and if wanted since, until, before, nodes, kinds, objects, \
@@ -14,6 +15,7 @@ const REQUESTS: [(&str, &str); 7] = [
         "subscribe",
         "recent, an unsigned integer: {\"subscribe\":{\"recent\":10}}",
     ),
+    ("record", "nothing: \"record\""),
     (
         "send",
         "node, to and data, the message in base64, and if wanted from and class, control or bulk",
@@ -24,6 +26,14 @@ const REQUESTS: [(&str, &str); 7] = [
         "fault",
         "medium, the name of one, and if wanted cut_in and cut_out, true or false, and \
          loss_percent, 0 to 100",
+    ),
+    (
+        "reload",
+        "if wanted dry_run and force, true or false: {\"reload\":{\"dry_run\":true}}",
+    ),
+    (
+        "upgrade",
+        "if wanted dry_run, true or false: {\"upgrade\":{\"dry_run\":true}}",
     ),
 ];
 
@@ -85,7 +95,8 @@ mod tests {
                 "{\"id\":2,\"request\":\"dance\"}",
                 2,
                 "there is no request of that name; there are \
-              snapshot, events, subscribe, send, listen, acknowledge, fault",
+               snapshot, config, events, subscribe, record, send, listen, acknowledge, fault, \
+               reload, upgrade",
             ),
             ("{\"id\":3,\"request\":\"events\"}", 3, "events takes limit"),
             (

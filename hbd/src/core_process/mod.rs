@@ -17,16 +17,18 @@ mod line;
 mod manager;
 mod outbox;
 mod reactor;
+mod recorded;
 mod rest;
 pub(crate) mod rights;
 
 use std::os::fd::{OwnedFd, RawFd};
 
-use hbd_core::Core;
 use hbd_core::session::{LISTENERS_MAX, OUTBOUND_MAX};
 use nix::sys::prctl;
 use nix::unistd::getuid;
 use shared::exit::Exit;
+
+use recorded::Recorded;
 
 use crate::bond::{Bond, Greeting};
 use crate::channel::{Channel, FromCore, ToCore};
@@ -75,10 +77,10 @@ async fn begin(mut supervisor: Supervisor) -> Exit {
             _ => return Exit::Failed,
         }
     };
-    let Ok([lock, listener, deadman, slate]) = <[OwnedFd; 4]>::try_from(descriptors) else {
+    let Ok([lock, listener, deadman, slate, flight]) = <[OwnedFd; 5]>::try_from(descriptors) else {
         return Exit::Failed;
     };
-    let pulse = Pulse::new([deadman, slate]);
+    let pulse = Pulse::new([deadman, slate, flight]);
     let frame = reactor::Frame {
         media: orders.settings.media.len(),
         seed: orders.start.seed,
@@ -86,7 +88,8 @@ async fn begin(mut supervisor: Supervisor) -> Exit {
         allow_faults: orders.allow_faults,
     };
     let greeting = Greeting::own(orders.start.generation);
-    let core = match Core::new(orders.settings, orders.start, clock::now()) {
+    let core = Recorded::new(orders.settings, orders.start, pulse.ring(), clock::now());
+    let core = match core {
         Ok(core) => core,
         Err(error) => {
             if supervisor

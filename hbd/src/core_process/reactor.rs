@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hbd_core::{Command, Core, MediumIndex, Output, SessionOrder};
+use hbd_core::{Command, MediumIndex, Output, SessionOrder};
 use shared::api::Fault;
 use shared::exit::Exit;
 use shared::time::Moment;
@@ -25,6 +25,7 @@ use shared::times;
 use super::line::{Change, Held, Line};
 use super::manager::Manager;
 use super::outbox::Outbox;
+use super::recorded::Recorded;
 use super::rest::Rest;
 use crate::bond::{Bond, Word};
 use crate::channel::{FromCore, Lack, Rights, Runs, ToCore};
@@ -57,7 +58,7 @@ pub(super) struct Frame {
 
 /// The loop's state.
 pub(super) struct Reactor {
-    core: Core,
+    core: Recorded,
     bond: Bond<FromCore, ToCore>,
     manager: Manager,
     pulse: Pulse,
@@ -93,7 +94,7 @@ enum Wake {
 impl Reactor {
     /// Needs a runtime.
     pub(super) fn new(
-        core: Core,
+        core: Recorded,
         bond: Bond<FromCore, ToCore>,
         pulse: Pulse,
         frame: Frame,

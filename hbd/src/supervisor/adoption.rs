@@ -25,7 +25,7 @@ use crate::channel::{Channel, FromCore, Runs, ToCore};
 use crate::manager_process::{FromManager, ToManager};
 use crate::process::Process;
 use crate::program;
-use crate::pulse::{Pair, PulseWatch};
+use crate::pulse::{PulseWatch, Shared};
 use crate::run_directory::{RunDirectory, RunError};
 
 /// A worker that was killed is gone after this.
@@ -190,7 +190,7 @@ impl Supervisor {
             match worker.next().await? {
                 (FromCore::Told, _) => return known,
                 (FromCore::Runs(runs), pulse) => {
-                    let pulse = Pair::try_from(pulse).ok()?;
+                    let pulse = Shared::try_from(pulse).ok()?;
                     let first = silence_limit(&runs.settings).max(TOLD_LIMIT);
                     self.pulse = Some(PulseWatch::new(pulse, first).ok()?);
                     known = Some(*runs);

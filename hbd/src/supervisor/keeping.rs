@@ -9,6 +9,7 @@ use shared::config::Files;
 use shared::names::NodeName;
 
 use super::Supervisor;
+use super::flight::Flight;
 use crate::accepted;
 use crate::channel::Lack;
 use crate::journal::{RETRY, Report};
@@ -35,13 +36,13 @@ impl Supervisor {
         memory
     }
 
-    /// Takes what a core that is gone knew last.
-    pub(super) fn read_slate(&mut self) {
-        if let Some(pulse) = self.pulse.take() {
-            for memory in pulse.memories() {
-                self.remember(memory);
-            }
+    /// Takes what a core that is gone knew last, and returns its flight recorder.
+    pub(super) fn read_slate(&mut self) -> Option<Flight> {
+        let pulse = self.pulse.take()?;
+        for memory in pulse.memories() {
+            self.remember(memory);
         }
+        Some(pulse.flight())
     }
 
     /// Hands the disk what it should know, without what only a quick restart may.

@@ -11,6 +11,7 @@ use shared::names::Generation;
 use shared::time::Moment;
 
 use super::Supervisor;
+use super::flight::Flight;
 use super::worker::{Core, Post};
 use crate::channel::{Orders, ToCore};
 use crate::clock;
@@ -58,7 +59,7 @@ impl Supervisor {
         self.messages.office.core_began();
         let clients: Vec<_> = std::iter::from_fn(|| self.messages.office.poll_order()).collect();
         let launched = self.run.make_door(Role::Core).and_then(|door| {
-            let (watch, [deadman, slate]) = PulseWatch::of_new_core(FIRST_BEAT_LIMIT)?;
+            let (watch, shared) = PulseWatch::of_new_core(FIRST_BEAT_LIMIT)?;
             let mut core = Core::spawn(Role::Core, self.run.path(), generation)?;
             for (message, descriptors) in changes.messages {
                 core.tell(&message, descriptors)?;
@@ -66,7 +67,7 @@ impl Supervisor {
             for order in clients {
                 core.tell(&ToCore::Command(Command::Session(order)), Vec::new())?;
             }
-            let descriptors = vec![lock, door, deadman, slate];
+            let descriptors = [lock, door].into_iter().chain(shared).collect();
             core.tell(&ToCore::Start(Box::new(orders)), descriptors)?;
             Ok((core, watch))
         });
@@ -96,13 +97,17 @@ impl Supervisor {
     }
 
     /// The core is gone.
-    pub(super) fn core_died(&mut self, how: String, since: Moment) {
+    pub(super) fn core_died(&mut self, how: String, since: Moment, flight: Option<Flight>) {
         self.messages.office.core_died();
         self.carry_messages();
         if self.leaving.is_some() {
             self.exit.get_or_insert(Exit::Failed);
         }
         let id = self.recorder.note(Kind::CoreDied { how }, None);
+        if let Some(flight) = flight {
+            let cause = Some(Cause::Event(id.clone()));
+            self.keep_flight(flight, "the core died", cause, None);
+        }
         if self.leaving.is_some() {
             return;
         }

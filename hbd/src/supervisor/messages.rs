@@ -21,14 +21,14 @@ use shared::api::{
 };
 use shared::names::{ClientName, NodeName};
 use shared::session::{Class, Ending, Payload};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::Supervisor;
 use super::recorder::{Line, line};
+use super::requests::Asked;
 use crate::channel::ToCore;
 use crate::clock;
-use crate::control::access::Peer;
-use crate::control::{Answer, Ask, Repeated};
+use crate::control::Repeated;
 
 /// Frames that wait for a listener. The office hands over less than that; one that is not even told
 /// of sessions is dropped.
@@ -56,7 +56,7 @@ struct Client {
 
 /// A request to send that is not answered.
 struct Waiting {
-    answers: Vec<(u64, oneshot::Sender<Answer>)>,
+    answers: Vec<Asked>,
     order: Option<(String, Request)>,
 }
 
@@ -160,7 +160,7 @@ impl Supervisor {
             && let Some(client) = self.messages.senders.get_mut(stream)
             && let Some(waiting) = client.waiting.get_mut(number)
         {
-            waiting.answers.push((ask.id, ask.answer));
+            waiting.answers.push(ask);
             return;
         }
         self.messages.sweep();
@@ -171,7 +171,7 @@ impl Supervisor {
                     self.messages.under_way.insert(key, (stream, number));
                 }
                 let waiting = Waiting {
-                    answers: vec![(ask.id, ask.answer)],
+                    answers: vec![ask],
                     order,
                 };
                 if let Some(client) = self.messages.senders.get_mut(&stream) {
@@ -256,7 +256,8 @@ impl Supervisor {
         let office = &mut self.messages.office;
         for (stream, client) in &mut self.messages.senders {
             // Nobody waits for the answer any more.
-            let forsaken = |waiting: &Waiting| waiting.answers.iter().all(|(_, a)| a.is_closed());
+            let forsaken =
+                |waiting: &Waiting| waiting.answers.iter().all(|asked| asked.answer.is_closed());
             if client.presence.strong_count() == 0
                 && client.waiting.values().all(forsaken)
                 && !client.waiting.is_empty()
@@ -356,67 +357,14 @@ impl Supervisor {
     }
 
     fn reply_to(&mut self, waiting: Waiting, outcome: Result<Success, Failure>) {
-        for (id, answer) in waiting.answers {
-            reply(id, answer, outcome.clone());
+        for asked in waiting.answers {
+            asked.reply(outcome.clone());
         }
         if let Some((key, request)) = waiting.order {
             self.messages.under_way.remove(&key);
             self.orders.remember(key, request, outcome, clock::boot());
         }
     }
-}
-
-/// What is left of a question once its request was taken out.
-pub(super) struct Asked {
-    pub(super) id: u64,
-    pub(super) who: Peer,
-    pub(super) presence: Weak<()>,
-    pub(super) answer: oneshot::Sender<Answer>,
-}
-
-impl Asked {
-    /// Takes the request and its key out.
-    pub(super) fn of(ask: Ask) -> (Request, Option<String>, Self) {
-        let asked = Self {
-            id: ask.frame.id,
-            who: ask.who,
-            presence: ask.presence,
-            answer: ask.answer,
-        };
-        (ask.frame.request, ask.frame.key, asked)
-    }
-
-    pub(super) fn reply(self, outcome: Result<Success, Failure>) {
-        reply(self.id, self.answer, outcome);
-    }
-
-    /// Replies with what goes before the reply, and the stream that follows it.
-    pub(super) fn reply_with(
-        self,
-        mut lines: Vec<Line>,
-        outcome: Result<Success, Failure>,
-        stream: Option<mpsc::Receiver<Line>>,
-    ) {
-        lines.push(frame(self.id, outcome));
-        // The client may have gone meanwhile.
-        let _ = self.answer.send(Answer { lines, stream });
-    }
-}
-
-fn reply(id: u64, answer: oneshot::Sender<Answer>, outcome: Result<Success, Failure>) {
-    let lines = vec![frame(id, outcome)];
-    // The client may have gone meanwhile.
-    let _ = answer.send(Answer {
-        lines,
-        stream: None,
-    });
-}
-
-fn frame(id: u64, outcome: Result<Success, Failure>) -> Line {
-    line(&match outcome {
-        Ok(ok) => ServerFrame::Ok { id, ok },
-        Err(error) => ServerFrame::Error { id, error },
-    })
 }
 
 /// The order that is remembered in place of a message: its bytes by their hash.

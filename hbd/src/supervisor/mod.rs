@@ -16,6 +16,7 @@
 //! ([`adoption`]).
 
 mod adoption;
+mod flight;
 mod health;
 mod keeping;
 mod life;
@@ -184,6 +185,9 @@ struct Supervisor {
     readers: Arc<Semaphore>,
     /// The core is told to leave then at the latest, and why.
     last_messages: Option<(Moment, Cause)>,
+    /// The state directory, and where kept records are told.
+    state: PathBuf,
+    flights: mpsc::Sender<flight::Kept>,
     /// When the core is to have left at the latest.
     leaving: Option<Moment>,
     exit: Option<Exit>,
@@ -199,6 +203,7 @@ struct Sources {
     asks: mpsc::Receiver<Ask>,
     disk: mpsc::Receiver<Result<Job, StateError>>,
     journal: mpsc::Receiver<Report>,
+    flights: mpsc::Receiver<flight::Kept>,
     reads: mpsc::Receiver<reload::Read>,
     checks: mpsc::Receiver<Checked>,
     log: mpsc::Receiver<News>,
@@ -260,6 +265,7 @@ impl Supervisor {
             // Too many results that nobody takes: each is found out again.
             let _ = done.try_send(result);
         });
+        let (kept, flights) = mpsc::channel(DISK_RESULTS);
         let (tell, reports) = mpsc::channel(DISK_RESULTS);
         let (journal, restored) =
             Journal::open(&options.state, recorder::RECENT_MAX, move |report| {
@@ -340,6 +346,8 @@ impl Supervisor {
             upgrade,
             readers: requests::readers(),
             last_messages: None,
+            state: options.state.clone(),
+            flights: kept,
             leaving: None,
             exit: None,
             retried: clock::boot(),
@@ -374,6 +382,7 @@ impl Supervisor {
             asks,
             disk,
             journal: reports,
+            flights,
             reads,
             checks,
             log,

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use shared::exit::Exit;
 
+use super::flight::Kept;
 use super::upgrade::Checked;
 use super::watch::Watch;
 use super::{Sources, Supervisor, silence_limit};
@@ -35,6 +36,7 @@ enum Wake {
     Checked(Box<Checked>),
     Disk(Result<Job, StateError>),
     Journal(Report),
+    Flight(Kept),
     Read(Box<super::reload::Read>),
     Log(News),
     /// The core did not come round in time.
@@ -69,6 +71,7 @@ pub(super) async fn run(
             Some(checked) = sources.checks.recv() => Wake::Checked(Box::new(checked)),
             Some(done) = sources.disk.recv() => Wake::Disk(done),
             Some(report) = sources.journal.recv() => Wake::Journal(report),
+            Some(kept) = sources.flights.recv() => Wake::Flight(kept),
             Some(read) = sources.reads.recv() => Wake::Read(Box::new(read)),
             Some(news) = sources.log.recv() => Wake::Log(news),
             () = silent(&mut supervisor.pulse) => Wake::Silent,
@@ -106,6 +109,7 @@ pub(super) async fn run(
             }
             Wake::Disk(result) => supervisor.kept(result),
             Wake::Journal(report) => supervisor.journalled(report),
+            Wake::Flight(kept) => supervisor.flight_kept(kept),
             Wake::Log(news) => supervisor.log_changed(news),
             Wake::Silent => {
                 let limit = silence_limit(&supervisor.settings);
@@ -130,11 +134,11 @@ async fn bury(supervisor: &mut Supervisor, silent: Option<Duration>) {
     if let Some(core) = supervisor.core.take() {
         let since = core.since;
         let how = core.end().await;
-        supervisor.read_slate();
+        let flight = supervisor.read_slate();
         if let (None, Some(cause)) = (silent, supervisor.retiring.take()) {
             return supervisor.relaunch(Some(cause));
         }
-        supervisor.core_died(killed(silent).unwrap_or(how), since);
+        supervisor.core_died(killed(silent).unwrap_or(how), since, flight);
     }
 }
 

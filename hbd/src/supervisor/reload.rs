@@ -24,8 +24,8 @@ use hbd_core::Command;
 use nix::unistd::geteuid;
 
 use super::Supervisor;
-use super::messages::Asked;
 use super::recorder::line;
+use super::requests::Asked;
 use super::rotation::dangers;
 use super::worker::Post;
 use crate::channel::ToCore;

@@ -1,19 +1,59 @@
 //! What clients ask and order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use shared::api::{ErrorCode, Failure, Fault, Request, ServerFrame, Success};
 use shared::config::Running;
 use shared::event::{Cause, Event};
 use shared::query::{EventQuery, PAGE_EVENTS};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Supervisor;
-use super::messages::Asked;
-use super::recorder::line;
+use super::recorder::{Line, line};
 use crate::clock;
 use crate::control::access::Peer;
-use crate::control::{Ask, Repeated};
+use crate::control::{Answer, Ask, Repeated};
+
+/// What is left of a question once its request was taken out.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) id: u64,
+    pub(super) who: Peer,
+    pub(super) presence: Weak<()>,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+impl Asked {
+    /// Takes the request and its key out.
+    pub(super) fn of(ask: Ask) -> (Request, Option<String>, Self) {
+        let asked = Self {
+            id: ask.frame.id,
+            who: ask.who,
+            presence: ask.presence,
+            answer: ask.answer,
+        };
+        (ask.frame.request, ask.frame.key, asked)
+    }
+
+    pub(super) fn reply(self, outcome: Result<Success, Failure>) {
+        self.reply_with(Vec::new(), outcome, None);
+    }
+
+    /// Replies with what goes before the reply, and the stream that follows it.
+    pub(super) fn reply_with(
+        self,
+        mut lines: Vec<Line>,
+        outcome: Result<Success, Failure>,
+        stream: Option<mpsc::Receiver<Line>>,
+    ) {
+        lines.push(line(&match outcome {
+            Ok(ok) => ServerFrame::Ok { id: self.id, ok },
+            Err(error) => ServerFrame::Error { id: self.id, error },
+        }));
+        // The client may have gone meanwhile.
+        let _ = self.answer.send(Answer { lines, stream });
+    }
+}
 
 impl Supervisor {
     pub(super) fn answer(&mut self, ask: Ask) {
@@ -34,6 +74,7 @@ impl Supervisor {
                 let snapshot = Success::Snapshot(Box::new(self.recorder.snapshot()));
                 return asked.reply_with(lines, Ok(snapshot), Some(stream));
             }
+            Request::Record => return self.keep_flight_for(asked),
             Request::Send(message) => return self.send_message(*message, key, asked),
             Request::Listen { name } => {
                 return match self.listen_for(&name, asked.presence.clone()) {

@@ -23,7 +23,7 @@ use std::time::Duration;
 use hbd_core::PeerMemory;
 use nix::sys::signal::SigSet;
 use serde::{Deserialize, Serialize};
-use shared::api::{ErrorCode, Failure, Process, ServerFrame, Success};
+use shared::api::{ErrorCode, Failure, Process, Success};
 use shared::api::{Upgrade, UpgradeOutcome, Upgraded};
 use shared::event::{Role, Severity};
 use shared::exit::Exit;
@@ -32,10 +32,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::Supervisor;
-use super::messages::Asked;
-use super::recorder::{Line, line};
+use super::recorder::Line;
+use super::requests::Asked;
 use crate::cli::Options;
-use crate::control::Answer;
 use crate::manager_process::ToManager;
 use crate::process::OWN_PROGRAM;
 use crate::{clock, program};
@@ -129,18 +128,18 @@ impl Supervisor {
                 Some(_) => "hbd is leaving the cluster",
                 None => "another upgrade is under way; try again in a moment",
             };
-            return reply(ask, Err(unavailable(text)));
+            return ask.reply(Err(unavailable(text)));
         }
         let hash = match program::of(&self.program) {
             Ok(hash) => hash,
             Err(error) => {
                 let text = format!("cannot read {}: {error}", self.program.display());
-                return reply(ask, Err(unavailable(&text)));
+                return ask.reply(Err(unavailable(&text)));
             }
         };
         if let Some(build) = self.common_build().filter(|build| is_of(build, &hash)) {
             let upgraded = self.upgraded(UpgradeOutcome::Unchanged, build, String::new());
-            return reply(ask, Ok(upgraded));
+            return ask.reply(Ok(Success::Upgraded(Box::new(upgraded))));
         }
         self.upgrade.under_way = true;
         let (program, check) = (self.program.clone(), self.upgrade.check.clone());
@@ -179,14 +178,18 @@ impl Supervisor {
         };
         let upgraded = self.upgraded(outcome, build, reason);
         if outcome != UpgradeOutcome::Upgrading || self.leaving.is_some() {
-            reply(ask, Ok(upgraded));
+            ask.reply(Ok(Success::Upgraded(Box::new(upgraded))));
             return None;
         }
         let order = format!("upgrade by {}", ask.who);
         // An empty frame, which the connection takes when the reply is written.
         let (taken, stream) = mpsc::channel(1);
         let _ = taken.try_send(Line::from(""));
-        answer(ask, Ok(upgraded), Some(stream));
+        ask.reply_with(
+            Vec::new(),
+            Ok(Success::Upgraded(Box::new(upgraded))),
+            Some(stream),
+        );
         Some(Told { taken, order })
     }
 
@@ -313,26 +316,6 @@ async fn output(program: &Path, words: &[std::ffi::OsString]) -> Result<Output, 
 fn text(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     text[..text.floor_char_boundary(OUTPUT_MAX)].to_owned()
-}
-
-fn reply(ask: Asked, outcome: Result<Upgraded, Failure>) {
-    answer(ask, outcome, None);
-}
-
-fn answer(ask: Asked, outcome: Result<Upgraded, Failure>, stream: Option<mpsc::Receiver<Line>>) {
-    let id = ask.id;
-    let frame = match outcome {
-        Ok(upgraded) => ServerFrame::Ok {
-            id,
-            ok: Success::Upgraded(Box::new(upgraded)),
-        },
-        Err(error) => ServerFrame::Error { id, error },
-    };
-    // The client may have gone meanwhile.
-    let _ = ask.answer.send(Answer {
-        lines: vec![line(&frame)],
-        stream,
-    });
 }
 
 fn unavailable(text: &str) -> Failure {

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod deaths;
+mod flight;
 mod frozen;
 mod journal;
 mod log;

@@ -358,6 +358,9 @@ impl fmt::Display for Kind {
             Self::JournalDamaged { file, damage } => {
                 write!(f, "journal {file}: {damage}; that part is left out")
             }
+            Self::FlightRecorded { file, reason } => {
+                write!(f, "what went into the core is kept in {file} ({reason})")
+            }
             Self::Unknown { kind, .. } => write!(f, "{kind}"),
         }
     }

@@ -181,7 +181,7 @@ fn settings() -> Settings {
         keys: vec![KeySpec {
             index: KeyIndex(1),
             method: "sha1".into(),
-            secret: KEY.to_vec(),
+            secret: KEY.into(),
         }],
     }
 }

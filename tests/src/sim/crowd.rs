@@ -216,7 +216,7 @@ fn settings(node: &NodeName, place: usize, names: &[NodeName]) -> Settings {
         keys: vec![KeySpec {
             index: KeyIndex(1),
             method: "sha1".into(),
-            secret: b"secret".to_vec(),
+            secret: "secret".into(),
         }],
     }
 }

@@ -26,6 +26,7 @@ pub mod crowd;
 pub mod explore;
 pub mod machine;
 pub mod random;
+pub mod replay;
 pub mod scenario;
 pub mod segment;
 pub mod world;

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::names::ClientName;
 use shared::session::Class;
 use shared::time::Moment;
@@ -20,7 +21,7 @@ const SLOW_BITS_A_BYTE: u64 = 10;
 const SLOW_PART: u64 = 2;
 
 /// The sessions of a node.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sessions {
     pub(super) outbound: BTreeMap<StreamId, Outbound>,
     pub(super) inbound: BTreeMap<SessionId, Inbound>,

@@ -7,6 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::names::ClientName;
 use shared::session::Ending;
 use shared::time::Moment;
@@ -24,7 +25,7 @@ const ACK_DELAY: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_secs(30);
 
 /// The receiving end.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Inbound {
     pub(super) peer: PeerIndex,
     pub(super) stream: StreamId,

@@ -7,6 +7,7 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::names::ClientName;
 use shared::session::{Class, Ending};
 use shared::time::Moment;
@@ -34,7 +35,7 @@ const ASK_MAX: Duration = Duration::from_secs(1);
 const ASK_IDLE: Duration = Duration::from_secs(10);
 
 /// The sending end.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Outbound {
     pub(super) peer: PeerIndex,
     pub(super) from: ClientName,
@@ -59,7 +60,7 @@ pub(super) struct Outbound {
     pub(super) again: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Item {
     /// Nothing: the stream ends here.
     fragment: Option<Fragment>,

@@ -12,6 +12,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::KeyRing;
@@ -32,7 +33,7 @@ const FORM_OURS: &str = "1";
 const KEY: &str = "key";
 
 /// Entries by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigDigest(BTreeMap<String, String>);
 
 /// How an entry of two nodes differs.

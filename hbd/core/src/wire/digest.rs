@@ -14,9 +14,10 @@ use sha1::Sha1;
 use sha2::Sha256;
 
 use super::limits::DIGEST_HEX_MAX;
+use serde::{Deserialize, Serialize};
 
 /// How a digest is made. The words are those of authkeys(5) and hbd.keys(5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Method {
     /// CRC-32, polynomial 0x04C11DB7, most significant bit first, start 0, complemented. No key.
     Crc,

@@ -1,9 +1,11 @@
 //! The keys of a node, by index, and which of them signs.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::fmt;
 
 use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use shared::names::KeyIndex;
 
@@ -15,11 +17,52 @@ use super::refused::Refused;
 /// Hexadecimal digits of a [`Fingerprint`].
 const FINGERPRINT_DIGITS: usize = 8;
 
-/// Keys by index, one of them active. Its `Debug` text shows indices, methods and nothing secret.
-#[derive(Clone)]
+/// Keys by index, one of them active. Its `Debug` text shows indices, methods and nothing secret; nor
+/// is anything secret saved: a restored ring has empty keys under the names of the real ones.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "Outline", into = "Outline")]
 pub struct KeyRing {
     active: KeyIndex,
     keys: BTreeMap<KeyIndex, Entry>,
+}
+
+/// What a key is made of.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Secret {
+    /// The text that nodes share; empty for `crc`.
+    Known(Vec<u8>),
+    /// It was left out of a record. The key signs nothing that anybody else believes, but it has the
+    /// same name.
+    LeftOut(Fingerprint),
+}
+
+impl Secret {
+    /// What a record may hold of a key of this method.
+    #[must_use]
+    pub fn left_out(&self, method: Method) -> Self {
+        Self::LeftOut(match self {
+            Self::Known(text) => fingerprint(method, text),
+            Self::LeftOut(name) => *name,
+        })
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(text: Vec<u8>) -> Self {
+        Self::Known(text)
+    }
+}
+
+impl From<&[u8]> for Secret {
+    fn from(text: &[u8]) -> Self {
+        Self::Known(text.to_vec())
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
 }
 
 #[derive(Clone)]
@@ -28,13 +71,37 @@ struct Entry {
     fingerprint: Fingerprint,
 }
 
+/// What is saved of a ring.
+#[derive(Serialize, Deserialize)]
+struct Outline {
+    active: KeyIndex,
+    keys: Vec<(KeyIndex, Method, Fingerprint)>,
+}
+
+impl From<KeyRing> for Outline {
+    fn from(ring: KeyRing) -> Self {
+        Self {
+            active: ring.active,
+            keys: ring.entries().collect(),
+        }
+    }
+}
+
+impl TryFrom<Outline> for KeyRing {
+    type Error = KeyRingError;
+    fn try_from(outline: Outline) -> Result<Self, KeyRingError> {
+        let key = |(index, method, name)| (index, method, Secret::LeftOut(name));
+        Self::new(outline.active, outline.keys.into_iter().map(key))
+    }
+}
+
 /// Names a key without giving it away: 32 bits of HMAC-SHA256 over a fixed text and the method,
 /// made with the key. Two nodes that show the same one hold the same key.
 ///
 /// Whoever sees it can try guessed keys against it without talking to a node. A signed packet gives
 /// the same chance, so this costs nothing for a key in use; a key that is only listed is exposed to
 /// guessing before its first use. Keys have to be random either way (hbd.keys(5)).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fingerprint([u8; FINGERPRINT_DIGITS]);
 
 impl fmt::Display for Fingerprint {
@@ -75,19 +142,25 @@ impl fmt::Display for KeyRingError {
 impl core::error::Error for KeyRingError {}
 
 impl KeyRing {
-    /// A ring of `keys`, given as index, method and the key's text, that signs with `active`.
-    pub fn new<'a>(
+    /// A ring of `keys`, given as index, method and secret, that signs with `active`.
+    pub fn new<S: Into<Secret>>(
         active: KeyIndex,
-        keys: impl IntoIterator<Item = (KeyIndex, Method, &'a [u8])>,
+        keys: impl IntoIterator<Item = (KeyIndex, Method, S)>,
     ) -> Result<Self, KeyRingError> {
         let mut ring = BTreeMap::new();
         for (index, method, secret) in keys {
             if usize::from(index.0) >= KEYS_MAX {
                 return Err(KeyRingError::IndexTooHigh(index));
             }
-            let entry = Entry {
-                key: Key::new(method, secret),
-                fingerprint: fingerprint(method, secret),
+            let entry = match secret.into() {
+                Secret::Known(secret) => Entry {
+                    key: Key::new(method, &secret),
+                    fingerprint: fingerprint(method, &secret),
+                },
+                Secret::LeftOut(fingerprint) => Entry {
+                    key: Key::new(method, b""),
+                    fingerprint,
+                },
             };
             if ring.insert(index, entry).is_some() {
                 return Err(KeyRingError::TwoKeys(index));
@@ -128,6 +201,12 @@ impl KeyRing {
         auth.push(b" ");
         auth.push(digest.as_bytes());
         auth
+    }
+
+    /// The digest that `auth` should hold beside the index it names; nothing for an unknown key.
+    pub(super) fn digest_for(&self, auth: &[u8], parts: [&[u8]; 2]) -> Option<Digest> {
+        let (index, _) = split_auth(auth)?;
+        Some(self.keys.get(&index)?.key.digest(parts))
     }
 
     /// Checks `auth`, the text `INDEX HEX`, against the data, and tells the index.

@@ -7,9 +7,10 @@ use alloc::format;
 use alloc::string::String;
 
 use super::number::{parse_decimal, parse_hex};
+use serde::{Deserialize, Serialize};
 
 /// Level and features of a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
     /// Grows with the protocol.
     pub level: u32,

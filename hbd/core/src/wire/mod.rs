@@ -45,8 +45,10 @@ pub mod types;
 
 pub use digest::{Key, Method};
 pub use fields::FieldKind;
-pub use keyring::{Fingerprint, KeyRing, KeyRingError};
+pub use keyring::{Fingerprint, KeyRing, KeyRingError, Secret};
 pub use message::{Message, Value};
-pub use packet::{Decoded, Form, Unverified, decode_packet, decode_unverified, encode_packet};
+pub use packet::{
+    Decoded, Form, Unverified, decode_packet, decode_unverified, encode_packet, resign,
+};
 pub use refused::{Flaw, FlawKind, Refused, Unsendable};
 pub use stamp::Stamp;

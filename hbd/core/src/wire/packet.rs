@@ -110,6 +110,29 @@ pub fn decode_unverified(bytes: &[u8]) -> Result<Unverified, Refused> {
     })
 }
 
+/// The packet with the digest that `ring` gives for the key it names, or with a wrong one: a record
+/// of packets says which it was, and does not hold the keys. Nothing where the packet has no digest
+/// of that key's length.
+pub fn resign(bytes: &[u8], ring: &KeyRing, wrong: bool) -> Option<Vec<u8>> {
+    let (auth, digest) = match Frame::find(bytes).ok()? {
+        Frame::Netstring { signed, auth } => (auth, ring.digest_for(auth, [signed, b""])?),
+        Frame::String { auth, signed, .. } => (auth, ring.digest_for(auth, signed)?),
+    };
+    let (_, hex) = split_auth(auth)?;
+    if hex.len() != digest.as_bytes().len() {
+        return None;
+    }
+    // `hex` is a part of `bytes`.
+    let start = hex.as_ptr() as usize - bytes.as_ptr() as usize;
+    let mut packet = bytes.to_owned();
+    let place = &mut packet[start..start + hex.len()];
+    place.copy_from_slice(digest.as_bytes());
+    if wrong {
+        place[0] = if place[0] == b'0' { b'1' } else { b'0' };
+    }
+    Some(packet)
+}
+
 /// Puts a message into bytes and signs it with the ring's active key.
 pub fn encode_packet(message: &Message, ring: &KeyRing, form: Form) -> Result<Vec<u8>, Unsendable> {
     let room = check(message)?;

@@ -107,6 +107,16 @@ pub enum Unsendable {
     Message(FlawKind),
 }
 
+impl Refused {
+    /// Whether the digest is wrong, or its key does not count.
+    pub fn is_for_digest(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongDigest(_) | Self::UnknownKey(_) | Self::InactiveCrc(_)
+        )
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -37,7 +37,7 @@ pub fn wrong_key() -> KeySpec {
     KeySpec {
         index: KeyIndex(1),
         method: "sha1".into(),
-        secret: b"nobody else has this".to_vec(),
+        secret: "nobody else has this".into(),
     }
 }
 
@@ -142,9 +142,9 @@ fn common(random: &mut Random) -> Settings {
             index: KeyIndex(1),
             method: method.into(),
             secret: if method == "crc" {
-                Vec::new()
+                "".into()
             } else {
-                b"secret".to_vec()
+                "secret".into()
             },
         }],
     }

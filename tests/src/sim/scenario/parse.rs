@@ -465,7 +465,7 @@ fn keys(words: &[String]) -> Result<Order, String> {
             [index, method, secret] => Ok(KeySpec {
                 index: KeyIndex(number(index)?),
                 method: method.to_owned(),
-                secret: secret.as_bytes().to_vec(),
+                secret: secret.into(),
             }),
             _ => Err(format!("`{word}` is no key")),
         })

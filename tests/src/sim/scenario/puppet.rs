@@ -50,7 +50,7 @@ pub fn ring(active: KeyIndex, keys: &[KeySpec]) -> Result<KeyRing, String> {
             .method
             .parse()
             .map_err(|_| format!("`{}` is no method of a key", key.method))?;
-        known.push((key.index, method, key.secret.as_slice()));
+        known.push((key.index, method, key.secret.clone()));
     }
     KeyRing::new(active, known).map_err(|wrong| wrong.to_string())
 }

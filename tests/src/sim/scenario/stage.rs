@@ -78,7 +78,7 @@ impl Default for Stage {
             keys: vec![KeySpec {
                 index: KeyIndex(1),
                 method: "sha1".into(),
-                secret: b"secret".to_vec(),
+                secret: "secret".into(),
             }],
             last_event: Moment(0),
             silent: false,
