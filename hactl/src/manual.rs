@@ -7,6 +7,7 @@
 //! ```
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use clap::{Arg, ArgAction, Command};
 use shared::event::Kind;
@@ -15,8 +16,12 @@ use crate::cli::{self, VERBS, Verb};
 use crate::print::columns::Column;
 use crate::verbs::{events, links, nodes};
 
+/// Who rewrites the page keeps others from reading half of it.
+static PAGE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn the_manual_holds_what_the_tables_say() {
+    let _guard = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/hactl.1");
     let old = std::fs::read_to_string(&path).unwrap();
     let mut new = old.clone();
@@ -35,6 +40,7 @@ fn the_manual_holds_what_the_tables_say() {
 
 #[test]
 fn the_manual_names_every_verb_and_option() {
+    let _guard = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/hactl.1");
     let page = std::fs::read_to_string(&path).unwrap();
     let command = cli::command();

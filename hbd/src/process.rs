@@ -114,6 +114,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "`ended` waits for it")]
     fn a_death_is_told_by_signal_or_status() {
         run(async || {
             let child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();

@@ -178,7 +178,7 @@ fn realtime_that_is_off_lacks_nothing_but_a_user() {
 #[test]
 fn a_core_that_a_person_starts_says_who_may_start_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_hbd"))
-        .args(["core", "--fd", "77"])
+        .args(["core", "--fd", "77", "--run", "run"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -92,10 +92,9 @@ impl Row {
             let Ok(after) = processes(pair) else {
                 return Ok(false);
             };
-            let replaced = ROLES.iter().zip(before.iter().zip(&after));
-            Ok(replaced
-                .map(|(role, (before, after))| (before != after) == self.replaced.contains(role))
-                .all(|as_told| as_told))
+            let mut roles = ROLES.iter().zip(before.iter().zip(&after));
+            Ok(roles
+                .all(|(role, (before, after))| (before != after) == self.replaced.contains(role)))
         })?;
         pair.both_active()?;
         let seen = restarts + usize::from(self.restart);

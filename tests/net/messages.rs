@@ -69,7 +69,9 @@ pub(crate) fn million_bytes() -> Result<(), Error> {
     let listener = hactl(bob, &words)?;
     // It acknowledges what it has written, and a pipe that nobody reads holds less than a message.
     let heard = thread::spawn(move || end(listener));
-    let content: Vec<u8> = (0..MESSAGE_BYTES_MAX).map(|n| (n * n >> 7) as u8).collect();
+    let content: Vec<u8> = (0..MESSAGE_BYTES_MAX)
+        .map(|n| ((n * n) >> 7) as u8)
+        .collect();
     wait::until_true(PATIENCE, "the message is delivered", || {
         let words = ["message", "send", "bob", "jobs", "--timeout=60s"];
         let mut sender = hactl(&cluster.daemons[ALICE], &words)?;

@@ -133,11 +133,7 @@ fn report(reply: Upgraded, after: Vec<Process>, lost: Vec<NodeName>, begin: Inst
 }
 
 /// Waits until every process is the new build and the node is what it was.
-fn finished(
-    call: &Call,
-    begin: Instant,
-    before: &Snapshot,
-) -> Result<(Vec<Process>, Vec<NodeName>), Error> {
+fn finished(call: &Call, begin: Instant, before: &Snapshot) -> Result<Finished, Error> {
     loop {
         match look(call, before) {
             Ok(Some(done)) => return Ok(done),
@@ -159,11 +155,11 @@ fn finished(
     }
 }
 
-/// The processes and the nodes that were lost, if it is done.
-fn look(
-    call: &Call,
-    before: &Snapshot,
-) -> Result<Option<(Vec<Process>, Vec<NodeName>)>, ClientError> {
+/// The processes and the nodes that were lost.
+type Finished = (Vec<Process>, Vec<NodeName>);
+
+/// What came of it, if it is done.
+fn look(call: &Call, before: &Snapshot) -> Result<Option<Finished>, ClientError> {
     let mut client = shared::client::Client::connect(&call.socket, call.limit)?;
     let wish = Upgrade { dry_run: true };
     let Success::Upgraded(now) = client.request(Request::Upgrade(wish))? else {

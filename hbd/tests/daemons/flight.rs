@@ -42,7 +42,7 @@ fn what_a_core_went_through_replays_to_the_same_events() {
     assert!(replayed.inputs > 50, "{}", replayed.inputs);
     let of_core = |event: &&Event| event.id.incarnation.role == Role::Core;
     let events = alice.events();
-    let last = events.iter().filter(of_core).next_back().unwrap();
+    let last = events.iter().rfind(of_core).unwrap();
     assert!(
         replayed.events as u64 >= last.id.counter - 1,
         "{}",

@@ -99,6 +99,8 @@ fn why_a_peer_is_remembered_is_told_by_the_chain_of_causes() {
         .iter()
         .find(|event| matches!(event.kind, Kind::CoreDied { .. }))
         .unwrap();
-    let effects = ask(Related::EffectsOf(death.id.clone()));
+    let mut effects = ask(Related::EffectsOf(death.id.clone()));
+    // A thread keeps the record; when it is done is its own affair.
+    effects.retain(|word| *word != "flight-recorded");
     assert_eq!(effects[..3], ["core-died", "started", "node-status"]);
 }
