@@ -63,14 +63,12 @@ fn the_watchdog_is_told_of_life_only_while_the_core_gives_signs_of_it() {
     systemd.until("WATCHDOG=1", &mut Vec::new());
     let core = Pid::from_raw(alice.core());
     kill(core, Signal::SIGSTOP).unwrap();
-    // What the core said before was read by the supervisor before it answers this.
-    alice.client().snapshot().unwrap();
     systemd.take_what_is_there();
     let heard = systemd.listen(Duration::from_secs(1));
-    assert!(
-        !heard.iter().any(|text| text.starts_with("WATCHDOG")),
-        "{heard:?}"
-    );
+    // The core may have come round between the supervisor's last look and the signal: once. A living
+    // one is told of ten times a second.
+    let told = heard.iter().filter(|text| text.starts_with("WATCHDOG"));
+    assert!(told.count() <= 1, "{heard:?}");
     kill(core, Signal::SIGCONT).unwrap();
     systemd.until("WATCHDOG=1", &mut Vec::new());
 }
