@@ -139,6 +139,7 @@ fn report_is_whole() -> Result<(), Error> {
     for part in [
         "alice: 2 of 2 nodes active",
         "events on the disk",
+        "hbd flight",
         "1 sha1 (a key of 17 bytes)",
         "\"keepalive\"",
     ] {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use clap::{Arg, Command, ValueHint, value_parser};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use shared::api::Snapshot;
+use shared::api::{Request, Snapshot};
 use shared::client::{Client, ClientError, Update};
 use shared::config::FileName;
 use shared::config::load::DIRECTORY;
@@ -44,9 +44,9 @@ pub(crate) const VERB: Verb = Verb {
     about: "Puts everything that helps to find a fault into one archive, without secrets",
     text: "\
 The archive (tar, gzip, mode 0600) holds versions, the state and the counters, the events, the
-journal, the configuration with what the check says, facts about this machine, listings of the
-directories, and a README that says what each file is and what is missing. It works while hbd does
-not answer, too. Keys, comments and parameters that may hold a password are left out, and masked
+journal, the flight records (the present one among them, see record), the configuration with what
+the check says, facts about this machine, listings of the directories, and a README that says what
+each file is and what is missing. It works while hbd does not answer, too. Keys, comments and parameters that may hold a password are left out, and masked
 wherever else they occur; read it all the same before you give it away. Give --config and --state as
 hbd has them. FILE is hbd-report-DATE.tar.gz in the current directory unless it is named; one that
 exists is left alone.",
@@ -118,7 +118,9 @@ fn run(call: &Call) -> Result<Exit, Error> {
     let config = path("config").unwrap_or(Path::new(DIRECTORY));
     let state = path("state").unwrap_or(Path::new(STATE));
     configuration(config, &mut all);
-    journal(state, &mut all);
+    kept(state, "journal", "events on the disk", &mut all);
+    let flight = "what went into a core, to be replayed as hbd(8) says";
+    kept(state, "records", flight, &mut all);
     machine::collect(config, &mut all);
     let run = call.socket.parent().unwrap_or(Path::new("/"));
     machine::listings(
@@ -168,6 +170,9 @@ fn ask(call: &Call, all: &mut Collection) {
     match client.events(ALL_KEPT) {
         Ok(events) => all.lines("events.jsonl", "the events that hbd has at hand", &events),
         Err(error) => all.miss("events.jsonl: the events that hbd has at hand", &error),
+    }
+    if let Err(error) = client.request(Request::Record) {
+        all.miss("the present flight record of the core", &error);
     }
     match samples(client) {
         Ok(samples) => all.lines(
@@ -257,19 +262,18 @@ fn configuration(directory: &Path, all: &mut Collection) {
     );
 }
 
-/// The journal as it is on the disk: there it outlives hbd.
-fn journal(state: &Path, all: &mut Collection) {
-    let directory = state.join("journal");
-    let entries = match fs::read_dir(&directory) {
+/// What hbd keeps in a directory of the disk, as it is: there it outlives hbd.
+fn kept(state: &Path, directory: &str, meaning: &str, all: &mut Collection) {
+    let entries = match fs::read_dir(state.join(directory)) {
         Ok(entries) => entries,
-        Err(error) => return all.miss("journal: events on the disk", &error),
+        Err(error) => return all.miss(&format!("{directory}: {meaning}"), &error),
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
     paths.sort();
     for path in paths.iter().filter(|path| path.is_file()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match read(path) {
-            Ok(bytes) => all.add(&format!("journal/{name}"), "events on the disk", bytes),
+            Ok(bytes) => all.add(&format!("{directory}/{name}"), meaning, bytes),
             Err(error) => all.miss(&path.display().to_string(), &error),
         }
     }

@@ -1,10 +1,13 @@
-//! Flight records: made after a death of the core, and by order.
+//! Flight records: made after a death of the core, after a stall, and by order.
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use shared::api::{ErrorCode, Failure, Success};
-use shared::event::{Cause, Kind};
+use shared::event::{Cause, EventId, Kind};
+use shared::time::Moment;
+use tokio::sync::mpsc;
 
 use super::Supervisor;
 use super::requests::Asked;
@@ -23,6 +26,40 @@ pub(super) struct Kept {
 /// What a flight recorder held.
 pub(super) type Flight = io::Result<Vec<u8>>;
 
+/// A machine that stalls all the time leaves one record in this time, so that those of deaths stay;
+/// and one for a stall that is twice as long.
+const STALLS_APART: Duration = Duration::from_secs(3600);
+
+/// Where records go.
+pub(super) struct Flights {
+    state: PathBuf,
+    tell: mpsc::Sender<Kept>,
+    /// When a stall was last worth a record, and how long it was.
+    stall: Option<(Moment, Duration)>,
+}
+
+impl Flights {
+    /// Records go under the state directory; what became of them is told.
+    pub(super) fn new(state: PathBuf, tell: mpsc::Sender<Kept>) -> Self {
+        Self {
+            state,
+            tell,
+            stall: None,
+        }
+    }
+
+    fn is_worth_it(&mut self, late: Duration, now: Moment) -> bool {
+        let known = |(at, worst): (Moment, Duration)| {
+            now.since(at) < STALLS_APART && late < worst.saturating_mul(2)
+        };
+        let worth = !self.stall.is_some_and(known);
+        if worth {
+            self.stall = Some((now, late));
+        }
+        worth
+    }
+}
+
 impl Supervisor {
     /// Keeps what the living core's flight recorder holds, for the client that asked.
     pub(super) fn keep_flight_for(&self, asked: Asked) {
@@ -38,6 +75,16 @@ impl Supervisor {
         }
     }
 
+    /// Keeps what went into the core before and after it stalled.
+    pub(super) fn keep_flight_of_stall(&mut self, late: Duration, stall: &EventId) {
+        if let Some(pulse) = &self.pulse
+            && self.flights.is_worth_it(late, clock::boot())
+        {
+            let cause = Some(Cause::Event(stall.clone()));
+            self.keep_flight(pulse.flight(), "the core stalled", cause, None);
+        }
+    }
+
     /// Lets a thread write a record.
     pub(super) fn keep_flight(
         &self,
@@ -46,7 +93,7 @@ impl Supervisor {
         cause: Option<Cause>,
         asked: Option<Asked>,
     ) {
-        let (state, tell) = (self.state.clone(), self.flights.clone());
+        let (state, tell) = (self.flights.state.clone(), self.flights.tell.clone());
         std::thread::spawn(move || {
             let now = clock::now().wall;
             let result = flight.and_then(|image| flight::keep(&state, now, &image));
@@ -73,7 +120,7 @@ impl Supervisor {
                 Ok(Success::Recorded { file })
             }
             Err(error) => {
-                let why = format!("cannot write in {}: {error}", self.state.display());
+                let why = format!("cannot write in {}: {error}", self.flights.state.display());
                 self.lack(Lack {
                     what: "a flight record".into(),
                     why: why.clone(),
@@ -88,5 +135,26 @@ impl Supervisor {
         if let Some(asked) = kept.asked {
             asked.reply(outcome);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_is_worth_a_record_now_and_then_and_a_much_longer_one_at_once() {
+        let (tell, _kept) = mpsc::channel(1);
+        let mut flights = Flights::new(PathBuf::new(), tell);
+        let mut worth = |second: u64, late| {
+            let now = Moment(second * 1_000_000_000);
+            flights.is_worth_it(Duration::from_millis(late), now)
+        };
+        assert!(worth(10, 60));
+        assert!(!worth(20, 60));
+        assert!(!worth(30, 119));
+        assert!(worth(40, 120));
+        assert!(!worth(3_639, 60));
+        assert!(worth(3_640, 60));
     }
 }

@@ -71,6 +71,7 @@ use crate::state::{Generations, Job, Peers, StateError, Writer};
 use crate::timer::Timer;
 use crate::{clock, oom, program, rights, sys};
 use adoption::{FoundCore, FoundManager};
+use flight::Flights;
 use health::{Change, Health, Signs};
 use media::{Changes, Media};
 use messages::Messages;
@@ -185,9 +186,7 @@ struct Supervisor {
     readers: Arc<Semaphore>,
     /// The core is told to leave then at the latest, and why.
     last_messages: Option<(Moment, Cause)>,
-    /// The state directory, and where kept records are told.
-    state: PathBuf,
-    flights: mpsc::Sender<flight::Kept>,
+    flights: Flights,
     /// When the core is to have left at the latest.
     leaving: Option<Moment>,
     exit: Option<Exit>,
@@ -346,8 +345,7 @@ impl Supervisor {
             upgrade,
             readers: requests::readers(),
             last_messages: None,
-            state: options.state.clone(),
-            flights: kept,
+            flights: Flights::new(options.state.clone(), kept),
             leaving: None,
             exit: None,
             retried: clock::boot(),
@@ -494,8 +492,10 @@ impl Supervisor {
     }
 
     fn note_core_event(&mut self, event: Event) {
-        if let Kind::TimersChanged { .. } = event.kind {
-            self.pace = self.settings.times().pace();
+        match event.kind {
+            Kind::TimersChanged { .. } => self.pace = self.settings.times().pace(),
+            Kind::OwnStall { late } => self.keep_flight_of_stall(late, &event.id),
+            _ => {}
         }
         self.recorder.record(event);
     }

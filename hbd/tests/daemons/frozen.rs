@@ -1,10 +1,12 @@
 //! A node that stood still (a stopped process, a paused machine) and goes on.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
+use hbd_tests::sim::replay::replay;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shared::event::{Kind, LinkStatus, NodeStatus};
+use shared::event::{Event, Kind, LinkStatus, NodeStatus};
 
 use crate::bcast_and_mcast;
 use crate::cluster::{Cluster, Daemon, until};
@@ -47,6 +49,17 @@ fn a_node_that_stood_still_accuses_nobody_and_joins_again() {
             .values()
             .all(|node| node.status == NodeStatus::Active)
     });
+    let stalled = |event: Event| match event.kind {
+        Kind::FlightRecorded { file, reason } => (reason == "the core stalled").then_some(file),
+        _ => None,
+    };
+    let records = until("the records of the stalls", || {
+        let records: Vec<_> = bob.events().into_iter().filter_map(stalled).collect();
+        (records.len() >= STANDSTILLS.len()).then_some(records)
+    });
+    for file in records {
+        replay(&fs::read(file).unwrap()).unwrap_or_else(|difference| panic!("{difference}"));
+    }
     let view = bob.client().snapshot().unwrap().view;
     assert_eq!(view.core_deaths, 0, "its core was not ended for it");
     assert!(view.worst_stall.as_secs() + 1 >= STANDSTILLS[1]);
