@@ -39,6 +39,8 @@ fn machine() -> Directory {
         "journal/00000001.jsonl",
         format!("{{\"event\":\"key {MARKER}\"}}\n"),
     );
+    std::fs::create_dir(directory.path().join("records")).unwrap();
+    write("records/2026-11-22T122212.128Z.flight", MARKER.into());
     directory
 }
 
@@ -125,6 +127,7 @@ fn everything_is_in_it_and_no_secret_is() {
         "config/hbd.keys",
         "config/haresources",
         "journal/00000001.jsonl",
+        "records/2026-11-22T122212.128Z.flight",
         "machine/facts.json",
         "listings/config",
     ] {
