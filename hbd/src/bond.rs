@@ -28,7 +28,7 @@ use crate::{program, sys};
 
 /// Version of what is said on the channels. Processes that speak different ones replace each
 /// other; only [`Greeting`] stays as it is for ever.
-pub(crate) const CHANNEL_VERSION: u32 = 2;
+pub(crate) const CHANNEL_VERSION: u32 = 3;
 
 /// A worker's first words to a supervisor that did not start it. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,10 @@ pub(crate) struct Greeting {
     pub(crate) build: String,
     /// What it speaks.
     pub(crate) channel: u32,
+    /// The generation of the last core that this manager knew, whose [remains](crate::pulse) come
+    /// along.
+    #[serde(default)]
+    pub(crate) core: Option<Generation>,
 }
 
 impl Greeting {
@@ -51,6 +55,7 @@ impl Greeting {
             generation,
             build: program::own(),
             channel: CHANNEL_VERSION,
+            core: None,
         }
     }
 }
@@ -81,6 +86,8 @@ enum State<S, R> {
 struct Door {
     socket: AsyncFd<OwnedFd>,
     greeting: Greeting,
+    /// What comes along with the greeting.
+    kept: Vec<OwnedFd>,
 }
 
 impl<S: Serialize, R: DeserializeOwned> Bond<S, R> {
@@ -96,8 +103,20 @@ impl<S: Serialize, R: DeserializeOwned> Bond<S, R> {
     /// Others come in through this listening socket.
     pub(crate) fn set_door(&mut self, listener: OwnedFd, greeting: Greeting) -> io::Result<()> {
         let socket = sys::watch(listener, Interest::READABLE)?;
-        self.door = Some(Door { socket, greeting });
+        self.door = Some(Door {
+            socket,
+            greeting,
+            kept: Vec::new(),
+        });
         Ok(())
+    }
+
+    /// The next supervisor is handed what remains of the core of that generation.
+    pub(crate) fn keep(&mut self, core: Generation, remains: Vec<OwnedFd>) {
+        if let Some(door) = &mut self.door {
+            door.greeting.core = Some(core);
+            door.kept = remains;
+        }
     }
 
     /// The supervisor at the other end has adopted this process.
@@ -153,7 +172,7 @@ impl<S: Serialize, R: DeserializeOwned> Bond<S, R> {
             };
             match accept(door.socket.get_ref()) {
                 Ok(stream) if may_enter(&stream, self.user) => {
-                    if let Ok(channel) = greet(stream, &door.greeting) {
+                    if let Ok(channel) = greet(stream, door) {
                         return Poll::Ready(channel);
                     }
                 }
@@ -180,9 +199,10 @@ fn may_enter(stream: &OwnedFd, user: u32) -> bool {
 
 fn greet<S: Serialize, R: DeserializeOwned>(
     stream: OwnedFd,
-    greeting: &Greeting,
+    door: &Door,
 ) -> io::Result<Channel<S, R>> {
     let mut channel = Channel::<Greeting, R>::new(stream)?;
-    channel.queue(greeting, Vec::new())?;
+    let kept = door.kept.iter().map(OwnedFd::try_clone);
+    channel.queue(&door.greeting, kept.collect::<io::Result<_>>()?)?;
     Ok(channel.speaking())
 }

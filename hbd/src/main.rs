@@ -24,6 +24,7 @@ mod rights;
 mod run_directory;
 mod service_manager;
 mod settings;
+mod slate;
 mod startup;
 mod state;
 mod supervisor;

@@ -5,46 +5,32 @@
 //!
 //! - the **deadman**, a timer (`timerfd_create(2)`) that the core sets anew at each tick. It expires
 //!   only if the core does not come round in time, and only then the supervisor wakes.
-//! - the **slate**, memory (`memfd_create(2)`) on which the core keeps when it last sent, and what
-//!   the next core must know of each peer. The supervisor reads it when it wants to know.
+//! - the [slate](crate::slate), memory on which the core keeps when it last sent, and what the next
+//!   core must know of each peer. The supervisor reads it when it wants to know.
 //! - the memory of the **flight recorder** ([`crate::flight`]).
 //!
-//! ```text
-//! slate:   own entry | entry of a peer | ...      entry:  slot | slot
-//! slot:    number, 4 bytes little endian | length, 4 bytes | JSON
-//! ```
-//!
-//! Each write goes to the older of an entry's two slots, under the next number. A core that dies
-//! in the middle of it leaves the other one whole.
+//! Slate and flight recorder are what [remains](Remains) of a core. The manager holds them too, and
+//! does nothing with them but hand them to the next supervisor: so they outlive a core and a
+//! supervisor that go together.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use hbd_core::PeerMemory;
 use hbd_core::flight::Ring;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use shared::names::NodeName;
 use shared::time::Moment;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 
 use crate::flight;
+use crate::slate::{self, Slate};
 use crate::sys::{self, Mapping};
 
-const SLOT: usize = 1024;
-const HEADER: usize = 8;
-const BODY_MAX: usize = SLOT - HEADER;
-/// Entries read at most: a core writes one a peer and its own.
-const ENTRIES_MAX: usize = 1024;
 /// Whoever did not run may not have seen the timer set anew: a silence is looked at twice.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 
@@ -54,11 +40,8 @@ const CLOCKS_DIFFER: Duration = Duration::from_millis(1);
 /// The core's end.
 pub(crate) struct Pulse {
     deadman: TimerFd,
-    slate: File,
+    slate: Slate,
     flight: File,
-    /// Where each peer's entry is, and the number of its last writing.
-    places: BTreeMap<NodeName, (usize, u32)>,
-    own: u32,
 }
 
 /// The supervisor's end.
@@ -68,19 +51,26 @@ pub(crate) struct PulseWatch {
     suspected: Option<Instant>,
     /// When the timer was to expire at the last look.
     due: Option<Instant>,
-    slate: File,
+    remains: Remains,
+}
+
+/// What outlives a core.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    slate: Slate,
     flight: File,
 }
 
 /// What both hold.
 pub(crate) type Shared = [OwnedFd; 3];
+/// What a manager keeps.
+pub(crate) type Kept = [OwnedFd; 2];
 
 fn shared() -> io::Result<Shared> {
     let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
     // Stands still while the machine sleeps, as the core does.
     let deadman = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
-    let slate = memfd_create(c"hbd-slate", MFdFlags::MFD_CLOEXEC)?;
-    Ok([deadman.into(), slate, flight::memory()?])
+    Ok([deadman.into(), slate::memory()?, flight::memory()?])
 }
 
 impl Pulse {
@@ -88,10 +78,8 @@ impl Pulse {
     pub(crate) fn new([deadman, slate, flight]: Shared) -> Self {
         Self {
             deadman: sys::timer(deadman),
-            slate: slate.into(),
+            slate: Slate::new(slate),
             flight: flight.into(),
-            places: BTreeMap::new(),
-            own: 0,
         }
     }
 
@@ -99,7 +87,7 @@ impl Pulse {
     pub(crate) fn descriptors(&self) -> io::Result<Shared> {
         Ok([
             self.deadman.as_fd().try_clone_to_owned()?,
-            self.slate.as_fd().try_clone_to_owned()?,
+            self.slate.descriptor()?,
             self.flight.as_fd().try_clone_to_owned()?,
         ])
     }
@@ -117,35 +105,65 @@ impl Pulse {
 
     /// A packet went out. What cannot be written is missed by nobody but a supervisor that looks.
     pub(crate) fn sent(&mut self, at: Moment) {
-        self.own = self.own.wrapping_add(1);
-        write(&self.slate, 0, self.own, &at);
+        self.slate.note_sent(at);
     }
 
     /// What the next core must know of a peer. False where that is too much for its entry.
     pub(crate) fn remember(&mut self, memory: &PeerMemory) -> bool {
-        if !self.places.contains_key(&memory.node) {
-            let place = self.places.len() + 1;
-            self.places.insert(memory.node.clone(), (place, 0));
+        self.slate.remember(memory)
+    }
+}
+
+impl Remains {
+    /// Takes the descriptors over.
+    pub(crate) fn new([slate, flight]: Kept) -> Self {
+        Self {
+            slate: Slate::new(slate),
+            flight: flight.into(),
         }
-        let Some((place, number)) = self.places.get_mut(&memory.node) else {
-            return false;
-        };
-        *number = number.wrapping_add(1);
-        write(&self.slate, *place, *number, memory)
+    }
+
+    /// For a manager to keep.
+    pub(crate) fn descriptors(&self) -> io::Result<Kept> {
+        let flight = self.flight.as_fd().try_clone_to_owned()?;
+        Ok([self.slate.descriptor()?, flight])
+    }
+
+    /// What the core's flight recorder holds.
+    pub(crate) fn flight(&self) -> io::Result<Vec<u8>> {
+        flight::copy(&self.flight)
+    }
+
+    /// When a packet last went out.
+    pub(crate) fn sent(&self) -> Option<Moment> {
+        self.slate.sent()
+    }
+
+    /// What the core last knew of each peer.
+    pub(crate) fn memories(&self) -> impl Iterator<Item = PeerMemory> {
+        self.slate.memories()
     }
 }
 
 impl PulseWatch {
     /// Of a core that is to be started with the other end, and to set the timer within `first`.
-    /// Needs a runtime.
-    pub(crate) fn of_new_core(first: Duration) -> io::Result<(Self, Shared)> {
+    /// `memory` is on the slate from the first moment. Needs a runtime.
+    pub(crate) fn of_new_core(
+        first: Duration,
+        memory: &[PeerMemory],
+    ) -> io::Result<(Self, Shared)> {
         let [deadman, slate, flight] = shared()?;
         let theirs = [
             deadman.try_clone()?,
             slate.try_clone()?,
             flight.try_clone()?,
         ];
-        Ok((Self::new([deadman, slate, flight], first)?, theirs))
+        let mut watch = Self::new([deadman, slate, flight], first)?;
+        for peer in memory {
+            // One that does not fit is lost only if core and supervisor die together.
+            watch.remains.slate.remember(peer);
+        }
+        Ok((watch, theirs))
     }
 
     /// Of a core that runs and is to set the timer within `first`. Needs a runtime.
@@ -158,8 +176,7 @@ impl PulseWatch {
             expired: sys::watch(expired, Interest::READABLE)?,
             suspected: None,
             due: None,
-            slate: slate.into(),
-            flight: flight.into(),
+            remains: Remains::new([slate, flight]),
         })
     }
 
@@ -193,19 +210,19 @@ impl PulseWatch {
         former.is_none_or(|former| due > former + CLOCKS_DIFFER)
     }
 
-    /// What the core's flight recorder holds.
-    pub(crate) fn flight(&self) -> io::Result<Vec<u8>> {
-        flight::copy(&self.flight)
+    /// What outlives the core.
+    pub(crate) fn remains(&self) -> &Remains {
+        &self.remains
     }
 
     /// When a packet last went out.
     pub(crate) fn sent(&self) -> Option<Moment> {
-        read(&self.slate, 0)
+        self.remains.sent()
     }
 
     /// What the core last knew of each peer.
     pub(crate) fn memories(&self) -> impl Iterator<Item = PeerMemory> {
-        (1..ENTRIES_MAX).map_while(|place| read(&self.slate, place))
+        self.remains.memories()
     }
 }
 
@@ -216,48 +233,9 @@ fn set(timer: &TimerFd, after: Duration) {
     let _ = timer.set(Expiration::OneShot(after), TimerSetTimeFlags::empty());
 }
 
-fn offset(place: usize, slot: usize) -> u64 {
-    ((2 * place + slot) * SLOT) as u64
-}
-
-fn write(slate: &File, place: usize, number: u32, value: &impl Serialize) -> bool {
-    let mut bytes = vec![0; HEADER];
-    if serde_json::to_writer(&mut bytes, value).is_err() || bytes.len() > SLOT {
-        return false;
-    }
-    let length = u32::try_from(bytes.len() - HEADER).unwrap_or(0);
-    bytes[..4].copy_from_slice(&number.to_le_bytes());
-    bytes[4..HEADER].copy_from_slice(&length.to_le_bytes());
-    let slot = usize::from(number % 2 == 1);
-    slate.write_all_at(&bytes, offset(place, slot)).is_ok()
-}
-
-/// The newer of the two slots that can be read.
-fn read<T: DeserializeOwned>(slate: &File, place: usize) -> Option<T> {
-    let slots = [0, 1].map(|slot| read_slot(slate, place, slot));
-    match slots {
-        [Some((even, first)), Some((odd, second))] => {
-            let second_is_newer = odd.wrapping_sub(even) < u32::MAX / 2;
-            Some(if second_is_newer { second } else { first })
-        }
-        [first, second] => first.or(second).map(|(_, value)| value),
-    }
-}
-
-fn read_slot<T: DeserializeOwned>(slate: &File, place: usize, slot: usize) -> Option<(u32, T)> {
-    let mut bytes = [0; SLOT];
-    let length = slate.read_at(&mut bytes, offset(place, slot)).ok()?;
-    let (number, rest) = bytes[..length].split_first_chunk::<4>()?;
-    let (size, body) = rest.split_first_chunk::<4>()?;
-    let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
-    let body = body.get(..size.min(BODY_MAX))?;
-    let value = serde_json::from_slice(body).ok()?;
-    Some((u32::from_le_bytes(*number), value))
-}
-
 #[cfg(test)]
 mod tests {
-    use shared::names::Generation;
+    use shared::names::{Generation, NodeName};
 
     use super::*;
 
@@ -320,49 +298,31 @@ mod tests {
     }
 
     #[test]
-    fn the_slate_holds_the_last_that_was_written() {
+    fn what_remains_of_a_core_is_there_for_whoever_kept_it() {
         run(async |mut core, watch| {
-            assert_eq!(watch.sent(), None);
-            assert_eq!(watch.memories().count(), 0);
-            for number in 1..10 {
-                core.sent(Moment(number));
-                assert!(core.remember(&memory("bob", number)));
-                assert!(core.remember(&memory("carol", 10 * number)));
-                assert_eq!(watch.sent(), Some(Moment(number)));
-            }
-            let found: Vec<_> = watch.memories().collect();
-            assert_eq!(found, [memory("bob", 9), memory("carol", 90)]);
+            let kept = watch.remains().descriptors().unwrap();
+            core.sent(Moment(7));
+            assert!(core.remember(&memory("bob", 3)));
+            assert!(core.ring().is_some());
+            drop((core, watch));
+            let remains = Remains::new(kept);
+            assert_eq!(remains.sent(), Some(Moment(7)));
+            assert_eq!(remains.memories().collect::<Vec<_>>(), [memory("bob", 3)]);
+            assert_eq!(remains.flight().unwrap().len(), flight::RING);
         });
     }
 
     #[test]
-    fn a_write_that_was_cut_short_leaves_what_was_there() {
-        run(async |mut core, watch| {
-            core.sent(Moment(1));
-            core.sent(Moment(22));
-            let third = [3, 0, 0, 0, 2, 0, 0, 0];
-            core.slate.write_all_at(&third, offset(0, 1)).unwrap();
-            core.slate.write_all_at(b"\xff", offset(0, 1) + 8).unwrap();
-            assert_eq!(watch.sent(), Some(Moment(22)));
-        });
-    }
-
-    #[test]
-    fn what_does_not_fit_into_its_entry_is_said() {
-        run(async |mut core, watch| {
-            let mut long = memory("bob", 1);
-            long.live = Some(hbd_core::LiveMemory {
-                status: shared::event::NodeStatus::Active,
-                sequence: shared::names::Sequence(1),
-                deadtime: SHORT,
-                heard: None,
-                left: false,
-                features: Some("x".repeat(SLOT)),
-                config: None,
-                key: None,
-            });
-            assert!(!core.remember(&long));
-            assert_eq!(watch.memories().count(), 0);
+    fn what_a_new_core_is_started_with_remains_of_it_even_if_it_never_ran() {
+        run(async |_, _| {
+            let known = [memory("bob", 3), memory("carol", 4)];
+            let (watch, theirs) = PulseWatch::of_new_core(LONG, &known).unwrap();
+            assert_eq!(watch.memories().collect::<Vec<_>>(), known);
+            let mut core = Pulse::new(theirs);
+            assert!(core.remember(&memory("carol", 5)));
+            assert!(core.remember(&memory("dave", 6)));
+            let expected = [memory("bob", 3), memory("carol", 5), memory("dave", 6)];
+            assert_eq!(watch.memories().collect::<Vec<_>>(), expected);
         });
     }
 }

@@ -1,11 +1,12 @@
 //! What the death of each process of hbd leads to, beside a peer that runs hbd and beside a real Heartbeat.
 //!
 //! `bob` is the node whose processes die. `alice` watches: she must never take him for dead. [`rows`] plays each row of
-//! the table in hbd-overview(7) once; [`hammer`] kills core and supervisor again and again, at random moments and at
+//! the table in hbd-overview(7) once; in [`peer`] alice dies with them; [`hammer`] kills core and supervisor again and again, at random moments and at
 //! the worst ones, and counts bob's events meanwhile.
 
 mod hammer;
 mod pair;
+mod peer;
 mod rows;
 
 use std::process::ExitCode;
@@ -37,6 +38,11 @@ fn main() -> ExitCode {
             Watcher::Hbd,
             "killed_again_and_again_it_never_dies",
             hammer::play,
+        ),
+        beside(
+            Watcher::Hbd,
+            "a_peer_that_dies_with_core_and_supervisor_is_noticed_in_deadtime",
+            peer::play,
         ),
         beside(
             Watcher::Heartbeat,

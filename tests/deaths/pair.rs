@@ -18,6 +18,8 @@ pub(crate) const BOB: &str = "bob";
 pub(crate) const BOOT: Duration = Duration::from_secs(40);
 /// Longest wait for anything else.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// As in [`TIMES`].
+pub(crate) const DEADTIME: Duration = Duration::from_secs(5);
 const TIMES: &str = "keepalive 500ms\nwarntime 3\ndeadtime 5\ninitdead 10\n";
 const KEY: &str = "auth 1\n1 sha1 deaths-key\n";
 /// Lines of each log shown with a failure.

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use shared::event::{Event, EventId, Incarnation};
+use shared::event::{Event, EventId, Incarnation, Role};
 use shared::names::Generation;
 use shared::view::ClusterView;
 
@@ -204,6 +204,13 @@ impl Lives {
     pub(crate) fn newest(&self) -> Generation {
         let generations = self.0.iter().map(|id| id.incarnation.generation);
         generations.max().unwrap_or(Generation(0))
+    }
+
+    /// The highest generation of a core; 0 without one.
+    pub(crate) fn newest_core(&self) -> Generation {
+        let cores = self.0.iter().map(|id| id.incarnation);
+        let cores = cores.filter(|life| life.role == Role::Core);
+        cores.map(|life| life.generation).max().unwrap_or_default()
     }
 
     fn note(&mut self, id: &EventId) {

@@ -53,8 +53,12 @@ pub(crate) enum ToManager {
         /// How a supervisor is started again.
         supervisor: Option<Launch>,
     },
-    /// The core is at the other end of the socket that comes along.
-    Core,
+    /// The core is at the other end of the socket that comes along. Behind it come what will
+    /// [remain](crate::pulse) of that core, to be kept for the next supervisor.
+    Core {
+        /// The generation of the core.
+        generation: Generation,
+    },
     /// The supervisor goes and returns within so long: no other is to be started before.
     Returns(Duration),
     /// hbd ends.

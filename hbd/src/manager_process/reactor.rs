@@ -2,7 +2,6 @@
 
 use std::future::{pending, poll_fn};
 use std::io;
-use std::os::fd::OwnedFd;
 
 use tokio::time::{Instant, sleep_until};
 
@@ -52,7 +51,11 @@ pub(super) async fn run(mut bond: Bond<FromManager, ToManager>, mut revival: Rev
                     bond.adopted();
                     revival.learn(supervisor, descriptors.into_iter().next());
                 }
-                ToManager::Core => core = channel(descriptors),
+                ToManager::Core { generation } => {
+                    let mut descriptors = descriptors.into_iter();
+                    core = descriptors.next().and_then(|pair| Channel::new(pair).ok());
+                    bond.keep(generation, descriptors.collect());
+                }
                 ToManager::Returns(within) => revival.expect_return(within),
                 ToManager::End => return,
             },
@@ -67,10 +70,6 @@ fn answer(core: Option<&mut Core>) {
         // A core that is gone is found so when the next question is waited for.
         let _ = core.queue(&Answer, Vec::new());
     }
-}
-
-fn channel(descriptors: Vec<OwnedFd>) -> Option<Core> {
-    Channel::new(descriptors.into_iter().next()?).ok()
 }
 
 async fn next_of(core: &mut Option<Core>) -> io::Result<Option<Delivery<Question>>> {

@@ -16,8 +16,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::event::{Adopted, Cause, Kind, Role};
+use shared::names::Generation;
 use tokio::time::{sleep, timeout};
 
+use super::remains::Left;
 use super::worker::{Core, Post, Worker};
 use super::{Supervisor, silence_limit};
 use crate::bond::{CHANNEL_VERSION, Greeting};
@@ -57,42 +59,60 @@ impl<S: Serialize, R: DeserializeOwned> Found<S, R> {
     }
 }
 
-/// Looks for a worker, which is to greet within `limit`.
+/// Looks for a worker, which is to greet within `limit`. What it kept of a core comes along, whether
+/// the worker itself is of use or not.
 pub(super) async fn find<S: Serialize, R: DeserializeOwned>(
     run: &RunDirectory,
     role: Role,
     limit: Duration,
-) -> Result<Found<S, R>, RunError> {
+) -> Result<(Found<S, R>, Option<Left>), RunError> {
     match run.lock(role) {
-        Ok(lock) => return Ok(Found::Nobody(lock, None)),
+        Ok(lock) => return Ok((Found::Nobody(lock, None), None)),
         Err(RunError::Held { .. }) => {}
         Err(error) => return Err(error),
     }
+    let mut left = None;
     let why = match timeout(limit, meet(run, role)).await {
-        Ok(Ok((worker, greeting))) => return Ok(Found::Alive(Box::new(worker), greeting)),
+        Ok(Ok((channel, greeting, kept))) => {
+            left = Left::of(&greeting, kept);
+            match worker(channel, &greeting) {
+                Ok(worker) => return Ok((Found::Alive(Box::new(worker), greeting), left)),
+                Err(why) => why,
+            }
+        }
         Ok(Err(why)) => why,
         Err(_) => format!("it did not answer within {} ms", limit.as_millis()),
     };
     let lock = remove(run, role).await?;
-    Ok(Found::Nobody(lock, Some(why)))
+    Ok((Found::Nobody(lock, Some(why)), left))
 }
 
 async fn meet<S: Serialize, R: DeserializeOwned>(
     run: &RunDirectory,
     role: Role,
-) -> Result<(Worker<S, R>, Greeting), String> {
-    let unmet = |error: io::Error| format!("it could not be asked: {error}");
+) -> Result<(Channel<S, R>, Greeting, Vec<OwnedFd>), String> {
     let socket = run.knock(role).map_err(unmet)?;
     let mut channel = Channel::<S, Greeting>::new(socket).map_err(unmet)?;
-    let Some((greeting, _)) = channel.next().await.map_err(unmet)? else {
-        return Err("it let nobody in".into());
-    };
+    match channel.next().await.map_err(unmet)? {
+        Some((greeting, kept)) => Ok((channel.speaking(), greeting, kept)),
+        None => Err("it let nobody in".into()),
+    }
+}
+
+/// The worker that greeted so, if it can be adopted.
+fn worker<S: Serialize, R: DeserializeOwned>(
+    channel: Channel<S, R>,
+    greeting: &Greeting,
+) -> Result<Worker<S, R>, String> {
     if greeting.channel != CHANNEL_VERSION {
         return Err(format!("it is another build ({})", greeting.build));
     }
     let process = Process::worker(greeting.pid).map_err(unmet)?;
-    let worker = Worker::found(process, channel.speaking(), &greeting);
-    Ok((worker, greeting))
+    Ok(Worker::found(process, channel, greeting))
+}
+
+fn unmet(error: io::Error) -> String {
+    format!("it could not be asked: {error}")
 }
 
 /// Kills a worker that is of no use, and takes its lock.
@@ -120,12 +140,13 @@ pub(super) type FoundManager = Found<ToManager, FromManager>;
 
 impl Supervisor {
     /// Goes on with the workers that were found, and starts those that were not. `after` counts
-    /// the events of the core that are on record.
+    /// the events of the core that are on record, `newest` is the last one that is.
     pub(super) async fn take_over(
         &mut self,
         core: FoundCore,
-        manager: FoundManager,
+        (manager, left): (FoundManager, Option<Left>),
         after: u64,
+        newest: Generation,
     ) -> Result<(), RunError> {
         let greetings = [core.greeting().cloned(), manager.greeting().cloned()];
         let former = core.is_trace() || manager.is_trace();
@@ -147,6 +168,9 @@ impl Supervisor {
             Unfit::Replace(why) => self.replace_core(why),
             Unfit::Nobody(lock, why) => {
                 let cause = self.lost(Role::Core, why, former);
+                if let Some(Some(flight)) = left.map(|left| self.inherit(left, newest)) {
+                    self.keep_flight(flight, "the core died", cause.clone(), None);
+                }
                 let generation = match former {
                     true => self.generations.take(),
                     false => self.generation,

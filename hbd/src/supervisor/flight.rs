@@ -66,7 +66,7 @@ impl Supervisor {
         match &self.pulse {
             Some(pulse) => {
                 let cause = Some(Cause::Order(asked.who.to_string()));
-                self.keep_flight(pulse.flight(), "by order", cause, Some(asked));
+                self.keep_flight(pulse.remains().flight(), "by order", cause, Some(asked));
             }
             None => asked.reply(Err(Failure {
                 code: ErrorCode::Unavailable,
@@ -81,7 +81,7 @@ impl Supervisor {
             && self.flights.is_worth_it(late, clock::boot())
         {
             let cause = Some(Cause::Event(stall.clone()));
-            self.keep_flight(pulse.flight(), "the core stalled", cause, None);
+            self.keep_flight(pulse.remains().flight(), "the core stalled", cause, None);
         }
     }
 

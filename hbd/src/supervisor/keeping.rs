@@ -42,7 +42,7 @@ impl Supervisor {
         for memory in pulse.memories() {
             self.remember(memory);
         }
-        Some(pulse.flight())
+        Some(pulse.remains().flight())
     }
 
     /// Hands the disk what it should know, without what only a quick restart may.

@@ -59,7 +59,8 @@ impl Supervisor {
         self.messages.office.core_began();
         let clients: Vec<_> = std::iter::from_fn(|| self.messages.office.poll_order()).collect();
         let launched = self.run.make_door(Role::Core).and_then(|door| {
-            let (watch, shared) = PulseWatch::of_new_core(FIRST_BEAT_LIMIT)?;
+            let memory = &orders.start.memory;
+            let (watch, shared) = PulseWatch::of_new_core(FIRST_BEAT_LIMIT, memory)?;
             let mut core = Core::spawn(Role::Core, self.run.path(), generation)?;
             for (message, descriptors) in changes.messages {
                 core.tell(&message, descriptors)?;

@@ -110,14 +110,20 @@ impl Supervisor {
         }
     }
 
-    /// Gives core and manager a way to each other, if both are there.
+    /// Gives core and manager a way to each other, if both are there, and the manager what will
+    /// remain of the core.
     pub(super) fn pair_up(&mut self) {
         let (Some(core), Some(manager)) = (self.core.holder(), self.manager.holder()) else {
             return;
         };
+        let generation = core.generation;
         let paired = UnixStream::pair().and_then(|(ours, theirs)| {
+            let mut for_manager = vec![OwnedFd::from(theirs)];
+            if let Some(pulse) = &self.pulse {
+                for_manager.extend(pulse.remains().descriptors()?);
+            }
             core.tell(&ToCore::Manager, vec![ours.into()])?;
-            manager.tell(&ToManager::Core, vec![theirs.into()])
+            manager.tell(&ToManager::Core { generation }, for_manager)
         });
         if let Err(error) = paired {
             let text = format!("core and manager have no way to each other: {error}");

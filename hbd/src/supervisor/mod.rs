@@ -26,6 +26,7 @@ mod messages;
 mod reactor;
 mod recorder;
 mod reload;
+mod remains;
 mod requests;
 mod rotation;
 mod upgrade;
@@ -234,10 +235,13 @@ impl Supervisor {
             taken_over,
         } = state;
         let greet = silence_limit(&settings).max(GREETING_LIMIT_MIN);
-        let core: FoundCore = adoption::find(&run, Role::Core, greet).await?;
-        let manager: FoundManager = adoption::find(&run, Role::Manager, greet).await?;
+        let (core, _): (FoundCore, _) = adoption::find(&run, Role::Core, greet).await?;
+        let (manager, left): (FoundManager, _) = adoption::find(&run, Role::Manager, greet).await?;
         for greeting in core.greeting().into_iter().chain(manager.greeting()) {
             generations.skip_to(greeting.generation);
+        }
+        if let Some(left) = &left {
+            generations.skip_to(left.generation());
         }
         let own = geteuid().as_raw();
         let (rights, user_lack) = rights::of_core(&config.realtime, &config.timing, own);
@@ -289,6 +293,7 @@ impl Supervisor {
         let (news, log) = mpsc::channel(LOG_NEWS);
         // One that comes from the clock may have been used in this very second.
         generations.skip_to(restored.lives.newest());
+        let newest = restored.lives.newest_core();
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
         let media = Media::new(&config.media);
@@ -365,7 +370,7 @@ impl Supervisor {
                 .extend(memory.map(|peer| (peer.node.clone(), peer)));
         }
         supervisor
-            .take_over(core, manager, after.unwrap_or(0))
+            .take_over(core, (manager, left), after.unwrap_or(0), newest)
             .await?;
         supervisor.introduce_itself(&warnings, taken_over, peers_problem);
         match problem {

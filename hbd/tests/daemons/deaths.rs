@@ -1,13 +1,19 @@
 //! What the death of each process leads to, beside peers that run hbd.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use hbd_tests::sim::replay::replay;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shared::event::{Event, Kind, NodeStatus, Role};
+use shared::event::{Cause, Event, Kind, NodeStatus, Role, StatusReason};
+use shared::view::NodeView;
 
 use crate::cluster::{Cluster, Daemon, until};
 use crate::{TWO, bcast_and_mcast};
+
+/// A timer may be late by this share of the difference between deadtime and initdead.
+const SHARE: Duration = Duration::from_millis(500);
 
 #[test]
 fn a_supervisor_that_is_killed_is_replaced_and_the_core_goes_on() {
@@ -74,6 +80,57 @@ fn core_and_supervisor_killed_at_once_are_a_restart_to_the_peers() {
     bob.wait_for("everyone to be active", everyone_is_active);
     assert!(bob.core() != core && bob.pid() != supervisor);
     assert_eq!(alice.deaths(), 0);
+    let record = until("the record of the core's death", || {
+        bob.events().into_iter().find_map(|event| match event.kind {
+            Kind::FlightRecorded { file, .. } => Some((file, event.cause)),
+            _ => None,
+        })
+    });
+    let (file, Some(Cause::Event(death))) = record else {
+        panic!("a record has a cause: {record:?}");
+    };
+    let death = bob.events().into_iter().find(|event| event.id == death);
+    assert!(matches!(death.unwrap().kind, Kind::CoreDied { .. }));
+    let record = std::fs::read(file).unwrap();
+    let replayed = replay(&record).unwrap_or_else(|difference| panic!("{difference}"));
+    assert!(replayed.events > 3, "{}", replayed.events);
+}
+
+#[test]
+fn a_peer_that_dies_with_core_and_supervisor_is_noticed_in_deadtime() {
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let alice = cluster.nodes.remove(0);
+    let bob = &cluster.nodes[0];
+    let (supervisor, core) = (bob.pid(), bob.core());
+    end(supervisor);
+    end(core);
+    let peer = alice.name.clone();
+    drop(alice);
+    bob.wait_for("alice to be dead", |view| {
+        let dead = |node: &NodeView| node.status == NodeStatus::Dead;
+        view.nodes.get(&peer).is_some_and(dead)
+    });
+    assert!(bob.core() != core && bob.pid() != supervisor);
+    let events = bob.events();
+    let began = events.iter().rfind(|event| match &event.kind {
+        Kind::Started(started) => started.quick_restart,
+        _ => false,
+    });
+    let death = events.iter().find_map(|event| match &event.kind {
+        Kind::NodeStatus {
+            node,
+            to: NodeStatus::Dead,
+            reason: StatusReason::Silent { deadtime, .. },
+            ..
+        } if *node == peer => Some((event.boot, *deadtime)),
+        _ => None,
+    });
+    let (at, deadtime) = death.expect("she died of silence");
+    let after = at.since(began.expect("a restart").boot);
+    // A core that was late itself forgives that.
+    let own = bob.client().snapshot().unwrap().view.worst_stall;
+    assert!(after <= deadtime + own + SHARE, "{after:?}, {deadtime:?}");
 }
 
 #[test]

@@ -1,0 +1,229 @@
+//! The slate: memory (`memfd_create(2)`) on which a core keeps what must be known when it is gone.
+//!
+//! ```text
+//! slate:   own entry | entry of a peer | ...      entry:  slot | slot
+//! slot:    number, 4 bytes little endian | length, 4 bytes | JSON
+//! ```
+//!
+//! Each write goes to the older of an entry's two slots, under the next number. A core that dies
+//! in the middle of it leaves the other one whole. Nothing here waits for a disk.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use hbd_core::PeerMemory;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use shared::names::NodeName;
+use shared::time::Moment;
+
+const SLOT: usize = 1024;
+const HEADER: usize = 8;
+const BODY_MAX: usize = SLOT - HEADER;
+/// Entries read at most: a core writes one a peer and its own.
+const ENTRIES_MAX: usize = 1024;
+
+/// Memory for a slate.
+pub(crate) fn memory() -> io::Result<OwnedFd> {
+    Ok(memfd_create(c"hbd-slate", MFdFlags::MFD_CLOEXEC)?)
+}
+
+/// A slate, as whoever writes on it and whoever reads it sees it.
+#[derive(Debug)]
+pub(crate) struct Slate {
+    memory: File,
+    /// Where each peer's entry is, and the number of its last writing.
+    places: BTreeMap<NodeName, (usize, u32)>,
+    own: u32,
+}
+
+impl Slate {
+    /// In this memory, with whatever is written there.
+    pub(crate) fn new(memory: OwnedFd) -> Self {
+        let memory = File::from(memory);
+        let own = read::<Moment>(&memory, 0).map_or(0, |(number, _)| number);
+        let places = entries(&memory)
+            .map(|(place, number, peer)| (peer.node, (place, number)))
+            .collect();
+        Self {
+            memory,
+            places,
+            own,
+        }
+    }
+
+    /// For somebody else.
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.memory.as_fd().try_clone_to_owned()
+    }
+
+    /// A packet went out.
+    pub(crate) fn note_sent(&mut self, at: Moment) {
+        self.own = self.own.wrapping_add(1);
+        write(&self.memory, 0, self.own, &at);
+    }
+
+    /// Notes what the next core must know of a peer. False where that is too much for its entry.
+    pub(crate) fn remember(&mut self, memory: &PeerMemory) -> bool {
+        if !self.places.contains_key(&memory.node) {
+            let last = self.places.values().map(|(place, _)| *place).max();
+            let place = last.unwrap_or(0) + 1;
+            self.places.insert(memory.node.clone(), (place, 0));
+        }
+        let Some((place, number)) = self.places.get_mut(&memory.node) else {
+            return false;
+        };
+        *number = number.wrapping_add(1);
+        write(&self.memory, *place, *number, memory)
+    }
+
+    /// When a packet last went out.
+    pub(crate) fn sent(&self) -> Option<Moment> {
+        read(&self.memory, 0).map(|(_, at)| at)
+    }
+
+    /// What was last known of each peer.
+    pub(crate) fn memories(&self) -> impl Iterator<Item = PeerMemory> {
+        entries(&self.memory).map(|(_, _, peer)| peer)
+    }
+}
+
+/// One that cannot be read hides none that follows.
+fn entries(memory: &File) -> impl Iterator<Item = (usize, u32, PeerMemory)> {
+    let bytes = memory.metadata().map_or(0, |data| data.len());
+    let written = usize::try_from(bytes).unwrap_or(0).div_ceil(2 * SLOT);
+    (1..written.min(ENTRIES_MAX)).filter_map(|place| {
+        let (number, peer) = read(memory, place)?;
+        Some((place, number, peer))
+    })
+}
+
+fn offset(place: usize, slot: usize) -> u64 {
+    ((2 * place + slot) * SLOT) as u64
+}
+
+fn write(slate: &File, place: usize, number: u32, value: &impl Serialize) -> bool {
+    let mut bytes = vec![0; HEADER];
+    if serde_json::to_writer(&mut bytes, value).is_err() || bytes.len() > SLOT {
+        return false;
+    }
+    let length = u32::try_from(bytes.len() - HEADER).unwrap_or(0);
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    bytes[4..HEADER].copy_from_slice(&length.to_le_bytes());
+    let slot = usize::from(number % 2 == 1);
+    slate.write_all_at(&bytes, offset(place, slot)).is_ok()
+}
+
+/// The newer of the two slots that can be read.
+fn read<T: DeserializeOwned>(slate: &File, place: usize) -> Option<(u32, T)> {
+    let slots = [0, 1].map(|slot| read_slot(slate, place, slot));
+    match slots {
+        [Some(even), Some(odd)] => {
+            let odd_is_newer = odd.0.wrapping_sub(even.0) < u32::MAX / 2;
+            Some(if odd_is_newer { odd } else { even })
+        }
+        [first, second] => first.or(second),
+    }
+}
+
+fn read_slot<T: DeserializeOwned>(slate: &File, place: usize, slot: usize) -> Option<(u32, T)> {
+    let mut bytes = [0; SLOT];
+    let length = slate.read_at(&mut bytes, offset(place, slot)).ok()?;
+    let (number, rest) = bytes[..length].split_first_chunk::<4>()?;
+    let (size, body) = rest.split_first_chunk::<4>()?;
+    let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
+    let body = body.get(..size.min(BODY_MAX))?;
+    let value = serde_json::from_slice(body).ok()?;
+    Some((u32::from_le_bytes(*number), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shared::event::NodeStatus;
+    use shared::names::{Generation, Sequence};
+
+    use super::*;
+
+    /// A slate, and what another process sees of it.
+    fn slate() -> (Slate, Slate) {
+        let slate = Slate::new(memory().unwrap());
+        let seen = Slate::new(slate.descriptor().unwrap());
+        (slate, seen)
+    }
+
+    fn peer(node: &str, generation: u64) -> PeerMemory {
+        PeerMemory {
+            node: NodeName::new(node).unwrap(),
+            uuid: None,
+            generation: Generation(generation),
+            live: None,
+        }
+    }
+
+    #[test]
+    fn a_slate_holds_the_last_that_was_written() {
+        let (mut core, seen) = slate();
+        assert_eq!(seen.sent(), None);
+        assert_eq!(seen.memories().count(), 0);
+        for number in 1..10 {
+            core.note_sent(Moment(number));
+            assert!(core.remember(&peer("bob", number)));
+            assert!(core.remember(&peer("carol", 10 * number)));
+            assert_eq!(seen.sent(), Some(Moment(number)));
+        }
+        let found: Vec<_> = seen.memories().collect();
+        assert_eq!(found, [peer("bob", 9), peer("carol", 90)]);
+    }
+
+    #[test]
+    fn a_write_that_was_cut_short_leaves_what_was_there() {
+        let (mut core, seen) = slate();
+        core.note_sent(Moment(1));
+        core.note_sent(Moment(22));
+        let third = [3, 0, 0, 0, 2, 0, 0, 0];
+        core.memory.write_all_at(&third, offset(0, 1)).unwrap();
+        core.memory.write_all_at(b"\xff", offset(0, 1) + 8).unwrap();
+        assert_eq!(seen.sent(), Some(Moment(22)));
+    }
+
+    #[test]
+    fn whoever_takes_a_slate_over_goes_on_where_the_other_stopped() {
+        let (mut first, mut second) = slate();
+        for number in 1..4 {
+            first.note_sent(Moment(number));
+            first.remember(&peer("bob", number));
+            second = Slate::new(first.descriptor().unwrap());
+        }
+        second.note_sent(Moment(9));
+        second.remember(&peer("bob", 9));
+        second.remember(&peer("carol", 9));
+        assert_eq!(first.sent(), Some(Moment(9)));
+        let found: Vec<_> = first.memories().collect();
+        assert_eq!(found, [peer("bob", 9), peer("carol", 9)]);
+    }
+
+    #[test]
+    fn what_does_not_fit_into_its_entry_is_said_and_hides_nothing_else() {
+        let (mut core, seen) = slate();
+        let mut long = peer("bob", 1);
+        long.live = Some(hbd_core::LiveMemory {
+            status: NodeStatus::Active,
+            sequence: Sequence(1),
+            deadtime: Duration::from_millis(1),
+            heard: None,
+            left: false,
+            features: Some("x".repeat(SLOT)),
+            config: None,
+            key: None,
+        });
+        assert!(!core.remember(&long));
+        assert!(core.remember(&peer("carol", 1)));
+        assert_eq!(seen.memories().collect::<Vec<_>>(), [peer("carol", 1)]);
+    }
+}
