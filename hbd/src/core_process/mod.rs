@@ -24,44 +24,25 @@ pub(crate) mod rights;
 use std::os::fd::{OwnedFd, RawFd};
 
 use hbd_core::session::{LISTENERS_MAX, OUTBOUND_MAX};
-use nix::sys::prctl;
 use nix::unistd::getuid;
 use shared::exit::Exit;
+use tokio::runtime::Builder;
 
 use recorded::Recorded;
 
 use crate::bond::{Bond, Greeting};
 use crate::channel::{Channel, FromCore, ToCore};
 use crate::pulse::Pulse;
-use crate::{clock, sys, worker};
+use crate::{clock, worker};
 
 /// The supervisor's end of the pair, as the reactor sees it.
 type Supervisor = Channel<FromCore, ToCore>;
 
 /// Runs a core whose supervisor is at the other end of the inherited descriptor.
 pub(crate) fn run(descriptor: RawFd) -> Exit {
-    worker::withstand_signals();
-    let _ = prctl::set_name(c"hbd-core");
-    sys::keep_secrets();
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-    else {
-        return Exit::Failed;
-    };
-    let socket = match sys::inherited(descriptor) {
-        Ok(socket) => socket,
-        Err(error) => {
-            worker::not_by_hand("core", descriptor, &error);
-            return Exit::Usage;
-        }
-    };
-    runtime.block_on(async {
-        match Channel::new(socket) {
-            Ok(supervisor) => begin(supervisor).await,
-            Err(_) => Exit::Failed,
-        }
-    })
+    // Without tokio's timers, which are always late.
+    let mut runtime = Builder::new_current_thread();
+    worker::run("core", descriptor, runtime.enable_io(), begin)
 }
 
 /// Most messages before the orders: each medium and its fault, each client that listens or sends.

@@ -19,15 +19,15 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::sys::prctl;
 use nix::unistd::getuid;
 use serde::{Deserialize, Serialize};
 use shared::exit::Exit;
 use shared::names::Generation;
+use tokio::runtime::Builder;
 
 use crate::bond::{Bond, Greeting};
 use crate::channel::Channel;
-use crate::{sys, worker};
+use crate::worker;
 
 /// The core asks whether the manager lives.
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,28 +87,8 @@ pub(crate) struct Launch {
 
 /// Runs a manager whose supervisor is at the other end of the inherited descriptor.
 pub(crate) fn run(descriptor: RawFd) -> Exit {
-    worker::withstand_signals();
-    let _ = prctl::set_name(c"hbd-manager");
-    sys::keep_secrets();
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    else {
-        return Exit::Failed;
-    };
-    let socket = match sys::inherited(descriptor) {
-        Ok(socket) => socket,
-        Err(error) => {
-            worker::not_by_hand("manager", descriptor, &error);
-            return Exit::Usage;
-        }
-    };
-    runtime.block_on(async {
-        match Channel::new(socket) {
-            Ok(supervisor) => begin(supervisor).await,
-            Err(_) => Exit::Failed,
-        }
-    })
+    let mut runtime = Builder::new_current_thread();
+    worker::run("manager", descriptor, runtime.enable_all(), begin)
 }
 
 /// Waits for the first orders, and follows them.
