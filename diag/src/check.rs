@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use shared::config::load::load;
+use shared::config::machine::{Mention, Subject};
 use shared::config::render::{Style, render_all};
 use shared::config::{Config, Diagnostic, Files, check, machine};
 use shared::exit::Exit;
@@ -41,6 +42,8 @@ pub fn directory(directory: &Path, on_this_machine: bool) -> Report {
 /// What is looked up on the machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
+    /// What the configuration mentions, but for names of hosts.
+    ButNoHosts,
     /// What the configuration mentions.
     ForMentions,
     /// The user of the core, too. hbd itself tells of that when it starts the core.
@@ -57,11 +60,22 @@ pub fn for_node(directory: &Path, node: Option<NodeName>, on_this_machine: bool)
     )
 }
 
+/// As [`for_node`] on this machine, without any question to a name server: what the names of hosts
+/// mean is known, or looked at later.
+#[must_use]
+pub fn for_node_that_runs(directory: &Path, node: NodeName) -> Report {
+    examine(directory, Some(node), Some(Look::ButNoHosts))
+}
+
 fn examine(directory: &Path, node: Option<NodeName>, look: Option<Look>) -> Report {
     let files = load(directory, node);
-    let checked = check::text(&files);
+    let mut checked = check::text(&files);
     let mut diagnostics = checked.diagnostics;
     if let Some(look) = look {
+        if look == Look::ButNoHosts {
+            let host = |mention: &Mention| matches!(mention.subject, Subject::Host { .. });
+            checked.mentions.retain(|mention| !host(mention));
+        }
         let mut facts = facts::collect(&checked.mentions, directory);
         if look == Look::AlsoForCoreUser {
             facts::look_for_user(machine::CORE_USER, &mut facts);

@@ -1,7 +1,8 @@
 //! Copies of the configuration that was accepted last, under the run directory.
 //!
 //! ```text
-//! RUN/accepted/ha.cf ...     mode 0600 in a directory of mode 0700: keys are among them
+//! RUN/accepted/ha.cf ...         mode 0600 in a directory of mode 0700: keys are among them
+//! RUN/accepted/addresses.json    what the names of hosts in them meant
 //! ```
 //!
 //! They are what runs, whatever somebody is editing in the configuration directory meanwhile. All
@@ -9,9 +10,11 @@
 //! (`renameat2(2)`). Nothing is synced: they count only while workers live, so not after a crash of the
 //! machine. A run directory that was wiped has no copies.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +25,10 @@ use shared::config::source::Content;
 /// The copies, and where they are written before they count.
 const DIRECTORY: &str = "accepted";
 const BESIDE: &str = ".accepted.new";
+const ADDRESSES: &str = "addresses.json";
+
+/// What names of hosts mean.
+pub(crate) type Addresses = BTreeMap<String, Ipv4Addr>;
 
 /// The copies could not be made. Those that were there are still there.
 #[derive(Debug)]
@@ -41,9 +48,10 @@ impl fmt::Display for SaveError {
 impl std::error::Error for SaveError {}
 
 /// Replaces the copies by those of `files`, which passed the checks.
-pub(crate) fn save(run: &Path, files: &Files) -> Result<(), SaveError> {
+pub(crate) fn save(run: &Path, files: &Files, addresses: &Addresses) -> Result<(), SaveError> {
     let beside = run.join(BESIDE);
-    let saved = write(&beside, files).and_then(|()| put_in_place(&beside, &run.join(DIRECTORY)));
+    let saved =
+        write(&beside, files, addresses).and_then(|()| put_in_place(&beside, &run.join(DIRECTORY)));
     // The former copies, or what is left of new ones that came to nothing.
     let _ = fs::remove_dir_all(&beside);
     saved
@@ -55,6 +63,13 @@ pub(crate) fn directory(run: &Path) -> Option<PathBuf> {
     Some(run.join(DIRECTORY)).filter(|directory| directory.is_dir())
 }
 
+/// What the names in the copies meant; none where that is not known.
+pub(crate) fn addresses(copies: &Path) -> Addresses {
+    let content = fs::read(copies.join(ADDRESSES)).ok();
+    let known = content.and_then(|content| serde_json::from_slice(&content).ok());
+    known.unwrap_or_default()
+}
+
 /// Takes the copies away: nothing runs any more.
 pub(crate) fn remove(run: &Path) {
     // What cannot be removed does no harm: it counts only while workers live.
@@ -62,7 +77,7 @@ pub(crate) fn remove(run: &Path) {
     let _ = fs::remove_dir_all(run.join(BESIDE));
 }
 
-fn write(directory: &Path, files: &Files) -> Result<(), SaveError> {
+fn write(directory: &Path, files: &Files, addresses: &Addresses) -> Result<(), SaveError> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(failed("remove", directory, error));
@@ -79,7 +94,11 @@ fn write(directory: &Path, files: &Files) -> Result<(), SaveError> {
             write_file(&path, bytes).map_err(|error| failed("write", &path, error))?;
         }
     }
-    Ok(())
+    let path = directory.join(ADDRESSES);
+    serde_json::to_vec(addresses)
+        .map_err(io::Error::from)
+        .and_then(|bytes| write_file(&path, &bytes))
+        .map_err(|error| failed("write", &path, error))
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -153,8 +172,11 @@ mod tests {
         let run = Run::new("come-back");
         assert_eq!(directory(&run.0), None);
         let saved = files("node a\n");
-        save(&run.0, &saved).unwrap();
+        let meant = Addresses::from([("bob".to_owned(), Ipv4Addr::new(10, 0, 0, 2))]);
+        save(&run.0, &saved, &meant).unwrap();
         let copies = directory(&run.0).unwrap();
+        assert_eq!(addresses(&copies), meant);
+        assert_eq!(mode(&copies.join(ADDRESSES)), 0o600);
         assert_eq!(mode(&copies), 0o700);
         assert_eq!(mode(&copies.join("authkeys")), 0o600);
         let loaded = load(&copies, None);
@@ -172,8 +194,9 @@ mod tests {
     #[test]
     fn new_copies_replace_all_old_ones_and_leave_nothing_beside() {
         let run = Run::new("replace");
-        save(&run.0, &files("node a\n").with(FileName::HbdCf, "")).unwrap();
-        save(&run.0, &files("node a b\n")).unwrap();
+        let none = Addresses::new();
+        save(&run.0, &files("node a\n").with(FileName::HbdCf, ""), &none).unwrap();
+        save(&run.0, &files("node a b\n"), &none).unwrap();
         let copies = directory(&run.0).unwrap();
         let ha_cf = fs::read_to_string(copies.join("ha.cf")).unwrap();
         assert_eq!(ha_cf, "node a b\n");
@@ -187,7 +210,8 @@ mod tests {
         fs::create_dir(run.0.join(BESIDE)).unwrap();
         fs::write(run.0.join(BESIDE).join("ha.cf"), "no").unwrap();
         assert_eq!(directory(&run.0), None);
-        save(&run.0, &files("node a\n")).unwrap();
+        assert_eq!(addresses(&run.0.join(BESIDE)), Addresses::new());
+        save(&run.0, &files("node a\n"), &Addresses::new()).unwrap();
         assert_eq!(run.entries(), 1);
         remove(&run.0);
         assert_eq!(run.entries(), 0);
@@ -196,7 +220,7 @@ mod tests {
     #[test]
     fn copies_that_cannot_be_made_name_the_path_and_leave_the_old_ones() {
         let run = Run::new("fails");
-        let error = save(&run.0.join("gone"), &files("node a\n")).unwrap_err();
+        let error = save(&run.0.join("gone"), &files("node a\n"), &Addresses::new()).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("cannot make"), "{text}");
         assert!(text.contains("gone/.accepted.new"), "{text}");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hbd_core::{BadSettings, Core, Settings, Start};
 use shared::config::{Config, Diagnostic, Files, Host, MediumKind, UuidSource};
@@ -11,7 +11,7 @@ use shared::event::Role;
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 
-use crate::accepted;
+use crate::accepted::{self, Addresses};
 use crate::cli::{Options, STATE};
 use crate::clock;
 use crate::control::ListenError;
@@ -119,12 +119,23 @@ pub(crate) struct Prepared {
     pub(crate) warnings: Vec<Diagnostic>,
     /// The files it was read from.
     pub(crate) files: Files,
+    /// What the names in it mean.
+    pub(crate) addresses: Addresses,
     /// What is wrong with the files on the disk, where others had to do.
-    pub(crate) problem: Option<String>,
+    pub(crate) problem: Option<Problem>,
     /// The instance.
     pub(crate) run: RunDirectory,
     /// What the state directory holds.
     pub(crate) state: State,
+}
+
+/// Why copies of the configuration that runs had to do.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// That on the disk has errors.
+    Bad(String),
+    /// It names a host that a name server has to be asked for.
+    Unresolved(String),
 }
 
 /// What the state directory holds, and the settings that need it.
@@ -147,46 +158,62 @@ pub(crate) struct State {
 /// Reads the configuration, claims the directories, and reads the state.
 pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
     let node = node_name(options)?;
-    let read = configuration(&options.config, node.clone());
-    let (accepted, run, problem) = match read {
-        Ok(accepted) => (accepted, RunDirectory::claim(&options.run)?, None),
-        Err(error) => accepted_before(options, &node, error)?,
+    let (accepted, run, problem) = match copies_in_use(options)? {
+        Some((copies, run)) => {
+            let (accepted, problem) = beside_workers(options, &node, &copies)?;
+            (accepted, run, problem)
+        }
+        None => {
+            let accepted = configuration(&options.config, node.clone())?;
+            (accepted, RunDirectory::claim(&options.run)?, None)
+        }
     };
     let Accepted {
         config,
         warnings,
         files,
+        addresses,
     } = accepted;
     let state = State::read(options, &config, &files, node)?;
     Ok(Prepared {
         config,
         warnings,
         files,
+        addresses,
         problem,
         run,
         state,
     })
 }
 
-/// The configuration that runs, where that on the disk has an error and workers live: a cluster
-/// must not be left without a supervisor because somebody is editing a file.
-fn accepted_before(
+/// Where the copies of the configuration are that a worker runs with which lives.
+fn copies_in_use(options: &Options) -> Result<Option<(PathBuf, RunDirectory)>, StartError> {
+    let Some(copies) = accepted::directory(&options.run) else {
+        return Ok(None);
+    };
+    let run = RunDirectory::claim(&options.run)?;
+    let lives = run.lives(Role::Core) || run.lives(Role::Manager);
+    Ok(lives.then_some((copies, run)))
+}
+
+/// The configuration for a supervisor that finds workers. A cluster must not be left without one
+/// because somebody is editing a file, nor wait for one because a name server is slow: what names
+/// mean is known, and a configuration with other names waits for a reload.
+fn beside_workers(
     options: &Options,
     node: &NodeName,
-    error: StartError,
-) -> Result<(Accepted, RunDirectory, Option<String>), StartError> {
-    if accepted::directory(&options.run).is_none() {
-        return Err(error);
-    }
-    let run = RunDirectory::claim(&options.run)?;
-    let copies = accepted::directory(&options.run).filter(|_| run.lives(Role::Core));
-    let Some(copies) = copies else {
-        return Err(error);
+    copies: &Path,
+) -> Result<(Accepted, Option<Problem>), StartError> {
+    let known = accepted::addresses(copies);
+    let problem = match known_configuration(&options.config, node, &known) {
+        Ok(accepted) => return Ok((accepted, None)),
+        Err(error @ StartError::Unresolved { .. }) => Problem::Unresolved(error.to_string()),
+        Err(error) => Problem::Bad(error.to_string()),
     };
-    match configuration(&copies, node.clone()) {
-        Ok(accepted) => Ok((accepted, run, Some(error.to_string()))),
-        Err(_) => Err(error),
-    }
+    let accepted = known_configuration(copies, node, &known)
+        // Copies of another build may lack what names mean.
+        .or_else(|_| configuration(copies, node.clone()))?;
+    Ok((accepted, Some(problem)))
 }
 
 impl State {
@@ -242,24 +269,60 @@ pub(crate) struct Accepted {
     pub(crate) warnings: Vec<Diagnostic>,
     /// The files it was read from.
     pub(crate) files: Files,
+    /// What the names in it mean.
+    pub(crate) addresses: Addresses,
 }
 
 /// Reads and checks the files of `directory` for `node`. May wait for a name server.
 pub(crate) fn configuration(directory: &Path, node: NodeName) -> Result<Accepted, StartError> {
-    let mut report = diag::check::for_node(directory, Some(node), true);
+    let report = diag::check::for_node(directory, Some(node), true);
+    accept(report, |name, port| {
+        let found = (name, port).to_socket_addrs();
+        let mut found = found.map_err(|error| error.to_string())?;
+        found
+            .find_map(|address| match address {
+                SocketAddr::V4(address) => Some(*address.ip()),
+                SocketAddr::V6(_) => None,
+            })
+            .ok_or_else(|| "it has no IPv4 address".to_owned())
+    })
+}
+
+/// The same, where names mean what they meant. Waits for nobody.
+fn known_configuration(
+    directory: &Path,
+    node: &NodeName,
+    known: &Addresses,
+) -> Result<Accepted, StartError> {
+    let report = diag::check::for_node_that_runs(directory, node.clone());
+    accept(report, |name, _| {
+        let known = known.get(name).copied();
+        known.ok_or_else(|| "what it means is not known yet".to_owned())
+    })
+}
+
+fn accept(
+    mut report: diag::check::Report,
+    look_up: impl Fn(&str, u16) -> Result<Ipv4Addr, String>,
+) -> Result<Accepted, StartError> {
     let Some(mut config) = report.config.take() else {
         return Err(StartError::Config(Box::new(report)));
     };
-    resolve(&mut config)?;
+    let addresses = resolve(&mut config, look_up)?;
     Ok(Accepted {
         config,
         warnings: report.diagnostics,
         files: report.files,
+        addresses,
     })
 }
 
 /// Names become addresses once, before anything runs: nothing asks a name server afterwards.
-fn resolve(config: &mut Config) -> Result<(), StartError> {
+fn resolve(
+    config: &mut Config,
+    look_up: impl Fn(&str, u16) -> Result<Ipv4Addr, String>,
+) -> Result<Addresses, StartError> {
+    let mut addresses = Addresses::new();
     for medium in &mut config.media {
         let on_loopback = medium.device == "lo";
         let MediumKind::Ucast { port, peers, .. } = &mut medium.kind else {
@@ -267,31 +330,23 @@ fn resolve(config: &mut Config) -> Result<(), StartError> {
         };
         for peer in peers {
             if let Host::Name(name) = peer {
-                *peer = Host::Address(address(name, *port, on_loopback)?);
+                let found = look_up(name, *port).and_then(|found| fit(found, on_loopback));
+                let address = found.map_err(|reason| StartError::Unresolved {
+                    name: name.clone(),
+                    reason,
+                })?;
+                addresses.insert(name.clone(), address);
+                *peer = Host::Address(address);
             }
         }
     }
-    Ok(())
+    Ok(addresses)
 }
 
-fn address(name: &str, port: u16, on_loopback: bool) -> Result<Ipv4Addr, StartError> {
-    let unresolved = |reason: String| StartError::Unresolved {
-        name: name.to_owned(),
-        reason,
-    };
-    let found = (name, port)
-        .to_socket_addrs()
-        .map_err(|error| unresolved(error.to_string()))?
-        .find_map(|address| match address {
-            SocketAddr::V4(address) => Some(*address.ip()),
-            SocketAddr::V6(_) => None,
-        });
-    match found {
-        Some(address) if address.is_loopback() && !on_loopback => {
-            Err(unresolved(format!("it means {address}, this machine only")))
-        }
-        Some(address) => Ok(address),
-        None => Err(unresolved("it has no IPv4 address".into())),
+fn fit(address: Ipv4Addr, on_loopback: bool) -> Result<Ipv4Addr, String> {
+    match address.is_loopback() && !on_loopback {
+        true => Err(format!("it means {address}, this machine only")),
+        false => Ok(address),
     }
 }
 

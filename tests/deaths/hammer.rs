@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::time::{Duration, Instant};
 
+use hbd_tests::daemon::Daemon;
 use hbd_tests::error::{Error, unexpected};
 use hbd_tests::sim::random::Random;
 use hbd_tests::tier::Tier;
@@ -54,8 +55,6 @@ struct Hammer {
     seen: BTreeMap<Incarnation, BTreeSet<u64>>,
     /// Deaths that alice saw because bob left in order.
     deaths: usize,
-    /// An answer after a supervisor's death is to come within this.
-    limit: Duration,
     /// How long they took.
     answers: Vec<Duration>,
 }
@@ -64,10 +63,10 @@ pub(crate) fn play(watcher: Watcher) -> Result<(), Error> {
     let seed = seed();
     println!("HBD_SEED={seed}");
     let tier = Tier::of_this_run();
-    let (kills, limit) = if tier == Tier::Long {
-        (KILLS_LONG, ANSWERED)
+    let kills = if tier == Tier::Long {
+        KILLS_LONG
     } else {
-        (KILLS_CI, ANSWERED * BUSY)
+        KILLS_CI
     };
     let pair = Pair::running(watcher)?;
     let mut hammer = Hammer {
@@ -75,7 +74,6 @@ pub(crate) fn play(watcher: Watcher) -> Result<(), Error> {
         random: Random::new(seed),
         seen: BTreeMap::new(),
         deaths: 0,
-        limit,
         answers: Vec::new(),
     };
     let played = hammer.play(kills);
@@ -104,6 +102,27 @@ fn shared_now() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(1, |since| since.subsec_nanos().into())
+}
+
+/// Waits until hactl is answered by whoever knows the node. It is to be at once, after the death of a supervisor.
+pub(crate) fn answered(node: &Daemon) -> Result<Duration, Error> {
+    let begin = Instant::now();
+    let limit = match Tier::of_this_run() {
+        Tier::Long => ANSWERED,
+        _ => ANSWERED * BUSY,
+    };
+    let socket = node.socket();
+    let taken = wait::until(SOON, "hactl is answered", || {
+        let answer = Client::connect(&socket, SOON).and_then(|mut c| c.snapshot());
+        let known = answer.is_ok_and(|snapshot| snapshot.view.started.is_some());
+        Ok(known.then(|| begin.elapsed()))
+    })?;
+    if taken <= limit {
+        return Ok(taken);
+    }
+    unexpected(format!(
+        "hactl was answered after {taken:?}, promised within {limit:?}"
+    ))
 }
 
 impl Hammer {
@@ -135,10 +154,9 @@ impl Hammer {
             self.core_is_there()?;
             self.pair.bob.signal("core", SIGKILL)?;
         }
-        let begin = Instant::now();
         if victim != Victim::Core {
             self.pair.bob.signal("supervisor", SIGKILL)?;
-            self.answered(begin, supervisor)?;
+            self.answered(supervisor)?;
         }
         self.look()
     }
@@ -148,20 +166,8 @@ impl Hammer {
     }
 
     /// Another supervisor answers in time, and knows the node.
-    fn answered(&mut self, begin: Instant, former: i32) -> Result<(), Error> {
-        let socket = self.pair.bob.socket();
-        let taken = wait::until(SOON, "hactl is answered", || {
-            let answer = Client::connect(&socket, SOON).and_then(|mut c| c.snapshot());
-            let known = answer.is_ok_and(|snapshot| snapshot.view.started.is_some());
-            Ok(known.then(|| begin.elapsed()))
-        })?;
-        self.answers.push(taken);
-        if taken > self.limit {
-            let limit = self.limit;
-            return unexpected(format!(
-                "hactl was answered after {taken:?}, promised within {limit:?}"
-            ));
-        }
+    fn answered(&mut self, former: i32) -> Result<(), Error> {
+        self.answers.push(answered(&self.pair.bob)?);
         demand(
             self.pair.bob.supervisor_pid()? != former,
             "that is another supervisor",

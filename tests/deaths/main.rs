@@ -1,12 +1,14 @@
 //! What the death of each process of hbd leads to, beside a peer that runs hbd and beside a real Heartbeat.
 //!
 //! `bob` is the node whose processes die. `alice` watches: she must never take him for dead. [`rows`] plays each row of
-//! the table in hbd-overview(7) once; in [`peer`] alice dies with them; [`hammer`] kills core and supervisor again and again, at random moments and at
+//! the table in hbd-overview(7) once; in [`peer`] alice dies with them; in [`resolver`] a name server
+//! does not answer meanwhile; [`hammer`] kills core and supervisor again and again, at random moments and at
 //! the worst ones, and counts bob's events meanwhile.
 
 mod hammer;
 mod pair;
 mod peer;
+mod resolver;
 mod rows;
 
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
         eprintln!("deaths: nothing at tier quick; HBD_TIER=ci runs it");
         return libtest_mimic::run(&arguments, Vec::new()).exit_code();
     }
-    let trials = vec![
+    let mut trials = vec![
         beside(
             Watcher::Hbd,
             "each_death_costs_a_restart_at_most",
@@ -55,6 +57,13 @@ fn main() -> ExitCode {
             hammer::play,
         ),
     ];
+    let alone = trial(
+        "deaths",
+        "alone::a_name_server_that_does_not_answer_delays_no_supervisor",
+        &[Root, Namespaces],
+        resolver::play,
+    );
+    trials.push(alone);
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +35,14 @@ pub struct Daemon {
     supervisor: Option<Child>,
     /// The program, where that is not the workspace's own.
     program: Option<PathBuf>,
+    /// A directory whose `hosts` and `resolv.conf` it sees in place of the machine's.
+    resolver: Option<PathBuf>,
     directories: Scratch,
 }
+
+/// The script of a shell that puts them there, where nobody else sees them, and becomes what follows.
+const WITH_RESOLVER: &str = "for file in hosts resolv.conf; do \
+    mount --bind \"$1/$file\" \"$(readlink -f /etc/$file)\" || exit 1; done; shift; exec \"$@\"";
 
 /// A process of a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +70,16 @@ impl Daemon {
             network,
             supervisor: None,
             program: None,
+            resolver: None,
             directories,
         })
+    }
+
+    /// The same machine with `hosts` and `resolv.conf` of that directory in its `/etc`.
+    #[must_use]
+    pub fn with_resolver(mut self, etc: &Path) -> Self {
+        self.resolver = Some(etc.to_owned());
+        self
     }
 
     /// Starts hbd, and waits until its control socket greets.
@@ -95,7 +109,7 @@ impl Daemon {
             File::options().append(true).create(true).open(&log),
         )?;
         let copy = error::file("open the log", file.try_clone())?;
-        let mut command = self.network.command(&hbd.to_string_lossy());
+        let mut command = self.command(&hbd.to_string_lossy());
         command.arg("--config").arg(&self.config);
         command.arg("--state").arg(self.path("state"));
         command.arg("--run").arg(self.path("run"));
@@ -324,6 +338,16 @@ impl Daemon {
     #[must_use]
     pub fn run(&self) -> PathBuf {
         self.path("run")
+    }
+
+    fn command(&self, hbd: &str) -> Command {
+        let Some(etc) = &self.resolver else {
+            return self.network.command(hbd);
+        };
+        let mut command = self.network.command("unshare");
+        command.args(["--mount", "--", "sh", "-c", WITH_RESOLVER, "sh"]);
+        command.arg(etc).arg(hbd);
+        command
     }
 
     fn client(&self) -> Result<Client, Error> {

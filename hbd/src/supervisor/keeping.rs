@@ -10,7 +10,7 @@ use shared::names::NodeName;
 
 use super::Supervisor;
 use super::flight::Flight;
-use crate::accepted;
+use crate::accepted::{self, Addresses};
 use crate::channel::Lack;
 use crate::journal::{RETRY, Report};
 use crate::log::{self, News};
@@ -64,8 +64,8 @@ impl Supervisor {
 
     /// Keeps copies of the configuration that runs, for a supervisor that finds its workers alive
     /// and a configuration that has errors.
-    pub(super) fn keep_accepted(&mut self, files: &Files) {
-        if let Err(error) = accepted::save(self.run.path(), files) {
+    pub(super) fn keep_accepted(&mut self, files: &Files, addresses: &Addresses) {
+        if let Err(error) = accepted::save(self.run.path(), files, addresses) {
             self.lack(Lack {
                 what: "copies of the configuration in use".into(),
                 why: error.to_string(),

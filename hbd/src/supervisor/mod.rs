@@ -67,7 +67,7 @@ use crate::pauses::Pauses;
 use crate::pulse::PulseWatch;
 use crate::run_directory::RunDirectory;
 use crate::service_manager::{self, ServiceManager};
-use crate::startup::{self, Prepared, StartError};
+use crate::startup::{self, Prepared, Problem, StartError};
 use crate::state::{Generations, Job, Peers, StateError, Writer};
 use crate::timer::Timer;
 use crate::{clock, oom, program, rights, sys};
@@ -222,6 +222,7 @@ impl Supervisor {
             config,
             warnings,
             files,
+            addresses,
             problem,
             run,
             state,
@@ -374,8 +375,9 @@ impl Supervisor {
             .await?;
         supervisor.introduce_itself(&warnings, taken_over, peers_problem);
         match problem {
-            None => supervisor.keep_accepted(&copies),
-            Some(problem) => supervisor.tell_of_bad_files(&problem),
+            None => supervisor.keep_accepted(&copies, &addresses),
+            Some(Problem::Bad(problem)) => supervisor.tell_of_bad_files(&problem),
+            Some(Problem::Unresolved(why)) => supervisor.reload_later(&why),
         }
         for lack in user_lack.into_iter().chain(protection).chain(mute) {
             supervisor.lack(lack);

@@ -124,6 +124,18 @@ impl Supervisor {
         });
     }
 
+    /// The configuration on the disk names hosts that a name server has to be asked for.
+    pub(super) fn reload_later(&mut self, why: &str) {
+        let text = format!("{why}; until it is resolved, hbd goes on with what it ran with");
+        self.recorder.say(Severity::Warning, &text);
+        // systemd is told of those it waits for only.
+        self.read(Reading {
+            wish: Reload::default(),
+            cause: Cause::Order("another host in the configuration".into()),
+            order: None,
+        });
+    }
+
     /// An order, which is answered once the files are read.
     pub(super) fn reload_by_order(&mut self, wish: Reload, key: Option<String>, asked: Asked) {
         let order = Order {
@@ -157,6 +169,10 @@ impl Supervisor {
             return self.end_reload(reading, Err(unavailable(text.into())));
         }
         self.service.reload_begins();
+        self.read(reading);
+    }
+
+    fn read(&mut self, reading: Reading) {
         match self.configured.read_in_a_thread() {
             Ok(()) => self.configured.reading = Some(reading),
             Err(error) => {
@@ -261,7 +277,7 @@ impl Supervisor {
         };
         let id = self.recorder.note(kind, Some(reading.cause.clone()));
         self.note_warnings(&accepted.warnings);
-        self.keep_accepted(&accepted.files);
+        self.keep_accepted(&accepted.files, &accepted.addresses);
         self.configured.refused = false;
         self.configured.files = accepted.files;
         let former = std::mem::replace(&mut self.configured.config, accepted.config);

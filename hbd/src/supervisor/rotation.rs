@@ -111,6 +111,7 @@ mod tests {
 
     fn accepted(files: Files) -> Accepted {
         Accepted {
+            addresses: crate::accepted::Addresses::new(),
             config: check::text(&files).config.unwrap(),
             warnings: Vec::new(),
             files,
