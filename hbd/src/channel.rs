@@ -32,6 +32,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::medium::Binding;
+use crate::process::Process;
 use crate::sys::{self, DESCRIPTORS_MAX};
 
 /// Longest frame in bytes.
@@ -260,6 +261,11 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
             descriptors,
         });
         Ok(())
+    }
+
+    /// The process that made the pair or connected to this one, while it lives.
+    pub(crate) fn peer(&self) -> Option<Process> {
+        Process::behind(self.socket.get_ref())
     }
 
     /// Bytes that wait for the other end.

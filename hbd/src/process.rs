@@ -10,6 +10,7 @@ use std::process::Child;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use nix::sys::socket::{getsockopt, sockopt};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tokio::io::Interest;
@@ -33,6 +34,14 @@ impl Process {
     /// A child that was just started. Needs a runtime.
     pub(crate) fn started(child: &Child) -> io::Result<Self> {
         Self::open(i32::try_from(child.id()).map_err(io::Error::other)?)
+    }
+
+    /// Whoever made or connected the socket at whose other end this process is, while it lives.
+    /// Needs a runtime.
+    pub(crate) fn behind(socket: &impl AsFd) -> Option<Self> {
+        let peer = getsockopt(socket, sockopt::PeerCredentials).ok()?;
+        // 0 is a process that cannot be seen from here.
+        Self::open(Some(peer.pid()).filter(|pid| *pid > 0)?).ok()
     }
 
     /// The worker of that number, if it is one. Needs a runtime.
@@ -62,6 +71,13 @@ impl Process {
     pub(crate) fn kill(&self) {
         // It may have ended, which is as good.
         let _ = sys::signal_process(self.descriptor.get_ref().as_fd(), libc::SIGKILL);
+    }
+
+    /// Waits for its end, and leaves how it was to whoever started it. May be given up and called
+    /// again.
+    pub(crate) async fn gone(&self) {
+        // One that cannot be watched is not waited for.
+        let _ = self.descriptor.readable().await;
     }
 
     /// Waits for its end and says how it was. May be given up and called again.

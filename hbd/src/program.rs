@@ -18,17 +18,28 @@ use crate::process::OWN_PROGRAM;
 /// Bytes of the beginning, and of the end, that count.
 const PAGE: usize = 4096;
 
+/// What the kernel puts behind the path of a file that another one replaced (`proc(5)`).
+const REPLACED: &[u8] = b" (deleted)";
+
 /// The path this process was started by, so that a program that is installed there later is found.
-/// Where that is not to be seen, the file itself.
+/// Where that is not to be seen, where its file is or was.
 pub(crate) fn path() -> io::Result<PathBuf> {
-    let here = env::current_exe()?;
+    let here = place(env::current_exe()?);
     let word = env::args_os().next().unwrap_or_default();
     let named = if word.as_bytes().contains(&b'/') {
         absolute(&word).ok()
     } else {
         in_path(&word)
     };
-    Ok(named.filter(|named| is_own(named)).unwrap_or(here))
+    let named = named.filter(|named| named != Path::new(OWN_PROGRAM) && is_own(named));
+    Ok(named.unwrap_or(here))
+}
+
+fn place(file: PathBuf) -> PathBuf {
+    match file.as_os_str().as_bytes().strip_suffix(REPLACED) {
+        Some(place) if !file.exists() => OsStr::from_bytes(place).into(),
+        _ => file,
+    }
 }
 
 fn in_path(word: &OsStr) -> Option<PathBuf> {
@@ -82,6 +93,14 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_program_that_was_replaced_is_where_it_was() {
+        let there = |path: &str| place(path.into());
+        assert_eq!(there("/usr/sbin/hbd"), Path::new("/usr/sbin/hbd"));
+        assert_eq!(there("/none/hbd (deleted)"), Path::new("/none/hbd"));
+        assert_eq!(path().unwrap(), env::current_exe().unwrap());
+    }
 
     #[test]
     fn copies_are_one_build_and_a_byte_more_is_another() {

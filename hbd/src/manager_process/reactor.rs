@@ -18,6 +18,8 @@ enum Wake {
     Supervisor(Word<ToManager>),
     /// A supervisor that this manager started ended.
     Ended(String),
+    /// One that went has ended altogether.
+    Gone,
     /// It is time to start one.
     Due,
 }
@@ -25,6 +27,7 @@ enum Wake {
 /// Runs until hbd ends.
 pub(super) async fn run(mut bond: Bond<FromManager, ToManager>, mut revival: Revival) {
     let mut core: Option<Core> = None;
+    revival.follow(bond.channel().and_then(|channel| channel.peer()));
     let mut answered = false;
     loop {
         // What waits leaves while the channels are listened to.
@@ -33,6 +36,7 @@ pub(super) async fn run(mut bond: Bond<FromManager, ToManager>, mut revival: Rev
             question = next_of(&mut core) => Wake::Core(question),
             word = poll_fn(|context| bond.poll_next(context)) => Wake::Supervisor(word),
             how = revival.ended() => Wake::Ended(how),
+            () = revival.former_is_gone() => Wake::Gone,
             () = until(revival.due()) => Wake::Due,
         };
         match wake {
@@ -49,6 +53,7 @@ pub(super) async fn run(mut bond: Bond<FromManager, ToManager>, mut revival: Rev
                 ToManager::Start { .. } => {}
                 ToManager::Adopt { supervisor } => {
                     bond.adopted();
+                    revival.follow(bond.channel().and_then(|channel| channel.peer()));
                     revival.learn(supervisor, descriptors.into_iter().next());
                 }
                 ToManager::Core { generation } => {
@@ -60,6 +65,7 @@ pub(super) async fn run(mut bond: Bond<FromManager, ToManager>, mut revival: Rev
                 ToManager::End => return,
             },
             Wake::Ended(how) => revival.bury(&how, bond.is_alone(), Instant::now()),
+            Wake::Gone => revival.follow(None),
             Wake::Due => revival.start(Instant::now()),
         }
     }

@@ -1,5 +1,8 @@
 //! Starting a supervisor again: at once, then with growing pauses.
 //!
+//! A supervisor that dies closes its end of the bond before it gives up its lock: the next one is
+//! started when it is gone altogether, or it would meet a lock that is held.
+//!
 //! The program is the one the last supervisor was started by; where that does not come up, this
 //! very program is tried in turn with it, so that a broken installation leaves a node with the
 //! supervisor it had.
@@ -7,6 +10,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -28,6 +32,8 @@ pub(super) struct Revival {
     /// The supervisor that goes is back within so long.
     returns: Duration,
     started: Option<Started>,
+    /// The supervisor that lives, or has not ended altogether.
+    former: Option<Process>,
     pauses: Pauses,
 }
 
@@ -46,7 +52,22 @@ impl Revival {
             not_before: None,
             returns: Duration::ZERO,
             started: None,
+            former: None,
             pauses: Pauses::default(),
+        }
+    }
+
+    /// None is started before this one has ended.
+    pub(super) fn follow(&mut self, former: Option<Process>) {
+        self.former = former;
+    }
+
+    /// Ends when the last supervisor has ended altogether and another one is to be started. Never
+    /// while none is.
+    pub(super) async fn former_is_gone(&self) {
+        match &self.former {
+            Some(former) if self.due.is_some() => former.gone().await,
+            _ => std::future::pending().await,
         }
     }
 
@@ -75,7 +96,7 @@ impl Revival {
 
     /// When [`Revival::start`] is to be called.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.due
+        self.due.filter(|_| self.former.is_none())
     }
 
     /// Starts a supervisor.
@@ -137,7 +158,9 @@ fn spawn(program: &Path, launch: &Launch, stderr: Option<&OwnedFd>) -> io::Resul
         Some(stderr) => Stdio::from(stderr.try_clone()?),
         None => Stdio::null(),
     };
+    // By its name it finds what is installed there later, whichever file it is itself.
     let child = Command::new(program)
+        .arg0(&launch.program)
         .args(&launch.arguments)
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
@@ -204,6 +227,24 @@ mod tests {
             assert_eq!(revival.due(), Some(now + Duration::from_secs(10)));
             revival.learn(None, None);
             assert_eq!(revival.due(), None);
+        });
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "`ended` waits for it")]
+    fn none_is_started_before_the_last_one_has_ended() {
+        run(async || {
+            let mut revival = revival("/bin/false");
+            let last = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+            let killer = Process::started(&last).unwrap();
+            revival.follow(Some(Process::started(&last).unwrap()));
+            revival.plan(Instant::now());
+            assert_eq!(revival.due(), None);
+            killer.kill();
+            revival.former_is_gone().await;
+            revival.follow(None);
+            assert!(revival.due().is_some());
+            killer.ended().await;
         });
     }
 

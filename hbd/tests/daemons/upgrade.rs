@@ -14,10 +14,16 @@ use crate::{TWO, bcast_and_mcast};
 /// Two nodes, and bob runs a copy of hbd, which can be replaced by another build.
 fn with_a_copy() -> Cluster {
     let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
-    let bob = &mut cluster.nodes[1];
-    bob.wait_for("a core", |view| view.started.is_some());
+    // Alice has heard bob, and hears that he leaves: what she misses of that would be a restart.
+    cluster.settle();
+    let [alice, bob] = &mut cluster.nodes[..] else {
+        panic!("two nodes");
+    };
     bob.signal(Signal::SIGTERM);
     bob.ended();
+    alice.wait_for("bob to be gone", |view| {
+        view.nodes[&bob.name].status == NodeStatus::Dead
+    });
     bob.program = bob.home.join("hbd");
     fs::copy(env!("CARGO_BIN_EXE_hbd"), &bob.program).unwrap();
     bob.start();
