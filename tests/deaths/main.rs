@@ -1,7 +1,8 @@
 //! What the death of each process of hbd leads to, beside a peer that runs hbd and beside a real Heartbeat.
 //!
 //! `bob` is the node whose processes die. `alice` watches: she must never take him for dead. [`rows`] plays each row of
-//! the table in hbd-overview(7) once; in [`peer`] alice dies with them; in [`resolver`] a name server
+//! the table in hbd-overview(7) once; in [`sick`] he can do less than a member must; in [`peer`]
+//! alice dies with them; in [`resolver`] a name server
 //! does not answer meanwhile; [`hammer`] kills core and supervisor again and again, at random moments and at
 //! the worst ones, and counts bob's events meanwhile.
 
@@ -10,6 +11,7 @@ mod pair;
 mod peer;
 mod resolver;
 mod rows;
+mod sick;
 
 use std::process::ExitCode;
 
@@ -45,6 +47,16 @@ fn main() -> ExitCode {
             Watcher::Hbd,
             "a_peer_that_dies_with_core_and_supervisor_is_noticed_in_deadtime",
             peer::play,
+        ),
+        beside(
+            Watcher::Hbd,
+            "a_node_that_sends_no_beat_is_sick_until_it_does",
+            sick::mute,
+        ),
+        beside(
+            Watcher::Hbd,
+            "a_node_whose_managers_fail_is_sick_for_a_while",
+            sick::managers,
         ),
         beside(
             Watcher::Heartbeat,

@@ -43,7 +43,7 @@ pub(crate) struct Pair {
     pub(crate) bob: Daemon,
     alice: Alice,
     cables: [Cable; 2],
-    _networks: [Arc<Namespace>; 2],
+    networks: [Arc<Namespace>; 2],
     switch: Switch,
     _config: Scratch,
 }
@@ -73,7 +73,7 @@ impl Pair {
             bob,
             alice,
             cables,
-            _networks: networks,
+            networks,
             switch,
             _config: config,
         };
@@ -164,6 +164,13 @@ impl Pair {
             0 => self.switch.set_faults(&[]),
             _ => self.switch.set_faults(&faults),
         }
+    }
+
+    /// Bob's end of his cable is in, or out.
+    pub(crate) fn plug(&self, plugged: bool) -> Result<(), Error> {
+        let state = if plugged { "up" } else { "down" };
+        let [_, bob] = &self.networks;
+        bob.ip(&["link", "set", "eth0", state]).map(drop)
     }
 
     /// A failure with what both said.

@@ -1,5 +1,6 @@
 //! What a daemon tells systemd, and what systemd keeps for it; a socket of the test stands in.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, IoSliceMut};
 use std::os::fd::{AsRawFd, RawFd};
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hbd_tests::{instance, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::Pid;
@@ -99,6 +101,28 @@ fn clients_find_the_socket_while_hbd_is_being_restarted() {
     assert!(hello.starts_with("{\"hbd\":"), "{hello}");
     systemd.until("READY=1", &mut Vec::new());
     assert_eq!(alice.core(), core, "the core lived on");
+}
+
+#[test]
+fn a_supervisor_that_systemd_started_is_not_started_by_the_manager() {
+    let (mut cluster, systemd) = alice_under_systemd("revival", "", 1_000_000);
+    let alice = &mut cluster.nodes[0];
+    systemd.until("READY=1", &mut Vec::new());
+    let workers = BTreeSet::from([alice.core(), alice.manager()]);
+    alice.signal(Signal::SIGKILL);
+    alice.reap();
+    // Where nobody else starts one, the manager does at once.
+    let run = alice.home.join("run");
+    wait::stays_true(Duration::from_secs(1), "the workers are alone", || {
+        Ok(instance::pids(&run).into_iter().collect::<BTreeSet<_>>() == workers)
+    })
+    .unwrap();
+    let mut again = alice.command();
+    again.stdin(Stdio::null());
+    again.env("NOTIFY_SOCKET", &systemd.path);
+    alice.start_by(again);
+    systemd.until("READY=1", &mut Vec::new());
+    assert_eq!(BTreeSet::from([alice.core(), alice.manager()]), workers);
 }
 
 /// A daemon with `more` in its `ha.cf`, and who stands in for systemd.
