@@ -1,7 +1,7 @@
 //! Real hbd daemons, each on a machine of its own.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -138,11 +138,7 @@ impl Daemon {
         let program = self.path("hbd");
         let beside = self.path("hbd.new");
         let hbd = program::of_workspace("hbd")?;
-        let mut content = error::file("read hbd", fs::read(hbd))?;
-        content.extend(std::iter::repeat_n(0, more));
-        error::file("write hbd", fs::write(&beside, content))?;
-        let mode = fs::Permissions::from_mode(0o755);
-        error::file("make hbd a program", fs::set_permissions(&beside, mode))?;
+        program::copy(&hbd, &beside, more)?;
         error::file("rename hbd", fs::rename(&beside, &program))?;
         self.program = Some(program);
         Ok(())

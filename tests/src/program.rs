@@ -43,6 +43,18 @@ pub fn output<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Result<Output,
         })
 }
 
+/// Copies a program with `more` bytes behind it. Another process does it: a file that this one has open for writing is
+/// open in every child that another thread starts just then, and cannot be executed ("text file busy").
+///
+/// # Errors
+/// [`Error::Command`].
+pub fn copy(program: &Path, to: &Path, more: usize) -> Result<(), Error> {
+    let script = "cp \"$1\" \"$2\" && head -c \"$3\" /dev/zero >>\"$2\" && chmod 755 \"$2\"";
+    let (program, to) = (program.to_string_lossy(), to.to_string_lossy());
+    let more = more.to_string();
+    run("sh", &["-c", script, "sh", &program, &to, &more]).map(drop)
+}
+
 fn words<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> String {
     let mut words = program.to_owned();
     for argument in arguments {

@@ -1,8 +1,8 @@
 //! Another build in place.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 
+use hbd_tests::program;
 use nix::sys::signal::Signal;
 use shared::api::{ErrorCode, Process, Request, Success, Upgrade, UpgradeOutcome, Upgraded};
 use shared::client::ClientError;
@@ -10,6 +10,8 @@ use shared::event::{Kind, NodeStatus, Role};
 
 use crate::cluster::{Cluster, Daemon, until};
 use crate::{TWO, bcast_and_mcast};
+
+const OWN: &str = env!("CARGO_BIN_EXE_hbd");
 
 /// Two nodes, and bob runs a copy of hbd, which can be replaced by another build.
 fn with_a_copy() -> Cluster {
@@ -25,25 +27,25 @@ fn with_a_copy() -> Cluster {
         view.nodes[&bob.name].status == NodeStatus::Dead
     });
     bob.program = bob.home.join("hbd");
-    fs::copy(env!("CARGO_BIN_EXE_hbd"), &bob.program).unwrap();
+    program::copy(OWN.as_ref(), &bob.program, 0).unwrap();
     bob.start();
     cluster.settle();
     cluster
 }
 
-/// Puts another build there, as a package manager does: written beside, and renamed.
-fn install(daemon: &Daemon, content: &[u8]) {
+/// Puts another build there that does the same, as a package manager does: written beside, and renamed.
+fn install_other_build(daemon: &Daemon) {
     let beside = daemon.home.join("hbd.new");
-    fs::write(&beside, content).unwrap();
-    fs::set_permissions(&beside, Permissions::from_mode(0o755)).unwrap();
+    program::copy(OWN.as_ref(), &beside, 1).unwrap();
     fs::rename(&beside, &daemon.program).unwrap();
 }
 
-/// The program with a byte more: another build that does the same.
-fn other_build() -> Vec<u8> {
-    let mut content = fs::read(env!("CARGO_BIN_EXE_hbd")).unwrap();
-    content.push(0);
-    content
+/// Puts a file there that is no other build.
+fn install(daemon: &Daemon, content: &str) {
+    let (text, beside) = (daemon.home.join("text"), daemon.home.join("hbd.new"));
+    fs::write(&text, content).unwrap();
+    program::copy(&text, &beside, 0).unwrap();
+    fs::rename(&beside, &daemon.program).unwrap();
 }
 
 fn upgrade(daemon: &Daemon, dry_run: bool) -> Upgraded {
@@ -76,7 +78,7 @@ fn another_build_takes_over_in_order_and_peers_see_a_restart_only() {
         panic!("two nodes");
     };
     assert_eq!(upgrade(bob, false).outcome, UpgradeOutcome::Unchanged);
-    install(bob, &other_build());
+    install_other_build(bob);
     let would = upgrade(bob, true);
     assert_eq!(would.outcome, UpgradeOutcome::WouldUpgrade);
     let (supervisor, deaths) = (bob.pid(), alice.deaths());
@@ -115,11 +117,11 @@ fn a_program_that_does_not_accept_the_configuration_is_refused_and_nothing_chang
     let bob = &cluster.nodes[1];
     let before = (bob.pid(), bob.manager(), bob.core());
     let deaths = cluster.nodes[0].deaths();
-    install(bob, b"#!/bin/sh\necho this one wants other words\nexit 8\n");
+    install(bob, "#!/bin/sh\necho this one wants other words\nexit 8\n");
     let refused = upgrade(bob, false);
     assert_eq!(refused.outcome, UpgradeOutcome::Refused);
     assert!(refused.reason.contains("wants other words"), "{refused:?}");
-    install(bob, b"no program at all");
+    install(bob, "no program at all");
     let refused = upgrade(bob, false);
     assert_eq!(refused.outcome, UpgradeOutcome::Refused);
     assert!(refused.reason.contains("cannot be executed"), "{refused:?}");
@@ -142,7 +144,7 @@ fn another_build_that_is_started_after_a_death_replaces_the_workers_too() {
         panic!("two nodes");
     };
     let (manager, core, deaths) = (bob.manager(), bob.core(), alice.deaths());
-    install(bob, &other_build());
+    install_other_build(bob);
     let supervisor = bob.pid();
     bob.signal(Signal::SIGKILL);
     until("another supervisor", || {
