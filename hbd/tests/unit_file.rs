@@ -4,7 +4,7 @@ const UNIT: &str = include_str!("../hbd.service");
 const PAGE: &str = include_str!("../../man/hbd.8");
 
 /// What keeps hbd alive and its peers calm, by section.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 15] = [
     ("Unit", "StartLimitIntervalSec=0"),
     ("Unit", "After=network.target syslog.target"),
     ("Unit", "Conflicts=heartbeat.service"),
@@ -17,6 +17,11 @@ const NEEDED: [(&str, &str); 14] = [
     ("Service", "TimeoutStopSec=30s"),
     ("Service", "WatchdogSec=30s"),
     ("Service", "FileDescriptorStoreMax=8"),
+    (
+        "Service",
+        "CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_KILL \
+         CAP_IPC_LOCK CAP_SYS_NICE CAP_SYS_RESOURCE CAP_DAC_OVERRIDE",
+    ),
     ("Service", "LimitMEMLOCK=infinity"),
     ("Install", "WantedBy=multi-user.target"),
 ];
@@ -57,6 +62,7 @@ fn the_manual_explains_the_settings_that_systemd_sets_otherwise_by_default() {
         "StartLimitIntervalSec",
         "WatchdogSec",
         "FileDescriptorStoreMax",
+        "CapabilityBoundingSet",
     ] {
         assert!(PAGE.contains(word), "hbd(8) does not tell of {word}");
     }

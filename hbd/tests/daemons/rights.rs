@@ -1,6 +1,10 @@
 //! What the processes ask of the machine, and whether they say what it refuses.
 
 use std::fs;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
 
 use crate::bcast_and_mcast;
 use crate::cluster::{Cluster, until};
@@ -29,6 +33,50 @@ fn what_check_predicts_is_what_the_daemon_lacks() {
         .collect();
     told.sort();
     assert_eq!(told, predicted);
+}
+
+const UNIT: &str = include_str!("../../hbd.service");
+
+/// What `hbd --check` says, and a core that is killed and one that hangs: with the rights of the unit file as with all.
+#[test]
+fn the_rights_that_the_unit_file_leaves_are_enough() {
+    let mut cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &mut cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    alice.signal(Signal::SIGTERM);
+    alice.ended();
+    let mut check = alice.command();
+    check.arg("--check");
+    let with_all = check.output().unwrap();
+    let with_few = few_rights(&check).output().unwrap();
+    assert_eq!(with_few, with_all);
+    let mut daemon = few_rights(&alice.command());
+    daemon.stdin(Stdio::null());
+    alice.start_by(daemon);
+    for signal in [Signal::SIGKILL, Signal::SIGSTOP] {
+        let core = alice.core();
+        kill(Pid::from_raw(core), signal).unwrap();
+        until("another core", || (alice.core() != core).then_some(()));
+    }
+    alice.signal(Signal::SIGTERM);
+    assert!(alice.ended().success());
+}
+
+/// The same, started with the rights of the unit file. Only root has any to give up.
+fn few_rights(command: &Command) -> Command {
+    let line = UNIT
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let rights = line.unwrap().split(' ');
+    let rights = rights.map(|right| right.strip_prefix("CAP_").unwrap().to_lowercase());
+    let set: String = rights.map(|right| format!(",+{right}")).collect();
+    let mut few = Command::new("setpriv");
+    match geteuid().is_root() {
+        true => few.arg("--bounding-set").arg(format!("-all{set}")),
+        false => few.arg("--no-new-privs"),
+    };
+    few.arg(command.get_program()).args(command.get_args());
+    few
 }
 
 #[test]
