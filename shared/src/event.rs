@@ -613,6 +613,16 @@ pub enum Kind {
         /// The node.
         node: NodeName,
     },
+    /// A node declared this one dead while it lived, and may take over what this one holds.
+    DeclaredDead {
+        /// The node that says so.
+        node: NodeName,
+    },
+    /// A node that declared this one dead counts it as alive again.
+    DeclaredDeadOver {
+        /// The node.
+        node: NodeName,
+    },
     /// A link's status changed.
     LinkStatus {
         /// The link.
@@ -949,7 +959,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 54] = [
+    pub const WORDS: [&str; 56] = [
         "started",
         "leaving",
         "left",
@@ -962,6 +972,8 @@ impl Kind {
         "jeopardy-over",
         "not-heard",
         "heard-again",
+        "declared-dead",
+        "declared-dead-over",
         "link-status",
         "link-one-way",
         "link-both-ways",
@@ -1028,6 +1040,7 @@ impl Kind {
             | Self::Left
             | Self::JeopardyOver { .. }
             | Self::HeardAgain { .. }
+            | Self::DeclaredDeadOver { .. }
             | Self::AuthenticatedAgain { .. }
             | Self::UnauthenticatedGone { .. }
             | Self::ImpostorGone
@@ -1078,6 +1091,7 @@ impl Kind {
             | Self::CoreDied { .. }
             | Self::ConfigRefused { .. } => Severity::Error,
             Self::PartitionHealed { .. }
+            | Self::DeclaredDead { .. }
             | Self::UnauthHoldOver { .. }
             | Self::ClonedIdentity { .. }
             | Self::Sick { .. }
@@ -1097,6 +1111,8 @@ impl Kind {
             | Self::JeopardyOver { node, .. }
             | Self::NotHeard { node, .. }
             | Self::HeardAgain { node }
+            | Self::DeclaredDead { node }
+            | Self::DeclaredDeadOver { node }
             | Self::LateBeat { node, .. }
             | Self::Unauthenticated { node, .. }
             | Self::AuthenticatedAgain { node }

@@ -18,7 +18,7 @@ use crate::event::{
     Span, StatusReason, Unverified,
 };
 use crate::names::{LinkName, MediumName, NodeName};
-use crate::view::{ClusterView, Healed, Lack, NodeView, Stamp};
+use crate::view::{ClusterView, DeclaredDead, Healed, Lack, NodeView, Stamp};
 
 mod path;
 mod sentence;
@@ -172,6 +172,11 @@ fn daemon(snapshot: &Snapshot) -> Vec<Finding> {
         let what = "communication is not up: not every node was heard or counts as dead yet";
         findings.push(Finding::new(Severity::Notice, Object::Daemon, what));
     }
+    if let Some(text) = &view.times_changing {
+        let remedy = "this ends by itself when every living node has heard of it; if it lasts, \
+                      hactl links says who does not hear this node";
+        findings.push(Finding::new(Severity::Notice, Object::Daemon, text).remedy(remedy));
+    }
     let age = snapshot
         .sample
         .as_ref()
@@ -223,6 +228,7 @@ fn nodes(snapshot: &Snapshot) -> Vec<Finding> {
             continue;
         }
         findings.extend(healed(snapshot, name, node));
+        findings.extend(declared_dead(snapshot, name, node));
         findings.extend(silence(snapshot, name, node));
         findings.extend(node_hearing(name, node));
         findings.extend(node.config_differs.iter().map(|d| node_config(name, d)));
@@ -291,6 +297,32 @@ fn healed(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Option<Findi
 fn healed_lately(snapshot: &Snapshot, node: &NodeView) -> Option<Healed> {
     let lately = |healed: &Healed| snapshot.at.boot.since(healed.at.boot) < PARTITION_SHOWN;
     node.healed.filter(lately)
+}
+
+/// A node that declared this one dead while it lived: as long as it counts it as dead, and as long as
+/// a healed partition is shown.
+fn declared_dead(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Option<Finding> {
+    let declared = declared_lately(snapshot, node)?;
+    let (what, remedy) = match declared.over {
+        None => (
+            format!("node {name} counts this node as dead, and may take over what it holds"),
+            "hactl links shows whether packets of this node arrive there",
+        ),
+        Some(_) => (
+            format!("node {name} declared this node dead while it lived, and took it back"),
+            "both may have used what only one may; hactl events says whether this node stood still \
+             or which links failed",
+        ),
+    };
+    let finding = Finding::new(Severity::Critical, Object::Node(name.clone()), what);
+    Some(finding.remedy(remedy).since(declared.at))
+}
+
+fn declared_lately(snapshot: &Snapshot, node: &NodeView) -> Option<DeclaredDead> {
+    node.declared_dead.filter(|declared| {
+        let lately = |over: Stamp| snapshot.at.boot.since(over.boot) < PARTITION_SHOWN;
+        declared.over.is_none_or(lately)
+    })
 }
 
 /// A living node whose next beat is later than warntime.

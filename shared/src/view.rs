@@ -97,6 +97,15 @@ pub struct Healed {
     pub silent: Duration,
 }
 
+/// A declaration of this node's death by another, while it lived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredDead {
+    /// When it was learnt.
+    pub at: Stamp,
+    /// When the other counted this node as alive again.
+    pub over: Option<Stamp>,
+}
+
 /// A node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeView {
@@ -119,6 +128,9 @@ pub struct NodeView {
     /// When it last returned in the same life after it was declared dead.
     #[serde(default)]
     pub healed: Option<Healed>,
+    /// When it last declared this node dead while it lived.
+    #[serde(default)]
+    pub declared_dead: Option<DeclaredDead>,
     /// The last medium left, while only one of several carries its packets.
     pub jeopardy: Option<MediumName>,
     /// True while it says that it does not hear this node.
@@ -187,6 +199,7 @@ impl ClusterView {
                 n.restarts += 1;
                 n.not_heard = false;
                 n.healed = None;
+                n.declared_dead = None;
             }),
             Kind::NodeHeard {
                 node,
@@ -196,6 +209,7 @@ impl ClusterView {
             } => self.node(node, |n| {
                 if n.generation != Some(*generation) {
                     n.healed = None;
+                    n.declared_dead = None;
                 }
                 n.uuid = *uuid;
                 n.generation = Some(*generation);
@@ -212,6 +226,17 @@ impl ClusterView {
                     at: stamp,
                     silent: *silent,
                 });
+            }),
+            Kind::DeclaredDead { node } => self.node(node, |n| {
+                n.declared_dead = Some(DeclaredDead {
+                    at: stamp,
+                    over: None,
+                });
+            }),
+            Kind::DeclaredDeadOver { node } => self.node(node, |n| {
+                if let Some(declared) = &mut n.declared_dead {
+                    declared.over = Some(stamp);
+                }
             }),
             Kind::IdentityChanged { node, to, .. } => self.node(node, |n| n.uuid = Some(*to)),
             Kind::Jeopardy { node, medium } => {
@@ -469,6 +494,7 @@ impl NodeView {
             program: None,
             restarts: 0,
             healed: None,
+            declared_dead: None,
             jeopardy: None,
             not_heard: false,
             unauthenticated: None,

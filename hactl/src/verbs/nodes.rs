@@ -138,6 +138,9 @@ fn trouble(view: &NodeView) -> Vec<&'static str> {
     if view.not_heard {
         words.push("not-heard");
     }
+    if view.declared_dead.is_some_and(|it| it.over.is_none()) {
+        words.push("declared-dead");
+    }
     if view.jeopardy.is_some() {
         words.push("jeopardy");
     }
@@ -186,6 +189,7 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         name: "trouble",
         heading: "TROUBLE",
         about: "What else is out of order: not-authenticated, not-heard (it does not hear this node), \
+                declared-dead (it declared this node dead), \
                 jeopardy (one of several links is left). In JSON a list of these words.",
         align: Align::Left,
         usual: true,

@@ -52,6 +52,7 @@ impl Core {
         let sequence = self.take_number();
         let list_heard = self.everyone_reads_heard();
         let config = self.config_to_tell(now);
+        let declared = self.declared_to_tell();
         let mut plain = status.to_message();
         self.stamp(&mut plain, None, Some(sequence), now);
         let mut signed = Signed::default();
@@ -63,6 +64,9 @@ impl Core {
             let list = self.heard_over(medium);
             let heard = Some(list.as_str());
             let mut message = Status { heard, ..status }.to_message();
+            if let Some(declared) = &declared {
+                message.set_text(fields::DECLARED, declared);
+            }
             if let Some(config) = config.as_ref().filter(|_| self.is_fast(medium)) {
                 message.set_text(fields::CONFIG, config);
             }

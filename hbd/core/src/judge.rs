@@ -210,6 +210,7 @@ impl Core {
         self.deadlines.disarm(Timer::Missing(index));
         let reason = StatusReason::Silent { silent, deadtime };
         self.set_status(index, NodeStatus::Dead, reason, cause, now);
+        self.note_declared(index);
         self.remember_peer(index);
         self.check_communication(now);
     }

@@ -12,6 +12,7 @@ extern crate alloc;
 mod agreement;
 mod beat;
 mod deadline;
+mod declared;
 pub mod flight;
 mod history;
 mod identity;

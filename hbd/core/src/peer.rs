@@ -9,6 +9,7 @@ use shared::event::{ConfigDifference, EventId, LinkStatus, NodeKind, NodeStatus}
 use shared::names::{Generation, KeyIndex, NodeName, Sequence, Uuid};
 use shared::time::Moment;
 
+use crate::declared::{Declared, Denial};
 use crate::link::Link;
 use crate::sequence::Tracker;
 use crate::settings::{LiveMemory, PeerMemory};
@@ -43,6 +44,8 @@ pub(crate) struct Peer {
     /// What it tells of its configuration, and how that differs from ours.
     pub(crate) config: Option<ConfigDigest>,
     pub(crate) config_differs: Vec<ConfigDifference>,
+    /// This node declared it dead for its silence, and tells it so.
+    pub(crate) declared: Option<Declared>,
     /// The key that its last packet was signed with.
     pub(crate) signs_with: Option<KeyIndex>,
     /// What it was last reported to run, and in which generation.
@@ -70,6 +73,8 @@ pub(crate) struct Life {
     pub(crate) confirmed: Sequence,
     pub(crate) confirmed_at: Option<Moment>,
     pub(crate) not_heard: bool,
+    /// Whether it declared this node dead.
+    pub(crate) denial: Denial,
 }
 
 /// A life of the peer that counts as former and seems to go on.
@@ -108,6 +113,7 @@ impl Life {
             confirmed: own,
             confirmed_at: None,
             not_heard: false,
+            denial: Denial::default(),
         }
     }
 }
@@ -132,6 +138,7 @@ impl Peer {
             load: None,
             config: None,
             config_differs: Vec::new(),
+            declared: None,
             signs_with: None,
             reported: None,
         }

@@ -131,14 +131,30 @@ impl Core {
             self.read_config(index, message, now);
         }
         let known = arrival == Arrival::Known && !planted!(self, DuplicateCounts);
-        if known || !self.is_for_us(message) {
-            return;
+        if !known && self.is_for_us(message) {
+            self.hear(index, medium, sequence, message, now);
         }
+        // After the event of a life that begins, which what is known of the former one ends with.
+        if is_status {
+            self.read_declared(index, sequence, message, now);
+        }
+    }
+
+    /// A numbered message for us that was not known.
+    fn hear(
+        &mut self,
+        index: PeerIndex,
+        medium: MediumIndex,
+        sequence: Sequence,
+        message: &Message,
+        now: Now,
+    ) {
         match message.message_type() {
             types::STATUS => self.hear_status(index, medium, sequence, message, now),
             types::NODES_REQUEST => self.tell_nodes(index, now),
             types::NODES_REPLY => self.admitted(index, now),
             types::SHUTDOWN_DONE => self.hear_leave(index, now),
+            types::STONITH => self.hear_stonith(index, message, now),
             // Resource management and clients' messages: no part of a cluster without manager.
             _ => {}
         }
@@ -319,7 +335,9 @@ impl Core {
         let Some(heard) = heard else {
             return true;
         };
+        let denial = core::mem::take(&mut life.denial);
         *life = Life::new(Tracker::default(), own, now.boot);
+        life.denial = denial;
         for link in &mut peer.links {
             link.watch_ours(own);
         }

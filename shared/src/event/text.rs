@@ -153,6 +153,13 @@ impl fmt::Display for Kind {
                 Span(*silent)
             ),
             Self::HeardAgain { node } => write!(f, "node {node} hears us again"),
+            Self::DeclaredDead { node } => write!(
+                f,
+                "node {node} declared this node dead while it lived, and may take over what it holds"
+            ),
+            Self::DeclaredDeadOver { node } => {
+                write!(f, "node {node} counts this node as alive again")
+            }
             Self::LinkStatus {
                 link, to, silent, ..
             } => match (to, silent) {

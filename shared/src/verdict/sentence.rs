@@ -10,7 +10,7 @@ use crate::event::{MediumStatus, NodeStatus, Severity};
 use crate::names::NodeName;
 use crate::view::{ClusterView, NodeView};
 
-use super::{Finding, Path, has_left, healed_lately, is_normal, silence};
+use super::{Finding, Path, declared_lately, has_left, healed_lately, is_normal, silence};
 
 /// `told` are the findings that the sentence tells in its own words, `others` those it counts.
 pub(super) fn of(
@@ -139,6 +139,14 @@ fn troubles(snapshot: &Snapshot) -> Vec<String> {
     for (name, node) in &view.nodes {
         if healed_lately(snapshot, node).is_some() {
             clauses.push(format!("{name} returned after a partition"));
+        }
+        match declared_lately(snapshot, node).map(|declared| declared.over) {
+            Some(None) => clauses.push(format!("{name} counts this node as dead")),
+            // A partition has two sides, and one of them is told.
+            Some(Some(_)) if node.healed.is_none() => {
+                clauses.push(format!("{name} had declared this node dead"));
+            }
+            _ => {}
         }
         if silence(snapshot, name, node).is_some() {
             clauses.push(format!("{name} silent for longer than warntime"));

@@ -325,6 +325,54 @@ fn a_healed_partition_is_critical_for_an_hour_or_until_the_node_restarts() {
 }
 
 #[test]
+fn a_declaration_of_this_nodes_death_is_critical_while_it_lasts_and_for_an_hour() {
+    let mut snapshot = healthy();
+    let node = name("bob");
+    apply(&mut snapshot, Kind::DeclaredDead { node });
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Critical);
+    assert!(verdict.sentence.ends_with("; bob counts this node as dead"));
+    let mut later = snapshot.clone();
+    later.sample = None;
+    later.at.boot = later.at.boot + PARTITION_SHOWN;
+    assert_eq!(judge(&later).level, Level::Critical);
+
+    let node = name("bob");
+    apply(&mut snapshot, Kind::DeclaredDeadOver { node });
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Critical);
+    let sentence = &verdict.sentence;
+    assert!(sentence.ends_with("; bob had declared this node dead"));
+    snapshot.sample = None;
+    snapshot.at.boot = snapshot.at.boot + PARTITION_SHOWN;
+    assert_eq!(judge(&snapshot).level, Level::Ok);
+}
+
+#[test]
+fn times_that_change_are_a_notice_until_they_have_changed() {
+    let mut snapshot = healthy();
+    let second = Duration::from_secs(1);
+    let changing = Kind::TimersChanging {
+        keepalive: second,
+        deadtime: 9 * second,
+    };
+    apply(&mut snapshot, changing);
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Notice);
+    let finding = &verdict.findings[0];
+    assert!(finding.what.starts_with("times change: a beat every 1 s"));
+    assert!(finding.remedy.as_ref().unwrap().contains("hactl links"));
+    let changed = Kind::TimersChanged {
+        keepalive: second,
+        warntime: 5 * second,
+        deadtime: 9 * second,
+        initdead: 18 * second,
+    };
+    apply(&mut snapshot, changed);
+    assert_eq!(judge(&snapshot).level, Level::Ok);
+}
+
+#[test]
 fn a_node_is_called_silent_before_it_is_dead() {
     let mut snapshot = healthy();
     let sample = snapshot.sample.as_mut().unwrap();

@@ -113,7 +113,10 @@ fields! {
     PROTOCOL = "protocol", Decimal, "status", "1: the sender wants its messages acknowledged";
     HBD = "hbd", Text, "status of hbd", "level and features of hbd, as LEVEL.FEATURES";
     HEARD = "hbdheard", Text, "status of hbd", "what was heard from each peer";
+    DECLARED = "hbddead", Text, "status of hbd", "which nodes the sender declared dead, and in which life";
     CONFIG = "hbdconf", Text, "status of hbd", "what the configuration amounts to";
+    NODE = "node", Text, "stonith", "name of the node that was declared dead or left";
+    RESULT = "result", Text, "stonith", "what came of resetting it; unneeded: it left in order";
     INFO = "info", Text, "several", "comment with a meaning, by type";
     ACK = "ackseq", Hex, "NS_ackmsg", "highest number up to which all messages arrived";
     FIRST = "firstseq", ByType, "NS_rexmit, NS_nak_rexmit", "first number asked for or refused; decimal in NS_rexmit, hex in NS_nak_rexmit";

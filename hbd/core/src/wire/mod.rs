@@ -24,6 +24,7 @@
 //! generation rules, and what any message makes a node do.
 
 pub mod config_digest;
+pub mod declared;
 pub mod digest;
 pub mod fields;
 pub mod heard;

@@ -32,7 +32,7 @@ macro_rules! types {
 }
 
 types! {
-    STATUS = "status", "all", "every keepalive and at each change of state", "st dt protocol hbd hbdheard hbdconf", "the sender is alive";
+    STATUS = "status", "all", "every keepalive and at each change of state", "st dt protocol hbd hbdheard hbddead hbdconf", "the sender is alive";
     PING = "NS_st", "a ping node", "with each status, as the payload of an echo request", "st info src ts", "the ping node is alive";
     ACK = "NS_ackmsg", "node", "after several accepted messages", "ackseq", "the sender's window moves on";
     REQUEST = "NS_rexmit", "node", "when numbers are missing", "firstseq lastseq", "the messages are sent again";
@@ -41,6 +41,7 @@ types! {
     NODES_REQUEST = "reqnodes", "node", "once all nodes were heard or declared dead", "", "repnodes is sent back";
     NODES_REPLY = "repnodes", "node", "in answer to reqnodes", "nodelist delnodelist", "the requester becomes active";
     SHUTDOWN_DONE = "shutdone", "all", "when all resources are released at shutdown", "st", "resources may be taken over at once";
+    STONITH = "stonith", "all", "by a Heartbeat, when a node was declared dead or left", "node result", "the named node knows that it was declared dead";
 }
 
 /// Whether messages of this type carry a sequence number.

@@ -115,6 +115,8 @@ struct Beat {
 pub struct Rules {
     nodes: Vec<Node>,
     seen: BTreeMap<(NodeIndex, NodeIndex), Seen>,
+    /// Which life of whom a node last declared dead for its silence.
+    declared: BTreeMap<(NodeIndex, NodeIndex), Generation>,
     /// The highest message that came over a segment.
     arrived: BTreeMap<(NodeIndex, NodeIndex, SegmentIndex), Arrived>,
     lossy: Vec<SegmentIndex>,
@@ -153,6 +155,7 @@ impl Rules {
         Self {
             nodes: world.nodes().map(node).collect(),
             seen: BTreeMap::new(),
+            declared: BTreeMap::new(),
             arrived: BTreeMap::new(),
             lossy: Vec::new(),
             wrongly_signed: BTreeSet::new(),

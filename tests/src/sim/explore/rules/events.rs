@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shared::event::{Event, Kind, LinkStatus, NodeStatus, StatusReason};
 use shared::names::{Generation, LinkName, NodeName};
 use shared::time::Moment;
-use shared::view::ClusterView;
+use shared::view::{ClusterView, NodeView};
 
 use super::super::cluster::KEEPALIVE;
 use super::{Broken, Rules};
@@ -69,6 +69,7 @@ impl Rules {
             Kind::NodeHeard {
                 node, generation, ..
             } => self.first_word(index, node, *generation),
+            Kind::DeclaredDead { node } => self.denial(index, node),
             Kind::UnauthenticatedGone { node } => self.end_of_doubt(index, node, now),
             Kind::LinkStatus {
                 link,
@@ -89,6 +90,7 @@ impl Rules {
         let peer = self.index(node)?;
         let seen = self.seen.entry((index, peer)).or_default();
         seen.died = Some(seen.generation);
+        self.declared.insert((index, peer), seen.generation);
         let beat = seen.beat.filter(|_| self.identities_sound)?;
         let silent = now.since(beat.at);
         (silent < beat.deadtime).then(|| format!("a beat came {silent:?} ago"))
@@ -122,6 +124,14 @@ impl Rules {
         let known = std::mem::replace(&mut seen.reported, generation);
         let fell = generation < known && self.identities_sound;
         fell.then(|| format!("generation {known} was heard before"))
+    }
+
+    /// Somebody is said to have declared this node dead, in this life: did it?
+    fn denial(&self, index: NodeIndex, node: &NodeName) -> Option<String> {
+        let declared = self.declared.get(&(self.index(node)?, index));
+        let own = self.nodes[index.0].generation;
+        let lie = declared != Some(&own) && self.identities_sound;
+        lie.then(|| format!("it declared {declared:?} dead, and this is {own}"))
     }
 
     /// In doubt, and then nothing came any more: or did beats come that verify?
@@ -199,6 +209,10 @@ fn no_change(view: &ClusterView, event: &Event) -> Option<String> {
         },
         Kind::NotHeard { node: name, .. } if node(name)?.not_heard => same("known already"),
         Kind::HeardAgain { node: name } if !node(name)?.not_heard => same("was heard"),
+        Kind::DeclaredDead { node: name } if counts_us_dead(node(name)?) => same("known already"),
+        Kind::DeclaredDeadOver { node: name } if !counts_us_dead(node(name)?) => {
+            same("it was not declared dead")
+        }
         Kind::AuthenticatedAgain { node: name } if node(name)?.unauthenticated.is_none() => {
             same("was authenticated")
         }
@@ -207,6 +221,11 @@ fn no_change(view: &ClusterView, event: &Event) -> Option<String> {
         Kind::ImpostorGone if view.impostor.is_none() => same("there was none"),
         _ => None,
     }
+}
+
+fn counts_us_dead(node: &NodeView) -> bool {
+    let declared = node.declared_dead;
+    declared.is_some_and(|declared| declared.over.is_none())
 }
 
 fn two_with_one_identity(view: &ClusterView) -> Option<String> {

@@ -160,6 +160,12 @@ fn describe_node(name: &NodeName, node: &NodeView) -> String {
     if node.not_heard {
         marks.push("does not hear us".into());
     }
+    if node
+        .declared_dead
+        .is_some_and(|declared| declared.over.is_none())
+    {
+        marks.push("counts us as dead".into());
+    }
     if node.unauthenticated.is_some() {
         marks.push("not authenticated".into());
     }
