@@ -27,6 +27,7 @@ mod reactor;
 mod recorder;
 mod reload;
 mod remains;
+mod removal;
 mod requests;
 mod rotation;
 mod upgrade;

@@ -25,6 +25,7 @@ use nix::unistd::geteuid;
 
 use super::Supervisor;
 use super::recorder::line;
+use super::removal::removed;
 use super::requests::Asked;
 use super::rotation::dangers;
 use super::worker::Post;
@@ -230,6 +231,9 @@ impl Supervisor {
             &accepted,
         );
         reloaded.reasons.extend(dangers.reasons);
+        let present = self.present_memory();
+        let removed = removed(present.values(), &accepted.config);
+        reloaded.reasons.extend(removed);
         reloaded.notes.extend(dangers.notes);
         if unfit || !reloaded.reasons.is_empty() && !reading.wish.force {
             reloaded.outcome = ReloadOutcome::Refused;

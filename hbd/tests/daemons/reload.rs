@@ -307,6 +307,71 @@ fn a_key_that_a_peer_lacks_is_refused_by_its_name_and_force_overrides() {
 }
 
 #[test]
+fn a_node_that_lives_is_not_removed_before_it_left() {
+    let mut cluster = Cluster::start(&["alice", "bob", "carol"], bcast_and_mcast());
+    cluster.settle();
+    let without_carol = |ha_cf: String| {
+        let changed = ha_cf.replace("node alice bob carol\n", "node alice bob\n");
+        assert_ne!(changed, ha_cf);
+        changed
+    };
+    let alice = &cluster.nodes[0];
+    edit(alice, without_carol);
+    let reloaded = reload(alice, Reload::default());
+    assert_eq!(reloaded.outcome, ReloadOutcome::Refused);
+    let [reason] = &reloaded.reasons[..] else {
+        panic!("one reason: {reloaded:?}");
+    };
+    assert!(reason.starts_with("carol lives"), "{reason}");
+    assert!(reason.ends_with("stop hbd or heartbeat on carol first"));
+    let carol = &mut cluster.nodes[2];
+    carol.signal(Signal::SIGTERM);
+    carol.ended();
+    let [alice, bob, _] = &cluster.nodes[..] else {
+        panic!("three nodes");
+    };
+    for daemon in [alice, bob] {
+        daemon.wait_for("carol to be gone", |view| {
+            let status = view.nodes.iter().find(|(name, _)| name.as_str() == "carol");
+            status.is_none_or(|(_, carol)| carol.status == NodeStatus::Dead)
+        });
+    }
+    edit(bob, without_carol);
+    for daemon in [alice, bob] {
+        let reloaded = reload(daemon, Reload::default());
+        assert_eq!(reloaded.outcome, ReloadOutcome::Applied, "{reloaded:?}");
+    }
+    for (daemon, peer) in [(alice, bob), (bob, alice)] {
+        daemon.wait_for("two members", |view| {
+            let peer = view.nodes.get(&peer.name);
+            view.nodes.len() == 2 && peer.is_some_and(|peer| peer.status == NodeStatus::Active)
+        });
+    }
+}
+
+#[test]
+fn a_node_that_lives_is_removed_by_force_and_is_a_stranger_then() {
+    let cluster = Cluster::start(&["alice", "bob", "carol"], bcast_and_mcast());
+    cluster.settle();
+    let alice = &cluster.nodes[0];
+    edit(alice, |ha_cf| {
+        ha_cf.replace("node alice bob carol\n", "node alice bob\n")
+    });
+    let force = Reload {
+        dry_run: false,
+        force: true,
+    };
+    assert_eq!(reload(alice, force).outcome, ReloadOutcome::Applied);
+    until("carol to be a stranger", || {
+        let stranger = |event: &Event| match &event.kind {
+            Kind::UnknownNode { name, .. } => name == "carol",
+            _ => false,
+        };
+        alice.events().iter().any(stranger).then_some(())
+    });
+}
+
+#[test]
 fn a_file_that_differs_is_named_until_it_is_the_same_again() {
     let cluster = Cluster::start(&TWO, bcast_and_mcast());
     cluster.settle();
