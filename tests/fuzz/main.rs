@@ -36,6 +36,7 @@ targets! {
     packet,
     message,
     typed_fields,
+    session,
     config,
     api,
     core,

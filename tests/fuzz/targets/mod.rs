@@ -6,6 +6,7 @@ pub(crate) mod core;
 pub(crate) mod message;
 pub(crate) mod netstring;
 pub(crate) mod packet;
+pub(crate) mod session;
 pub(crate) mod string_form;
 pub(crate) mod typed_fields;
 
