@@ -68,7 +68,7 @@ pub(crate) const OTHER_LANES: [Link; 6] = [
 ];
 
 impl Link {
-    const fn of(medium: Medium, digest: Digest) -> Self {
+    pub(crate) const fn of(medium: Medium, digest: Digest) -> Self {
         Self { medium, digest }
     }
 
@@ -92,13 +92,20 @@ impl Link {
         }
     }
 
-    /// Writes the configuration of the node whose other node has address `to`.
-    fn configure(self, directory: &Path, to: &str, deadtime: Duration) -> Result<(), Error> {
+    /// Writes the configuration of one of the nodes; `ucast` goes to the address `to`.
+    pub(crate) fn configure(
+        self,
+        directory: &Path,
+        to: &str,
+        deadtime: Duration,
+        nodes: &[&str],
+    ) -> Result<(), Error> {
         let medium = self.medium(to);
+        let nodes = nodes.join(" ");
         let (deadtime, initdead) = (deadtime.as_secs(), 2 * deadtime.as_secs());
         let ha_cf = format!(
             "logfile /var/log/ha-log\nlogfacility none\nrealtime off\nkeepalive 500ms\nwarntime 3\n\
-             deadtime {deadtime}\ninitdead {initdead}\nauto_failback legacy\n{medium}\nnode {OBSERVER} {PEER}\n"
+             deadtime {deadtime}\ninitdead {initdead}\nauto_failback legacy\n{medium}\nnode {nodes}\n"
         );
         scratch::write(&directory.join("ha.cf"), &ha_cf)?;
         scratch::write(&directory.join("haresources"), "")?;
@@ -129,8 +136,9 @@ impl Stage {
         ];
         let config = Scratch::new()?;
         let (to_peer, to_observer) = (config.directory(OBSERVER)?, config.directory(PEER)?);
-        link.configure(&to_peer, PEER_ADDRESS, deadtime)?;
-        link.configure(&to_observer, OBSERVER_ADDRESS, deadtime)?;
+        let nodes = [OBSERVER, PEER];
+        link.configure(&to_peer, PEER_ADDRESS, deadtime, &nodes)?;
+        link.configure(&to_observer, OBSERVER_ADDRESS, deadtime, &nodes)?;
         let peer = kind.peer(&networks[1], &to_observer)?;
         let observer = HeartbeatNode::new(OBSERVER, &networks[0], &to_peer)?;
         Ok(Self {

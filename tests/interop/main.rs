@@ -11,10 +11,13 @@
 //! `UPDATE=1 HBD_TIER=long cargo test -p hbd-tests --test interop` makes `allowed.txt` anew from such pairs.
 
 mod allowed;
+mod company;
 mod endurance;
 mod lane;
+mod messages;
 mod observed;
 mod peer;
+mod reload;
 mod scenario;
 
 use std::env;
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         vec![interop("real_pairs_make_allowed_txt", &[], make_allowed)]
     } else if tier >= Tier::Ci {
         let mut trials = endurance(tier);
+        trials.extend(stories());
         arguments
             .test_threads
             .get_or_insert(links.len() + trials.len());
@@ -64,6 +68,27 @@ fn interop(
 ) -> Trial {
     let needs = [&[Root, Namespaces, Heartbeat], also].concat();
     trial("interop", name, &needs, test)
+}
+
+/// What has a cluster of its own.
+fn stories() -> Vec<Trial> {
+    vec![
+        interop(
+            "messages_are_refused_while_a_heartbeat_lives",
+            &[],
+            messages::refused_while_a_heartbeat_lives,
+        ),
+        interop(
+            "a_key_is_replaced_in_three_steps_and_nobody_dies",
+            &[],
+            reload::keys,
+        ),
+        interop(
+            "other_times_on_one_node_after_the_other_kill_nobody",
+            &[],
+            reload::times,
+        ),
+    ]
 }
 
 /// What takes longer than any scenario.

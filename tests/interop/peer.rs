@@ -8,7 +8,7 @@ use hbd_tests::daemon::Daemon;
 use hbd_tests::error::Error;
 use hbd_tests::heartbeat::HeartbeatNode;
 use hbd_tests::namespaces::Namespace;
-use shared::event::{Kind as EventKind, NodeStatus};
+use shared::event::{Kind as EventKind, NodeStatus, StatusReason};
 
 use crate::scenario::{OBSERVER, PEER};
 
@@ -42,9 +42,15 @@ pub(crate) trait Peer: Send + Sync {
     fn crash(&mut self) -> Result<(), Error>;
     /// Kills its protocol process; it comes back.
     fn kill_core(&mut self) -> Result<(), Error>;
+    /// Stops everything of it until [`Self::thaw`].
+    fn freeze(&self) -> Result<(), Error>;
+    /// Lets it go on.
+    fn thaw(&self) -> Result<(), Error>;
+    /// A real one does not know that it stood still, and restarts itself after a partition.
+    fn is_heartbeat(&self) -> bool;
     /// Waits until it gives the observer that status.
     fn wait_sees(&self, status: &str, limit: Duration) -> Result<(), Error>;
-    /// How many times it has seen the observer die.
+    /// How many times it has seen the observer die, goodbyes apart where it tells them apart.
     fn deaths_seen(&self) -> Result<usize, Error>;
     /// What it has logged, for a failure's report.
     fn log(&self) -> String;
@@ -67,6 +73,18 @@ impl Peer for HeartbeatNode {
     fn kill_core(&mut self) -> Result<(), Error> {
         HeartbeatNode::crash(self)?;
         HeartbeatNode::start(self)
+    }
+
+    fn freeze(&self) -> Result<(), Error> {
+        self.pause()
+    }
+
+    fn thaw(&self) -> Result<(), Error> {
+        self.resume()
+    }
+
+    fn is_heartbeat(&self) -> bool {
+        true
     }
 
     fn wait_sees(&self, status: &str, limit: Duration) -> Result<(), Error> {
@@ -101,6 +119,18 @@ impl Peer for Daemon {
         Daemon::kill_core(self).map(drop)
     }
 
+    fn freeze(&self) -> Result<(), Error> {
+        self.pause()
+    }
+
+    fn thaw(&self) -> Result<(), Error> {
+        self.resume()
+    }
+
+    fn is_heartbeat(&self) -> bool {
+        false
+    }
+
     fn wait_sees(&self, status: &str, limit: Duration) -> Result<(), Error> {
         let status = match status {
             "active" => NodeStatus::Active,
@@ -113,7 +143,8 @@ impl Peer for Daemon {
     fn deaths_seen(&self) -> Result<usize, Error> {
         let events = self.events()?;
         let deaths = events.iter().filter(|event| {
-            matches!(&event.kind, EventKind::NodeStatus { node, to: NodeStatus::Dead, .. } if node.as_str() == OBSERVER)
+            matches!(&event.kind, EventKind::NodeStatus { node, to: NodeStatus::Dead, reason, .. }
+                if node.as_str() == OBSERVER && *reason != StatusReason::Left)
         });
         Ok(deaths.count())
     }

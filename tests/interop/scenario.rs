@@ -19,6 +19,9 @@ const DEATH: Duration = Duration::from_secs(20);
 /// Longest orderly stop.
 const STOP: Duration = Duration::from_secs(30);
 
+/// What a real node logs when it starts.
+const RESTART: &str = "Heartbeat generation: ";
+
 /// One story of two nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scenario {
@@ -46,11 +49,15 @@ pub(crate) enum Scenario {
     ObserverStops,
     /// After a stop of both: both start together.
     BothAtOnce,
+    /// The peer stands still for longer than `deadtime` and goes on: the observer had given it up, and restarts itself.
+    PeerFrozen,
+    /// The observer stands still for longer than `deadtime` and goes on; it takes the peer for dead by its own silence.
+    ObserverFrozen,
 }
 
 impl Scenario {
     /// In playing order.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::SecondJoins,
         Self::FastRestart,
         Self::CoreKilled,
@@ -63,6 +70,8 @@ impl Scenario {
         Self::ObserverFastRestart,
         Self::ObserverStops,
         Self::BothAtOnce,
+        Self::PeerFrozen,
+        Self::ObserverFrozen,
     ];
 
     /// Its name in test names and in `allowed.txt`.
@@ -80,6 +89,8 @@ impl Scenario {
             Self::ObserverFastRestart => "observer_fast_restart",
             Self::ObserverStops => "observer_stops",
             Self::BothAtOnce => "both_at_once",
+            Self::PeerFrozen => "peer_frozen",
+            Self::ObserverFrozen => "observer_frozen",
         }
     }
 
@@ -143,8 +154,42 @@ impl Scenario {
                 stage.observer.start()?;
                 both_active(stage)
             }
+            Self::PeerFrozen => {
+                let deaths = stage.peer.deaths_seen()?;
+                stage.peer.freeze()?;
+                stage.observer.wait_status(PEER, "dead", DEATH)?;
+                stage.peer.thaw()?;
+                observer_restarts_itself(stage)?;
+                both_active(stage)?;
+                match stage.peer.is_heartbeat() {
+                    true => Ok(()),
+                    false => no_new_death(stage, deaths),
+                }
+            }
+            Self::ObserverFrozen => {
+                let mark = stage.peer.log().len();
+                stage.observer.pause()?;
+                stage.peer.wait_sees("dead", DEATH)?;
+                stage.observer.resume()?;
+                wait::until_true(BOOT, "the observer says how late it is", || {
+                    Ok(stage.logged()?.contains("Late heartbeat: Node"))
+                })?;
+                wait::until_true(BOOT, "a real peer restarts itself", || {
+                    let log = stage.peer.log();
+                    let restarts = log.get(mark..).is_some_and(|log| log.contains(RESTART));
+                    Ok(restarts || !stage.peer.is_heartbeat())
+                })?;
+                both_active(stage)
+            }
         }
     }
+}
+
+/// What 3.0.6 does about a node that returns in the same life after it was declared dead.
+fn observer_restarts_itself(stage: &Stage) -> Result<(), Error> {
+    wait::until_true(BOOT, "the observer restarts itself", || {
+        Ok(stage.logged()?.contains(RESTART))
+    })
 }
 
 /// Waits until each holds the other for active.

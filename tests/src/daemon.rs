@@ -26,6 +26,9 @@ const ALL_EVENTS: usize = 100_000;
 /// What a worker's process calls itself begins so.
 const WORKER: &str = "hbd: ";
 
+/// Its processes, the one that watches the others first.
+const ROLES: [&str; 3] = ["supervisor", "manager", "core"];
+
 /// A machine on which hbd is installed. Dropping it kills and removes everything of it.
 #[derive(Debug)]
 pub struct Daemon {
@@ -223,6 +226,25 @@ impl Daemon {
         };
         let _ = kill(Pid::from_raw(pid), signal);
         Ok(pid)
+    }
+
+    /// Freezes everything of it until [`Self::resume`], the supervisor first, so that it never sees the others stand
+    /// still alone.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when a process is missing.
+    pub fn pause(&self) -> Result<(), Error> {
+        let mut roles = ROLES.iter();
+        roles.try_for_each(|role| self.signal(role, Signal::SIGSTOP).map(drop))
+    }
+
+    /// Thaws it.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when a process is missing.
+    pub fn resume(&self) -> Result<(), Error> {
+        let mut roles = ROLES.iter().rev();
+        roles.try_for_each(|role| self.signal(role, Signal::SIGCONT).map(drop))
     }
 
     /// Kills the core (SIGKILL).
