@@ -16,7 +16,7 @@ use hbd_core::flight::turns;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use shared::time::Wall;
 
-/// Bytes of the ring: at a keepalive of 100 ms and one peer about a minute or two.
+/// Bytes of the ring: at a keepalive of 100 ms and one peer two to four minutes.
 pub(crate) const RING: usize = 1024 * 1024;
 /// Files kept, the latest.
 pub(crate) const FILES_MAX: usize = 8;

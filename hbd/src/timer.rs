@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use nix::unistd::read;
 use shared::time::Moment;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -56,9 +55,8 @@ impl Timer {
     pub(crate) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.ready.poll_read_ready(context) {
             Poll::Ready(Ok(mut ready)) => {
-                let mut count = [0; 8];
-                // Nothing to read means that it was set anew meanwhile.
-                let _ = read(ready.get_inner(), &mut count);
+                // Nothing is read: readiness is told once an expiry (`EPOLLET`, `epoll(7)`), and
+                // setting the timer anew takes it back.
                 ready.clear_ready();
                 self.set_to = None;
                 Poll::Ready(Ok(()))

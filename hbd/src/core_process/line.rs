@@ -26,6 +26,12 @@ pub(super) struct Line {
     failed: Option<Moment>,
     /// Whether the last packet left.
     sends: bool,
+    /// The last packet that left.
+    last: Vec<u8>,
+    /// The medium brings back what goes out.
+    returns: bool,
+    /// A copy of the last packet is there, unless it was read already.
+    returning: bool,
 }
 
 /// What a medium was made of.
@@ -55,12 +61,27 @@ impl Line {
             held,
             failed: None,
             sends: false,
+            last: Vec::new(),
+            returns: false,
+            returning: false,
         })
     }
 
     /// Whether the last packet left.
     pub(super) fn sends(&self) -> bool {
         self.sends
+    }
+
+    /// True for a copy of the last packet that left, which tells a core nothing.
+    pub(super) fn is_own(&mut self, packet: &[u8]) -> bool {
+        let own = packet == self.last;
+        self.returns |= own;
+        own
+    }
+
+    /// True once after a packet left whose copy is to be taken: it came back while it was sent.
+    pub(super) fn takes_back(&mut self) -> bool {
+        std::mem::take(&mut self.returning)
     }
 
     /// Sends, and says what that changed. One failure is enough to be failing, one success is not
@@ -70,6 +91,9 @@ impl Line {
         self.sends = sent.is_ok();
         match sent {
             Ok(()) => {
+                self.last.clear();
+                self.last.extend_from_slice(packet);
+                self.returning = self.returns;
                 let failed = self.failed?;
                 if now.since(failed) < RECOVERY {
                     return None;
@@ -130,17 +154,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_failure_is_told_once_and_its_end_after_a_while() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .unwrap();
-        let _inside = runtime.enter();
-        let down = Err(libc::ENETDOWN);
+    fn line(outcomes: Vec<Result<(), i32>>) -> Line {
         let medium = Box::new(Broken {
             socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
-            outcomes: vec![Ok(()), down, down, Ok(()), down, Ok(()), Ok(()), Ok(())],
+            outcomes,
         });
         let held = Held {
             binding: Binding {
@@ -150,7 +167,48 @@ mod tests {
             },
             descriptors: Vec::new(),
         };
-        let mut line = Line::new(medium, held).unwrap();
+        Line::new(medium, held).unwrap()
+    }
+
+    #[test]
+    fn a_copy_is_waited_for_on_media_that_brought_one() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let mut line = line(vec![Ok(()), Ok(()), Err(libc::ENETDOWN)]);
+        line.send(b"first", Moment(0));
+        assert!(!line.takes_back());
+        assert!(!line.is_own(b"other"));
+        assert!(line.is_own(b"first"));
+        line.send(b"second", Moment(1));
+        assert!(line.takes_back());
+        assert!(!line.takes_back());
+        assert!(!line.is_own(b"first"));
+        line.send(b"third", Moment(2));
+        assert!(!line.takes_back());
+        assert!(!line.is_own(b"third"));
+    }
+
+    #[test]
+    fn a_failure_is_told_once_and_its_end_after_a_while() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let down = Err(libc::ENETDOWN);
+        let mut line = line(vec![
+            Ok(()),
+            down,
+            down,
+            Ok(()),
+            down,
+            Ok(()),
+            Ok(()),
+            Ok(()),
+        ]);
         let mut at = |seconds: u64| line.send(b"beat", Moment(seconds * 1_000_000_000));
         assert_eq!(at(0), None);
         let Some(Change::Fails(reason)) = at(1) else {

@@ -16,7 +16,7 @@ use std::io;
 
 use hbd_core::{MediumIndex, PeerMemory, SessionNews};
 use shared::event::Event;
-use shared::names::{NodeName, Sequence};
+use shared::names::NodeName;
 use shared::sample::Sample;
 use shared::view::ClusterView;
 
@@ -106,12 +106,19 @@ impl Outbox {
     /// Replaces what was known of that peer. Where it is `kept` on the slate and no other than
     /// before but for what each beat changes, it is not told.
     pub(super) fn memory(&mut self, memory: Box<PeerMemory>, kept: bool) {
-        let node = memory.node.clone();
-        let lasting = lasting(&memory);
-        let former = self.memories.insert(node.clone(), memory);
-        if !kept || former.map(|former| self::lasting(&former)) != Some(lasting) {
-            self.remember.insert(node);
+        let Some(former) = self.memories.get_mut(&memory.node) else {
+            self.remember.insert(memory.node.clone());
+            self.memories.insert(memory.node.clone(), memory);
+            return;
+        };
+        if let (Some(former), Some(live)) = (&mut former.live, &memory.live) {
+            former.sequence = live.sequence;
+            former.heard = live.heard;
         }
+        if !kept || *former != memory {
+            self.remember.insert(memory.node.clone());
+        }
+        *former = memory;
     }
 
     /// Replaces the sample that waits.
@@ -198,16 +205,6 @@ impl Outbox {
             && self.remember.is_empty()
             && self.sessions.is_empty()
     }
-}
-
-/// What is known of a peer without what each of its beats changes.
-fn lasting(memory: &PeerMemory) -> PeerMemory {
-    let mut lasting = memory.clone();
-    if let Some(live) = &mut lasting.live {
-        live.sequence = Sequence::default();
-        live.heard = None;
-    }
-    lasting
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use crate::bond::{Bond, Word};
 use crate::channel::{FromCore, Lack, Rights, Runs, ToCore};
 use crate::clock;
 use crate::medium::fault::{FaultCell, Faulty};
-use crate::medium::{self, Binding, PACKET_MAX, Received};
+use crate::medium::{self, Binding, PACKET_MAX};
 use crate::pulse::Pulse;
 use crate::timer::Timer;
 
@@ -74,7 +74,8 @@ pub(super) struct Reactor {
     turn: usize,
     /// Alternates between media and processes.
     processes_first: bool,
-    rested: Moment,
+    /// When the last sign of life was given.
+    beaten: Moment,
     rest: Rest,
     /// When a packet last went out over any medium, and that is not on the slate.
     sent: Option<Moment>,
@@ -113,7 +114,7 @@ impl Reactor {
             buffer: vec![0; PACKET_MAX].into(),
             turn: 0,
             processes_first: true,
-            rested: Moment::default(),
+            beaten: Moment::default(),
             rest: Rest::default(),
             sent: None,
             drain: false,
@@ -145,6 +146,9 @@ impl Reactor {
             }
             if let Some(sent) = self.sent.take() {
                 self.pulse.sent(sent);
+            }
+            if self.take_back() {
+                continue;
             }
             if self.timer.set(deadline).is_err() || self.post().is_err() {
                 return Exit::Failed;
@@ -260,15 +264,20 @@ impl Reactor {
                 return;
             };
             match line.medium.receive(&mut self.buffer) {
-                Ok(Received::Packet(length)) => {
+                Ok(received) => {
                     failures = 0;
-                    let packet = &self.buffer[..length];
-                    self.core.handle_packet(medium, packet, clock::now());
-                    while let Some(output) = self.core.poll_output() {
-                        self.carry_out(output);
+                    let packet = received.length.map(|length| &self.buffer[..length]);
+                    if let Some(packet) = packet.filter(|packet| !line.is_own(packet)) {
+                        self.core.handle_packet(medium, packet, clock::now());
+                        while let Some(output) = self.core.poll_output() {
+                            self.carry_out(output);
+                        }
+                    }
+                    if received.last {
+                        self.await_more(index);
+                        return;
                     }
                 }
-                Ok(Received::Lost) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.await_more(index);
                     return;
@@ -281,6 +290,19 @@ impl Reactor {
                 }
             }
         }
+    }
+
+    /// Takes the copies of what went out from media that bring them, so that none of them wakes
+    /// this process. True if there were any.
+    fn take_back(&mut self) -> bool {
+        let mut any = false;
+        for index in 0..self.lines.len() {
+            if self.lines[index].as_mut().is_some_and(Line::takes_back) {
+                any = true;
+                self.take_packets(index, PACKETS_AT_ONCE);
+            }
+        }
+        any
     }
 
     /// The medium is empty: wake up when something new arrives.
@@ -397,9 +419,12 @@ impl Reactor {
     fn beat(&mut self, now: Moment) {
         let settings = self.core.settings();
         let (keepalive, deadtime) = (settings.keepalive, settings.deadtime);
+        if now.since(self.beaten) < keepalive / 2 {
+            return;
+        }
+        self.beaten = now;
         self.pulse.beat(times::core_silence(keepalive, deadtime));
-        if now.since(self.rested) >= keepalive / 2 {
-            self.rested = now;
+        if self.frame.rights.realtime.is_some() {
             self.rest.take();
         }
     }

@@ -20,9 +20,12 @@ pub(super) struct Rest {
 impl Rest {
     /// Waits for an instant where the thread has not waited since the last call.
     pub(super) fn take(&mut self) {
-        if waits() == Some(self.waits) {
-            std::thread::sleep(INSTANT);
+        let before = waits();
+        if before != Some(self.waits) {
+            self.waits = before.unwrap_or_default();
+            return;
         }
+        std::thread::sleep(INSTANT);
         self.waits = waits().unwrap_or_default();
     }
 }

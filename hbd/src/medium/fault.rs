@@ -89,7 +89,10 @@ impl Medium for Faulty {
         let received = self.inner.receive(buffer)?;
         let defect = self.defect.get();
         if self.loses(defect.cut_in, defect.loss_percent) {
-            return Ok(Received::Lost);
+            return Ok(Received {
+                length: None,
+                ..received
+            });
         }
         Ok(received)
     }

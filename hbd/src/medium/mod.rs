@@ -61,11 +61,11 @@ pub(crate) struct SendError {
 
 /// What taking a packet brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Received {
-    /// A packet of so many bytes.
-    Packet(usize),
-    /// A packet that an injected fault swallowed.
-    Lost,
+pub(crate) struct Received {
+    /// Its length. Nothing: an injected fault swallowed it.
+    pub(crate) length: Option<usize>,
+    /// No other one waited behind it.
+    pub(crate) last: bool,
 }
 
 /// What a medium is bound to. Equal bindings need no new sockets.
