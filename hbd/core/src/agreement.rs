@@ -15,6 +15,7 @@ use shared::time::{Moment, Now};
 
 use crate::deadline::PeerIndex;
 use crate::machine::Core;
+use crate::mutant::planted;
 use crate::wire::config_digest::{ConfigDigest, Entry};
 use crate::wire::level::Level;
 use crate::wire::{Message, fields};
@@ -86,12 +87,13 @@ impl Core {
             .text(fields::HBD)
             .and_then(Level::parse)
             .is_some_and(|level| level.has(Level::FEATURE_CONFIG));
-        let peer = self.peer_mut(index);
         let heard = match told {
-            Some(told) => Some(told),
+            Some(told) if !planted!(self, ConfigUnread) => Some(told),
+            Some(_) => return,
             None if reads => return,
             None => None,
         };
+        let peer = self.peer_mut(index);
         if peer.config != heard {
             peer.config = heard;
             self.compare_config(index, now);

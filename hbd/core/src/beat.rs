@@ -16,6 +16,7 @@ use crate::deadline::{PeerIndex, Timer};
 use crate::history::{WINDOW_MAX, WINDOW_WARNING};
 use crate::io::Output;
 use crate::machine::{Core, Stage};
+use crate::mutant::planted;
 use crate::settings::{MediumForm, MediumIndex, SLOW_BITS};
 use crate::wire::heard::{self, Heard};
 use crate::wire::level::Level;
@@ -161,9 +162,8 @@ impl Core {
     }
 
     fn is_fast(&self, medium: MediumIndex) -> bool {
-        self.settings.media[usize::from(medium.0)]
-            .rate
-            .is_none_or(|rate| rate >= SLOW_BITS)
+        let rate = self.settings.media[usize::from(medium.0)].rate;
+        rate.is_none_or(|rate| rate >= SLOW_BITS) || planted!(self, HeardAnywhere)
     }
 
     /// Fields that Heartbeat does not know go out only when no living node would meet them unasked.

@@ -419,6 +419,9 @@ impl Core {
     }
 
     fn change_keys(&mut self, active: shared::names::KeyIndex, keys: &[KeySpec], now: Now) {
+        if planted!(self, KeysLate) {
+            return;
+        }
         if let Ok(ring) = ring(active, keys) {
             self.keys = ring;
             self.event(Kind::KeysChanged { active: active.0 }, None, now);

@@ -90,4 +90,10 @@ mutants! {
     BulkAnywhere "bulk-anywhere",
     /// Nothing is acknowledged.
     NoAcknowledgement "no-acknowledgement",
+    /// What was heard is listed on slow media too.
+    HeardAnywhere "heard-anywhere",
+    /// What peers tell of their configuration is not read.
+    ConfigUnread "config-unread",
+    /// Other keys count after a restart only.
+    KeysLate "keys-late",
 }

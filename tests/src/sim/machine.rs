@@ -71,6 +71,8 @@ pub struct Machine {
     pub life: Life,
     /// True while nothing on it runs.
     pub frozen: bool,
+    /// Its clocks stand still since this moment of the world's clock.
+    pub(super) paused: Option<Moment>,
     /// When it last went on after being frozen, on the world's clock.
     pub thawed: Moment,
     /// What the supervisor knows of each peer.
@@ -104,6 +106,7 @@ impl Machine {
             media: Vec::new(),
             life: Life::Off,
             frozen: false,
+            paused: None,
             thawed: Moment(0),
             memory: BTreeMap::new(),
             pace: None,
@@ -141,6 +144,16 @@ impl Machine {
         Now {
             boot: Moment(boot),
             wall: Wall(wall),
+        }
+    }
+
+    /// It goes on; where its clocks stood still, they show what they showed.
+    pub(super) fn resume(&mut self, now: Moment) {
+        self.thawed = now;
+        if let Some(since) = self.paused.take() {
+            let stood = i64::try_from((now.0).saturating_sub(since.0)).unwrap_or(0);
+            self.booted += stood;
+            self.wall_offset -= stood;
         }
     }
 

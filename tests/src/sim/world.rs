@@ -278,6 +278,7 @@ impl World {
     pub fn reboot(&mut self, node: NodeIndex) {
         self.kill(node);
         let now = i64::try_from(self.now.0).unwrap_or(i64::MAX);
+        self.machines[node.0].resume(self.now);
         self.machines[node.0].booted = now;
         self.machines[node.0].frozen = false;
     }
@@ -308,12 +309,18 @@ impl World {
         self.schedule(self.now + span, Happening::Thaw(node));
     }
 
+    /// Stops a virtual machine for a span, its clocks too.
+    pub fn pause_for(&mut self, node: NodeIndex, span: Duration) {
+        self.machines[node.0].paused = Some(self.now);
+        self.freeze_for(node, span);
+    }
+
     /// Lets a frozen machine go on.
     pub fn thaw(&mut self, node: NodeIndex) {
         if !std::mem::take(&mut self.machines[node.0].frozen) {
             return;
         }
-        self.machines[node.0].thawed = self.now;
+        self.machines[node.0].resume(self.now);
         if std::mem::take(&mut self.machines[node.0].core_due) {
             self.core_start(node);
         }

@@ -136,7 +136,7 @@ fn common(random: &mut Random) -> Settings {
         max_rexmit_delay: Duration::from_millis(250),
         unauth_hold: deadtime * 3,
         hopfudge: 1,
-        files: Default::default(),
+        files: [("ha.cf".to_string(), "0".to_string())].into(),
         active_key: KeyIndex(1),
         keys: vec![KeySpec {
             index: KeyIndex(1),

@@ -251,7 +251,7 @@ impl Faults {
     fn strike(&mut self, cluster: &mut Cluster, rules: &mut Rules) {
         let nodes: Vec<NodeIndex> = cluster.world.nodes().collect();
         let node = *self.random.pick(&nodes);
-        match self.random.below(18) {
+        match self.random.below(20) {
             0 | 1 => self.cut_segment(cluster),
             2 | 3 => self.partition(cluster),
             4 | 5 => self.one_way(cluster),
@@ -263,6 +263,8 @@ impl Faults {
             14 => self.wrong_keys(node, cluster, rules),
             15 => self.other(node, cluster, rules),
             16 => self.change_times(node, cluster),
+            17 => self.change_files(node, cluster),
+            18 => self.pause(node, cluster),
             _ => {
                 let many = self.random.between(1, 40);
                 self.note(format!("replay {node:?} {many} times"));
@@ -289,6 +291,19 @@ impl Faults {
         settings.warntime = deadtime / 2;
         let times = settings.times();
         cluster.world.command(node, Command::Times(times));
+    }
+
+    /// A reload with other lines that should be the same everywhere. They stay.
+    fn change_files(&mut self, node: NodeIndex, cluster: &mut Cluster) {
+        if !cluster.world.machine(node).runs() {
+            return;
+        }
+        let digest = format!("{:x}", self.random.below(3));
+        self.note(format!("the files of {node:?} amount to {digest}"));
+        let settings = &mut cluster.world.machine_mut(node).settings;
+        settings.files.insert("ha.cf".into(), digest);
+        let files = settings.files.clone();
+        cluster.world.command(node, Command::Files(files));
     }
 
     fn other(&mut self, node: NodeIndex, cluster: &mut Cluster, rules: &mut Rules) {
@@ -413,6 +428,16 @@ impl Faults {
         let span = self.span();
         self.note(format!("freeze {node:?} for {span:?}"));
         cluster.world.freeze_for(node, span);
+    }
+
+    /// The machine is a virtual one and paused: it does not know for how long.
+    fn pause(&mut self, node: NodeIndex, cluster: &mut Cluster) {
+        if cluster.world.machine(node).frozen {
+            return;
+        }
+        let span = self.span();
+        self.note(format!("pause {node:?} for {span:?}"));
+        cluster.world.pause_for(node, span);
     }
 
     fn restart_core(&mut self, node: NodeIndex, cluster: &mut Cluster) {

@@ -13,6 +13,8 @@ pub struct Peek {
     pub asks: bool,
     /// It says `st=dead`, as the last word of a node that leaves.
     pub leaves: bool,
+    /// It tells what was heard (`hbdheard`).
+    pub tells_heard: bool,
     /// `hg`.
     pub generation: Generation,
     /// `seq`; 0 where there is none.
@@ -80,6 +82,7 @@ impl Peek {
             b"hg" => self.generation = Generation(hex(value)),
             b"seq" => self.sequence = Sequence(hex(value)),
             b"dt" => self.deadtime_ms = hex(value),
+            b"hbdheard" => self.tells_heard = true,
             b"ttl" => self.whole = true,
             _ => {}
         }
@@ -103,14 +106,15 @@ mod tests {
             beat: true,
             asks: false,
             leaves: false,
+            tells_heard: true,
             generation: Generation(0x1f),
             sequence: Sequence(10),
             deadtime_ms: 8000,
             whole: true,
         };
-        let netstring = b"###\n11:(0)t=status,10:(0)dt=1f40,8:(0)seq=a,27:(1)srcuuid=0123456789abcdef,8:(0)hg=1f,8:(0)ttl=3,%%%\n";
+        let netstring = b"###\n11:(0)t=status,10:(0)dt=1f40,8:(0)seq=a,27:(1)srcuuid=0123456789abcdef,8:(0)hg=1f,12:(0)hbdheard=,8:(0)ttl=3,%%%\n";
         assert_eq!(peek(netstring), expected);
-        let string = b">>>\nt=status\ndt=1f40\nseq=a\nhg=1f\nttl=3\n<<<\n";
+        let string = b">>>\nt=status\ndt=1f40\nseq=a\nhg=1f\nhbdheard=\nttl=3\n<<<\n";
         assert_eq!(peek(string), expected);
     }
 

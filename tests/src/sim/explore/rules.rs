@@ -13,10 +13,12 @@
 //! | memory | a quick restart forgets nobody |
 //! | no old life | what was sent before counts for nothing; a node's generation never falls |
 //! | identity | no two nodes of a view have one identity |
+//! | slow media | carry no list of what was heard |
 //! | rest | every deadline lies ahead once a core has taken its inputs |
 //! | letters | messages arrive in order, once and as sent; delivered is what was acknowledged |
 //! | bounds | packets, events, waiting messages and requests per time are limited |
 //! | agreement | what nodes believe is true once nothing has changed for long enough |
+//! | configuration | at the end each node knows whose files differ from its own |
 
 mod belief;
 mod events;
@@ -47,6 +49,8 @@ const WINDOW_MAX: u64 = 1000;
 /// Most that wait in a cluster at rest: each node acknowledges every fiftieth message, and one or
 /// two of its acknowledgements were lost before.
 const WINDOW_SETTLED_MAX: u64 = 170;
+/// A node tells what its configuration amounts to at least so often.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// A deadline further away than this is none.
 const DEADLINE_MAX: Duration = Duration::from_secs(3600);
 
@@ -322,6 +326,9 @@ impl Rules {
         let now = cluster.world.now();
         self.agreement(cluster)?;
         self.letters_arrived()?;
+        if now.since(self.changed) > TOLD_EVERY + self.settles {
+            self.differences(cluster)?;
+        }
         for (place, node) in self.nodes.iter().enumerate() {
             let of = |text: &str| Err(self.of(NodeIndex(place), text));
             if !node.view.communication_up {

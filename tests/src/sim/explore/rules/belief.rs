@@ -26,6 +26,23 @@ impl Rules {
         Ok(())
     }
 
+    /// Each node knows whose files differ from its own.
+    pub(super) fn differences(&self, cluster: &Cluster) -> Result<(), Broken> {
+        let files = |node| &cluster.world.machine(node).settings.files;
+        for observer in cluster.world.nodes() {
+            for peer in cluster.world.nodes() {
+                let name = &self.nodes[peer.0].name;
+                let seen = self.nodes[observer.0].view.nodes.get(name);
+                let told = seen.is_some_and(|seen| !seen.config_differs.is_empty());
+                if peer != observer && told != (files(observer) != files(peer)) {
+                    let text = format!("thinks that {name} differs: {told}");
+                    return Err(self.of(observer, &text));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn believes_what_is(
         &self,
         cluster: &Cluster,

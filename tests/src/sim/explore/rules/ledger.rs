@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hbd_core::MediumForm;
+use hbd_core::{MediumForm, SLOW_BITS};
 use shared::event::{NodeKind, NodeStatus};
 use shared::names::Sequence;
 use shared::view::ClusterView;
@@ -73,6 +73,10 @@ impl Rules {
         }
         if !packet.whole {
             return Err(self.of(index, "sends what nobody can read"));
+        }
+        let slow = world.segments()[segment.0].baud;
+        if packet.tells_heard && slow.is_some_and(|bits| bits < SLOW_BITS) {
+            return Err(self.of(index, "lists what it heard on a slow medium"));
         }
         if packet.generation < node.generation {
             let text = format!("sends as generation {}", packet.generation);
