@@ -18,11 +18,41 @@ use shared::time::Wall;
 
 /// Bytes of the ring: at a keepalive of 100 ms and one peer two to four minutes.
 pub(crate) const RING: usize = 1024 * 1024;
-/// Files kept, the latest.
+/// Files kept of each reason, the latest.
 pub(crate) const FILES_MAX: usize = 8;
 /// The directory under the state directory.
 const DIRECTORY: &str = "records";
-const SUFFIX: &str = ".flight";
+
+/// Why a record is made. Each has files of its own, so that orders and stalls push out no death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The core died.
+    Death,
+    /// It stalled.
+    Stall,
+    /// By order.
+    Order,
+}
+
+impl Reason {
+    /// For people.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Death => "the core died",
+            Self::Stall => "the core stalled",
+            Self::Order => "by order",
+        }
+    }
+
+    /// How its files end.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Death => ".death.flight",
+            Self::Stall => ".stall.flight",
+            Self::Order => ".order.flight",
+        }
+    }
+}
 /// A copy that the ring turned over meanwhile is made again.
 const COPIES_MAX: usize = 3;
 
@@ -47,17 +77,17 @@ pub(crate) fn copy(memory: &File) -> io::Result<Vec<u8>> {
     Ok(image)
 }
 
-/// Writes a record into the state directory, and removes the oldest beyond [`FILES_MAX`]. Only the
-/// owner may read it: it holds what went over the wire.
-pub(crate) fn keep(state: &Path, now: Wall, image: &[u8]) -> io::Result<PathBuf> {
+/// Writes a record into the state directory, and removes the oldest of its reason beyond
+/// [`FILES_MAX`]. Only the owner may read it: it holds what went over the wire.
+pub(crate) fn keep(state: &Path, now: Wall, reason: Reason, image: &[u8]) -> io::Result<PathBuf> {
     let directory = state.join(DIRECTORY);
     match DirBuilder::new().mode(0o700).create(&directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    make_room(&directory)?;
+    make_room(&directory, reason.suffix())?;
     let name = now.to_string().replace(':', "");
-    let path = directory.join(format!("{name}{SUFFIX}"));
+    let path = directory.join(format!("{name}{}", reason.suffix()));
     let written = File::options()
         .write(true)
         .create_new(true)
@@ -70,11 +100,11 @@ pub(crate) fn keep(state: &Path, now: Wall, image: &[u8]) -> io::Result<PathBuf>
     written.map(|()| path)
 }
 
-fn make_room(directory: &Path) -> io::Result<()> {
+fn make_room(directory: &Path, suffix: &str) -> io::Result<()> {
     let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().ends_with(SUFFIX) {
+        if entry.file_name().to_string_lossy().ends_with(suffix) {
             files.push((entry.metadata()?.modified()?, entry.path()));
         }
     }
@@ -94,9 +124,15 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let state = std::env::temp_dir().join(format!("hbd-flight-{}", std::process::id()));
         fs::create_dir(&state).unwrap();
+        let keep = |second, reason| {
+            let now = Wall(second * 1_000_000_000);
+            keep(&state, now, reason, b"ring").unwrap()
+        };
+        let death = keep(0, Reason::Death);
         let kept: Vec<_> = (0..FILES_MAX as u64 + 2)
-            .map(|second| keep(&state, Wall(second * 1_000_000_000), b"ring").unwrap())
+            .map(|second| keep(second, Reason::Order))
             .collect();
+        assert!(death.exists(), "orders push out no death");
         let there = kept.iter().filter(|path| path.exists()).count();
         assert_eq!(there, FILES_MAX);
         assert!(kept.last().unwrap().exists());

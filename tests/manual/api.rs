@@ -338,7 +338,7 @@ fn reply(request: &Request) -> Success {
         Request::Config => Success::Config(Box::new(running())),
         Request::Events(_) => Success::Events(vec![event()]),
         Request::Record => Success::Recorded {
-            file: "/var/lib/hbd/records/2026-11-22T122212.128Z.flight".into(),
+            file: "/var/lib/hbd/records/2026-11-22T122212.128Z.order.flight".into(),
         },
         Request::Send(_) => Success::Delivered,
         Request::Listen { .. } | Request::Acknowledge { .. } | Request::Fault(_) => Success::Done,

@@ -16,7 +16,7 @@ pub(crate) const VERB: Verb = Verb {
     text: "\
 The core's flight recorder holds the packets, orders and times of the last minute or so. They are
 written into a file of hbd's state directory, which is named, and copied to FILE if one is given. hbd
-does the same when the core dies or stalled. The last 8 are kept. A record holds what went over the wire and no key;
+does the same when the core dies or stalled. The last 8 of each are kept. A record holds what went over the wire and no key;
 hbd(8) says how it is replayed.",
     examples: &[
         Example {

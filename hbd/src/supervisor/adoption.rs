@@ -24,6 +24,7 @@ use super::worker::{Core, Post, Worker};
 use super::{Supervisor, silence_limit};
 use crate::bond::{CHANNEL_VERSION, Greeting};
 use crate::channel::{Channel, FromCore, Runs, ToCore};
+use crate::flight::Reason;
 use crate::manager_process::{FromManager, ToManager};
 use crate::process::Process;
 use crate::program;
@@ -169,7 +170,7 @@ impl Supervisor {
             Unfit::Nobody(lock, why) => {
                 let cause = self.lost(Role::Core, why, former);
                 if let Some(Some(flight)) = left.map(|left| self.inherit(left, newest)) {
-                    self.keep_flight(flight, "the core died", cause.clone(), None);
+                    self.keep_flight(flight, Reason::Death, cause.clone(), None);
                 }
                 let generation = match former {
                     true => self.generations.take(),

@@ -12,13 +12,14 @@ use tokio::sync::mpsc;
 use super::Supervisor;
 use super::requests::Asked;
 use crate::channel::Lack;
-use crate::{clock, flight};
+use crate::clock;
+use crate::flight::{self, Reason};
 
 /// A record that was to be kept.
 #[derive(Debug)]
 pub(super) struct Kept {
     result: io::Result<PathBuf>,
-    reason: &'static str,
+    reason: Reason,
     cause: Option<Cause>,
     asked: Option<Asked>,
 }
@@ -29,6 +30,9 @@ pub(super) type Flight = io::Result<Vec<u8>>;
 /// A machine that stalls all the time leaves one record in this time, so that those of deaths stay;
 /// and one for a stall that is twice as long.
 const STALLS_APART: Duration = Duration::from_secs(3600);
+
+/// What is missing where a record cannot be written.
+const LACK: &str = "a flight record";
 
 /// Where records go.
 pub(super) struct Flights {
@@ -66,7 +70,7 @@ impl Supervisor {
         match &self.pulse {
             Some(pulse) => {
                 let cause = Some(Cause::Order(asked.who.to_string()));
-                self.keep_flight(pulse.remains().flight(), "by order", cause, Some(asked));
+                self.keep_flight(pulse.remains().flight(), Reason::Order, cause, Some(asked));
             }
             None => asked.reply(Err(Failure {
                 code: ErrorCode::Unavailable,
@@ -81,7 +85,7 @@ impl Supervisor {
             && self.flights.is_worth_it(late, clock::boot())
         {
             let cause = Some(Cause::Event(stall.clone()));
-            self.keep_flight(pulse.remains().flight(), "the core stalled", cause, None);
+            self.keep_flight(pulse.remains().flight(), Reason::Stall, cause, None);
         }
     }
 
@@ -89,14 +93,14 @@ impl Supervisor {
     pub(super) fn keep_flight(
         &self,
         flight: Flight,
-        reason: &'static str,
+        reason: Reason,
         cause: Option<Cause>,
         asked: Option<Asked>,
     ) {
         let (state, tell) = (self.flights.state.clone(), self.flights.tell.clone());
         std::thread::spawn(move || {
             let now = clock::now().wall;
-            let result = flight.and_then(|image| flight::keep(&state, now, &image));
+            let result = flight.and_then(|image| flight::keep(&state, now, reason, &image));
             // Nobody is left to tell where the daemon ends.
             let _ = tell.blocking_send(Kept {
                 result,
@@ -114,15 +118,16 @@ impl Supervisor {
                 let file = path.display().to_string();
                 let kind = Kind::FlightRecorded {
                     file: file.clone(),
-                    reason: kept.reason.into(),
+                    reason: kept.reason.text().into(),
                 };
                 self.recorder.note(kind, kept.cause);
+                self.lacks_no_more(LACK);
                 Ok(Success::Recorded { file })
             }
             Err(error) => {
                 let why = format!("cannot write in {}: {error}", self.flights.state.display());
                 self.lack(Lack {
-                    what: "a flight record".into(),
+                    what: LACK.into(),
                     why: why.clone(),
                     remedy: "make room, or let the user hbd runs as write there".into(),
                 });

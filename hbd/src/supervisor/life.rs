@@ -15,6 +15,7 @@ use super::flight::Flight;
 use super::worker::{Core, Post};
 use crate::channel::{Orders, ToCore};
 use crate::clock;
+use crate::flight::Reason;
 use crate::pauses::PAUSE_MAX;
 use crate::pulse::PulseWatch;
 
@@ -107,7 +108,7 @@ impl Supervisor {
         let id = self.recorder.note(Kind::CoreDied { how }, None);
         if let Some(flight) = flight {
             let cause = Some(Cause::Event(id.clone()));
-            self.keep_flight(flight, "the core died", cause, None);
+            self.keep_flight(flight, Reason::Death, cause, None);
         }
         if self.leaving.is_some() {
             return;
