@@ -200,7 +200,7 @@ pub struct Reloaded {
     pub reasons: Vec<String>,
     /// What to know or to do besides.
     pub notes: Vec<String>,
-    /// Everything that is wrong with the files, as `hactl check` shows it; empty if nothing is.
+    /// Every error and warning of the check, as `hactl check` shows them; empty if there is none.
     pub diagnostics: String,
 }
 

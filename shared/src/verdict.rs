@@ -577,8 +577,9 @@ fn lacks(view: &ClusterView) -> Vec<Finding> {
             "the configuration on disk is not the one in use: {}",
             view.config_refused.join("; ")
         );
-        Finding::new(Severity::Warning, Object::Daemon, what)
-            .remedy("mend it (hactl check --machine shows all of it), then run hactl reload")
+        Finding::new(Severity::Warning, Object::Daemon, what).remedy(
+            "hactl reload --dry-run tells all of it and what to do first; then run hactl reload",
+        )
     });
     degraded.chain(refused).chain(config).collect()
 }

@@ -278,8 +278,9 @@ fn meaning(request: &Request) -> &'static str {
         Request::Reload(_) => {
             "An order: read the configuration anew, and take it over whole or refuse it whole.\n\
              .Li outcome\nis unchanged, applied, would-apply\n.Pq of a dry run ,\ninvalid\n\
-             .Pq it has errors, which Li diagnostics No shows as Ic hactl check No does\nor refused\n\
+             .Pq it has errors\nor refused\n\
              .Pq it endangers the cluster; Li force No carries it out all the same .\n\
+             .Li diagnostics\nhas every error and warning, as\n.Ic hactl check\nshows them.\n\
              .Li consequence\nof a change is online, quick-restart, all-nodes or next-start.\n"
         }
         Request::Upgrade(_) => {

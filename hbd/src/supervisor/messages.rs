@@ -163,6 +163,9 @@ impl Supervisor {
             waiting.answers.push(ask);
             return;
         }
+        if message.node == self.settings.node {
+            return ask.reply(Err(to_itself(&message.node)));
+        }
         self.messages.sweep();
         match self.accept_message(message, &ask) {
             Ok((stream, number)) => {
@@ -386,6 +389,13 @@ fn refused(refusal: &Refusal) -> Failure {
     Failure {
         code,
         text: refusal.to_string(),
+    }
+}
+
+fn to_itself(node: &NodeName) -> Failure {
+    Failure {
+        code: ErrorCode::Refused,
+        text: format!("{node} is this node; messages go to other nodes"),
     }
 }
 

@@ -14,6 +14,7 @@ use shared::api::{
     ErrorCode, Failure, Reload, ReloadOutcome, Reloaded, Request, ServerFrame, Success,
 };
 use shared::config::diff::{self, Change, Consequence};
+use shared::config::render::{Style, render_all};
 use shared::config::{Config, Diagnostic, Files};
 use shared::event::{Cause, Kind, Severity};
 use shared::names::NodeName;
@@ -96,6 +97,15 @@ impl Configured {
             results,
         };
         (configured, reads)
+    }
+
+    /// As `hactl check` shows them.
+    fn shown(&self, warnings: &[Diagnostic]) -> String {
+        let style = Style {
+            directory: Some(&self.directory),
+            colour: false,
+        };
+        render_all(warnings, style)
     }
 
     fn read_in_a_thread(&self) -> std::io::Result<()> {
@@ -222,7 +232,7 @@ impl Supervisor {
             changes: changes(&self.configured, &accepted),
             reasons: try_core(&self.configured.node, &accepted, self.settings.uuid),
             notes: Vec::new(),
-            diagnostics: String::new(),
+            diagnostics: self.configured.shown(&accepted.warnings),
         };
         let unfit = !reloaded.reasons.is_empty();
         let dangers = dangers(

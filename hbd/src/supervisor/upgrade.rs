@@ -14,20 +14,24 @@
 //! death of one. The process id stays, so that whoever started hbd sees no end.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use hbd_core::PeerMemory;
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use shared::api::{ErrorCode, Failure, Process, Success};
 use shared::api::{Upgrade, UpgradeOutcome, Upgraded};
 use shared::event::{Role, Severity};
 use shared::exit::Exit;
 use shared::time::Moment;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -39,9 +43,9 @@ use crate::manager_process::ToManager;
 use crate::process::OWN_PROGRAM;
 use crate::{clock, program};
 
-/// The new program may take so long to check the configuration.
-const CHECK_LIMIT: Duration = Duration::from_secs(30);
-/// Bytes of its output that are passed on.
+/// The new program may take so long to check the configuration, and as long to say its version.
+const CHECK_LIMIT: Duration = Duration::from_secs(10);
+/// Bytes of its output that are read and passed on.
 const OUTPUT_MAX: usize = 16 * 1024;
 /// The reply is on its way to the client after this.
 const REPLY_LIMIT: Duration = Duration::from_secs(1);
@@ -53,7 +57,7 @@ const HANDOVER: &str = "handover.json";
 /// The order under way.
 pub(super) struct Upgrading {
     /// What the new program is started with to check the configuration.
-    check: Vec<std::ffi::OsString>,
+    check: Vec<OsString>,
     under_way: bool,
     results: mpsc::Sender<Checked>,
 }
@@ -129,6 +133,10 @@ impl Supervisor {
                 None => "another upgrade is under way; try again in a moment",
             };
             return ask.reply(Err(unavailable(text)));
+        }
+        if let Some(reason) = not_executable(&self.program) {
+            let upgraded = self.upgraded(UpgradeOutcome::Refused, String::new(), reason);
+            return ask.reply(Ok(Success::Upgraded(Box::new(upgraded))));
         }
         let hash = match program::of(&self.program) {
             Ok(hash) => hash,
@@ -269,6 +277,14 @@ fn is_of(build: &str, hash: &str) -> bool {
     build.rsplit_once('-').is_some_and(|(_, own)| own == hash)
 }
 
+/// Why `program` cannot be executed by anybody, if its mode says so.
+fn not_executable(program: &Path) -> Option<String> {
+    let mode = fs::metadata(program).ok()?.permissions().mode();
+    let name = program.display();
+    (mode & 0o111 == 0)
+        .then(|| format!("{name} is not executable; chmod 755 {name}, then try again"))
+}
+
 /// `program` with all that this one was started with.
 fn same_words(program: &Path) -> Command {
     let mut words = env::args_os();
@@ -281,7 +297,7 @@ fn same_words(program: &Path) -> Command {
 }
 
 /// The version of the program, if it runs and accepts the configuration.
-async fn look_at(program: PathBuf, check: Vec<std::ffi::OsString>) -> Result<String, String> {
+async fn look_at(program: PathBuf, check: Vec<OsString>) -> Result<String, String> {
     let output = output(&program, &check).await?;
     if !output.status.success() {
         let name = program.display();
@@ -299,18 +315,49 @@ async fn look_at(program: PathBuf, check: Vec<std::ffi::OsString>) -> Result<Str
     }
 }
 
-async fn output(program: &Path, words: &[std::ffi::OsString]) -> Result<Output, String> {
+/// What `program` says under `words`. One that takes too long is killed, with what it started.
+async fn output(program: &Path, words: &[OsString]) -> Result<Output, String> {
     let name = program.display();
-    let output = tokio::process::Command::new(program)
+    let mut child = tokio::process::Command::new(program)
         .args(words)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true)
-        .output();
-    match timeout(CHECK_LIMIT, output).await {
-        Ok(Ok(output)) => Ok(output),
-        Ok(Err(error)) => Err(format!("{name} cannot be executed: {error}")),
-        Err(_) => Err(format!("{name} did not end within {CHECK_LIMIT:?}")),
+        .spawn()
+        .map_err(|error| format!("{name} cannot be executed: {error}"))?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let ended = async { tokio::try_join!(child.wait(), first_part(stdout), first_part(stderr)) };
+    match timeout(CHECK_LIMIT, ended).await {
+        Ok(Ok((status, stdout, stderr))) => Ok(Output {
+            status,
+            stdout,
+            stderr,
+        }),
+        Ok(Err(error)) => Err(format!("{name}: {error}")),
+        Err(_) => {
+            if let Some(group) = group {
+                // It may have ended just then.
+                let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+            }
+            let asked = words.first().map(|word| word.to_string_lossy());
+            let asked = asked.unwrap_or_default();
+            let limit = CHECK_LIMIT.as_secs();
+            Err(format!("{name} {asked} did not end within {limit} s"))
+        }
     }
+}
+
+/// The first [`OUTPUT_MAX`] bytes; whoever writes more meets a closed pipe.
+async fn first_part(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        let mut part = pipe.take(OUTPUT_MAX as u64);
+        part.read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
 }
 
 fn text(output: &[u8]) -> String {

@@ -25,6 +25,23 @@ const THREE: [&str; 3] = ["alice", "bob", "carol"];
 const TWO: [&str; 2] = ["alice", "bob"];
 
 #[test]
+fn a_message_to_this_very_node_is_refused_with_the_reason() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    let message = shared::api::SendMessage {
+        node: alice.name.clone(),
+        to: shared::names::ClientName::new("jobs").unwrap(),
+        from: None,
+        class: None,
+        data: shared::session::Payload(b"x".to_vec()),
+    };
+    let refused = alice.client().send(message, None).unwrap_err();
+    let reason = "alice is this node; messages go to other nodes";
+    assert_eq!(refused.to_string(), reason);
+}
+
+#[test]
 fn three_daemons_on_two_media_see_each_other() {
     let cluster = Cluster::start(&THREE, bcast_and_mcast());
     cluster.settle();

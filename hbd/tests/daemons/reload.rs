@@ -140,6 +140,29 @@ fn a_dry_run_shows_every_change_with_its_price_and_does_nothing() {
 }
 
 #[test]
+fn warnings_are_told_whatever_becomes_of_a_reload() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    let before = reload(alice, DRY).diagnostics;
+    assert!(!before.contains("bcast lo"), "{before}");
+    edit(alice, |ha_cf| ha_cf + "bcast lo\nhopfudge 7\n");
+    for (wish, outcome) in [
+        (DRY, ReloadOutcome::WouldApply),
+        (Reload::default(), ReloadOutcome::Applied),
+        (Reload::default(), ReloadOutcome::Unchanged),
+    ] {
+        let reloaded = reload(alice, wish);
+        assert_eq!(reloaded.outcome, outcome);
+        let told = &reloaded.diagnostics;
+        assert!(
+            told.contains("warning") && told.contains("bcast lo"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_medium_that_is_added_carries_packets_and_one_that_is_removed_is_gone() {
     let port = free_port();
     let cluster = Cluster::start(&TWO, bcast_and_mcast());

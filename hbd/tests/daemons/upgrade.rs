@@ -1,6 +1,8 @@
 //! Another build in place.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use hbd_tests::program;
 use nix::sys::signal::Signal;
@@ -135,6 +137,47 @@ fn a_program_that_does_not_accept_the_configuration_is_refused_and_nothing_chang
     }
     assert_eq!((bob.pid(), bob.manager(), bob.core()), before);
     assert_eq!(cluster.nodes[0].deaths(), deaths);
+}
+
+#[test]
+fn a_program_that_hangs_is_killed_and_refused_and_the_next_upgrade_is_free() {
+    let cluster = with_a_copy();
+    let bob = &cluster.nodes[1];
+    let trace = bob.home.join("sleeper");
+    let script = format!(
+        "#!/bin/sh\nsleep 100 &\necho $! > {}\nwait\n",
+        trace.display()
+    );
+    install(bob, &script);
+    let mut client = bob.client();
+    client.set_limit(Duration::from_secs(30));
+    let reply = client.request(Request::Upgrade(Upgrade { dry_run: false }));
+    let Ok(Success::Upgraded(refused)) = reply else {
+        panic!("{reply:?}");
+    };
+    assert_eq!(refused.outcome, UpgradeOutcome::Refused);
+    let reason = format!("{} --check did not end within 10 s", bob.program.display());
+    assert_eq!(refused.reason, reason);
+    let sleeper = fs::read_to_string(&trace).unwrap();
+    until("the end of what the program started", || {
+        // A process that has ended and waits for its parent has no words.
+        let words = fs::read(format!("/proc/{}/cmdline", sleeper.trim()));
+        words.unwrap_or_default().is_empty().then_some(())
+    });
+    install_other_build(bob);
+    assert_eq!(upgrade(bob, true).outcome, UpgradeOutcome::WouldUpgrade);
+}
+
+#[test]
+fn a_program_that_nobody_may_execute_is_refused_by_name_even_if_it_is_the_one_that_runs() {
+    let cluster = with_a_copy();
+    let bob = &cluster.nodes[1];
+    fs::set_permissions(&bob.program, Permissions::from_mode(0o644)).unwrap();
+    let refused = upgrade(bob, false);
+    assert_eq!(refused.outcome, UpgradeOutcome::Refused);
+    let name = bob.program.display();
+    let reason = format!("{name} is not executable; chmod 755 {name}, then try again");
+    assert_eq!(refused.reason, reason);
 }
 
 #[test]

@@ -165,6 +165,8 @@ struct Statement {
     order: Option<&'static str>,
     /// All nodes must say it.
     common: bool,
+    /// What is shown of it is not all that counts.
+    secret: bool,
 }
 
 const AUTH_ORDER: &str = "once every node has the key: change `auth` on one node after the other, with \
@@ -220,6 +222,7 @@ fn directives_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Stateme
             consequence,
             order,
             common: directive.scope == Scope::Cluster,
+            secret: false,
         });
     }
 }
@@ -255,6 +258,7 @@ fn keys_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Statement>) {
             },
             order: auth.then_some(AUTH_ORDER),
             common: false,
+            secret: !auth,
         });
     }
 }
@@ -270,6 +274,7 @@ fn groups_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Statement>)
             consequence: Consequence::AllNodes,
             order: Some(GROUPS_ORDER),
             common: true,
+            secret: false,
         });
     }
 }
@@ -296,12 +301,19 @@ fn change(old: &[Statement], new: &[Statement]) -> Option<Change> {
     let removed = without(old, new);
     let added = without(new, old);
     let one = added.first().or(removed.first())?;
+    let shown = |s: &&Statement| Line {
+        text: match s.secret && removed.iter().any(|old| old.line.text == s.line.text) {
+            true => format!("{} (another key)", s.line.text),
+            false => s.line.text.clone(),
+        },
+        ..s.line.clone()
+    };
     Some(Change {
         what: one.what.clone(),
         consequence: one.consequence,
         order: one.order.map(str::to_owned),
+        added: added.iter().map(shown).collect(),
         removed: removed.into_iter().map(|s| s.line.clone()).collect(),
-        added: added.into_iter().map(|s| s.line.clone()).collect(),
     })
 }
 
@@ -387,7 +399,7 @@ mod tests {
             changes,
             [
                 "authkeys:1: auth 1 -> auth 2 (all nodes)",
-                "authkeys:2: 1 sha1 -> 1 sha1 (online)",
+                "authkeys:2: 1 sha1 -> 1 sha1 (another key) (online)",
                 "authkeys:3: added 2 md5 (online)",
             ]
         );

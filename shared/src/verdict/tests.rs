@@ -87,6 +87,17 @@ fn a_dead_node_is_one_finding_and_its_links_are_none() {
 }
 
 #[test]
+fn a_refused_configuration_has_a_remedy_that_tells_why_also_where_no_file_has_an_error() {
+    let mut snapshot = healthy();
+    let reasons = vec!["bob lacks key 2".to_owned()];
+    apply(&mut snapshot, Kind::ConfigRefused { reasons });
+    let finding = &judge(&snapshot).findings[0];
+    assert!(finding.what.ends_with("bob lacks key 2"), "{finding:?}");
+    let remedy = finding.remedy.as_deref().unwrap();
+    assert!(remedy.starts_with("hactl reload --dry-run"), "{remedy}");
+}
+
+#[test]
 fn a_node_that_left_in_order_is_no_warning() {
     let mut snapshot = healthy();
     apply(&mut snapshot, dead(StatusReason::Left));
