@@ -652,6 +652,7 @@ impl Core {
         }
         peer.jeopardy = false;
         self.forget_timers(index);
+        self.trust_again(index, now);
         let node = self.set_status(index, NodeStatus::Dead, StatusReason::Left, None, now);
         let cause = node.map(Cause::Event);
         for medium in self.media() {

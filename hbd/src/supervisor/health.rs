@@ -64,6 +64,16 @@ impl Health {
         self.sent = self.sent.max(at);
     }
 
+    /// The core did not run for so long, and this process perhaps neither. True where the node is sick
+    /// from here on for that.
+    pub(super) fn stood_still(&mut self, late: Duration, now: Moment, settings: &Settings) -> bool {
+        let sick = late > settings.deadtime && self.sick_since.is_none();
+        if sick {
+            self.sick_since = Some(now);
+        }
+        sick
+    }
+
     /// A manager hung, or died before it answered.
     pub(super) fn manager_failed(&mut self, now: Moment) {
         if self.failures.len() == FAILURES_MAX {

@@ -17,6 +17,9 @@ use crate::log::{self, News};
 use crate::pulse::PulseWatch;
 use crate::state::{Job, Peers, StateError};
 
+/// What is missing where state cannot be written.
+const LACK: &str = "memory across a restart of hbd";
+
 impl Supervisor {
     pub(super) fn remember(&mut self, memory: PeerMemory) {
         let former = self.memory.get(&memory.node);
@@ -88,13 +91,14 @@ impl Supervisor {
             Ok(Job::Generation(to)) => {
                 self.generations.reserved_to(to);
                 self.reserving = false;
+                self.lacks_no_more(LACK);
             }
-            Ok(Job::Peers(_)) => {}
+            Ok(Job::Peers(_)) => self.lacks_no_more(LACK),
             Err(error) => {
                 self.reserving = false;
                 self.peers_changed = true;
                 self.lack(Lack {
-                    what: "memory across a restart of hbd".into(),
+                    what: LACK.into(),
                     why: error.to_string(),
                     remedy: "hbd goes on and tries again every 5 s".into(),
                 });

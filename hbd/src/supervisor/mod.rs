@@ -46,7 +46,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use shared::api::{API_NEWEST, API_OLDEST, ClientRole, Hello};
 use shared::config::Diagnostic;
-use shared::event::{Cause, Event, EventSource, Incarnation, Kind, Role, Severity};
+use shared::event::{Cause, Event, EventId, EventSource, Incarnation, Kind, Role, Severity, Span};
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 use shared::time::Moment;
@@ -502,10 +502,23 @@ impl Supervisor {
     fn note_core_event(&mut self, event: Event) {
         match event.kind {
             Kind::TimersChanged { .. } => self.pace = self.settings.times().pace(),
-            Kind::OwnStall { late } => self.keep_flight_of_stall(late, &event.id),
+            Kind::OwnStall { late } => self.core_stalled(late, &event.id),
             _ => {}
         }
         self.recorder.record(event);
+    }
+
+    fn core_stalled(&mut self, late: Duration, stall: &EventId) {
+        self.keep_flight_of_stall(late, stall);
+        let stood_still = self
+            .health
+            .stood_still(late, clock::boot(), &self.settings);
+        if stood_still && self.leaving.is_none() {
+            let (late, deadtime) = (Span(late), Span(self.settings.deadtime));
+            let reason = format!("it stood still for {late}, and its deadtime is {deadtime}");
+            let cause = Some(Cause::Event(stall.clone()));
+            self.recorder.note(Kind::Sick { reason }, cause);
+        }
     }
 
     fn lack(&mut self, lack: Lack) {
