@@ -359,6 +359,7 @@ pub(crate) fn try_core(settings: &Settings) -> Result<(), StartError> {
         cause: None,
         memory: Vec::new(),
         former_pace: None,
+        active: false,
     };
     Core::new(settings.clone(), start, clock::now())
         .map(drop)

@@ -243,6 +243,12 @@ impl Event {
         }
     }
 
+    /// True where it says that this node became active.
+    #[must_use]
+    pub fn is_active(&self, own: &NodeName) -> bool {
+        matches!(&self.kind, Kind::NodeStatus { node, to: NodeStatus::Active, .. } if node == own)
+    }
+
     /// The event that brought it about, if one did.
     #[must_use]
     pub fn caused_by(&self) -> Option<&EventId> {

@@ -387,6 +387,13 @@ impl ClusterView {
         self.started.as_ref().map(|started| &started.node)
     }
 
+    /// True where `node` is active.
+    #[must_use]
+    pub fn is_active(&self, node: &NodeName) -> bool {
+        let node = self.nodes.get(node);
+        node.is_some_and(|node| node.status == NodeStatus::Active)
+    }
+
     /// A core starts: what the former core knew of nodes and links is forgotten, what the
     /// supervisor knows of media, faults and its own lacks stays.
     fn start(&mut self, started: &Started, stamp: Stamp) {

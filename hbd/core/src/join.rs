@@ -1,7 +1,8 @@
 //! The way into the cluster and out of it.
 //!
 //! - **Listening**: until every configured node was heard or counts as dead, each dead time is
-//!   `initdead`, since machines boot at different speeds.
+//!   `initdead`, since machines boot at different speeds. A core that replaces one whose node was
+//!   active is over it at once.
 //! - **Asking**: one living member after the other is asked which nodes the cluster
 //!   has, until one answers. The answer changes nothing here; a node that cannot get it is not
 //!   heard, and is not active either.
@@ -26,7 +27,8 @@ const ASK_EVERY_MAX: Duration = Duration::from_secs(1);
 impl Core {
     /// Ends listening when every other node was heard or counts as dead.
     pub(crate) fn check_communication(&mut self, now: Now) {
-        if self.own.stage != Stage::Listening {
+        let gone = matches!(self.own.stage, Stage::Leaving | Stage::Left);
+        if gone || self.own.communication_up {
             return;
         }
         if self
@@ -35,11 +37,21 @@ impl Core {
         {
             return;
         }
-        self.own.stage = Stage::Asking;
+        self.own.communication_up = true;
         self.deadlines.disarm(Timer::InitDead);
         self.event(Kind::CommunicationUp, None, now);
-        self.watch_by_deadtime(now);
-        self.ask_nodes(now);
+        self.end_listening(now);
+    }
+
+    /// Goes on to ask which nodes the cluster has. A node that was active when its former core
+    /// ended does not wait for those of which nothing is known yet, as for one that was added to
+    /// the configuration; `initdead` runs for them meanwhile.
+    pub(crate) fn end_listening(&mut self, now: Now) {
+        if self.own.stage == Stage::Listening {
+            self.own.stage = Stage::Asking;
+            self.watch_by_deadtime(now);
+            self.ask_nodes(now);
+        }
     }
 
     /// From here on each peer's own dead time applies, which is shorter than `initdead`.

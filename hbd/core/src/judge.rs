@@ -167,7 +167,7 @@ impl Core {
         match judgement {
             Timer::LinkDead(peer, medium) => self.declare_link_dead(peer, medium, now),
             Timer::PeerDead(peer) => self.declare_dead(peer, now),
-            Timer::InitDead => self.end_listening(now),
+            Timer::InitDead => self.end_initdead(now),
             Timer::UnauthHold(peer) => self.review_unverified(peer, now),
             _ => {}
         }
@@ -216,7 +216,7 @@ impl Core {
     }
 
     /// `initdead` is over: who was not heard is dead.
-    fn end_listening(&mut self, now: Now) {
+    fn end_initdead(&mut self, now: Now) {
         let unheard: alloc::vec::Vec<PeerIndex> = self
             .others()
             .filter(|(_, peer)| peer.status == NodeStatus::Init)

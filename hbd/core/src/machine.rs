@@ -88,6 +88,8 @@ pub(crate) struct Own {
     pub(crate) generation: Generation,
     pub(crate) sequence: Sequence,
     pub(crate) stage: Stage,
+    /// Every other node was heard or counts as dead.
+    pub(crate) communication_up: bool,
     /// Silence counts against nobody before this moment.
     pub(crate) listening_since: Moment,
     /// How many members were asked which nodes the cluster has.
@@ -204,6 +206,7 @@ impl Core {
                 generation: start.generation,
                 sequence: Sequence(0),
                 stage: Stage::Listening,
+                communication_up: false,
                 listening_since: now.boot,
                 asked: 0,
                 load: String::new(),
@@ -264,6 +267,9 @@ impl Core {
         self.set_own_status(NodeStatus::Up, StatusReason::Announced, now);
         self.beat(now);
         self.check_communication(now);
+        if start.quick_restart && start.active {
+            self.end_listening(now);
+        }
     }
 
     fn started(&self, quick_restart: bool) -> shared::event::Started {

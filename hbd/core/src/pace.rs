@@ -88,7 +88,7 @@ impl Core {
                 peer.deadtime = times.deadping;
             }
         }
-        if self.own.stage == Stage::Listening {
+        if self.deadlines.get(Timer::InitDead).is_some() {
             let due = self.own.listening_since + times.initdead;
             self.deadlines.arm(Timer::InitDead, due.max(now.boot));
         }

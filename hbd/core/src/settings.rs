@@ -233,6 +233,9 @@ pub struct Start {
     pub memory: Vec<PeerMemory>,
     /// The pace of the core before this one, which peers still go by; nothing where there was none.
     pub former_pace: Option<Pace>,
+    /// True where this node was active already when the core before this one ended.
+    #[serde(default)]
+    pub active: bool,
 }
 
 /// What outlives a core about one peer.

@@ -201,6 +201,7 @@ fn start(generation: u64, memory: Vec<PeerMemory>) -> Start {
         cause: None,
         memory,
         former_pace: None,
+        active: false,
     }
 }
 

@@ -169,6 +169,8 @@ impl Supervisor {
             Unfit::Replace(why) => self.replace_core(why),
             Unfit::Nobody(lock, why) => {
                 let cause = self.lost(Role::Core, why, former);
+                // Without what the core knew of its peers it begins like the first one.
+                self.active &= left.is_some();
                 if let Some(Some(flight)) = left.map(|left| self.inherit(left, newest)) {
                     self.keep_flight(flight, Reason::Death, cause.clone(), None);
                 }
@@ -198,6 +200,7 @@ impl Supervisor {
         let why = match told {
             Ok(Some(runs)) => {
                 self.core = Post::Held(worker);
+                self.active = self.recorder.view().is_active(&self.settings.node);
                 self.messages.office.core_began();
                 return Ok(self.fitness(&runs, greeting));
             }

@@ -40,6 +40,7 @@ impl Supervisor {
 
     pub(super) fn launch(&mut self, generation: Generation, lock: OwnedFd, cause: Option<Cause>) {
         let quick_restart = self.core_started;
+        self.active &= quick_restart;
         let start = Start {
             generation,
             seed: seed(),
@@ -47,6 +48,7 @@ impl Supervisor {
             cause: cause.clone(),
             memory: self.memory.values().cloned().collect(),
             former_pace: Some(self.pace).filter(|_| quick_restart),
+            active: self.active,
         };
         let orders = Orders {
             settings: self.settings.clone(),

@@ -156,6 +156,8 @@ struct Supervisor {
     /// Of the core that lives.
     pulse: Option<PulseWatch>,
     core_started: bool,
+    /// This node was active under one of them.
+    active: bool,
     /// What peers go by: the settings, or what they were before times began to change.
     pace: Pace,
     /// The core was told to end in favour of the next one, for this cause.
@@ -284,6 +286,7 @@ impl Supervisor {
             })
         });
         let continues = after.is_some_and(|after| after > 0);
+        let was_active = restored.view.is_active(&settings.node);
         let log_plan = log::Plan {
             logging: config.logging.clone(),
             bad_packets: config.log_badpack,
@@ -323,6 +326,7 @@ impl Supervisor {
             core: Post::Closed,
             pulse: None,
             core_started: false,
+            active: was_active,
             pace: settings.times().pace(),
             retiring: None,
             reconfigure: false,
@@ -500,6 +504,7 @@ impl Supervisor {
     }
 
     fn note_core_event(&mut self, event: Event) {
+        self.active |= event.is_active(&self.settings.node);
         match event.kind {
             Kind::TimersChanged { .. } => self.pace = self.settings.times().pace(),
             Kind::OwnStall { late } => self.core_stalled(late, &event.id),

@@ -61,6 +61,7 @@ impl Supervisor {
             memories: remains.memories().collect(),
         };
         if known.is_of_former(newest) {
+            self.active = false;
             return None;
         }
         match known.at(clock::boot(), self.settings.deadtime) {
@@ -68,6 +69,7 @@ impl Supervisor {
                 .into_iter()
                 .for_each(|memory| self.remember(memory)),
             Err(why) => {
+                self.active = false;
                 let text = format!("what the last core knew of its peers does not count: {why}");
                 self.recorder.say(Severity::Warning, &text);
             }

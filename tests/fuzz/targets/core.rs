@@ -135,6 +135,7 @@ fn start() -> Start {
         cause: None,
         memory: Vec::new(),
         former_pace: None,
+        active: false,
     }
 }
 

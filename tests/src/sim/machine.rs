@@ -79,6 +79,8 @@ pub struct Machine {
     pub memory: BTreeMap<NodeName, PeerMemory>,
     /// What peers go by, as the supervisor knows it.
     pub(super) pace: Option<Pace>,
+    /// It was active since its daemon started.
+    pub(super) active: bool,
     /// Added to the world's clock gives its wall clock beyond [`WALL_AT_START`], in nanoseconds.
     pub wall_offset: i64,
     /// Its boot, on the world's clock, in nanoseconds; may lie before the world's beginning.
@@ -110,6 +112,7 @@ impl Machine {
             thawed: Moment(0),
             memory: BTreeMap::new(),
             pace: None,
+            active: false,
             wall_offset: 0,
             booted: 0,
             office: Office::new(0),
@@ -167,6 +170,7 @@ impl Machine {
     pub(super) fn next_start(&mut self, quick_restart: bool, seed: u64) -> Start {
         self.disk.generation = self.disk.generation.next();
         let former_pace = self.pace.filter(|_| quick_restart);
+        self.active &= quick_restart;
         if former_pace.is_none() {
             self.pace = Some(self.settings.times().pace());
         }
@@ -182,6 +186,7 @@ impl Machine {
             cause: None,
             memory: memory.values().cloned().collect(),
             former_pace,
+            active: self.active,
         }
     }
 

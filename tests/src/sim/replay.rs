@@ -460,6 +460,7 @@ mod tests {
             cause: None,
             memory: Vec::new(),
             former_pace: None,
+            active: false,
         }
     }
 

@@ -481,6 +481,8 @@ impl World {
                         let machine = &mut self.machines[node.0];
                         machine.pace = Some(machine.settings.times().pace());
                     }
+                    let machine = &mut self.machines[node.0];
+                    machine.active |= event.is_active(machine.name());
                     self.notices.push(Notice::Event { node, event });
                 }
                 Output::Sample(sample) => self.notices.push(Notice::Sampled { node, sample }),

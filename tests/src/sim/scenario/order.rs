@@ -36,6 +36,10 @@ pub enum Order {
     Reload(Option<NodeName>),
     /// `keys [NODE] active=N N:METHOD:SECRET...`: at once where a core runs, else at its start.
     Keys(Option<NodeName>, KeyIndex, Vec<KeySpec>),
+    /// `strike NODE FROM...`: no more in the `ha.cf` of these nodes, at the next start of a core.
+    Strike(NodeName, Vec<NodeName>),
+    /// `enter NODE IN...`: in it again.
+    Enter(NodeName, Vec<NodeName>),
     /// `boot`: start every daemon and run until quiet, showing nothing.
     Boot,
     /// `start NODE... [without-disk] [after-reboot]`: start the daemon.

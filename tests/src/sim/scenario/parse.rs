@@ -136,6 +136,14 @@ const VERBS: &[Verb] = &[
         Ok(Order::Reload(w.first().map(|word| name(word)).transpose()?))
     }),
     ("keys", "keys [NODE] active=N N:METHOD:SECRET...", keys),
+    ("strike", "strike NODE FROM...", |w| {
+        let (node, from) = first(w)?;
+        Ok(Order::Strike(name(node)?, names(from)?))
+    }),
+    ("enter", "enter NODE IN...", |w| {
+        let (node, nodes) = first(w)?;
+        Ok(Order::Enter(name(node)?, names(nodes)?))
+    }),
     ("boot", "boot", |w| nothing(w, Order::Boot)),
     (
         "start",

@@ -119,6 +119,8 @@ impl Stage {
             Order::Set(node, settings) => self.set(node.as_ref(), settings),
             Order::Reload(node) => self.reload(node.as_ref()),
             Order::Keys(node, active, keys) => self.set_keys(node.as_ref(), *active, keys),
+            Order::Strike(node, from) => self.configure(node, from, false),
+            Order::Enter(node, nodes) => self.configure(node, nodes, true),
             Order::Boot => self.boot(),
             Order::Start(nodes, how) => self.each(nodes, |stage, node| stage.start(node, *how)),
             Order::Kill(nodes) => self.each(nodes, |stage, node| {

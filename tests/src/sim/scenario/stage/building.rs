@@ -100,6 +100,28 @@ impl Stage {
         Ok(())
     }
 
+    /// Takes a node out of the configuration of others, or puts it there.
+    pub(super) fn configure(
+        &mut self,
+        node: &NodeName,
+        others: &[NodeName],
+        there: bool,
+    ) -> Result<(), String> {
+        self.build()?;
+        self.index(node)?;
+        for other in self.indices(others)? {
+            let nodes = &mut self.world.machine_mut(other).settings.nodes;
+            nodes.retain(|configured| configured.name != *node);
+            if there {
+                nodes.push(ConfiguredNode {
+                    name: node.clone(),
+                    kind: NodeKind::Normal,
+                });
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn reload(&mut self, node: Option<&NodeName>) -> Result<(), String> {
         let only = node.map(|name| self.index(name)).transpose()?;
         if !self.built {
