@@ -515,9 +515,7 @@ impl Supervisor {
 
     fn core_stalled(&mut self, late: Duration, stall: &EventId) {
         self.keep_flight_of_stall(late, stall);
-        let stood_still = self
-            .health
-            .stood_still(late, clock::boot(), &self.settings);
+        let stood_still = self.health.stood_still(late, clock::boot(), &self.settings);
         if stood_still && self.leaving.is_none() {
             let (late, deadtime) = (Span(late), Span(self.settings.deadtime));
             let reason = format!("it stood still for {late}, and its deadtime is {deadtime}");

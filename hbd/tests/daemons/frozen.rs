@@ -49,6 +49,13 @@ fn a_node_that_stood_still_accuses_nobody_and_joins_again() {
             .values()
             .all(|node| node.status == NodeStatus::Active)
     });
+    let sick = |event: &Event| matches!(event.kind, Kind::Sick { .. } | Kind::SickOver);
+    let words = until("the end of the sickness", || {
+        let events = bob.events().into_iter().filter(sick);
+        let words: Vec<_> = events.map(|event| event.kind.word().to_owned()).collect();
+        (words.len() == 2 * STANDSTILLS.len()).then_some(words)
+    });
+    assert_eq!(words, ["sick", "sick-over", "sick", "sick-over"]);
     let stalled = |event: Event| match event.kind {
         Kind::FlightRecorded { file, reason } => (reason == "the core stalled").then_some(file),
         _ => None,

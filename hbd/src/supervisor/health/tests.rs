@@ -21,6 +21,20 @@ fn a_node_that_sends_nothing_for_deadtime_is_sick_until_it_beats_and_hears_someb
 }
 
 #[test]
+fn a_node_that_stood_still_for_deadtime_is_sick_until_it_beats_and_hears_somebody() {
+    let mut health = Health::new(at(0));
+    assert!(!health.stood_still(DEADTIME, at(10), &settings()));
+    assert!(health.stood_still(2 * DEADTIME, at(30), &settings()));
+    assert!(
+        !health.stood_still(2 * DEADTIME, at(30), &settings()),
+        "once"
+    );
+    health.sent(at(31));
+    assert_eq!(look(&mut health, 31, None), None);
+    assert_eq!(look(&mut health, 31, Some(31)), Some(Change::Over));
+}
+
+#[test]
 fn a_node_that_is_alone_recovers_after_initdead() {
     let mut health = Health::new(at(0));
     assert!(matches!(look(&mut health, 7, None), Some(Change::Sick(_))));
