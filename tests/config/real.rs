@@ -108,6 +108,8 @@ fn heartbeat_starts(case: &Case) -> Result<bool, Error> {
         .args(["--mount-proc", "--kill-child", "sh", "-c", SCRIPT, "sh"])
         .arg(scratch.path())
         .arg(daemon)
+        // What it makes under a relative path goes with the rest.
+        .current_dir(scratch.path())
         .stdin(Stdio::null())
         .output();
     let output = file("run unshare", output)?;

@@ -51,13 +51,11 @@ pub(crate) enum Scenario {
     BothAtOnce,
     /// The peer stands still for longer than `deadtime` and goes on: the observer had given it up, and restarts itself.
     PeerFrozen,
-    /// The observer stands still for longer than `deadtime` and goes on; it takes the peer for dead by its own silence.
-    ObserverFrozen,
 }
 
 impl Scenario {
     /// In playing order.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::SecondJoins,
         Self::FastRestart,
         Self::CoreKilled,
@@ -71,7 +69,6 @@ impl Scenario {
         Self::ObserverStops,
         Self::BothAtOnce,
         Self::PeerFrozen,
-        Self::ObserverFrozen,
     ];
 
     /// Its name in test names and in `allowed.txt`.
@@ -90,7 +87,6 @@ impl Scenario {
             Self::ObserverStops => "observer_stops",
             Self::BothAtOnce => "both_at_once",
             Self::PeerFrozen => "peer_frozen",
-            Self::ObserverFrozen => "observer_frozen",
         }
     }
 
@@ -165,21 +161,6 @@ impl Scenario {
                     true => Ok(()),
                     false => no_new_death(stage, deaths),
                 }
-            }
-            Self::ObserverFrozen => {
-                let mark = stage.peer.log().len();
-                stage.observer.pause()?;
-                stage.peer.wait_sees("dead", DEATH)?;
-                stage.observer.resume()?;
-                wait::until_true(BOOT, "the observer says how late it is", || {
-                    Ok(stage.logged()?.contains("Late heartbeat: Node"))
-                })?;
-                wait::until_true(BOOT, "a real peer restarts itself", || {
-                    let log = stage.peer.log();
-                    let restarts = log.get(mark..).is_some_and(|log| log.contains(RESTART));
-                    Ok(restarts || !stage.peer.is_heartbeat())
-                })?;
-                both_active(stage)
             }
         }
     }
