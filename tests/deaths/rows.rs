@@ -1,7 +1,7 @@
 //! The rows of the table, one after another on one pair: each begins where the one before it ended.
 
 use hbd_tests::error::{Error, unexpected};
-use hbd_tests::{program, wait};
+use hbd_tests::{instance, program, wait};
 use nix::sys::signal::Signal::{self, SIGKILL, SIGSTOP};
 
 use crate::pair::{Pair, SOON, Watcher, demand};
@@ -124,6 +124,9 @@ fn signal(pair: &Pair, roles: &[&str], signal: Signal) -> Result<(), Error> {
 fn by_hand(pair: &mut Pair) -> Result<(), Error> {
     pair.bob.signal("supervisor", SIGSTOP)?;
     signal(pair, &["manager", "supervisor"], SIGKILL)?;
+    wait::until_true(SOON, "the supervisor has ended", || {
+        Ok(!instance::is_held(&pair.bob.run(), "supervisor"))
+    })?;
     pair.bob.start_beside()
 }
 

@@ -158,7 +158,10 @@ impl Daemon {
         wait::until_true(limit, &ended, || {
             // A child that ended is one until it is waited for.
             let own = self.ended()?;
-            Ok(instance::pids(&self.run()).is_empty() && (own.is_some() || self.is_revived(pid)))
+            let ended = own.is_some() || self.is_revived(pid);
+            let run = self.run();
+            let free = ROLES.iter().all(|role| !instance::is_held(&run, role));
+            Ok(ended && free && instance::pids(&run).is_empty())
         })?;
         let status = self.ended()?;
         let revived = self.is_revived(pid);

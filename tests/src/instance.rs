@@ -1,9 +1,11 @@
 //! The processes of one instance of hbd, whoever is their parent: each names its run directory on its command line.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc::{self, flock};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -18,6 +20,23 @@ const ENDING: Duration = Duration::from_secs(10);
 pub fn pid(run: &Path, role: &str) -> Option<i32> {
     let text = fs::read_to_string(run.join(format!("{role}.lock"))).ok()?;
     text.trim().parse().ok()
+}
+
+/// Whether a process holds that lock: one that was killed does until its last thread has ended.
+#[must_use]
+pub fn is_held(run: &Path, role: &str) -> bool {
+    let Ok(file) = File::open(run.join(format!("{role}.lock"))) else {
+        return false;
+    };
+    let mut lock = flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    let asked = fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock));
+    asked.is_ok() && lock.l_type != libc::F_UNLCK as i16
 }
 
 /// Every process of the instance that lives.
