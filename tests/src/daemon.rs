@@ -43,9 +43,10 @@ pub struct Daemon {
     directories: Scratch,
 }
 
-/// The script of a shell that puts them there, where nobody else sees them, and becomes what follows.
-const WITH_RESOLVER: &str = "for file in hosts resolv.conf; do \
-    mount --bind \"$1/$file\" \"$(readlink -f /etc/$file)\" || exit 1; done; shift; exec \"$@\"";
+/// The script of a shell that puts a directory in place of `/var/log`, and another one's files in place of those of
+/// `/etc` where one is named, where nobody else sees them, and becomes what follows.
+const ON_ITS_MACHINE: &str = "mount --bind \"$1\" /var/log || exit 1; [ -z \"$2\" ] || for file in hosts resolv.conf; do \
+    mount --bind \"$2/$file\" \"$(readlink -f /etc/$file)\" || exit 1; done; shift 2; exec \"$@\"";
 
 /// A process of a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,7 @@ impl Daemon {
             NodeName::new(node).map_err(|reason| Error::Unexpected(format!("{node}: {reason}")))?;
         let directories = Scratch::new()?;
         directories.directory("state")?;
+        directories.directory("var-log")?;
         let network = Arc::clone(network);
         Ok(Self {
             node,
@@ -362,12 +364,11 @@ impl Daemon {
     }
 
     fn command(&self, hbd: &str) -> Command {
-        let Some(etc) = &self.resolver else {
-            return self.network.command(hbd);
-        };
         let mut command = self.network.command("unshare");
-        command.args(["--mount", "--", "sh", "-c", WITH_RESOLVER, "sh"]);
-        command.arg(etc).arg(hbd);
+        command.args(["--mount", "--", "sh", "-c", ON_ITS_MACHINE, "sh"]);
+        command.arg(self.path("var-log"));
+        command.arg(self.resolver.as_deref().unwrap_or(Path::new("")));
+        command.arg(hbd);
         command
     }
 
