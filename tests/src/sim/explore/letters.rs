@@ -76,7 +76,9 @@ impl Letters {
     pub fn due(&mut self, cluster: &mut Cluster, rules: &mut Rules) {
         let now = cluster.world.now();
         while let Some(place) = self.agenda.iter().position(|(at, _)| *at <= now) {
-            match self.agenda.swap_remove(place).1 {
+            let (at, later) = self.agenda.swap_remove(place);
+            assert_eq!(at, now, "clients do what they planned when it is due");
+            match later {
                 Later::Listen(node) => self.listen(node, cluster, rules),
                 Later::Acknowledge(node, life, delivery) => {
                     self.acknowledge(node, life, delivery, cluster, rules);

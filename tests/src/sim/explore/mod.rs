@@ -175,9 +175,11 @@ impl Run {
 
     fn play_until(&mut self, cluster: &mut Cluster, end: Moment) -> Result<(), String> {
         loop {
+            // Asked anew for each step: what a step shows clients they plan from.
             let stop = self.faults.next().min(self.letters.next()).min(end);
-            while cluster.world.step(stop) {
+            if cluster.world.step(stop) {
                 self.look(cluster)?;
+                continue;
             }
             if cluster.world.now() >= end {
                 return Ok(());
