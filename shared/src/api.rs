@@ -328,7 +328,7 @@ pub enum ErrorCode {
     NotPermitted,
     /// It names something that does not exist.
     NotFound,
-    /// The daemon was not started in a way that allows it.
+    /// The daemon does not do it as things stand, and has done nothing of it.
     Refused,
     /// The daemon cannot do it at the moment.
     Unavailable,

@@ -82,7 +82,7 @@ fn the_error_codes_are_those_of_the_code() {
         ErrorCode::BadRequest => "the line is no request of this interface, or contradicts itself",
         ErrorCode::NotPermitted => "the client's role does not allow it",
         ErrorCode::NotFound => "it names something that does not exist",
-        ErrorCode::Refused => "hbd was not started in a way that allows it",
+        ErrorCode::Refused => "hbd does not do it as things stand, and has done nothing of it",
         ErrorCode::Unavailable => "hbd cannot do it at the moment",
     };
     compare(

@@ -184,7 +184,9 @@ pub(crate) fn refused() -> Result<(), Error> {
     cluster.daemons[BOB].terminate(SOON)?;
     let gone = end(hactl(&cluster.daemons[ALICE], &send("--from=b", "x"))?)?;
     demand(
-        gone.code == Some(Exit::Failed as i32) && gone.stderr.contains("dead"),
+        gone.code == Some(Exit::Refused as i32)
+            && gone.stderr.contains("dead")
+            && gone.stderr.contains("nothing was delivered"),
         &format!("the node is gone: {gone:?}"),
     )
 }

@@ -380,11 +380,15 @@ fn digest(message: &SendMessage) -> Request {
     }))
 }
 
+/// What never became a message is refused; nothing of it was delivered.
 fn refused(refusal: &Refusal) -> Failure {
     let code = match refusal {
         Refusal::TooLong(_) => ErrorCode::BadRequest,
-        Refusal::NameTaken | Refusal::Leaving => ErrorCode::Refused,
-        Refusal::TooMany | Refusal::Full | Refusal::NoStream => ErrorCode::Unavailable,
+        Refusal::NameTaken
+        | Refusal::Leaving
+        | Refusal::TooMany
+        | Refusal::Full
+        | Refusal::NoStream => ErrorCode::Refused,
     };
     Failure {
         code,
@@ -408,11 +412,12 @@ fn given_up() -> Failure {
     }
 }
 
+/// The code tells what is known: nothing was delivered unless it is `unavailable`.
 fn not_delivered(client: &Client, ending: &Ending, unacknowledged: usize) -> Failure {
     let code = match ending {
+        _ if client.opened => ErrorCode::Unavailable,
         Ending::NobodyListens | Ending::NoSuchNode => ErrorCode::NotFound,
-        Ending::NotAnnounced { .. } => ErrorCode::Refused,
-        _ => ErrorCode::Unavailable,
+        _ => ErrorCode::Refused,
     };
     let Client { node, to, .. } = client;
     let what = match client.opened {
