@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use shared::client::{Client, REPLY_LIMIT};
 use shared::exit::Exit;
 
+use crate::completing;
 use crate::error::Error;
 use crate::print::clock::Clock;
 use crate::print::columns::{ALL, Column};
@@ -180,7 +181,7 @@ pub(crate) fn command() -> Command {
                 .value_name("PATH")
                 .env(SOCKET_VARIABLE)
                 .hide_env_values(true)
-                .value_hint(clap::ValueHint::FilePath)
+                .add(completing::sockets())
                 .value_parser(value_parser!(PathBuf))
                 .default_value(SOCKET)
                 .global(true)

@@ -5,10 +5,13 @@
 //! is ever said about it.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
+use clap_complete::engine::{
+    ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter,
+};
 use shared::api::Snapshot;
 use shared::client::Client;
 use shared::event::{Kind, NodeStatus};
@@ -30,6 +33,15 @@ pub(crate) fn nodes() -> ArgValueCandidates {
 /// Words that can be explained.
 pub(crate) fn explainable() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(explain::words().map(str::to_owned)))
+}
+
+/// Sockets, and the directories on the way to them.
+pub(crate) fn sockets() -> ArgValueCompleter {
+    let is_socket = |path: &std::path::Path| {
+        path.metadata()
+            .is_ok_and(|found| found.file_type().is_socket())
+    };
+    ArgValueCompleter::new(PathCompleter::any().filter(is_socket))
 }
 
 /// Conditions, word for word.

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod again;
 pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod events;
@@ -21,6 +22,7 @@ pub(crate) mod watch;
 
 use std::io::{self, StdoutLock, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use clap::{Arg, ArgAction};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -91,6 +93,14 @@ fn write_json(
         return json(out, &values, true);
     }
     values.iter().try_for_each(|value| json(out, value, false))
+}
+
+/// A file that a verb does not replace unless it is told to.
+fn exists(file: &Path) -> Error {
+    let file = file.display();
+    Error::Refused(format!(
+        "{file} exists; name another file, or replace it with --force"
+    ))
 }
 
 /// How this call wants its table.

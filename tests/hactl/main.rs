@@ -1,5 +1,6 @@
 //! `hactl` and real daemons: what it shows is what they believe, at once, and soon enough.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -17,6 +18,7 @@ use hbd_tests::scratch::{self, Scratch};
 use hbd_tests::tier::Tier;
 use hbd_tests::wait;
 use libtest_mimic::Arguments;
+use nix::sys::signal::Signal;
 use shared::event::NodeStatus;
 
 /// How long two nodes may take to know each other, and an event to be shown.
@@ -50,6 +52,18 @@ fn main() -> ExitCode {
             follow_is_live,
         ),
     ];
+    trials.push(trial(
+        "hactl",
+        "follow_tells_each_event_once_over_deaths_of_the_supervisor_and_a_start_of_hbd",
+        &[Root, Namespaces],
+        follow_has_no_gap,
+    ));
+    trials.push(trial(
+        "hactl",
+        "listen_goes_on_over_a_death_of_the_supervisor",
+        &[Root, Namespaces],
+        listen_goes_on,
+    ));
     trials.push(trial(
         "hactl",
         "watch_shows_that_hbd_ended_and_goes_on_when_it_is_back",
@@ -118,6 +132,67 @@ fn follow_is_live() -> Result<(), Error> {
     follower.wait_for("node bob active")?;
     pair.bob.kill_core()?;
     follower.wait_for("node bob restarted")
+}
+
+fn follow_has_no_gap() -> Result<(), Error> {
+    let mut pair = Pair::up()?;
+    let words = ["events", "-f", "-n", "10000", "--plain", "-o", "id,text"];
+    let follower = Follower::start(pair.command(&words)?)?;
+    let mut shown = follower.read_until("node bob active")?;
+    for _ in 0..2 {
+        pair.alice.signal("supervisor", Signal::SIGKILL)?;
+        shown.extend(follower.read_until("the supervisor died; another goes on")?);
+    }
+    pair.alice.terminate(LIMIT)?;
+    pair.alice.start()?;
+    shown.extend(follower.read_until("node bob active")?);
+    pair.bob.kill_core()?;
+    shown.extend(follower.read_until("node bob restarted")?);
+
+    let id = |line: &String| line.split('\t').next().map(str::to_owned);
+    let shown: Vec<String> = shown.iter().filter_map(id).collect();
+    let once: BTreeSet<&String> = shown.iter().collect();
+    demand(once.len() == shown.len(), "an event that is shown twice")?;
+    let kept = pair.alice.events()?;
+    let mut kept: Vec<String> = kept.iter().map(|event| event.id.to_string()).collect();
+    let last = shown
+        .last()
+        .and_then(|last| kept.iter().position(|id| id == last));
+    kept.truncate(last.map_or(0, |last| last + 1));
+    // What a supervisor told and did not write before it was killed is shown and not kept.
+    let of_both: Vec<String> = shown.into_iter().filter(|id| kept.contains(id)).collect();
+    demand(
+        !kept.is_empty() && of_both == kept,
+        &format!("{of_both:?} shown of {kept:?}"),
+    )
+}
+
+fn listen_goes_on() -> Result<(), Error> {
+    let pair = Pair::up()?;
+    let follower = Follower::start(pair.command(&["message", "listen", "jobs"])?)?;
+    let send = |text: &str| {
+        wait::until_true(LIMIT, "the message is delivered", || {
+            let mut send = Command::new(program::of_workspace("hactl")?);
+            send.args(["message", "send", "alice", "jobs", text, "--from=cron"]);
+            send.arg("--socket").arg(pair.bob.socket());
+            let output = file("run hactl", send.stdin(Stdio::null()).output())?;
+            match output.status.code() {
+                Some(0) => Ok(true),
+                // Nobody listens yet, or not yet again, or the session of before ends.
+                Some(4 | 1) => Ok(false),
+                _ => unexpected(String::from_utf8_lossy(&output.stderr)),
+            }
+        })
+    };
+    send("one")?;
+    follower.wait_for("bob/cron one")?;
+    let before = pair.alice.signal("supervisor", Signal::SIGKILL)?;
+    wait::until_true(LIMIT, "another supervisor answers", || {
+        let is_another = pair.alice.supervisor_pid().is_ok_and(|pid| pid != before);
+        Ok(is_another && pair.alice.view().is_ok_and(|view| view.started.is_some()))
+    })?;
+    send("two")?;
+    follower.wait_for("bob/cron two")
 }
 
 fn report_is_whole() -> Result<(), Error> {
@@ -320,12 +395,22 @@ impl Follower {
 
     /// Reads until a line has this in it.
     fn wait_for(&self, part: &str) -> Result<(), Error> {
+        self.read_until(part).map(drop)
+    }
+
+    /// The lines up to one that has this in it.
+    fn read_until(&self, part: &str) -> Result<Vec<String>, Error> {
         let end = Instant::now() + LIMIT;
+        let mut read = Vec::new();
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(part) => return Ok(()),
-                Ok(_) => {}
+                Ok(line) => {
+                    read.push(line);
+                    if read.last().is_some_and(|line| line.contains(part)) {
+                        return Ok(read);
+                    }
+                }
                 Err(_) => {
                     return Err(Error::NotWithin {
                         condition: format!("a line has {part:?}"),

@@ -19,9 +19,10 @@ pub(crate) const VARIABLE: &str = "HACTL_COMPLETE";
 pub(crate) const VERB: Verb = Verb {
     name: "completion",
     about: "Writes a completion script for bash, zsh or fish",
-    text: "\
+    text:
+        "\
 The script asks hactl for verbs, options, columns and kinds of events, and the running hbd for the
-names of nodes and links. Make it anew when hactl was upgraded.",
+names of nodes and links. --socket is completed with sockets. Make it anew when hactl was upgraded.",
     examples: &[
         Example {
             line: "source <(hactl completion bash)",

@@ -1,24 +1,26 @@
 //! `hactl events`: what happened, and with `--follow` what happens.
 
+mod follow;
+
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 use serde_json::json;
-use shared::client::{Subscription, Update};
-use shared::event::{Cause, Event, EventId, Kind, Severity};
+use shared::client::Client;
+use shared::event::{Cause, Event, EventId, Kind, Object, Severity};
 use shared::exit::Exit;
+use shared::names::{LinkName, MediumName};
 use shared::query::{Bound, EventQuery, Related};
 use shared::time::{BadTime, Now, Wall};
+use shared::view::ClusterView;
 
 use crate::cli::{Call, Example, Verb, flag, formats, table};
 use crate::completing;
 use crate::error::Error;
-use crate::print::clock::Clock;
-use crate::print::columns::{self, Align, Cell, Column};
-use crate::print::table::Table;
-use crate::print::{Mood, json as write_json};
+use crate::print::Mood;
+use crate::print::columns::{Align, Cell, Column};
 
 pub(crate) const VERB: Verb = Verb {
     name: "events",
@@ -29,7 +31,9 @@ The text of an event is that of the log. The journal keeps events over restarts 
 offset), or the ID of an event. --node, --kind, --object and --severity may be combined; an event is
 shown if all of them let it through; hbd-events(7) explains the kinds. --cause answers why: the event, its
 cause, the cause of that, and so on; --effects shows what came of an event. --json and --jsonl write events as the daemon does; a kind that
-this hactl does not know is shown with its text all the same.",
+this hactl does not know is shown with its text all the same. --follow goes on when hbd ends or is
+upgraded: it says so, connects again as soon as hbd is back, and shows what happened meanwhile, each
+event once.",
     examples: &[
         Example {
             line: "hactl events",
@@ -62,8 +66,6 @@ this hactl does not know is shown with its text all the same.",
 
 /// So many events are shown unless `--limit` says otherwise.
 const LIMIT: &str = "50";
-/// More events than a daemon keeps in memory.
-const ALL_RECENT: usize = 1_000_000;
 
 fn arguments(command: Command) -> Command {
     let severities = Severity::ALL.map(Severity::word);
@@ -151,16 +153,18 @@ fn arguments(command: Command) -> Command {
 fn run(call: &Call) -> Result<Exit, Error> {
     let mut client = call.client()?;
     let mut query = query(call);
-    if let Some(names) = call.words("node") {
+    demand_a_stretch(&query)?;
+    if call.words("node").is_some() || !query.objects.is_empty() {
         let view = client.snapshot()?.view;
-        for name in names {
-            query.nodes.push(super::known_node(&view, name)?.clone());
+        for name in call.words("node").unwrap_or_default() {
+            query.nodes.push(super::known_node(&view, name)?);
         }
+        tell_of_unknown_objects(&view, &mut client, &query)?;
     }
-    let events = client.find_events(query.clone())?;
     if call.flag("follow") {
-        return follow(call, client.subscribe(ALL_RECENT)?, &query, &events);
+        return follow::follow(call, client, query);
     }
+    let events = client.find_events(query)?;
     if call.flag("json") || call.flag("jsonl") {
         let mut out = super::output();
         super::write_json(call, &mut out, &events)?;
@@ -195,6 +199,81 @@ fn query(call: &Call) -> EventQuery {
     }
 }
 
+/// Bounds the wrong way round let nothing through, which no answer would tell.
+fn demand_a_stretch(query: &EventQuery) -> Result<(), Error> {
+    let (since, until) = match (&query.since, &query.until) {
+        (Some(Bound::Time(since)), Some(Bound::Time(until))) if since > until => {
+            (since.to_string(), until.to_string())
+        }
+        (Some(Bound::Event(since)), Some(Bound::Event(until)))
+            if since.incarnation == until.incarnation && since.counter > until.counter =>
+        {
+            (since.to_string(), until.to_string())
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Usage(format!(
+        "--since is {since}, which is later than --until, {until}: nothing lies between"
+    )))
+}
+
+/// An object that was never heard of is a slip of the fingers more often than one of which there is
+/// nothing to tell.
+fn tell_of_unknown_objects(
+    view: &ClusterView,
+    client: &mut Client,
+    query: &EventQuery,
+) -> Result<(), Error> {
+    let known = objects(view);
+    for object in &query.objects {
+        let is_it = |known: &String| {
+            known == object
+                || known
+                    .split_once(' ')
+                    .is_some_and(|(_, name)| name == object)
+        };
+        if known.iter().any(is_it) {
+            continue;
+        }
+        let about_it = EventQuery {
+            objects: vec![object.clone()],
+            ..EventQuery::last(1)
+        };
+        if client.find_events(about_it)?.is_empty() {
+            let (links, others): (Vec<_>, Vec<_>) =
+                known.iter().partition(|known| known.starts_with("link "));
+            let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
+            let link = links
+                .first()
+                .map(|link| format!(", and links such as {link}"));
+            crate::complain(&format!(
+                "no event is about {object:?}; there are {}{}",
+                others.join(", "),
+                link.unwrap_or_default()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whatever events may be about, as far as `view` knows.
+fn objects(view: &ClusterView) -> Vec<String> {
+    let nodes = view.nodes.iter();
+    let links = nodes.flat_map(|(peer, node)| {
+        let link = |medium: &MediumName| {
+            Object::Link(LinkName {
+                peer: peer.clone(),
+                medium: medium.clone(),
+            })
+        };
+        node.links.keys().map(link).collect::<Vec<_>>()
+    });
+    let nodes = view.nodes.keys().cloned().map(Object::Node);
+    let media = view.media.keys().cloned().map(Object::Medium);
+    let all = [Object::Daemon].into_iter().chain(nodes).chain(media);
+    all.chain(links).map(|object| object.to_string()).collect()
+}
+
 /// Reads a span as `10m`, which is so long ago, a time, or an event's name.
 fn when(text: &str) -> Result<Bound, String> {
     if let Ok(id) = text.parse() {
@@ -226,91 +305,6 @@ fn span(text: &str) -> Option<Duration> {
     };
     let number: u64 = number.parse().ok()?;
     Some(Duration::from_secs(number.checked_mul(seconds)?))
-}
-
-/// Shows past events, then everything that comes, until the daemon ends or nobody reads.
-fn follow(
-    call: &Call,
-    mut stream: Subscription,
-    query: &EventQuery,
-    past: &[Event],
-) -> Result<Exit, Error> {
-    let mut shown = Shown::start(call);
-    shown.write(past)?;
-    let mut recent = Vec::new();
-    let mut caught_up = false;
-    loop {
-        let Some(update) = stream.wait(Some(Duration::ZERO))? else {
-            match super::something_new(&stream)? {
-                true => continue,
-                false => return Ok(Exit::Done),
-            }
-        };
-        match update {
-            Update::Event(event) if query.lets_through(&event) => match caught_up {
-                true => shown.write(&[*event])?,
-                false => recent.push(*event),
-            },
-            Update::Snapshot(_) if caught_up => {
-                crate::complain("events were lost here: they came faster than they were read");
-            }
-            Update::Snapshot(_) => {
-                caught_up = true;
-                if query.limit > 0 {
-                    shown.write(after(&recent, past.last()))?;
-                }
-                recent = Vec::new();
-            }
-            Update::Event(_) | Update::Sample(_) => {}
-        }
-    }
-}
-
-/// What came after the last event of the past: between the question for it and the subscription.
-fn after<'a>(recent: &'a [Event], last: Option<&Event>) -> &'a [Event] {
-    let known = recent
-        .iter()
-        .rposition(|event| last.is_some_and(|last| last.id == event.id));
-    &recent[known.map_or(0, |place| place + 1)..]
-}
-
-/// What `--follow` has shown so far.
-struct Shown {
-    /// Nothing where lines of JSON are wanted.
-    table: Option<Table<'static, Event>>,
-    headings: bool,
-}
-
-impl Shown {
-    fn start(call: &Call) -> Self {
-        let look = super::look(call);
-        let selected = columns::select(COLUMNS, call.words("columns"));
-        Self {
-            table: (!call.flag("jsonl")).then(|| Table::start(selected, look)),
-            headings: look.headings,
-        }
-    }
-
-    /// Writes and flushes, since a reader waits for each.
-    fn write(&mut self, events: &[Event]) -> Result<(), Error> {
-        let mut out = super::output();
-        match &mut self.table {
-            None => {
-                for event in events {
-                    write_json(&mut out, event, false)?;
-                }
-            }
-            Some(table) => {
-                let clock = Clock {
-                    at: Now::default(),
-                    absolute: true,
-                };
-                table.write(&mut out, events, &clock, self.headings)?;
-                self.headings = false;
-            }
-        }
-        Ok(out.flush()?)
-    }
 }
 
 /// The mood of a severity.

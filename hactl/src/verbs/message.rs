@@ -16,6 +16,7 @@ use crate::cli::{self, Call, Example, Verb, flag};
 use crate::completing;
 use crate::error::Error;
 use crate::print::json as write_json;
+use crate::verbs::again;
 
 pub(crate) const VERB: Verb = Verb {
     name: "message",
@@ -24,7 +25,12 @@ pub(crate) const VERB: Verb = Verb {
 Messages of one sender arrive in the order in which they were sent, each at most once. A message
 counts as delivered when whoever listens has acknowledged it, and not before; hactl message listen
 does that when it has written it. Needs the role operate. While a living node does not know
-sessions, such as a Heartbeat, nothing can be sent, and the refusal names the node.",
+sessions, such as a Heartbeat, nothing can be sent, and the refusal names the node. send ends with 0
+when the message was delivered; with 4 if there is no such node or nobody listens there under that
+name, and 7 if it is refused for any other reason: then nothing was delivered; with 1 if the session
+ended, 3 if the connection to hbd did, and 6 after --timeout: then it is not known whether it was
+delivered. listen ends with 7 if somebody else listens under that name. It goes on when hbd ends or is
+upgraded: it says that sessions were lost, and listens anew as soon as hbd is back.",
     examples: &[
         Example {
             line: "hactl message listen backup --count 1 && start-the-backup",
@@ -206,30 +212,51 @@ fn content(call: &Call) -> Result<Vec<u8>, Error> {
 }
 
 fn listen(call: &Call) -> Result<Exit, Error> {
-    let client: Client = call.client()?;
-    let mut listener = client.listen(name(call))?;
+    let mut listener = call.client()?.listen(name(call))?;
     let count = call.matches.get_one::<u64>("count").copied();
     let mut left = count.unwrap_or(u64::MAX);
-    while left > 0 {
-        let Some(next) = listener.wait(Some(Duration::ZERO))? else {
-            match super::something_new(&listener)? {
-                true => continue,
-                false => return Ok(Exit::Done),
-            }
+    loop {
+        let lost = match hear(call, &mut listener, &mut left) {
+            Ok(()) => return Ok(Exit::Done),
+            Err(Error::Client(error)) if again::passes(&error) => error,
+            Err(error) => return Err(error),
         };
-        match next {
-            Incoming::Message(message) => {
-                take(call, &mut listener, &message)?;
-                left -= 1;
+        drop(listener);
+        if left == 0 {
+            // All of it was written; its sender is told that this is not known.
+            return Err(lost.into());
+        }
+        crate::complain(&format!(
+            "{lost}; every session with this listener is over, and a sender whose message was not \
+             acknowledged is told so; waiting until hbd answers again"
+        ));
+        let listen = |client: Client| Ok(client.listen(name(call))?);
+        match again::connect(call, listen)? {
+            Some(next) => listener = next,
+            None => return Ok(Exit::Done),
+        }
+        crate::complain("hbd answers again; listening");
+    }
+}
+
+/// Takes messages until there were as many as are wanted, or nobody reads.
+fn hear(call: &Call, listener: &mut Listener, left: &mut u64) -> Result<(), Error> {
+    while *left > 0 {
+        match listener.wait(Some(Duration::ZERO))? {
+            Some(Incoming::Message(message)) => {
+                *left -= 1;
+                take(call, listener, &message)?;
             }
-            // An end in order is no news to whoever counts messages.
-            Incoming::Session(change) => match change.ended {
+            Some(Incoming::Session(change)) => match change.ended {
+                // An end in order is no news to whoever counts messages.
                 None | Some(Ending::Closed) => {}
                 Some(_) => crate::complain(&change.text),
             },
+            None if super::something_new(listener)? => {}
+            None => return Ok(()),
         }
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Writes a message, and tells its sender so.

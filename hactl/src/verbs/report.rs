@@ -32,7 +32,7 @@ use shared::config::load::DIRECTORY;
 use shared::exit::Exit;
 use shared::verdict::Verdict;
 
-use crate::cli::{Call, Example, Verb};
+use crate::cli::{Call, Example, Verb, flag};
 use crate::error::Error;
 use crate::print::Colour;
 use crate::print::clock::Clock;
@@ -49,7 +49,7 @@ the check says, facts about this machine, listings of the directories, and a REA
 each file is and what is missing. It works while hbd does not answer, too. Keys, comments and parameters that may hold a password are left out, and masked
 wherever else they occur; read it all the same before you give it away. Give --config and --state as
 hbd has them. FILE is hbd-report-DATE.tar.gz in the current directory unless it is named; one that
-exists is left alone.",
+exists is left alone unless --force is given.",
     examples: &[
         Example {
             line: "hactl report",
@@ -93,6 +93,7 @@ fn arguments(command: Command) -> Command {
                 .value_hint(ValueHint::FilePath)
                 .help("The archive"),
         )
+        .arg(flag("force", "Replace FILE").requires("file"))
         .arg(directory("config", DIRECTORY, "The configuration of hbd"))
         .arg(directory("state", STATE, "What outlives hbd"))
 }
@@ -109,8 +110,8 @@ fn run(call: &Call) -> Result<Exit, Error> {
         Some(file) => file.clone(),
         None => PathBuf::from(format!("{name}.tar.gz")),
     };
-    if file.symlink_metadata().is_ok() {
-        return Err(exists(&file));
+    if !call.flag("force") && file.symlink_metadata().is_ok() {
+        return Err(super::exists(&file));
     }
     let mut all = Collection::new(&name, now);
     ask(call, &mut all);
@@ -128,7 +129,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
         &mut all,
     );
     all.finish();
-    write(&file, &all)?;
+    write(&file, &all, call.flag("force"))?;
     crate::complain(&format!(
         "{} holds {} files{}; read it before you give it away",
         file.display(),
@@ -139,10 +140,6 @@ fn run(call: &Call) -> Result<Exit, Error> {
         }
     ));
     Ok(Exit::Done)
-}
-
-fn exists(file: &Path) -> Error {
-    Error::Refused(format!("{} exists; name another file", file.display()))
 }
 
 /// Everything that hbd itself can say.
@@ -292,14 +289,20 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Writes the archive: a new file, for its owner alone.
-fn write(file: &Path, all: &Collection) -> Result<(), Error> {
+fn write(file: &Path, all: &Collection, force: bool) -> Result<(), Error> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => exists(file),
+        io::ErrorKind::AlreadyExists => super::exists(file),
         _ => Error::Write {
             path: file.to_owned(),
             error,
         },
     };
+    if force {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
     let opened = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -128,37 +128,91 @@ pub(crate) struct Screen<'a> {
     pub(crate) colour: Colour,
 }
 
+/// A part of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Verdict,
+    Nodes,
+    Media,
+    Findings,
+    Daemon,
+}
+
+impl Part {
+    /// All, in the order in which they are drawn.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Verdict,
+        Self::Nodes,
+        Self::Media,
+        Self::Findings,
+        Self::Daemon,
+    ];
+    /// All, where there is no room for all of them: what is wrong goes before how it is.
+    pub(crate) const URGENT_FIRST: [Self; 5] = [
+        Self::Verdict,
+        Self::Findings,
+        Self::Nodes,
+        Self::Media,
+        Self::Daemon,
+    ];
+
+    /// What it shows, in a word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Verdict => "the verdict",
+            Self::Nodes => "nodes",
+            Self::Media => "media",
+            Self::Findings => "findings",
+            Self::Daemon => "times",
+        }
+    }
+}
+
 impl Screen<'_> {
     /// Draws it for people.
     pub(crate) fn draw(&self, out: &mut impl Write) -> io::Result<()> {
-        let mood = verdict_mood(self.verdict.level);
-        let sentence = clean(&self.verdict.sentence);
-        writeln!(out, "{}", self.colour.paint(&sentence, mood))?;
-        self.tables(out)?;
-        self.findings(out)?;
-        self.daemon(out)
+        let mut parts = Part::ALL.into_iter();
+        parts.try_for_each(|part| self.part(part, out))
     }
 
-    fn tables(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Draws one part, with an empty line before it where it is not the first.
+    pub(crate) fn part(&self, part: Part, out: &mut impl Write) -> io::Result<()> {
+        match part {
+            Part::Verdict => {
+                let mood = verdict_mood(self.verdict.level);
+                let sentence = clean(&self.verdict.sentence);
+                writeln!(out, "{}", self.colour.paint(&sentence, mood))
+            }
+            Part::Nodes => {
+                let wanted = columns::select(nodes::COLUMNS, Some(NODE_COLUMNS.to_vec()));
+                self.table(out, wanted, &nodes::rows(self.snapshot))
+            }
+            Part::Media => {
+                let wanted = MEDIA_COLUMNS.iter().collect();
+                self.table(out, wanted, &media(self.snapshot))
+            }
+            Part::Findings => self.findings(out),
+            Part::Daemon => self.daemon(out),
+        }
+    }
+
+    fn table<R>(
+        &self,
+        out: &mut impl Write,
+        wanted: Vec<&Column<R>>,
+        rows: &[R],
+    ) -> io::Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         let look = Look {
             colour: self.colour,
             plain: false,
             headings: true,
             indent: "  ",
         };
-        let nodes = nodes::rows(self.snapshot);
-        if !nodes.is_empty() {
-            writeln!(out)?;
-            let wanted = columns::select(nodes::COLUMNS, Some(NODE_COLUMNS.to_vec()));
-            table::write(out, wanted, &nodes, &self.clock, look)?;
-        }
-        let media = media(self.snapshot);
-        if !media.is_empty() {
-            writeln!(out)?;
-            let wanted = MEDIA_COLUMNS.iter().collect();
-            table::write(out, wanted, &media, &self.clock, look)?;
-        }
-        Ok(())
+        writeln!(out)?;
+        table::write(out, wanted, rows, &self.clock, look)
     }
 
     fn findings(&self, out: &mut impl Write) -> io::Result<()> {

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, Command};
-use shared::client::{Client, ClientError, Update};
+use shared::client::{Client, Update};
 use shared::event::Event;
 use shared::exit::Exit;
 use shared::time::Moment;
@@ -19,6 +19,7 @@ use crate::cli::{self, Call, Example, Verb};
 use crate::completing;
 use crate::error::Error;
 use crate::live::{self, Live};
+use crate::verbs::again;
 pub(crate) use condition::words;
 use condition::{Condition, Judgement};
 
@@ -93,7 +94,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
         match wait.attempt(call) {
             Ok(Some(event)) => return reached(event.as_deref()),
             Ok(None) => {}
-            Err(Error::Client(error)) if passes(&error) => {
+            Err(Error::Client(error)) if again::passes(&error) => {
                 wait.missing = Some(error.to_string());
             }
             Err(error) => return Err(error),
@@ -103,16 +104,6 @@ fn run(call: &Call) -> Result<Exit, Error> {
             return Err(wait.over(call.limit));
         }
         std::thread::sleep(left.min(RETRY));
-    }
-}
-
-/// True where the same attempt may succeed later.
-fn passes(error: &ClientError) -> bool {
-    let refused = std::io::ErrorKind::PermissionDenied;
-    match error {
-        ClientError::Connect { error, .. } => error.kind() != refused,
-        ClientError::Io { .. } | ClientError::Closed { .. } | ClientError::TimedOut { .. } => true,
-        _ => false,
     }
 }
 

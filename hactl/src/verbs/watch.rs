@@ -25,7 +25,8 @@ pub(crate) const VERB: Verb = Verb {
     about: "Shows hactl status and keeps it up to date, until Ctrl-C",
     text: "\
 On a terminal the screen of hactl status is drawn again when something happens, at most four times a
-second and at least once. Elsewhere, and with --jsonl, there is one line for each change of the
+second and at least once. Where the terminal is too low for it, what is wrong stands first, and the last
+line says what is left out. Elsewhere, and with --jsonl, there is one line for each change of the
 verdict: date, level, sentence. While hbd does not answer, the last state stays with its age, and
 hactl connects again as soon as hbd is back. It must answer at the start.",
     examples: &[

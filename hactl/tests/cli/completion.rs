@@ -55,6 +55,19 @@ fn a_list_is_completed_behind_its_last_comma() {
 }
 
 #[test]
+fn a_socket_is_completed_on_its_way_and_no_other_file_is() {
+    let server = Server::start(Answer::Snapshot(stories::in_order()));
+    let path = server.path();
+    let other = path.with_extension("sock-of-nobody");
+    std::fs::write(&other, "").unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let line = format!("hactl --socket {}", path.with_extension("so").display());
+        assert_eq!(offered(&server, shell, &line), [path.to_str().unwrap()]);
+    }
+    std::fs::remove_file(other).unwrap();
+}
+
+#[test]
 fn a_condition_is_completed_word_for_word() {
     let server = Server::start(Answer::Snapshot(stories::in_order()));
     let offered = |words| offered(&server, "fish", words);

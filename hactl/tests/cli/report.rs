@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use shared::event::Kind;
 
@@ -45,6 +45,10 @@ fn machine() -> Directory {
 }
 
 fn report(server: Option<&Server>, machine: &Directory, file: &Path) -> Output {
+    command(server, machine, file).output().unwrap()
+}
+
+fn command(server: Option<&Server>, machine: &Directory, file: &Path) -> Command {
     let mut command = match server {
         Some(server) => hactl(server, &["report"]),
         None => bare(&["report", "--socket", "/nonexistent/hbd.sock"]),
@@ -55,9 +59,8 @@ fn report(server: Option<&Server>, machine: &Directory, file: &Path) -> Output {
         .arg(machine.path())
         .arg("--state")
         .arg(machine.path())
-        .env("PASSWORD", MARKER)
-        .output()
-        .unwrap()
+        .env("PASSWORD", MARKER);
+    command
 }
 
 /// The files of an archive, without the directory they are in.
@@ -179,4 +182,15 @@ fn a_file_that_exists_is_left_alone() {
     ends(&output, 7);
     assert!(text(&output.stderr).contains("exists; name another file"));
     assert_eq!(std::fs::read(&file).unwrap(), before);
+
+    let other = machine.path().join("of-mine");
+    std::fs::write(&other, "mine").unwrap();
+    let replaced = command(None, &machine, &other)
+        .arg("--force")
+        .output()
+        .unwrap();
+    ends(&replaced, 0);
+    assert!(!unpacked(&other).is_empty());
+    let mode = std::fs::metadata(&other).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }

@@ -11,9 +11,12 @@ use shared::api::{
 };
 use shared::event::Event;
 use shared::names::NodeName;
-use shared::query::EventQuery;
+use shared::query::{Bound, EventQuery};
 
 use crate::cli::stories;
+
+/// What it says the record is: some file.
+pub(crate) const RECORD: &str = "/proc/version";
 
 /// What the server has to say.
 pub(crate) enum Answer {
@@ -116,6 +119,9 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
                 Answer::Snapshot(snapshot) | Answer::Everything { snapshot, .. },
                 Request::Snapshot,
             ) => ok(&mut stream, id, full(snapshot))?,
+            (Answer::Events(_), Request::Snapshot) => {
+                ok(&mut stream, id, full(&stories::in_trouble()))?;
+            }
             (Answer::Everything { snapshot, .. }, Request::Subscribe { .. }) => {
                 ok(&mut stream, id, full(snapshot))?;
                 for _ in 0..3 {
@@ -135,9 +141,16 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
                 | Answer::Stream { recent: past, .. }
                 | Answer::Everything { events: past, .. },
                 Request::Events(query),
-            ) => {
-                ok(&mut stream, id, Success::Events(found(past, &query)))?;
-            }
+            ) => match found(past, &query) {
+                Some(events) => ok(&mut stream, id, Success::Events(events))?,
+                None => {
+                    let error = Failure {
+                        code: ErrorCode::NotFound,
+                        text: "no such event is kept".into(),
+                    };
+                    send(&mut stream, &ServerFrame::Error { id, error })?;
+                }
+            },
             (Answer::StreamAndHold { .. }, Request::Events(_)) => {
                 ok(&mut stream, id, Success::Events(Vec::new()))?;
             }
@@ -175,7 +188,7 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
                 requests.read_to_string(&mut line)?;
             }
             (Answer::Everything { .. }, Request::Record) => {
-                let file = "/nonexistent".into();
+                let file = RECORD.into();
                 ok(&mut stream, id, Success::Recorded { file })?;
             }
             (_, request) => panic!("not in the script: {request:?}"),
@@ -183,12 +196,18 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
     }
 }
 
-/// The last events that the query lets through.
-fn found(past: &[Event], query: &EventQuery) -> Vec<Event> {
-    let fits = past.iter().filter(|event| query.lets_through(event));
+/// The last events that the query lets through; nothing where it begins with one that is not kept.
+fn found(past: &[Event], query: &EventQuery) -> Option<Vec<Event>> {
+    let first = match &query.since {
+        Some(Bound::Event(id)) => past.iter().position(|event| event.id == *id)?,
+        _ => 0,
+    };
+    let fits = past[first..]
+        .iter()
+        .filter(|event| query.lets_through(event));
     let mut found: Vec<_> = fits.cloned().collect();
     found.drain(..found.len().saturating_sub(query.limit));
-    found
+    Some(found)
 }
 
 fn full(snapshot: &Snapshot) -> Success {

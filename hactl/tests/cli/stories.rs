@@ -46,7 +46,9 @@ pub(crate) fn later_event() -> Event {
         node: name("bob"),
         links: 2,
     };
-    source().event(kind, None, now(LOOK + 1))
+    let mut event = source().event(kind, None, now(LOOK + 1));
+    event.id.counter = 1000;
+    event
 }
 
 /// A packet's claim that is meant for the terminal.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Lines, Read};
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::pty::openpty;
+use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -124,6 +124,30 @@ fn on_a_terminal_the_screen_is_drawn_again_and_ctrl_c_leaves_nothing_behind() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+#[test]
+fn a_terminal_that_is_too_low_shows_what_is_wrong_and_says_what_is_left_out() {
+    let server = Server::start(hold(stories::in_trouble()));
+    let size = Winsize {
+        ws_row: 9,
+        ws_col: 120,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let pty = openpty(Some(&size), None).unwrap();
+    let child = hactl(&server, &["watch"])
+        .env("NO_COLOR", "1")
+        .stdout(pty.slave)
+        .spawn()
+        .unwrap();
+    let mut screen = Screen::new(File::from(pty.master));
+    screen.wait_for("alice: 2 of 3 nodes active");
+    let shown = screen.wait_for(" more lines: ");
+    assert!(shown.contains("To look at:"), "{shown:?}");
+    assert!(!shown.contains("MEDIUM"), "{shown:?}");
+    screen.wait_for("findings, nodes, media, times)");
+    end(child);
+}
+
 /// What comes to a terminal.
 struct Screen {
     master: File,
@@ -138,13 +162,12 @@ impl Screen {
         }
     }
 
-    /// Reads until `wanted` has come, and forgets everything up to its end.
-    fn wait_for(&mut self, wanted: &str) {
+    /// Reads until `wanted` has come, and forgets everything up to its end: what that was.
+    fn wait_for(&mut self, wanted: &str) -> String {
         let end = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(at) = self.text.find(wanted) {
-                self.text.drain(..at + wanted.len());
-                return;
+                return self.text.drain(..at + wanted.len()).collect();
             }
             assert!(Instant::now() < end, "no {wanted:?} in {:?}", self.text);
             let mut bytes = [0; 4096];

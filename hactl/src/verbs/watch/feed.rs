@@ -10,9 +10,8 @@ use shared::client::{Client, Subscription};
 use crate::cli::Call;
 use crate::error::Error;
 use crate::live::{self, Live};
+use crate::verbs::again::RETRY;
 
-/// Time between two attempts to connect again.
-const RETRY: Duration = Duration::from_millis(500);
 /// So long may an attempt take; a key that is pressed meanwhile waits.
 const ATTEMPT: Duration = Duration::from_secs(1);
 

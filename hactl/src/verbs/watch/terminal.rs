@@ -23,7 +23,7 @@ use crate::cli::Call;
 use crate::error::Error;
 use crate::print::clock::age;
 use crate::print::{Mood, clean};
-use crate::verbs::status::Screen;
+use crate::verbs::status::{Part, Screen};
 
 /// Shortest time between two drawings.
 const REDRAW_MIN: Duration = Duration::from_millis(250);
@@ -124,9 +124,9 @@ impl Terminal {
         let Some(snapshot) = feed.snapshot() else {
             return Ok(());
         };
-        let text = text(call, feed, &snapshot)?;
+        let lines = text(call, feed, &snapshot, height)?;
         let mut out = crate::verbs::output();
-        out.write_all(frame(&text, height).as_bytes())?;
+        out.write_all(frame(&lines).as_bytes())?;
         out.flush()
     }
 }
@@ -139,9 +139,15 @@ impl Drop for Terminal {
     }
 }
 
-/// The whole text: a line about the watching itself, then the screen of `hactl status`.
-fn text(call: &Call, feed: &Feed, snapshot: &Snapshot) -> io::Result<String> {
-    let mut out = Vec::new();
+/// A part of the screen as it is drawn. The first has no name: it is never left out whole.
+struct Lines {
+    part: Option<Part>,
+    lines: Vec<String>,
+}
+
+/// A line about the watching itself, and the screen of `hactl status`: as it is where it fits, else
+/// with what is wrong first.
+fn text(call: &Call, feed: &Feed, snapshot: &Snapshot, height: usize) -> io::Result<Vec<String>> {
     let first = match feed.stale() {
         None => {
             let line = format!("{}, Ctrl-C ends", snapshot.at.wall);
@@ -152,7 +158,6 @@ fn text(call: &Call, feed: &Feed, snapshot: &Snapshot) -> io::Result<String> {
             call.colour.paint(&line, Mood::Bad)
         }
     };
-    writeln!(out, "{first}\n")?;
     let verdict = Verdict::of(&feed.hello().node, snapshot);
     let screen = Screen {
         hello: feed.hello(),
@@ -161,43 +166,94 @@ fn text(call: &Call, feed: &Feed, snapshot: &Snapshot) -> io::Result<String> {
         clock: call.clock(snapshot.at),
         colour: call.colour,
     };
-    screen.draw(&mut out)?;
-    Ok(String::from_utf8_lossy(&out).into_owned())
+    let drawn = |part: Part| {
+        let mut out = Vec::new();
+        screen.part(part, &mut out)?;
+        let text = String::from_utf8_lossy(&out).into_owned();
+        Ok(Lines {
+            part: Some(part),
+            lines: text.lines().map(str::to_owned).collect(),
+        })
+    };
+    let with_heading = |parts: [Part; 5]| {
+        let heading = Lines {
+            part: None,
+            lines: vec![first.clone(), String::new()],
+        };
+        let parts = parts.into_iter().map(drawn);
+        let parts: io::Result<Vec<Lines>> = std::iter::once(Ok(heading)).chain(parts).collect();
+        parts
+    };
+    let whole = with_heading(Part::ALL)?;
+    match whole.iter().map(|part| part.lines.len()).sum::<usize>() <= height {
+        true => Ok(whole.into_iter().flat_map(|part| part.lines).collect()),
+        false => Ok(fitting(with_heading(Part::URGENT_FIRST)?, height)),
+    }
 }
 
-/// `text` as it is drawn over what stood there, cut off where the terminal ends.
-fn frame(text: &str, height: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut drawn = String::from(HOME);
-    let room = height.max(2);
-    let shown = if lines.len() > room {
-        room - 1
-    } else {
-        lines.len()
-    };
-    let mut pieces: Vec<String> = lines[..shown].iter().map(|line| (*line).into()).collect();
-    if shown < lines.len() {
-        pieces.push(format!("({} more lines)", lines.len() - shown));
+/// The first lines, and a last one that says how many are left out and which parts they belong to.
+fn fitting(parts: Vec<Lines>, height: usize) -> Vec<String> {
+    let room = height.max(2) - 1;
+    let mut shown = Vec::new();
+    let mut left_out = 0;
+    let mut of = Vec::new();
+    for Lines { part, lines } in parts {
+        let fits = lines.len().min(room - shown.len());
+        if fits < lines.len() {
+            left_out += lines.len() - fits;
+            of.extend(part.map(Part::word));
+        }
+        shown.extend(lines.into_iter().take(fits));
     }
-    drawn += &pieces.join(&format!("{CLEAR_LINE}\r\n"));
-    drawn + CLEAR_LINE + CLEAR_REST
+    if left_out > 0 {
+        shown.push(format!("({left_out} more lines: {})", of.join(", ")));
+    }
+    shown
+}
+
+/// `lines` as they are drawn over what stood there.
+fn frame(lines: &[String]) -> String {
+    let text = lines.join(&format!("{CLEAR_LINE}\r\n"));
+    format!("{HOME}{text}{CLEAR_LINE}{CLEAR_REST}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_line_is_cleared_and_the_last_has_no_line_end_that_would_scroll() {
-        assert_eq!(frame("a\nb\n", 5), "\x1b[Ha\x1b[K\r\nb\x1b[K\x1b[J");
+    fn lines(part: Option<Part>, lines: &[&str]) -> Lines {
+        Lines {
+            part,
+            lines: lines.iter().map(|line| (*line).into()).collect(),
+        }
     }
 
     #[test]
-    fn what_does_not_fit_is_counted() {
-        let drawn = frame("a\nb\nc\nd\n", 3);
+    fn each_line_is_cleared_and_the_last_has_no_line_end_that_would_scroll() {
+        let drawn = frame(&["a".into(), "b".into()]);
+        assert_eq!(drawn, "\x1b[Ha\x1b[K\r\nb\x1b[K\x1b[J");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_named() {
+        let parts = || {
+            vec![
+                lines(None, &["time"]),
+                lines(Some(Part::Findings), &["a", "b", "c"]),
+                lines(Some(Part::Nodes), &["d", "e"]),
+            ]
+        };
         assert_eq!(
-            drawn,
-            "\x1b[Ha\x1b[K\r\nb\x1b[K\r\n(2 more lines)\x1b[K\x1b[J"
+            fitting(parts(), 4),
+            ["time", "a", "b", "(3 more lines: findings, nodes)"]
+        );
+        assert_eq!(
+            fitting(parts(), 5),
+            ["time", "a", "b", "c", "(2 more lines: nodes)"]
+        );
+        assert_eq!(
+            fitting(parts(), 0),
+            ["time", "(5 more lines: findings, nodes)"]
         );
     }
 }
