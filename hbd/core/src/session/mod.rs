@@ -32,6 +32,7 @@ mod exchange;
 mod inbound;
 pub mod office;
 mod outbound;
+mod transmit;
 
 use core::time::Duration;
 
