@@ -76,9 +76,11 @@ fn shared() -> io::Result<Shared> {
 impl Pulse {
     /// Takes the descriptors over.
     pub(crate) fn new([deadman, slate, flight]: Shared) -> Self {
+        let mut slate = Slate::new(slate);
+        slate.prepare();
         Self {
             deadman: sys::timer(deadman),
-            slate: Slate::new(slate),
+            slate,
             flight: flight.into(),
         }
     }

@@ -5,14 +5,16 @@
 //! slot:    number, 4 bytes little endian | length, 4 bytes | JSON
 //! ```
 //!
-//! Each write goes to the older of an entry's two slots, under the next number. A core that dies
-//! in the middle of it leaves the other one whole. Nothing here waits for a disk.
+//! Each write goes to the older of an entry's two slots, the next number last. A core that dies in
+//! the middle of it leaves the other one whole. Whoever writes has it mapped, since that costs no
+//! call of the kernel at each beat; whoever reads uses read(2). Nothing here waits for a disk.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{Ordering, fence};
 
 use hbd_core::PeerMemory;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -21,11 +23,15 @@ use serde::de::DeserializeOwned;
 use shared::names::NodeName;
 use shared::time::Moment;
 
+use crate::sys::{self, Mapping};
+
 const SLOT: usize = 1024;
 const HEADER: usize = 8;
 const BODY_MAX: usize = SLOT - HEADER;
 /// Entries read at most: a core writes one a peer and its own.
 const ENTRIES_MAX: usize = 1024;
+/// Bytes of the memory at first: enough for 31 peers.
+const LENGTH_MIN: usize = 2 * SLOT * 32;
 
 /// Memory for a slate.
 pub(crate) fn memory() -> io::Result<OwnedFd> {
@@ -36,6 +42,8 @@ pub(crate) fn memory() -> io::Result<OwnedFd> {
 #[derive(Debug)]
 pub(crate) struct Slate {
     memory: File,
+    /// Of whoever writes, with its length.
+    mapped: Option<(Mapping, usize)>,
     /// Where each peer's entry is, and the number of its last writing.
     places: BTreeMap<NodeName, (usize, u32)>,
     own: u32,
@@ -51,6 +59,7 @@ impl Slate {
             .collect();
         Self {
             memory,
+            mapped: None,
             places,
             own,
         }
@@ -63,22 +72,68 @@ impl Slate {
 
     /// A packet went out.
     pub(crate) fn note_sent(&mut self, at: Moment) {
-        self.own = self.own.wrapping_add(1);
-        write(&self.memory, 0, self.own, &at);
+        let number = self.own.wrapping_add(1);
+        if self.write(0, number, &at) {
+            self.own = number;
+        }
     }
 
     /// Notes what the next core must know of a peer. False where that is too much for its entry.
     pub(crate) fn remember(&mut self, memory: &PeerMemory) -> bool {
-        if !self.places.contains_key(&memory.node) {
-            let last = self.places.values().map(|(place, _)| *place).max();
-            let place = last.unwrap_or(0) + 1;
-            self.places.insert(memory.node.clone(), (place, 0));
-        }
-        let Some((place, number)) = self.places.get_mut(&memory.node) else {
-            return false;
+        let (place, number) = match self.places.get(&memory.node) {
+            Some((place, number)) => (*place, number.wrapping_add(1)),
+            None => {
+                let last = self.places.values().map(|(place, _)| *place).max();
+                (last.unwrap_or(0) + 1, 1)
+            }
         };
-        *number = number.wrapping_add(1);
-        write(&self.memory, *place, *number, memory)
+        let written = self.write(place, number, memory);
+        if written {
+            self.places.insert(memory.node.clone(), (place, number));
+        }
+        written
+    }
+
+    /// Whoever locks its memory maps the slate before: there may be a limit to what can be mapped
+    /// then (`RLIMIT_MEMLOCK`).
+    pub(crate) fn prepare(&mut self) {
+        // What cannot be mapped is written by calls of the kernel.
+        let _ = self.map(LENGTH_MIN);
+    }
+
+    /// Writes under that number. False where it does not fit; then the entry is as before.
+    fn write(&mut self, place: usize, number: u32, value: &impl Serialize) -> bool {
+        let mut slot = [0; SLOT];
+        let mut room = &mut slot[HEADER..];
+        if place >= ENTRIES_MAX || serde_json::to_writer(&mut room, value).is_err() {
+            return false;
+        }
+        let end = SLOT - room.len();
+        let length = u32::try_from(end - HEADER).unwrap_or(0);
+        slot[..4].copy_from_slice(&number.to_le_bytes());
+        slot[4..HEADER].copy_from_slice(&length.to_le_bytes());
+        let start = offset(place, usize::from(number % 2 == 1));
+        let Ok(bytes) = self.map(start + SLOT) else {
+            let written = self.memory.write_all_at(&slot[..end], start as u64);
+            return written.is_ok();
+        };
+        bytes[start + 4..start + end].copy_from_slice(&slot[4..end]);
+        fence(Ordering::Release);
+        bytes[start..start + 4].copy_from_slice(&slot[..4]);
+        true
+    }
+
+    /// The memory, at least so long.
+    fn map(&mut self, length: usize) -> io::Result<&mut [u8]> {
+        if self.mapped.as_ref().is_none_or(|(_, has)| *has < length) {
+            let present = usize::try_from(self.memory.metadata()?.len()).unwrap_or(0);
+            let length = length.next_power_of_two().max(LENGTH_MIN).max(present);
+            self.memory.set_len(length as u64)?;
+            let mapping = sys::map(self.memory.as_fd(), length)?;
+            self.mapped = Some((mapping, length));
+        }
+        let mapped = self.mapped.as_mut().map(|(mapping, _)| mapping.as_mut());
+        mapped.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
     /// When a packet last went out.
@@ -102,20 +157,8 @@ fn entries(memory: &File) -> impl Iterator<Item = (usize, u32, PeerMemory)> {
     })
 }
 
-fn offset(place: usize, slot: usize) -> u64 {
-    ((2 * place + slot) * SLOT) as u64
-}
-
-fn write(slate: &File, place: usize, number: u32, value: &impl Serialize) -> bool {
-    let mut bytes = vec![0; HEADER];
-    if serde_json::to_writer(&mut bytes, value).is_err() || bytes.len() > SLOT {
-        return false;
-    }
-    let length = u32::try_from(bytes.len() - HEADER).unwrap_or(0);
-    bytes[..4].copy_from_slice(&number.to_le_bytes());
-    bytes[4..HEADER].copy_from_slice(&length.to_le_bytes());
-    let slot = usize::from(number % 2 == 1);
-    slate.write_all_at(&bytes, offset(place, slot)).is_ok()
+fn offset(place: usize, slot: usize) -> usize {
+    (2 * place + slot) * SLOT
 }
 
 /// The newer of the two slots that can be read.
@@ -132,7 +175,7 @@ fn read<T: DeserializeOwned>(slate: &File, place: usize) -> Option<(u32, T)> {
 
 fn read_slot<T: DeserializeOwned>(slate: &File, place: usize, slot: usize) -> Option<(u32, T)> {
     let mut bytes = [0; SLOT];
-    let length = slate.read_at(&mut bytes, offset(place, slot)).ok()?;
+    let length = slate.read_at(&mut bytes, offset(place, slot) as u64).ok()?;
     let (number, rest) = bytes[..length].split_first_chunk::<4>()?;
     let (size, body) = rest.split_first_chunk::<4>()?;
     let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
@@ -145,6 +188,7 @@ fn read_slot<T: DeserializeOwned>(slate: &File, place: usize, slot: usize) -> Op
 mod tests {
     use std::time::Duration;
 
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
     use shared::event::NodeStatus;
     use shared::names::{Generation, Sequence};
 
@@ -187,8 +231,12 @@ mod tests {
         core.note_sent(Moment(1));
         core.note_sent(Moment(22));
         let third = [3, 0, 0, 0, 2, 0, 0, 0];
-        core.memory.write_all_at(&third, offset(0, 1)).unwrap();
-        core.memory.write_all_at(b"\xff", offset(0, 1) + 8).unwrap();
+        core.memory
+            .write_all_at(&third, offset(0, 1) as u64)
+            .unwrap();
+        core.memory
+            .write_all_at(b"\xff", offset(0, 1) as u64 + 8)
+            .unwrap();
         assert_eq!(seen.sent(), Some(Moment(22)));
     }
 
@@ -206,6 +254,33 @@ mod tests {
         assert_eq!(first.sent(), Some(Moment(9)));
         let found: Vec<_> = first.memories().collect();
         assert_eq!(found, [peer("bob", 9), peer("carol", 9)]);
+    }
+
+    #[test]
+    fn more_peers_make_it_longer_and_too_many_are_said() {
+        let (mut core, seen) = slate();
+        let peers: Vec<_> = (1..ENTRIES_MAX as u64)
+            .map(|number| peer(&format!("n{number:04}"), number))
+            .collect();
+        for peer in &peers {
+            assert!(core.remember(peer));
+            core.note_sent(Moment(peer.generation.0));
+        }
+        assert!(!core.remember(&peer("one-more", 1)));
+        assert_eq!(seen.memories().collect::<Vec<_>>(), peers);
+        assert_eq!(seen.sent(), Some(Moment(ENTRIES_MAX as u64 - 1)));
+    }
+
+    #[test]
+    fn what_cannot_be_mapped_is_written_all_the_same() {
+        let memory = memfd_create(c"short", MFdFlags::MFD_ALLOW_SEALING).unwrap();
+        let file = File::from(memory.try_clone().unwrap());
+        file.set_len(offset(1, 0) as u64).unwrap();
+        fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW)).unwrap();
+        let mut core = Slate::new(memory);
+        core.note_sent(Moment(1));
+        assert_eq!(core.sent(), Some(Moment(1)));
+        assert!(!core.remember(&peer("bob", 1)), "there is no memory for it");
     }
 
     #[test]
