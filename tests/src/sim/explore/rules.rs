@@ -119,8 +119,9 @@ struct Beat {
 pub struct Rules {
     nodes: Vec<Node>,
     seen: BTreeMap<(NodeIndex, NodeIndex), Seen>,
-    /// Which life of whom a node last declared dead for its silence.
-    declared: BTreeMap<(NodeIndex, NodeIndex), Generation>,
+    /// Who declared whom dead for its silence, and in which life. What a node said in a former life
+    /// of its own may wait in a socket for as long as a machine stands still.
+    declared: BTreeSet<(NodeIndex, NodeIndex, Generation)>,
     /// The highest message that came over a segment.
     arrived: BTreeMap<(NodeIndex, NodeIndex, SegmentIndex), Arrived>,
     lossy: Vec<SegmentIndex>,
@@ -159,7 +160,7 @@ impl Rules {
         Self {
             nodes: world.nodes().map(node).collect(),
             seen: BTreeMap::new(),
-            declared: BTreeMap::new(),
+            declared: BTreeSet::new(),
             arrived: BTreeMap::new(),
             lossy: Vec::new(),
             wrongly_signed: BTreeSet::new(),

@@ -48,7 +48,7 @@ impl Rules {
             Kind::NodeStatus {
                 node, to, reason, ..
             } if *to == NodeStatus::Dead => match reason {
-                StatusReason::Silent { .. } => self.death(index, node, now),
+                StatusReason::Silent { .. } => self.death(world, index, node),
                 StatusReason::NeverHeard { .. } => self.absence(world, index),
                 _ => None,
             },
@@ -86,11 +86,14 @@ impl Rules {
     }
 
     /// Declared dead for its silence: was it silent?
-    fn death(&mut self, index: NodeIndex, node: &NodeName, now: Moment) -> Option<String> {
+    fn death(&mut self, world: &World, index: NodeIndex, node: &NodeName) -> Option<String> {
+        let now = world.now();
         let peer = self.index(node)?;
+        if let Some(memory) = world.machine(index).memory.get(node) {
+            self.declared.insert((index, peer, memory.generation));
+        }
         let seen = self.seen.entry((index, peer)).or_default();
         seen.died = Some(seen.generation);
-        self.declared.insert((index, peer), seen.generation);
         let beat = seen.beat.filter(|_| self.identities_sound)?;
         let silent = now.since(beat.at);
         (silent < beat.deadtime).then(|| format!("a beat came {silent:?} ago"))
@@ -128,10 +131,10 @@ impl Rules {
 
     /// Somebody is said to have declared this node dead, in this life: did it?
     fn denial(&self, index: NodeIndex, node: &NodeName) -> Option<String> {
-        let declared = self.declared.get(&(self.index(node)?, index));
         let own = self.nodes[index.0].generation;
-        let lie = declared != Some(&own) && self.identities_sound;
-        lie.then(|| format!("it declared {declared:?} dead, and this is {own}"))
+        let declared = self.declared.contains(&(self.index(node)?, index, own));
+        let lie = !declared && self.identities_sound;
+        lie.then(|| format!("it never declared {own} dead"))
     }
 
     /// In doubt, and then nothing came any more: or did beats come that verify?
