@@ -111,10 +111,15 @@ impl Tracker {
             self.missing.clear();
             return Arrival::GapTooBig { missing };
         }
-        for number in last.0 + 1..sequence.0 {
+        // One moment for as many as a request may name: a moment for each would be a request for each.
+        let mut ask_at = now;
+        for (place, number) in (0..).zip(last.0 + 1..sequence.0) {
+            if place % REQUEST_MAX == 0 {
+                ask_at = now + ask_delay(max_delay, random);
+            }
             let entry = Missing {
                 noticed: now,
-                ask_at: now + ask_delay(max_delay, random),
+                ask_at,
             };
             self.missing.insert(Sequence(number), entry);
         }

@@ -47,6 +47,16 @@ fn missing_messages_are_asked_for_between_50_and_250_ms_later() {
 }
 
 #[test]
+fn a_gap_is_asked_for_in_as_few_requests_as_can_name_it() {
+    let mut tracker = tracked(&[1, 252]);
+    let requests = (0..=250).flat_map(|millis| {
+        let now = Moment(0) + Duration::from_millis(millis);
+        tracker.ask(MAX_DELAY, now)
+    });
+    assert_eq!(requests.count(), 5);
+}
+
+#[test]
 fn what_does_not_come_is_given_up() {
     let mut tracker = tracked(&[1, 3]);
     let patience = Duration::from_secs(6);
