@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use shared::event::{LinkStatus, NodeKind, NodeStatus};
-use shared::names::Sequence;
+use shared::names::{NodeName, Sequence};
 use shared::time::{Moment, Now};
 
 use crate::deadline::{PeerIndex, Timer};
@@ -17,9 +17,12 @@ use crate::history::{WINDOW_MAX, WINDOW_WARNING};
 use crate::io::Output;
 use crate::machine::{Core, Stage};
 use crate::mutant::planted;
+use crate::peer::Peer;
+use crate::sequence::ack_every;
 use crate::settings::{MediumForm, MediumIndex, SLOW_BITS};
 use crate::wire::heard::{self, Heard};
 use crate::wire::level::Level;
+use crate::wire::limits::NODES_MAX;
 use crate::wire::stamp::Numbered;
 use crate::wire::status::{State, Status};
 use crate::wire::{Form, Message, Stamp, encode_packet, fields, types};
@@ -51,18 +54,18 @@ impl Core {
             heard: None,
         };
         let sequence = self.take_number();
-        let list_heard = self.everyone_reads_heard();
+        let listed = self.everyone_reads_heard().then(|| self.whom_to_list());
         let config = self.config_to_tell(now);
         let declared = self.declared_to_tell();
         let mut plain = status.to_message();
         self.stamp(&mut plain, None, Some(sequence), now);
         let mut signed = Signed::default();
         for medium in self.media() {
-            if !(list_heard && self.is_fast(medium)) {
+            let Some(listed) = listed.as_ref().filter(|_| self.is_fast(medium)) else {
                 self.put(medium, &plain, &mut signed, now);
                 continue;
-            }
-            let list = self.heard_over(medium);
+            };
+            let list = self.heard_over(medium, listed);
             let heard = Some(list.as_str());
             let mut message = Status { heard, ..status }.to_message();
             if let Some(declared) = &declared {
@@ -172,23 +175,56 @@ impl Core {
         self.live_others().all(|(_, peer)| reads(peer.level()))
     }
 
-    fn heard_over(&self, medium: MediumIndex) -> String {
-        heard::format(
-            self.others()
-                .filter(|(_, peer)| peer.kind != NodeKind::Ping)
-                .filter_map(|(_, peer)| {
-                    let life = peer.life.as_ref().filter(|life| !life.left)?;
-                    let link = &peer.links[usize::from(medium.0)];
-                    let (here, count) = link.heard_numbers().unwrap_or_default();
-                    peer.status.is_alive().then_some(Heard {
-                        peer: peer.name.as_str(),
-                        generation: peer.generation?,
-                        last: life.tracker.last()?,
-                        here,
-                        count,
-                    })
-                }),
-        )
+    /// Whom the next beat lists: everybody who is heard; where the list would be too long, the next in
+    /// turn by name, from the last one that was listed on.
+    fn whom_to_list(&mut self) -> Listed {
+        let heard = self.others().filter(|(_, peer)| is_heard(peer));
+        let everybody: Vec<PeerIndex> = heard.map(|(index, _)| index).collect();
+        let bytes = |index: &PeerIndex| {
+            let peer = self.peer(*index);
+            let last = peer.life.as_ref().and_then(|life| life.tracker.last());
+            let generation = peer.generation.unwrap_or_default();
+            heard::entry_bytes_max(peer.name.as_str(), generation, last.unwrap_or_default())
+        };
+        if everybody.iter().map(bytes).sum::<usize>() <= heard::LIST_BYTES_MAX {
+            self.own.listed = None;
+            return Listed::Everybody(everybody);
+        }
+        let begin = self.own.listed.unwrap_or(self.own.index);
+        let begin = &self.peer(begin).name;
+        let on = self.by_name.range::<NodeName, _>(begin..);
+        let round = self.by_name.range::<NodeName, _>(..begin);
+        let mut room = heard::LIST_BYTES_MAX;
+        let in_turn = on.chain(round).map(|(_, index)| *index);
+        let some: Vec<PeerIndex> = in_turn
+            .filter(|index| *index != self.own.index && is_heard(self.peer(*index)))
+            .map_while(|index| {
+                room = room.checked_sub(bytes(&index))?;
+                Some(index)
+            })
+            .take(NODES_MAX)
+            .collect();
+        self.own.listed = some.last().copied();
+        Listed::Some(some)
+    }
+
+    fn heard_over(&self, medium: MediumIndex, listed: &Listed) -> String {
+        let entry = |index: &PeerIndex| {
+            let peer = self.peer(*index);
+            let link = &peer.links[usize::from(medium.0)];
+            let (here, count) = link.heard_numbers().unwrap_or_default();
+            Some(Heard {
+                peer: peer.name.as_str(),
+                generation: peer.generation?,
+                last: peer.life.as_ref()?.tracker.last()?,
+                here,
+                count,
+            })
+        };
+        match listed {
+            Listed::Everybody(peers) => heard::format(peers.iter().filter_map(entry)),
+            Listed::Some(peers) => heard::format_some(peers.iter().filter_map(entry)),
+        }
     }
 
     /// Tells once when somebody falls far behind with acknowledging.
@@ -196,7 +232,9 @@ impl Core {
         let Some((index, waiting)) = self.window() else {
             return;
         };
-        if !self.window_filling && waiting > WINDOW_WARNING {
+        // Twice what waits where everybody keeps up.
+        let warning = WINDOW_WARNING.max(2 * ack_every(true, self.peers.len()));
+        if !self.window_filling && waiting > warning {
             self.window_filling = true;
             let node = self.peer(index).name.clone();
             self.event(
@@ -229,6 +267,21 @@ impl Core {
     pub(crate) fn link_is_up(&self, peer: PeerIndex, medium: MediumIndex) -> bool {
         self.peer(peer).links[usize::from(medium.0)].status == LinkStatus::Up
     }
+}
+
+/// Whom a beat lists.
+enum Listed {
+    Everybody(Vec<PeerIndex>),
+    Some(Vec<PeerIndex>),
+}
+
+/// Whether a peer is listed as heard.
+fn is_heard(peer: &Peer) -> bool {
+    let life = peer.life.as_ref().filter(|life| !life.left);
+    peer.kind != NodeKind::Ping
+        && peer.status.is_alive()
+        && peer.generation.is_some()
+        && life.is_some_and(|life| life.tracker.last().is_some())
 }
 
 /// The bytes of one message in each form that a medium has wanted: signing is what sending costs.

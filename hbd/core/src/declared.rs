@@ -18,7 +18,8 @@ use shared::time::Now;
 
 use crate::deadline::PeerIndex;
 use crate::machine::{Core, Stage};
-use crate::wire::{Message, declared, fields, heard};
+use crate::wire::heard::Told;
+use crate::wire::{Message, declared, fields};
 
 /// So many beats tell a peer that is back that it was declared dead, since some are lost.
 const BEATS_AFTER: u32 = 10;
@@ -69,22 +70,20 @@ impl Core {
         }))
     }
 
-    /// What a peer's beat says of this node. Copies over slow media say nothing of it.
+    /// What a peer's beat says of this node, and its list of whom it hears. Copies over slow media
+    /// have neither.
     pub(crate) fn read_declared(
         &mut self,
         index: PeerIndex,
         sequence: Sequence,
-        message: &Message,
+        (message, told): (&Message, Told<'_>),
         now: Now,
     ) {
-        let Some(list) = message.text(fields::HEARD) else {
-            return;
-        };
-        let (name, generation) = (self.settings.node.clone(), self.own.generation);
+        let (name, generation) = (self.settings.node.as_str(), self.own.generation);
         let dead = message.text(fields::DECLARED);
-        let named = dead.and_then(|list| declared::find(list, name.as_str())) == Some(generation);
-        let counted =
-            heard::find(list, name.as_str()).is_some_and(|entry| entry.generation == generation);
+        let named = dead.and_then(|list| declared::find(list, name)) == Some(generation);
+        let counted = matches!(told, Told::Heard(entry) if entry.generation == generation);
+        let unheard = !counted && told != Told::Nothing;
         let peer = self.peer_mut(index);
         let node = peer.name.clone();
         // A beat that was overtaken says nothing new.
@@ -93,7 +92,7 @@ impl Core {
             return;
         };
         let denial = &mut life.denial;
-        let declares = named && !denial.lasts && !(counted && denial.named);
+        let declares = named && !denial.lasts && (unheard || !denial.named);
         let over = counted && (denial.lasts || declares);
         denial.named = named;
         denial.lasts = (denial.lasts || declares) && !over;

@@ -36,7 +36,7 @@ use crate::mutant::planted;
 use crate::pace::OwnPace;
 use crate::peer::{Life, Peer};
 use crate::random::Random;
-use crate::sequence::{ACK_EVERY_OF_HBD, Tracker};
+use crate::sequence::{Tracker, ack_every};
 use crate::session::Sessions;
 use crate::settings::{
     KeySpec, MediumForm, MediumIndex, PeerMemory, Settings, Start, without_secrets,
@@ -95,9 +95,11 @@ pub(crate) struct Own {
     /// How many members were asked which nodes the cluster has.
     pub(crate) asked: u32,
     pub(crate) load: String,
-    /// Which of a peer's numbers are acknowledged: those that divided by ten, or by fifty where the
-    /// peer is hbd, leave what this one leaves.
+    /// Which of a peer's numbers are acknowledged: those that divided by [`ack_every`] leave what this
+    /// one leaves.
     pub(crate) ack_trigger: u64,
+    /// The last peer that a beat listed as heard, while not all fit.
+    pub(crate) listed: Option<PeerIndex>,
     pub(crate) beats: u64,
     pub(crate) worst_lateness: Duration,
     pub(crate) stalls: u64,
@@ -210,7 +212,8 @@ impl Core {
                 listening_since: now.boot,
                 asked: 0,
                 load: String::new(),
-                ack_trigger: random.below(ACK_EVERY_OF_HBD),
+                ack_trigger: random.below(ack_every(true, settings.nodes.len())),
+                listed: None,
                 beats: 0,
                 worst_lateness: Duration::ZERO,
                 stalls: 0,

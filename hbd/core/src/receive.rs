@@ -18,9 +18,10 @@ use crate::mutant::planted;
 use crate::peer::{Behind, Life};
 use crate::sequence::{Arrival, Tracker};
 use crate::settings::{MediumForm, MediumIndex};
+use crate::wire::heard::{self, Told};
 use crate::wire::level::Level;
 use crate::wire::status::{State, Status};
-use crate::wire::{self, Message, Refused, fields, heard, membership, types};
+use crate::wire::{self, Message, Refused, fields, membership, types};
 
 impl Core {
     pub(crate) fn receive(&mut self, medium: MediumIndex, packet: &[u8], now: Now) {
@@ -125,9 +126,13 @@ impl Core {
         {
             return;
         }
-        let arrival = self.note_number(index, sequence, now);
+        let arrival = self.note_number(index, sequence, message, now);
+        let list = message.text(fields::HEARD).filter(|_| is_status);
+        let told = list.map(|list| heard::told(list, self.settings.node.as_str()));
+        if let Some(told) = told {
+            self.read_heard(index, medium, told, now);
+        }
         if is_status {
-            self.read_heard(index, medium, message, now);
             self.read_config(index, message, now);
         }
         let known = arrival == Arrival::Known && !planted!(self, DuplicateCounts);
@@ -135,8 +140,8 @@ impl Core {
             self.hear(index, medium, sequence, message, now);
         }
         // After the event of a life that begins, which what is known of the former one ends with.
-        if is_status {
-            self.read_declared(index, sequence, message, now);
+        if let Some(told) = told {
+            self.read_declared(index, sequence, (message, told), now);
         }
     }
 
@@ -456,6 +461,7 @@ impl Core {
         let interval = before.map(|before| now.boot.since(before));
         peer.behind = None;
         let was_alive = peer.status.is_alive();
+        let first = peer.status == NodeStatus::Init;
         self.trust_again(index, now);
         self.report_program(index, status.level, now);
         self.note_deadtime(index, status.dead_time, now);
@@ -468,7 +474,9 @@ impl Core {
             self.remember_peer(index);
         }
         self.check_jeopardy(index, now);
-        self.check_communication(now);
+        if first {
+            self.check_communication(now);
+        }
         self.carry_sessions(now);
     }
 
@@ -574,13 +582,13 @@ impl Core {
     }
 
     /// What a peer heard of us. Every copy of a beat is read, since each tells about its own medium.
-    fn read_heard(&mut self, index: PeerIndex, medium: MediumIndex, message: &Message, now: Now) {
-        let list = message.text(fields::HEARD);
-        let Some(list) = list.filter(|_| !planted!(self, OneWayUnseen)) else {
-            return;
+    fn read_heard(&mut self, index: PeerIndex, medium: MediumIndex, told: Told<'_>, now: Now) {
+        let entry = match told {
+            _ if planted!(self, OneWayUnseen) => return,
+            Told::Heard(entry) => Some(entry).filter(|e| e.generation == self.own.generation),
+            Told::Unheard => None,
+            Told::Nothing => return,
         };
-        let entry = heard::find(list, self.settings.node.as_str())
-            .filter(|entry| entry.generation == self.own.generation);
         let place = usize::from(medium.0);
         let limit = self.settings.deadtime;
         let peer = &mut self.peers[usize::from(index.0)];

@@ -14,8 +14,8 @@ use crate::deadline::{PeerIndex, Timer};
 use crate::history::Found;
 use crate::machine::{Core, Sort};
 use crate::mutant::planted;
-use crate::sequence::{ACK_EVERY, ACK_EVERY_OF_HBD, Arrival, REQUEST_MAX};
-use crate::wire::{Message, retransmission};
+use crate::sequence::{Arrival, REQUEST_MAX, ack_every};
+use crate::wire::{Message, fields, retransmission};
 
 /// A message is sent again at most once in `max_rexmit_delay` less this, whoever asks.
 const AGAIN_SLACK: Duration = Duration::from_millis(10);
@@ -26,8 +26,10 @@ impl Core {
         &mut self,
         index: PeerIndex,
         sequence: Sequence,
+        message: &Message,
         now: Now,
     ) -> Arrival {
+        let nodes = self.peers.len();
         let delay = self.settings.max_rexmit_delay;
         let trigger = self.own.ack_trigger;
         let peer = &mut self.peers[usize::from(index.0)];
@@ -37,10 +39,9 @@ impl Core {
         let arrival = life
             .tracker
             .note(sequence, delay, &mut self.random, now.boot);
-        let every = match life.level {
-            Some(_) => ACK_EVERY_OF_HBD,
-            None => ACK_EVERY,
-        };
+        // The first message of a life is the one that says what runs there.
+        let runs_hbd = life.level.is_some() || message.has(fields::HBD);
+        let every = ack_every(runs_hbd, nodes);
         let acknowledge = match arrival {
             Arrival::Known => None,
             _ => life.tracker.acknowledge(sequence, every, trigger),

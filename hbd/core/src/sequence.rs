@@ -25,9 +25,18 @@ pub(crate) const REQUEST_MAX: u64 = 50;
 /// Of the messages of a Heartbeat each tenth is acknowledged: without that it holds its clients back
 /// after 250.
 pub(crate) const ACK_EVERY: u64 = 10;
-/// Of those of hbd each fiftieth: an acknowledgement reaches every node, so that in a large cluster
-/// each tenth would be most of the traffic. Several may be lost before a window counts as filling.
+/// Of those of hbd each fiftieth, or one in as many as there are nodes where they are more: an
+/// acknowledgement reaches every node, and so all nodes together send no more of them than beats. Of
+/// a hundred nodes, the most there are, two in a row may be lost before a window counts as filling.
 pub(crate) const ACK_EVERY_OF_HBD: u64 = 5 * ACK_EVERY;
+
+/// Of how many messages of a peer one is acknowledged, in a cluster of so many nodes.
+pub(crate) fn ack_every(runs_hbd: bool, nodes: usize) -> u64 {
+    match runs_hbd {
+        true => ACK_EVERY_OF_HBD.max(u64::try_from(nodes).unwrap_or(u64::MAX)),
+        false => ACK_EVERY,
+    }
+}
 
 /// What an arriving number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Values with a grammar of their own, from a message that verified: read within bounds, and what is
 //! sound is written as it was read.
 
+use hbd_core::wire::heard::Told;
 use hbd_core::wire::level::Level;
 use hbd_core::wire::status::Status;
 use hbd_core::wire::{Message, heard, limits, membership, retransmission};
@@ -29,7 +30,7 @@ fn read_heard(text: &str) {
     let read: Vec<_> = heard::parse(&written).flatten().collect();
     assert_eq!(read, sound);
     for entry in sound {
-        assert!(heard::find(text, entry.peer).is_some());
+        assert!(matches!(heard::told(text, entry.peer), Told::Heard(_)));
     }
 }
 

@@ -57,6 +57,14 @@ fn a_gap_is_asked_for_in_as_few_requests_as_can_name_it() {
 }
 
 #[test]
+fn of_hbd_one_in_as_many_messages_is_acknowledged_as_there_are_nodes() {
+    for (nodes, every) in [(2, 50), (50, 50), (51, 51), (100, 100)] {
+        assert_eq!(ack_every(true, nodes), every);
+        assert_eq!(ack_every(false, nodes), 10);
+    }
+}
+
+#[test]
 fn what_does_not_come_is_given_up() {
     let mut tracker = tracked(&[1, 3]);
     let patience = Duration::from_secs(6);

@@ -10,8 +10,15 @@
 //! hbdheard=alice:6b029977:1c3:1c3:1b9,carol:6b029a01:9:0:0
 //! ```
 //!
-//! A peer not heard in this life is not listed. [`HEARD_BYTES_MAX`] bounds the field; 100 nodes with
-//! names of ten bytes need 4 KiB, so media under 1 Mbit/s go without it.
+//! A peer not heard in this life is not listed. A list of more than [`LIST_BYTES_MAX`] would make a beat
+//! longer than a frame of Ethernet, and reading it would be most of what a beat costs in a large
+//! cluster. Then each beat lists some, in the order of their names, round and round; each list begins
+//! with the last of the one before and ends with [`MORE`]. So a reader that such a list leaves out
+//! knows whether it is not heard, or whether it is not its turn: see [`Told`].
+//!
+//! ```text
+//! hbdheard=n031:1:1c3:1c3:1b9,n032:1:9:0:0,n034:1:7:7:7,+    n033 is not heard, n035 has to wait
+//! ```
 
 use alloc::string::String;
 use core::fmt::Write as _;
@@ -21,7 +28,10 @@ use shared::names::{Generation, NODE_NAME_MAX, Sequence};
 use super::limits::NODES_MAX;
 use super::number::parse_hex;
 
-/// Longest list: every node with the longest name and the largest numbers.
+/// Longest list that is sent: with the rest of a status it fits a frame of Ethernet.
+pub const LIST_BYTES_MAX: usize = 1000;
+
+/// Longest list that is read: every node with the longest name and the largest numbers.
 pub const HEARD_BYTES_MAX: usize = NODES_MAX * (NODE_NAME_MAX + 4 * (1 + 16) + 1);
 
 /// What was heard from one peer.
@@ -46,6 +56,35 @@ pub struct BadHeard;
 /// The list that names nobody. It is sent, unlike no list: whoever still hears a node that hears
 /// nobody learns from it that the path works in one direction only.
 pub const NOBODY: &str = "-";
+
+/// Ends a list that leaves out peers that are heard.
+pub const MORE: &str = "+";
+
+/// What a list says about one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told<'a> {
+    /// It is heard.
+    Heard(Heard<'a>),
+    /// It is not.
+    Unheard,
+    /// Nothing: it is not its turn.
+    Nothing,
+}
+
+/// Bytes of an entry at most, for a peer whose highest number is `last`.
+#[must_use]
+pub fn entry_bytes_max(peer: &str, generation: Generation, last: Sequence) -> usize {
+    let digits = |number: u64| number.checked_ilog(16).unwrap_or(0) as usize + 1;
+    peer.len() + digits(generation.0) + 3 * digits(last.0) + 5
+}
+
+/// Writes a list that leaves out peers: the next in turn.
+pub fn format_some<'a>(peers: impl IntoIterator<Item = Heard<'a>>) -> String {
+    let mut text = format(peers);
+    text.push(',');
+    text.push_str(MORE);
+    text
+}
 
 /// Writes the list; peers beyond [`NODES_MAX`] are left out. [`NOBODY`] for no peers.
 pub fn format<'a>(peers: impl IntoIterator<Item = Heard<'a>>) -> String {
@@ -74,6 +113,7 @@ pub fn format<'a>(peers: impl IntoIterator<Item = Heard<'a>>) -> String {
 /// Reads the list, one peer at a time and without storing it. After an error the rest is not read.
 pub fn parse(text: &str) -> impl Iterator<Item = Result<Heard<'_>, BadHeard>> {
     let sound = text.len() <= HEARD_BYTES_MAX;
+    let (text, _) = without_more(text);
     let mut rest = Some(if sound { text } else { "" }).filter(|text| *text != NOBODY);
     let mut left = NODES_MAX;
     core::iter::from_fn(move || {
@@ -82,8 +122,10 @@ pub fn parse(text: &str) -> impl Iterator<Item = Result<Heard<'_>, BadHeard>> {
             return Some(Err(BadHeard));
         }
         left -= 1;
-        let (entry, after) = match current.split_once(',') {
-            Some((entry, after)) => (entry, Some(after)),
+        // Entries are short: looking at each byte is quicker than searching for the next comma.
+        let comma = current.bytes().position(|byte| byte == b',');
+        let (entry, after) = match comma {
+            Some(comma) => (&current[..comma], Some(&current[comma + 1..])),
             None => (current, None),
         };
         let heard = parse_entry(entry);
@@ -94,19 +136,43 @@ pub fn parse(text: &str) -> impl Iterator<Item = Result<Heard<'_>, BadHeard>> {
     })
 }
 
-/// What the list says about `peer`. None if it is not there or the list is unsound up to there.
-pub fn find<'a>(text: &'a str, peer: &str) -> Option<Heard<'a>> {
-    parse(text)
-        .map_while(Result::ok)
-        .find(|heard| heard.peer == peer)
+/// What the list says about `peer`. An unsound list says nothing of whom it names further on.
+#[must_use]
+pub fn told<'a>(text: &'a str, peer: &str) -> Told<'a> {
+    let (mut first, mut last) = (None, "");
+    for entry in parse(text).map_while(Result::ok) {
+        if entry.peer == peer {
+            return Told::Heard(entry);
+        }
+        first.get_or_insert(entry.peer);
+        last = entry.peer;
+    }
+    match (without_more(text), first) {
+        ((_, true), Some(first)) if !lies_between(peer, first, last) => Told::Nothing,
+        _ => Told::Unheard,
+    }
+}
+
+fn without_more(text: &str) -> (&str, bool) {
+    let less = text.strip_suffix(MORE).and_then(|t| t.strip_suffix(','));
+    less.map_or((text, false), |text| (text, true))
+}
+
+/// Whether going on by name from the first to the last, round where the names end, passes `name`.
+fn lies_between(name: &str, first: &str, last: &str) -> bool {
+    match first <= last {
+        true => first < name && name < last,
+        false => first < name || name < last,
+    }
 }
 
 fn parse_entry(entry: &str) -> Option<Heard<'_>> {
-    let mut parts = entry.split(':');
-    let peer = parts
-        .next()
-        .filter(|peer| (1..=NODE_NAME_MAX).contains(&peer.len()))?;
-    let mut number = || parse_hex(parts.next()?.as_bytes());
+    let mut parts = entry.as_bytes().split(|byte| *byte == b':');
+    let peer = &entry[..parts.next()?.len()];
+    if !(1..=NODE_NAME_MAX).contains(&peer.len()) {
+        return None;
+    }
+    let mut number = || parse_hex(parts.next()?);
     let heard = Heard {
         peer,
         generation: Generation(number()?),
@@ -145,15 +211,15 @@ mod tests {
             "alice:6b029977:1c3:1c2:1c3,carol:1:ffffffffffffffff:fffffffffffffffe:ffffffffffffffff"
         );
         assert_eq!(parse(&text).collect::<Result<Vec<_>, _>>().unwrap(), list);
-        assert_eq!(find(&text, "carol"), Some(list[1]));
-        assert_eq!(find(&text, "bob"), None);
+        assert_eq!(told(&text, "carol"), Told::Heard(list[1]));
+        assert_eq!(told(&text, "bob"), Told::Unheard);
     }
 
     #[test]
     fn a_list_that_names_nobody_is_sound_and_empty() {
         assert_eq!(format([]), NOBODY);
         assert_eq!(parse(NOBODY).next(), None);
-        assert_eq!(find(NOBODY, "alice"), None);
+        assert_eq!(told(NOBODY, "alice"), Told::Unheard);
     }
 
     #[test]
@@ -171,10 +237,10 @@ mod tests {
             assert_eq!(parse(bad).last(), Some(Err(BadHeard)), "{bad:?}");
         }
         assert_eq!(
-            find("alice:1:2:1:2,,bob:1:2:1:2", "alice"),
-            Some(heard("alice", 1, 2))
+            told("alice:1:2:1:2,,bob:1:2:1:2", "alice"),
+            Told::Heard(heard("alice", 1, 2))
         );
-        assert_eq!(find("alice:1:2:1:2,,bob:1:2:1:2", "bob"), None);
+        assert_eq!(told("alice:1:2:1:2,,bob:1:2:1:2", "bob"), Told::Unheard);
     }
 
     #[test]
@@ -185,6 +251,36 @@ mod tests {
         assert_eq!(parse(&text).filter(Result::is_ok).count(), NODES_MAX);
         let longer = text!("{text},x:1:1:1:1");
         assert!(parse(&longer).any(|entry| entry.is_err()));
-        assert_eq!(find(&text!("{longer},{longer}"), &names[0]), None);
+        let twice = text!("{longer},{longer}");
+        assert_eq!(told(&twice, &names[0]), Told::Unheard);
+    }
+
+    #[test]
+    fn a_list_in_turn_says_who_is_not_heard_and_whose_turn_it_is_not() {
+        let list = format_some(["carol", "erin", "heidi"].map(|name| heard(name, 1, 5)));
+        assert!(list.ends_with(",heidi:1:5:4:5,+"));
+        assert_eq!(told(&list, "erin"), Told::Heard(heard("erin", 1, 5)));
+        assert_eq!(told(&list, "dave"), Told::Unheard);
+        for name in ["alice", "bob", "ivan"] {
+            assert_eq!(told(&list, name), Told::Nothing, "{name}");
+        }
+        let round = format_some(["heidi", "ivan", "bob"].map(|name| heard(name, 1, 5)));
+        for name in ["alice", "judy"] {
+            assert_eq!(told(&round, name), Told::Unheard, "{name}");
+        }
+        assert_eq!(told(&round, "dave"), Told::Nothing);
+    }
+
+    #[test]
+    fn no_entry_is_longer_than_foreseen() {
+        for last in [1, 15, 16, 0xffff, 0x10000, u64::MAX] {
+            let entry = Heard {
+                here: Sequence(last),
+                ..heard("alice", last, last)
+            };
+            let text = format([entry]);
+            let bound = entry_bytes_max("alice", entry.generation, entry.last);
+            assert_eq!(text.len() + 1, bound, "{text}");
+        }
     }
 }
