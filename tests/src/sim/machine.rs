@@ -193,8 +193,10 @@ impl Machine {
     /// Keeps what the core wants the next one to know.
     pub(super) fn remember(&mut self, memory: PeerMemory) {
         let durable = PeerMemory {
+            node: memory.node.clone(),
+            uuid: memory.uuid,
+            generation: memory.generation,
             live: None,
-            ..memory.clone()
         };
         self.disk.peers.insert(memory.node.clone(), durable);
         self.memory.insert(memory.node.clone(), memory);

@@ -29,6 +29,7 @@ pub mod random;
 pub mod replay;
 pub mod scenario;
 pub mod segment;
+mod wakes;
 pub mod world;
 
 pub use machine::{Disk, Machine};

@@ -54,7 +54,10 @@ pub struct Segment {
     pub baud: Option<u64>,
     /// Whether a pinged host answers; meaningless elsewhere.
     pub answers: bool,
-    paths: BTreeMap<(NodeIndex, NodeIndex), Quality>,
+    /// By node: its place among the members.
+    places: Vec<Option<usize>>,
+    /// By the places of sender and receiver.
+    paths: Vec<Quality>,
     busy_until: BTreeMap<NodeIndex, Moment>,
     latest: BTreeMap<(NodeIndex, NodeIndex), Moment>,
 }
@@ -72,29 +75,31 @@ impl Segment {
     /// A segment on which every path has that quality.
     #[must_use]
     pub fn new(name: MediumName, form: MediumForm, members: &[NodeIndex], all: &Quality) -> Self {
-        let mut segment = Self {
+        let nodes = members.iter().map(|node| node.0 + 1).max().unwrap_or(0);
+        let mut places = vec![None; nodes];
+        for (place, node) in members.iter().enumerate() {
+            places[node.0] = Some(place);
+        }
+        Self {
             name,
             form,
             members: members.to_vec(),
             echo: false,
             baud: None,
             answers: true,
-            paths: BTreeMap::new(),
+            places,
+            paths: vec![all.clone(); members.len() * members.len()],
             busy_until: BTreeMap::new(),
             latest: BTreeMap::new(),
-        };
-        for &from in members {
-            for &to in members {
-                segment.paths.insert((from, to), all.clone());
-            }
         }
-        segment
     }
 
     /// The quality of the path from one member to another.
     #[must_use]
     pub fn path(&self, from: NodeIndex, to: NodeIndex) -> Option<&Quality> {
-        self.paths.get(&(from, to))
+        let place = |node: NodeIndex| self.places.get(node.0).copied().flatten();
+        self.paths
+            .get(place(from)? * self.members.len() + place(to)?)
     }
 
     /// Changes the quality of the paths that `which` selects by sender and receiver.
@@ -103,7 +108,11 @@ impl Segment {
         which: impl Fn(NodeIndex, NodeIndex) -> bool,
         change: impl Fn(&mut Quality),
     ) {
-        for (&(from, to), quality) in &mut self.paths {
+        let members = &self.members;
+        let pairs = members
+            .iter()
+            .flat_map(|&from| members.iter().map(move |&to| (from, to)));
+        for ((from, to), quality) in pairs.zip(&mut self.paths) {
             if which(from, to) {
                 change(quality);
             }
@@ -134,7 +143,7 @@ impl Segment {
         left: Moment,
         random: &mut Random,
     ) -> [Option<Copy>; 2] {
-        let Some(quality) = self.paths.get(&(from, to)) else {
+        let Some(quality) = self.path(from, to) else {
             return [None, None];
         };
         if quality.cut || random.happens(quality.loss) {

@@ -14,6 +14,7 @@ use shared::time::Moment;
 use super::machine::{Life, Machine, Packet};
 use super::random::Random;
 use super::segment::{Copy, Segment};
+use super::wakes::Wakes;
 use super::{NodeIndex, SegmentIndex};
 
 /// A core that is still due after so many timeouts at one moment does not come to rest.
@@ -131,8 +132,7 @@ pub struct World {
     pub mutant: Option<Mutant>,
     now: Moment,
     machines: Vec<Machine>,
-    /// When the core of each is due, apart from the machines: all of them are looked at in each step.
-    wakes: Vec<Option<Moment>>,
+    wakes: Wakes,
     segments: Vec<Segment>,
     ahead: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
@@ -149,7 +149,7 @@ impl World {
             mutant: None,
             now: Moment(0),
             machines: Vec::new(),
-            wakes: Vec::new(),
+            wakes: Wakes::new(),
             segments: Vec::new(),
             ahead: BinaryHeap::new(),
             scheduled: 0,
@@ -167,7 +167,7 @@ impl World {
     pub fn add_machine(&mut self, mut machine: Machine, media: Vec<SegmentIndex>) -> NodeIndex {
         machine.media = media;
         self.machines.push(machine);
-        self.wakes.push(None);
+        self.wakes.add();
         NodeIndex(self.machines.len() - 1)
     }
 
@@ -214,7 +214,8 @@ impl World {
     #[must_use]
     pub fn next(&self) -> Option<Moment> {
         let ahead = self.ahead.peek().map(|Reverse(scheduled)| scheduled.at);
-        self.wakes.iter().flatten().copied().chain(ahead).min()
+        let wakes = self.wakes.first().map(|(at, _)| at);
+        wakes.into_iter().chain(ahead).min()
     }
 
     /// Lets the next thing happen, if it lies before `end` or on it; else the clock goes to `end`
@@ -232,9 +233,8 @@ impl World {
             }
             return true;
         }
-        let late = |wakes: &Option<Moment>| wakes.is_some_and(|wakes| wakes <= next);
-        if let Some(place) = self.wakes.iter().position(late) {
-            self.serve(NodeIndex(place));
+        if let Some((_, node)) = self.wakes.first() {
+            self.serve(node);
         }
         true
     }
@@ -291,7 +291,7 @@ impl World {
         }
         machine.life = Life::BetweenCores;
         machine.core = None;
-        self.wakes[node.0] = None;
+        self.wakes.set(node, None);
         machine.office.core_died();
         self.tell_clients(node);
         self.schedule(self.now + pause, Happening::CoreStart(node));
@@ -300,7 +300,7 @@ impl World {
     /// Stops everything on a machine, until [`thaw`](Self::thaw).
     pub fn freeze(&mut self, node: NodeIndex) {
         self.machines[node.0].frozen = true;
-        self.wakes[node.0] = None;
+        self.wakes.set(node, None);
     }
 
     /// Stops everything on a machine for a span.
@@ -377,7 +377,7 @@ impl World {
 
     fn end(&mut self, node: NodeIndex) {
         self.machines[node.0].end();
-        self.wakes[node.0] = None;
+        self.wakes.set(node, None);
     }
 
     fn core_start(&mut self, node: NodeIndex) {
@@ -441,7 +441,8 @@ impl World {
                 if timeouts > TIMEOUTS_AT_ONCE_MAX {
                     let deadline = due;
                     self.notices.push(Notice::Spins { node, deadline });
-                    self.wakes[node.0] = Some(self.now + Duration::from_millis(1));
+                    let again = self.now + Duration::from_millis(1);
+                    self.wakes.set(node, Some(again));
                     return;
                 }
                 core.handle_timeout(now);
@@ -467,7 +468,8 @@ impl World {
         });
         let late = self.random.span(Duration::ZERO, self.lateness_max);
         let machine = &self.machines[node.0];
-        self.wakes[node.0] = deadline.map(|deadline| machine.world_time(deadline.at) + late);
+        let due = deadline.map(|deadline| machine.world_time(deadline.at) + late);
+        self.wakes.set(node, due);
     }
 
     fn take_outputs(&mut self, node: NodeIndex) {
