@@ -124,13 +124,18 @@ impl Faults {
         }
     }
 
-    /// Heals everything at once; no fault happens from here on.
-    pub fn heal(&mut self, cluster: &mut Cluster, rules: &mut Rules) {
+    /// The first part of [`heal`](Self::heal): every machine goes on, with the keys it has. What they
+    /// do at once is to be looked at before anything else changes.
+    pub fn thaw(&mut self, cluster: &mut Cluster) {
         self.next = Moment(u64::MAX);
         self.note("everything heals");
         for node in cluster.world.nodes() {
             cluster.world.thaw(node);
         }
+    }
+
+    /// Heals everything at once; no fault happens from here on.
+    pub fn heal(&mut self, cluster: &mut Cluster, rules: &mut Rules) {
         let mut agenda = std::mem::take(&mut self.agenda);
         // Keys first, so that what is started signs with them.
         agenda.sort_by_key(|(at, later)| (!matches!(later, Later::RightKeys(_)), *at));

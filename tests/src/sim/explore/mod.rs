@@ -163,6 +163,8 @@ impl Run {
     fn play(&mut self, cluster: &mut Cluster) -> Result<(), String> {
         self.faults.begin(cluster, &mut self.rules);
         self.play_until(cluster, Moment(0) + HEAL)?;
+        self.faults.thaw(cluster);
+        self.look(cluster)?;
         self.faults.heal(cluster, &mut self.rules);
         self.letters.rest();
         self.look(cluster)?;

@@ -34,7 +34,6 @@ use shared::time::Moment;
 use shared::view::ClusterView;
 
 use super::cluster::{Cluster, KEEPALIVE};
-use super::faults::CORE_PAUSE_MAX;
 use crate::sim::machine::Life;
 use crate::sim::{NodeIndex, Notice, SegmentIndex, World};
 
@@ -93,6 +92,8 @@ struct Seen {
     /// above it and not new: the core cannot know it.
     remembered: Sequence,
     replayed: Moment,
+    /// When a core began that found what had come while there was none.
+    found: Moment,
     /// The highest generation that it reported.
     reported: Generation,
     /// It was declared dead for its silence in this generation.
@@ -413,12 +414,7 @@ impl Rules {
                 false => announced.max(settings.initdead),
             };
             let heard = seen.beat.map_or(Moment(0), |beat| beat.at);
-            let heard = heard.max(seen.replayed);
-            // What came while there was no core was heard when the next one began.
-            let heard = match node.started.since(heard) <= CORE_PAUSE_MAX {
-                true => heard.max(node.started),
-                false => heard,
-            };
+            let heard = heard.max(seen.replayed).max(seen.found);
             let listens = match node.inherits {
                 true => Moment(0),
                 false => node.runs_since,

@@ -7,6 +7,7 @@ use shared::event::{NodeKind, NodeStatus};
 use shared::names::Sequence;
 use shared::view::ClusterView;
 
+use super::super::faults::CORE_PAUSE_MAX;
 use super::super::peek::{Peek, peek};
 use super::{Beat, Broken, Rules};
 use crate::sim::machine::Packet;
@@ -51,6 +52,12 @@ impl Rules {
                 seen.sequence = Sequence(0);
                 seen.died = None;
                 seen.beat = None;
+            }
+            let heard = seen
+                .beat
+                .map_or(seen.replayed, |beat| beat.at.max(seen.replayed));
+            if world.now().since(heard) <= CORE_PAUSE_MAX {
+                seen.found = world.now();
             }
         }
     }
