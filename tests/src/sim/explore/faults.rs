@@ -19,7 +19,7 @@ use crate::sim::{NodeIndex, Quality, SegmentIndex};
 const KEPT_MAX: usize = 24;
 
 /// The longest time a supervisor takes to start another core.
-pub const CORE_PAUSE_MAX: Duration = Duration::from_secs(3);
+const CORE_PAUSE_MAX: Duration = Duration::from_secs(3);
 
 /// The shortest `deadtime` that a reload brings, in seconds.
 const DEADTIME_MIN: u64 = 4;
@@ -150,7 +150,7 @@ impl Faults {
             let again = cluster.world.now() + LEAVES_WITHIN;
             self.agenda.push((again, Later::Start(node, How::Restart)));
         }
-        rules.healed(cluster.world.now());
+        rules.healed(&cluster.world);
     }
 
     fn note(&mut self, text: impl Into<String>) {

@@ -25,7 +25,7 @@ mod events;
 mod ledger;
 mod letters;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use shared::event::{NodeKind, NodeStatus};
@@ -41,6 +41,8 @@ use crate::sim::{NodeIndex, Notice, SegmentIndex, World};
 const DEATH_SLACK: Duration = Duration::from_millis(1500);
 /// Most packets of one node to one other over one segment in one second: a whole gap, and more.
 const PACKETS_A_SECOND_MAX: usize = 300;
+/// So many of the highest numbers are remembered with their times: more than a dead time holds.
+const PASSED_MAX: usize = 600;
 /// Most events of one node in one second.
 const EVENTS_A_SECOND_MAX: u32 = 60;
 /// Most messages that may wait for an acknowledgement, and so be kept.
@@ -92,7 +94,8 @@ struct Seen {
     /// above it and not new: the core cannot know it.
     remembered: Sequence,
     replayed: Moment,
-    /// When a core began that found what had come while there was none.
+    /// The last beat came while nothing read it, and when a core began that found it.
+    waits: bool,
     found: Moment,
     /// The highest generation that it reported.
     reported: Generation,
@@ -110,6 +113,13 @@ struct Arrived {
     beat: Option<Moment>,
 }
 
+/// When each number of a generation came that was above all before.
+#[derive(Default)]
+struct Passed {
+    generation: Generation,
+    numbers: VecDeque<(Sequence, Moment)>,
+}
+
 #[derive(Clone, Copy)]
 struct Beat {
     at: Moment,
@@ -123,6 +133,7 @@ pub struct Rules {
     /// Who declared whom dead for its silence, and in which life. What a node said in a former life
     /// of its own may wait in a socket for as long as a machine stands still.
     declared: BTreeSet<(NodeIndex, NodeIndex, Generation)>,
+    passed: BTreeMap<(NodeIndex, NodeIndex), Passed>,
     /// The highest message that came over a segment.
     arrived: BTreeMap<(NodeIndex, NodeIndex, SegmentIndex), Arrived>,
     lossy: Vec<SegmentIndex>,
@@ -162,6 +173,7 @@ impl Rules {
             nodes: world.nodes().map(node).collect(),
             seen: BTreeMap::new(),
             declared: BTreeSet::new(),
+            passed: BTreeMap::new(),
             arrived: BTreeMap::new(),
             lossy: Vec::new(),
             wrongly_signed: BTreeSet::new(),
@@ -199,14 +211,27 @@ impl Rules {
         self.identities_sound = false;
     }
 
-    /// Everything was healed, and nobody shares an identity.
-    pub fn healed(&mut self, now: Moment) {
+    /// Everything was healed, and nobody shares an identity. What the cores remember of each other
+    /// is taken for true where it could not be followed.
+    pub fn healed(&mut self, world: &World) {
+        let now = world.now();
         self.disturb(now);
         if std::mem::replace(&mut self.identities_sound, true) {
             return;
         }
         self.seen.clear();
+        self.passed.clear();
         self.arrived.clear();
+        for observer in world.nodes() {
+            for memory in world.machine(observer).memory.values() {
+                let Some(peer) = self.index(&memory.node) else {
+                    continue;
+                };
+                let seen = self.seen.entry((observer, peer)).or_default();
+                seen.generation = memory.generation;
+                seen.sequence = memory.live.as_ref().map_or(Sequence(0), |l| l.sequence);
+            }
+        }
         for node in &mut self.nodes {
             node.inherits = false;
             node.runs_since = now;

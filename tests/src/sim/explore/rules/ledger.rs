@@ -5,17 +5,20 @@ use std::time::Duration;
 use hbd_core::{MediumForm, SLOW_BITS};
 use shared::event::{NodeKind, NodeStatus};
 use shared::names::Sequence;
+use shared::time::Moment;
 use shared::view::ClusterView;
 
-use super::super::faults::CORE_PAUSE_MAX;
 use super::super::peek::{Peek, peek};
-use super::{Beat, Broken, Rules};
+use super::{Beat, Broken, PASSED_MAX, Passed, Rules};
 use crate::sim::machine::Packet;
 use crate::sim::{NodeIndex, SegmentIndex, World};
 
 /// The least and most of a peer's announced dead time that may apply, as hbd-protocol(7) has it.
 const DEADTIME_KEEPALIVES_MIN: u32 = 2;
 const DEADTIME_FACTOR_MAX: u32 = 10;
+
+/// A core looks for what it gives up when it asks for something, a moment before or after.
+const GIVES_UP_EARLIER: Duration = Duration::from_millis(500);
 
 impl Rules {
     pub(super) fn core_started(&mut self, world: &World, index: NodeIndex, quick_restart: bool) {
@@ -53,10 +56,7 @@ impl Rules {
                 seen.died = None;
                 seen.beat = None;
             }
-            let heard = seen
-                .beat
-                .map_or(seen.replayed, |beat| beat.at.max(seen.replayed));
-            if world.now().since(heard) <= CORE_PAUSE_MAX {
+            if std::mem::take(&mut seen.waits) {
                 seen.found = world.now();
             }
         }
@@ -123,17 +123,27 @@ impl Rules {
             over.sequence = read.sequence;
             over.beat = read.beat.then(|| world.now()).or(over.beat);
         }
+        let passed = self.passed.entry((to, from)).or_default();
+        let passed_at = passed.note(&read, world.now());
         if !read.beat {
             return;
         }
+        seen.waits = !machine.runs();
         if read.generation > seen.generation {
             seen.generation = read.generation;
             seen.sequence = Sequence(0);
             seen.remembered = Sequence(u64::MAX);
         }
-        if read.sequence > seen.sequence {
+        let beat = beat(&read, world, to);
+        // One that was missing for a dead time was given up, and does not count when it comes.
+        let given_up = passed_at.is_some_and(|at| {
+            let known = seen.beat.map_or(beat.deadtime, |before| before.deadtime);
+            world.now().since(at) + GIVES_UP_EARLIER >= known.min(beat.deadtime)
+        });
+        if given_up {
+            seen.replayed = world.now();
+        } else if read.sequence > seen.sequence {
             seen.sequence = read.sequence;
-            let beat = beat(&read, world, to);
             seen.beat = Some(beat);
         } else if read.sequence > seen.remembered {
             seen.replayed = world.now();
@@ -143,6 +153,29 @@ impl Rules {
     /// Whether one node can verify what another signs, and knows whose it is.
     pub(super) fn trusts(&self, to: NodeIndex, from: NodeIndex) -> bool {
         self.nodes[to.0].right_keys == self.nodes[from.0].right_keys
+    }
+}
+
+impl Passed {
+    /// Notes a number, and tells since when a higher one was there.
+    fn note(&mut self, read: &Peek, now: Moment) -> Option<Moment> {
+        if read.generation != self.generation {
+            self.generation = read.generation;
+            self.numbers.clear();
+        }
+        let numbers = &mut self.numbers;
+        let later = numbers.partition_point(|(number, _)| *number <= read.sequence);
+        let since = numbers.get(later).map(|(_, at)| *at);
+        let known = numbers
+            .back()
+            .is_some_and(|(last, _)| *last >= read.sequence);
+        if !known {
+            numbers.push_back((read.sequence, now));
+        }
+        if numbers.len() > PASSED_MAX {
+            numbers.pop_front();
+        }
+        since
     }
 }
 
