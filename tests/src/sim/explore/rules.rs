@@ -113,7 +113,7 @@ struct Arrived {
     beat: Option<Moment>,
 }
 
-/// When each number of a generation came that was above all before.
+/// When each number of a generation came that was above all before, to a core and those after it.
 #[derive(Default)]
 struct Passed {
     generation: Generation,

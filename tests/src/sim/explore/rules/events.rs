@@ -92,6 +92,8 @@ impl Rules {
         if let Some(memory) = world.machine(index).memory.get(node) {
             self.declared.insert((index, peer, memory.generation));
         }
+        // Whoever is dead is followed anew when it returns.
+        self.passed.remove(&(index, peer));
         let seen = self.seen.entry((index, peer)).or_default();
         seen.died = Some(seen.generation);
         let beat = seen.beat.filter(|_| self.identities_sound)?;

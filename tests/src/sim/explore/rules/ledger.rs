@@ -42,6 +42,9 @@ impl Rules {
         node.asks_last = None;
         node.runs = true;
         self.changed = world.now();
+        if !quick_restart {
+            self.passed.retain(|(observer, _), _| *observer != index);
+        }
         for ((observer, peer), seen) in &mut self.seen {
             if *observer != index {
                 continue;
