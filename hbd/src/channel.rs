@@ -119,6 +119,15 @@ pub(crate) struct Rights {
     pub(crate) user: Option<(u32, u32)>,
 }
 
+impl Rights {
+    /// Whether a core with these will do where others are `wanted`. Its limit is that of the times it
+    /// was started with: an emergency brake, which no change of times makes wrong.
+    pub(crate) fn suit(&self, wanted: &Self) -> bool {
+        let priority = |rights: &Self| rights.realtime.map(|realtime| realtime.priority);
+        self.user == wanted.user && priority(self) == priority(wanted)
+    }
+}
+
 /// Realtime scheduling; locked memory and protection from the OOM killer go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RealtimeRights {

@@ -29,6 +29,7 @@ mod startup;
 mod state;
 mod supervisor;
 mod sys;
+mod thread;
 mod timer;
 mod worker;
 

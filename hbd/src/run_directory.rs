@@ -158,14 +158,7 @@ impl RunDirectory {
 
     /// Knocks at the door of a worker.
     pub(crate) fn knock(&self, role: Role) -> io::Result<OwnedFd> {
-        let socket = socket(
-            AddressFamily::Unix,
-            SockType::Stream,
-            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-            None,
-        )?;
-        connect(socket.as_raw_fd(), &UnixAddr::new(&self.door(role))?)?;
-        Ok(socket)
+        connect_at_once(&self.door(role))
     }
 
     fn door(&self, role: Role) -> PathBuf {
@@ -196,6 +189,19 @@ impl Drop for RunDirectory {
         }
         let _ = fs::remove_file(&self.supervisor_path);
     }
+}
+
+/// Connects to whoever listens at `path`, and never waits: where too many wait there already it
+/// fails with `WouldBlock`.
+pub(crate) fn connect_at_once(path: &Path) -> io::Result<OwnedFd> {
+    let socket = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        None,
+    )?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(socket)
 }
 
 fn claim(path: &Path, who: &'static str) -> Result<File, RunError> {

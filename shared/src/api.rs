@@ -34,6 +34,9 @@ pub const REQUEST_MAX: usize = 64 * 1024;
 /// Longest request in bytes of a client that may send messages: the longest message in base64, and
 /// what else a line holds.
 pub const LONG_REQUEST_MAX: usize = 1536 * 1024;
+
+/// Longest key of an order in bytes: keys are remembered.
+pub const KEY_BYTES_MAX: usize = 128;
 /// Longest frame of a server in bytes, its newline included.
 pub const FRAME_MAX: usize = 16 * 1024 * 1024;
 

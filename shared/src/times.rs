@@ -26,6 +26,13 @@ pub fn unauth_hold(deadtime: Duration) -> Duration {
     deadtime * UNAUTH_HOLD_DEADTIMES
 }
 
+/// Whether a node whose beat was so late sent none for its dead time, and peers may have taken it
+/// for dead.
+#[must_use]
+pub fn is_mute(late: Duration, keepalive: Duration, deadtime: Duration) -> bool {
+    late + keepalive > deadtime
+}
+
 /// A timer that is later than this is a stall of this node: half a keepalive, and never ordinary
 /// scheduling.
 #[must_use]

@@ -207,7 +207,8 @@ impl ClusterView {
                 generation,
                 program,
             } => self.node(node, |n| {
-                if n.generation != Some(*generation) {
+                // Where none was known, this node's core is new and what came before it is of this life.
+                if n.generation.is_some_and(|known| known != *generation) {
                     n.healed = None;
                     n.declared_dead = None;
                 }

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use hbd_tests::manual::{compare, escape};
 use shared::api::{
     API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, FRAME_MAX, Failure, Fault, Hello,
-    LONG_REQUEST_MAX, Process, REQUEST_MAX, ReceivedMessage, Reload, ReloadOutcome, Reloaded,
-    Request, SendMessage, ServerFrame, SessionChange, Snapshot, Success, Upgrade, UpgradeOutcome,
-    Upgraded,
+    KEY_BYTES_MAX, LONG_REQUEST_MAX, Process, REQUEST_MAX, ReceivedMessage, Reload, ReloadOutcome,
+    Reloaded, Request, SendMessage, ServerFrame, SessionChange, Snapshot, Success, Upgrade,
+    UpgradeOutcome, Upgraded,
 };
 use shared::config::diff::{Change, Consequence, Line};
 use shared::config::{FileName, Files, Running, check};
@@ -181,7 +181,7 @@ fn the_limits_are_those_of_the_code() {
     let text = format!(
         "A request has at most {REQUEST_MAX} bytes, that of a client that may send messages \
          {LONG_REQUEST_MAX}, a frame of hbd at most {FRAME_MAX}, newlines \
-         included.\nA reply of\n.Ic events\nhas at most {PAGE_EVENTS} events, and no further one beyond {PAGE_BYTES} bytes.\nIt serves 32 administrators at a time, 32 clients that observe or operate, and 8 \
+         included.\nThe key of an order has at most {KEY_BYTES_MAX} bytes.\nA reply of\n.Ic events\nhas at most {PAGE_EVENTS} events, and no further one beyond {PAGE_BYTES} bytes.\nIt serves 32 administrators at a time, 32 clients that observe or operate, and 8 \
          without a role.\n"
     );
     compare(PAGE, "limits", &text);

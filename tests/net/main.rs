@@ -80,6 +80,10 @@ fn main() -> ExitCode {
             "a_message_that_cannot_be_delivered_says_why",
             messages::refused,
         ),
+        net(
+            "one_key_is_one_message_while_it_waits_too",
+            messages::one_key,
+        ),
         net("a_cloned_identity_is_shown", identity::clone),
         net("a_wrong_key_is_shown_as_such", identity::wrong_key),
         net(

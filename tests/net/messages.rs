@@ -191,6 +191,52 @@ pub(crate) fn refused() -> Result<(), Error> {
     )
 }
 
+/// While a message waits, its key stands for it: the same message under it waits along, another one is refused.
+pub(crate) fn one_key() -> Result<(), Error> {
+    let cluster = Cluster::running(2, 1, one_medium)?;
+    let client = Client::connect(&cluster.daemons[BOB].socket(), PATIENCE);
+    let name = ClientName::new("jobs").expect("a name");
+    let listener = client.and_then(|client| client.listen(name));
+    let mut listener = listener.map_err(|error| Error::Unexpected(error.to_string()))?;
+    let keyed = |text: &str| {
+        let words = ["message", "send", "bob", "jobs", text, "--key=k"];
+        hactl(&cluster.daemons[ALICE], &words)
+    };
+    let mut first = keyed("one")?;
+    let delivery = wait::until(PATIENCE, "the message arrives", || {
+        match listener.wait(Some(Duration::from_secs(1))) {
+            Ok(Some(Incoming::Message(message))) => return Ok(Some(message.delivery)),
+            Ok(_) => {}
+            Err(error) => return unexpected(error.to_string()),
+        }
+        // Until bob's core knows the listener there is nobody to take it.
+        if error::file("wait for hactl", first.try_wait())?.is_some() {
+            first = keyed("one")?;
+        }
+        Ok(None)
+    })?;
+    let other = end(keyed("two")?)?;
+    demand(
+        other.code.is_some_and(|code| code != 0)
+            && other.stderr.contains("was used for another order"),
+        &format!("another message under the key is refused: {other:?}"),
+    )?;
+    let same = keyed("one")?;
+    let acknowledged = listener.acknowledge(delivery);
+    demand(
+        matches!(acknowledged, Ok(true)),
+        &format!("the listener acknowledges: {acknowledged:?}"),
+    )?;
+    for sent in [end(first)?, end(same)?] {
+        demand(sent.code == Some(0), &format!("delivered: {sent:?}"))?;
+    }
+    let again = listener.wait(Some(Duration::ZERO));
+    demand(
+        !matches!(again, Ok(Some(Incoming::Message(_)))),
+        "it is delivered once",
+    )
+}
+
 /// Two nodes over one link that loses every fifth packet in each direction.
 fn lossy() -> Result<Cluster, Error> {
     let cluster = Cluster::running(2, 1, one_medium)?;

@@ -41,11 +41,11 @@ upgraded: it says that sessions were lost, and listens anew as soon as hbd is ba
             about: "and say so, from another node",
         },
         Example {
-            line: "tar c /etc/ha.d | hactl message send bob config --timeout 1m",
+            line: "tar c /var/www | hactl message send bob pages --timeout 1m",
             about: "at most 1 MiB from standard input",
         },
         Example {
-            line: "hactl message listen config --raw --count 1 | tar x -C /tmp",
+            line: "hactl message listen pages --raw --count 1 | tar x -C /tmp",
             about: "the bytes as they are",
         },
     ],

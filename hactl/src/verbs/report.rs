@@ -46,9 +46,10 @@ pub(crate) const VERB: Verb = Verb {
 The archive (tar, gzip, mode 0600) holds versions, the state and the counters, the events, the
 journal, the flight records (the present one among them, see record), the configuration with what
 the check says, facts about this machine, listings of the directories, and a README that says what
-each file is and what is missing. It works while hbd does not answer, too. Keys, comments and parameters that may hold a password are left out, and masked
-wherever else they occur; read it all the same before you give it away. Give --config and --state as
-hbd has them. FILE is hbd-report-DATE.tar.gz in the current directory unless it is named; one that
+each file is and what is missing. It works while hbd does not answer, too. Keys, comments and
+parameters that may hold a password are left out, and masked wherever else they occur in clear; but
+what clients sent by hactl message stands in the flight records as it went over the wire. So read it
+all the same before you give it away. Give --config and --state as hbd has them. FILE is hbd-report-DATE.tar.gz in the current directory unless it is named; one that
 exists is left alone unless --force is given.",
     examples: &[
         Example {

@@ -47,8 +47,10 @@ impl Core {
                 link.forgive(late, now.boot);
             }
         }
-        // A machine that stalls all the time says so once a minute, and at each new worst.
-        if self.limiter.admit(Sort::Stall, now.boot).is_some() || worse {
+        // A machine that stalls all the time says so once a minute, at each new worst, and whenever
+        // peers may have taken this node for dead.
+        let mute = times::is_mute(late, self.settings.keepalive, self.settings.deadtime);
+        if self.limiter.admit(Sort::Stall, now.boot).is_some() || worse || mute {
             self.event(Kind::OwnStall { late }, None, now);
         }
     }

@@ -433,6 +433,8 @@ impl Core {
         }
         if let Ok(ring) = ring(active, keys) {
             self.keys = ring;
+            self.settings.active_key = active;
+            self.settings.keys = keys.to_vec();
             self.event(Kind::KeysChanged { active: active.0 }, None, now);
             self.compare_configs(now);
         }

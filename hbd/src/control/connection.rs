@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::api::{
-    ClientFrame, ClientRole, ErrorCode, Failure, Hello, LONG_REQUEST_MAX, REQUEST_MAX, ServerFrame,
+    ClientFrame, ClientRole, ErrorCode, Failure, Hello, KEY_BYTES_MAX, LONG_REQUEST_MAX,
+    REQUEST_MAX, ServerFrame,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -116,6 +117,12 @@ impl Connection {
                 return self.refuse(id, bad_request(&wrong)).await;
             }
         };
+        if let Some(length) = frame.key.as_ref().map(String::len)
+            && length > KEY_BYTES_MAX
+        {
+            let wrong = format!("the key has {length} bytes, more than {KEY_BYTES_MAX}");
+            return self.refuse(frame.id, bad_request(&wrong)).await;
+        }
         if self.role < frame.request.needs() {
             let text = access::refusal(&frame.request, self.role, &self.who);
             let failure = Failure {

@@ -25,8 +25,9 @@ use shared::api::{ClientFrame, ClientRole, Hello};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-pub(crate) use orders::{Orders, Repeated};
+pub(crate) use orders::{Orders, Repeated, other_order};
 
+use crate::run_directory::connect_at_once;
 use crate::supervisor::Line;
 use access::{Access, Peer};
 
@@ -191,7 +192,11 @@ fn take_back(kept: OwnedFd, path: &Path) -> Option<UnixListener> {
     if address.as_pathname() != Some(path) {
         return None;
     }
-    net::UnixStream::connect(path).ok()?;
+    match connect_at_once(path) {
+        // More wait for us than the kernel keeps: it listens.
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => return None,
+        _ => {}
+    }
     listener.set_nonblocking(true).ok()?;
     UnixListener::from_std(listener).ok()
 }

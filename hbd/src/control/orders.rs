@@ -44,10 +44,7 @@ impl Orders {
         match self.known.iter().find(|known| known.key == key) {
             None => Repeated::No,
             Some(known) if known.request == *request => Repeated::Yes(known.outcome.clone()),
-            Some(_) => Repeated::Yes(Err(Failure {
-                code: ErrorCode::BadRequest,
-                text: format!("key {key:?} was used for another order; take a new key"),
-            })),
+            Some(_) => Repeated::Yes(Err(other_order(key))),
         }
     }
 
@@ -68,6 +65,14 @@ impl Orders {
             request,
             outcome,
         });
+    }
+}
+
+/// For a key that names another order already.
+pub(crate) fn other_order(key: &str) -> Failure {
+    Failure {
+        code: ErrorCode::BadRequest,
+        text: format!("key {key:?} was used for another order; take a new key"),
     }
 }
 

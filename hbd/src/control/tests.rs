@@ -2,7 +2,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::time::Duration;
 
-use shared::api::{API_NEWEST, API_OLDEST, ErrorCode, LONG_REQUEST_MAX, ServerFrame, Success};
+use shared::api::{
+    API_NEWEST, API_OLDEST, ErrorCode, KEY_BYTES_MAX, LONG_REQUEST_MAX, ServerFrame, Success,
+};
 use shared::config::ApiAccess;
 use shared::names::NodeName;
 
@@ -32,7 +34,13 @@ fn a_line_that_is_no_request_is_refused_and_the_connection_goes_on() {
     serving(|path| {
         let mut client = Connected::to(path);
         client.frame().unwrap();
-        for (line, expected) in [("hello\n", 0), ("{\"id\":3,\"request\":\"dance\"}\n", 3)] {
+        let key = "k".repeat(KEY_BYTES_MAX + 1);
+        let long_key = format!("{{\"id\":2,\"key\":\"{key}\",\"request\":\"snapshot\"}}\n");
+        for (line, expected) in [
+            ("hello\n", 0),
+            ("{\"id\":3,\"request\":\"dance\"}\n", 3),
+            (&*long_key, 2),
+        ] {
             client.write(line);
             let ServerFrame::Error { id, error } = client.frame().unwrap() else {
                 panic!("accepted: {line}");
@@ -126,6 +134,18 @@ fn a_socket_of_a_dead_daemon_is_replaced() {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o666);
         drop(control);
+    });
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_socket_at_which_too_many_wait_is_taken_back_at_once() {
+    let path = path();
+    let listener = net::UnixListener::bind(&path).unwrap();
+    // Whoever hangs up waits on.
+    while connect_at_once(&path).is_ok() {}
+    runtime().block_on(async {
+        assert!(take_back(listener.into(), &path).is_some());
     });
     fs::remove_file(&path).unwrap();
 }

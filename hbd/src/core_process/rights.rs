@@ -31,6 +31,8 @@ pub(crate) fn restrict(rights: Rights) -> Vec<Lack> {
         lacks.extend(change_user(user, group));
     }
     lacks.extend(no_capabilities());
+    // Another user is what the kernel takes this back for (`PR_SET_DUMPABLE`, `prctl(2)`).
+    sys::keep_secrets();
     lacks
 }
 

@@ -246,7 +246,7 @@ impl Supervisor {
             self.recorder.note(event, None);
         }
         if runs.settings != self.settings
-            || runs.rights != self.rights
+            || !runs.rights.suit(&self.rights)
             || runs.allow_faults != self.allow_faults
         {
             return Unfit::Replace("it runs with other settings than those on the disk".into());

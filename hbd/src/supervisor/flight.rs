@@ -14,6 +14,7 @@ use super::requests::Asked;
 use crate::channel::Lack;
 use crate::clock;
 use crate::flight::{self, Reason};
+use crate::thread;
 
 /// A record that was to be kept.
 #[derive(Debug)]
@@ -97,18 +98,22 @@ impl Supervisor {
         cause: Option<Cause>,
         asked: Option<Asked>,
     ) {
+        let kept = move |result| Kept {
+            result,
+            reason,
+            cause,
+            asked,
+        };
         let (state, tell) = (self.flights.state.clone(), self.flights.tell.clone());
-        std::thread::spawn(move || {
+        let told = thread::beside("flight", (flight, kept), move |(flight, kept)| {
             let now = clock::now().wall;
             let result = flight.and_then(|image| flight::keep(&state, now, reason, &image));
             // Nobody is left to tell where the daemon ends.
-            let _ = tell.blocking_send(Kept {
-                result,
-                reason,
-                cause,
-                asked,
-            });
+            let _ = tell.blocking_send(kept(result));
         });
+        if let Err((error, (_, kept))) = told {
+            let _ = self.flights.tell.try_send(kept(Err(error)));
+        }
     }
 
     /// A record was kept, or could not be.

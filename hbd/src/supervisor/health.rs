@@ -11,6 +11,7 @@ use std::time::Duration;
 use hbd_core::Settings;
 use shared::event::Span;
 use shared::time::Moment;
+use shared::times;
 
 /// So many managers that failed within [`FAILURES_WITHIN`] are too many.
 const FAILURES_MAX: usize = 3;
@@ -67,7 +68,8 @@ impl Health {
     /// The core did not run for so long, and this process perhaps neither. True where the node is sick
     /// from here on for that.
     pub(super) fn stood_still(&mut self, late: Duration, now: Moment, settings: &Settings) -> bool {
-        let sick = late > settings.deadtime && self.sick_since.is_none();
+        let mute = times::is_mute(late, settings.keepalive, settings.deadtime);
+        let sick = mute && self.sick_since.is_none();
         if sick {
             self.sick_since = Some(now);
         }

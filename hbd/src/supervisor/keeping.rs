@@ -20,6 +20,10 @@ use crate::state::{Job, Peers, StateError};
 /// What is missing where state cannot be written.
 const LACK: &str = "memory across a restart of hbd";
 
+const COPIES: &str = "copies of the configuration in use";
+/// Until hbd takes the files that are there.
+pub(super) const BAD_FILES: &str = "the configuration on the disk";
+
 impl Supervisor {
     pub(super) fn remember(&mut self, memory: PeerMemory) {
         let former = self.memory.get(&memory.node);
@@ -68,12 +72,14 @@ impl Supervisor {
     /// Keeps copies of the configuration that runs, for a supervisor that finds its workers alive
     /// and a configuration that has errors.
     pub(super) fn keep_accepted(&mut self, files: &Files, addresses: &Addresses) {
-        if let Err(error) = accepted::save(self.run.path(), files, addresses) {
-            self.lack(Lack {
-                what: "copies of the configuration in use".into(),
+        self.lacks_no_more(BAD_FILES);
+        match accepted::save(self.run.path(), files, addresses) {
+            Ok(()) => self.lacks_no_more(COPIES),
+            Err(error) => self.lack(Lack {
+                what: COPIES.into(),
                 why: error.to_string(),
                 remedy: "none is needed; they are made again at the next reload".into(),
-            });
+            }),
         }
     }
 

@@ -28,7 +28,7 @@ use super::recorder::{Line, line};
 use super::requests::Asked;
 use crate::channel::ToCore;
 use crate::clock;
-use crate::control::Repeated;
+use crate::control::{Repeated, other_order};
 
 /// Frames that wait for a listener. The office hands over less than that; one that is not even told
 /// of sessions is dropped.
@@ -58,6 +58,12 @@ struct Client {
 struct Waiting {
     answers: Vec<Asked>,
     order: Option<(String, Request)>,
+}
+
+impl Waiting {
+    fn is_for(&self, request: &Request) -> bool {
+        self.order.as_ref().is_some_and(|(_, own)| own == request)
+    }
 }
 
 struct Listening {
@@ -155,11 +161,16 @@ impl Supervisor {
         {
             return ask.reply(outcome);
         }
-        if let Some((key, _)) = &order
+        if let Some((key, request)) = &order
             && let Some((stream, number)) = self.messages.under_way.get(key)
             && let Some(client) = self.messages.senders.get_mut(stream)
             && let Some(waiting) = client.waiting.get_mut(number)
         {
+            if !waiting.is_for(request) {
+                return ask.reply(Err(other_order(key)));
+            }
+            // One that asks again and again leaves nothing behind.
+            waiting.answers.retain(|asked| !asked.answer.is_closed());
             waiting.answers.push(ask);
             return;
         }

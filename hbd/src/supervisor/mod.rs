@@ -100,6 +100,8 @@ const LOOK_AT_CLIENTS: Duration = Duration::from_millis(250);
 const DISK_RESULTS: usize = 64;
 /// News of logs that wait.
 const LOG_NEWS: usize = 64;
+/// What is missing while they cannot be listed.
+const INTERFACES: &str = "the list of interfaces";
 
 /// Runs the daemon until it is told to end.
 pub(crate) fn run(options: &Options) -> Exit {
@@ -428,7 +430,7 @@ impl Supervisor {
     fn tell_of_bad_files(&mut self, problem: &str) {
         self.recorder.say(Severity::Critical, problem);
         self.lack(Lack {
-            what: "the configuration on the disk".into(),
+            what: keeping::BAD_FILES.into(),
             why: "it has errors, and hbd goes on with a copy of the one it ran with".into(),
             remedy: "hactl check names the errors; a start of all of hbd would be refused".into(),
         });
@@ -517,8 +519,11 @@ impl Supervisor {
         self.keep_flight_of_stall(late, stall);
         let stood_still = self.health.stood_still(late, clock::boot(), &self.settings);
         if stood_still && self.leaving.is_none() {
-            let (late, deadtime) = (Span(late), Span(self.settings.deadtime));
-            let reason = format!("it stood still for {late}, and its deadtime is {deadtime}");
+            let silent = Span(late + self.settings.keepalive);
+            let deadtime = Span(self.settings.deadtime);
+            let reason = format!(
+                "it stood still and sent no beat for {silent}, and its deadtime is {deadtime}"
+            );
             let cause = Some(Cause::Event(stall.clone()));
             self.recorder.note(Kind::Sick { reason }, cause);
         }
@@ -549,9 +554,10 @@ impl Supervisor {
             Ok(interfaces) => {
                 let changes = self.media.refresh(&interfaces);
                 self.carry_out(changes);
+                self.lacks_no_more(INTERFACES);
             }
             Err(error) => self.lack(Lack {
-                what: "the list of interfaces".into(),
+                what: INTERFACES.into(),
                 why: error.to_string(),
                 remedy: "it is tried again every 5 s".into(),
             }),

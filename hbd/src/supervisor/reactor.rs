@@ -65,8 +65,8 @@ pub(super) async fn run(
             message = supervisor.manager.next() => {
                 Wake::Manager(message.map(|(message, _)| message))
             }
+            () = silent(&mut supervisor.pulse) => Wake::Silent,
             watched = changed(sources.watch.as_ref()) => Wake::Interfaces(watched),
-            stream = sources.control.accept() => Wake::Client(stream),
             Some(ask) = sources.asks.recv() => Wake::Ask(ask),
             Some(checked) = sources.checks.recv() => Wake::Checked(Box::new(checked)),
             Some(done) = sources.disk.recv() => Wake::Disk(done),
@@ -74,7 +74,8 @@ pub(super) async fn run(
             Some(kept) = sources.flights.recv() => Wake::Flight(kept),
             Some(read) = sources.reads.recv() => Wake::Read(Box::new(read)),
             Some(news) = sources.log.recv() => Wake::Log(news),
-            () = silent(&mut supervisor.pulse) => Wake::Silent,
+            // Behind everything else: whoever may connect could do so without end.
+            stream = sources.control.accept() => Wake::Client(stream),
             _ = expired(&mut timer) => Wake::Look,
         };
         match wake {

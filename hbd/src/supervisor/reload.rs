@@ -25,6 +25,7 @@ use hbd_core::Command;
 use nix::unistd::geteuid;
 
 use super::Supervisor;
+use super::keeping::BAD_FILES;
 use super::recorder::line;
 use super::removal::removed;
 use super::requests::Asked;
@@ -258,6 +259,7 @@ impl Supervisor {
             (true, false) => {
                 let text = "reload: the configuration has not changed";
                 self.recorder.say(Severity::Notice, text);
+                self.lacks_no_more(BAD_FILES);
             }
             (false, true) => reloaded.outcome = ReloadOutcome::WouldApply,
             (false, false) => {

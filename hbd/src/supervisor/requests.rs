@@ -13,6 +13,7 @@ use super::recorder::{Line, line};
 use crate::clock;
 use crate::control::access::Peer;
 use crate::control::{Answer, Ask, Repeated};
+use crate::thread;
 
 /// What is left of a question once its request was taken out.
 #[derive(Debug)]
@@ -104,10 +105,19 @@ impl Supervisor {
         let turn = self.readers.clone().acquire_owned();
         tokio::spawn(async move {
             let turn = turn.await;
-            std::thread::spawn(move || {
+            let told = thread::beside("events", (asked, turn), move |(asked, turn)| {
                 asked.reply(history.answer(&query).map(Success::Events));
                 drop(turn);
             });
+            if let Err((error, (asked, _))) = told {
+                asked.reply(Err(Failure {
+                    code: ErrorCode::Unavailable,
+                    text: format!(
+                        "the journal cannot be read: no thread for it: {error}; raise the limit \
+                         of tasks or end some"
+                    ),
+                }));
+            }
         });
     }
 

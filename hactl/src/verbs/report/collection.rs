@@ -100,7 +100,8 @@ impl Collection {
     fn readme(&self) -> String {
         let mut text = format!(
             "A report of hbd, made by hactl {} at {}.\n\nKeys, comments and parameters that may hold \
-             a password are left out,\nand masked with * wherever else they occur.\n\n",
+             a password are left out,\nand masked with * wherever else they occur in clear. What clients sent by message stands in \
+             the flight records.\n\n",
             env!("CARGO_PKG_VERSION"),
             self.time
         );

@@ -225,6 +225,7 @@ impl Core {
             node: self.peer(peer).name.clone(),
             from,
             to,
+            listener,
         });
         let opened = Frame::Opened {
             stream,

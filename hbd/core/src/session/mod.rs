@@ -199,6 +199,8 @@ pub enum SessionNews {
         from: ClientName,
         /// The client here.
         to: ClientName,
+        /// Which life of that client it is for.
+        listener: u64,
     },
     /// The next fragment of a session.
     Fragment {

@@ -23,7 +23,8 @@ fn a_node_that_sends_nothing_for_deadtime_is_sick_until_it_beats_and_hears_someb
 #[test]
 fn a_node_that_stood_still_for_deadtime_is_sick_until_it_beats_and_hears_somebody() {
     let mut health = Health::new(at(0));
-    assert!(!health.stood_still(DEADTIME, at(10), &settings()));
+    let keepalive = settings().keepalive;
+    assert!(!health.stood_still(DEADTIME - keepalive, at(10), &settings()));
     assert!(health.stood_still(2 * DEADTIME, at(30), &settings()));
     assert!(
         !health.stood_still(2 * DEADTIME, at(30), &settings()),

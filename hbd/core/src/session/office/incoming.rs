@@ -127,8 +127,15 @@ impl Listener {
 }
 
 impl Office {
-    pub(super) fn arrived(&mut self, session: SessionId, sender: Sender, to: ClientName) {
-        let Some(listener) = self.listeners.get_mut(&to) else {
+    pub(super) fn arrived(
+        &mut self,
+        session: SessionId,
+        sender: Sender,
+        to: ClientName,
+        life: u64,
+    ) {
+        let listener = self.listeners.get_mut(&to);
+        let Some(listener) = listener.filter(|listener| listener.id == life) else {
             // It stopped listening a moment ago, and the core is about to hear of it.
             return;
         };

@@ -388,6 +388,7 @@ impl Office {
                 node,
                 from,
                 to,
+                listener,
             } => {
                 let client = from;
                 let sender = Sender {
@@ -395,7 +396,7 @@ impl Office {
                     client,
                     stream,
                 };
-                self.arrived(session, sender, to);
+                self.arrived(session, sender, to, listener);
             }
             SessionNews::Fragment { session, fragment } => self.fragment(session, fragment),
             SessionNews::Ended { session, ending } => self.ended(session, ending),

@@ -62,12 +62,18 @@ fn listener() -> Office {
 }
 
 fn arrive(office: &mut Office, session: SessionId) {
+    let listener = office.last_listener;
+    arrive_for(office, session, listener);
+}
+
+fn arrive_for(office: &mut Office, session: SessionId, listener: u64) {
     office.handle_news(SessionNews::Arrived {
         session,
         stream: STREAM,
         node: bob(),
         from: client("cron"),
         to: client("backup"),
+        listener,
     });
 }
 
@@ -91,6 +97,21 @@ fn handed(office: &mut Office) -> Vec<(u64, Vec<u8>)> {
             _ => None,
         })
         .collect()
+}
+
+#[test]
+fn a_session_for_a_listener_that_went_is_none_for_the_next_of_its_name() {
+    let mut office = office();
+    office.listen(client("backup")).unwrap();
+    let former = office.last_listener;
+    office.unlisten(&client("backup"));
+    office.listen(client("backup")).unwrap();
+    arrive_for(&mut office, SESSION, former);
+    receive(&mut office, SESSION, 1, "begin", true);
+    assert_eq!(notices(&mut office), []);
+    arrive(&mut office, SESSION);
+    receive(&mut office, SESSION, 1, "begin", true);
+    assert_eq!(handed(&mut office), [(1, b"begin".to_vec())]);
 }
 
 #[test]
