@@ -296,6 +296,8 @@ mod tests {
             features: Some("x".repeat(SLOT)),
             config: None,
             key: None,
+            reason: None,
+            links: None,
         });
         assert!(!core.remember(&long));
         assert!(core.remember(&peer("carol", 1)));

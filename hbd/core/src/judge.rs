@@ -234,11 +234,6 @@ impl Core {
         self.check_communication(now);
     }
 
-    pub(crate) fn remember_peer(&mut self, index: PeerIndex) {
-        let memory = self.peer(index).memory();
-        self.output(Output::Remember(Box::new(memory)));
-    }
-
     pub(crate) fn sample_due(&mut self, due: Moment, now: Now) {
         self.deadlines
             .arm(Timer::Sample, next_tick(due, SAMPLE_EVERY, now));

@@ -22,6 +22,7 @@ mod judge;
 mod limiter;
 mod link;
 mod machine;
+mod memory;
 mod mutant;
 mod pace;
 mod peer;
@@ -40,6 +41,6 @@ pub use machine::{BadSettings, Core};
 pub use mutant::Mutant;
 pub use session::{SessionNews, SessionOrder};
 pub use settings::{
-    KeySpec, LiveMemory, MediumForm, MediumIndex, MediumSettings, Pace, PeerMemory, SLOW_BITS,
-    Settings, Start, Times,
+    KeySpec, LinkMemory, LiveMemory, MediumForm, MediumIndex, MediumSettings, Pace, PeerMemory,
+    SLOW_BITS, Settings, Start, Times,
 };

@@ -34,16 +34,12 @@ use crate::io::{Command, Output};
 use crate::limiter::Limiter;
 use crate::mutant::planted;
 use crate::pace::OwnPace;
-use crate::peer::{Life, Peer};
+use crate::peer::Peer;
 use crate::random::Random;
-use crate::sequence::{Tracker, ack_every};
+use crate::sequence::ack_every;
 use crate::session::Sessions;
-use crate::settings::{
-    KeySpec, MediumForm, MediumIndex, PeerMemory, Settings, Start, without_secrets,
-};
-use crate::wire::config_digest::ConfigDigest;
+use crate::settings::{KeySpec, MediumForm, MediumIndex, Settings, Start, without_secrets};
 use crate::wire::digest::UnknownMethod;
-use crate::wire::level::Level;
 use crate::wire::{KeyRing, KeyRingError, Method};
 
 /// The pure core of one node. All of its state can be saved and restored ([`Core::save`]): what is
@@ -299,51 +295,6 @@ impl Core {
         }
     }
 
-    /// Takes over what a former core knew of a peer.
-    fn remember(&mut self, memory: PeerMemory, cause: &EventId, now: Now) {
-        let Some(&index) = self.by_name.get(&memory.node) else {
-            return;
-        };
-        if index == self.own.index {
-            return;
-        }
-        if let Some(uuid) = memory.uuid {
-            self.by_uuid.entry(uuid).or_insert(index);
-        }
-        let own = self.own.sequence;
-        let peer = self.peer_mut(index);
-        peer.uuid = memory.uuid;
-        peer.generation = Some(memory.generation).filter(|known| *known > Generation(0));
-        let Some(live) = memory.live else {
-            return;
-        };
-        if live.sequence > Sequence(0) {
-            let mut life = Life::new(Tracker::after(live.sequence), own, now.boot);
-            life.left = live.left;
-            life.level = live.features.as_deref().and_then(Level::parse);
-            peer.life = Some(life);
-        }
-        peer.heard = live.heard;
-        peer.deadtime = live.deadtime;
-        peer.config = live.config.as_deref().and_then(ConfigDigest::parse);
-        peer.signs_with = live.key;
-        if live.status == NodeStatus::Init {
-            return;
-        }
-        for link in &mut peer.links {
-            link.heard = Some(now.boot);
-        }
-        let cause = Some(Cause::Event(cause.clone()));
-        let reason = match live.left {
-            true => StatusReason::Left,
-            false => StatusReason::Remembered,
-        };
-        self.set_status(index, live.status, reason, cause, now);
-        if live.status.is_alive() {
-            self.watch(index, now);
-        }
-    }
-
     /// Handles a packet that came over `medium`. Bytes that are no valid packet move a counter and
     /// perhaps make an event.
     pub fn handle_packet(&mut self, medium: MediumIndex, packet: &[u8], now: Now) {
@@ -513,6 +464,10 @@ impl Core {
                 _ => Ending::NotAlive,
             };
             self.end_sessions_with(index, &ending);
+        }
+        if from != to {
+            let dead = to == NodeStatus::Dead;
+            self.peer_mut(index).died_of = dead.then(|| reason.clone());
         }
         let silent = planted!(self, DeathUnreported) && to == NodeStatus::Dead;
         if silent || (from == to && !planted!(self, StatusRepeated)) {

@@ -5,14 +5,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shared::event::{ConfigDifference, EventId, LinkStatus, NodeKind, NodeStatus};
+use shared::event::{ConfigDifference, EventId, LinkStatus, NodeKind, NodeStatus, StatusReason};
 use shared::names::{Generation, KeyIndex, NodeName, Sequence, Uuid};
 use shared::time::Moment;
 
 use crate::declared::{Declared, Denial};
 use crate::link::Link;
 use crate::sequence::Tracker;
-use crate::settings::{LiveMemory, PeerMemory};
 use crate::wire::config_digest::ConfigDigest;
 use crate::wire::level::Level;
 
@@ -48,6 +47,8 @@ pub(crate) struct Peer {
     pub(crate) declared: Option<Declared>,
     /// The key that its last packet was signed with.
     pub(crate) signs_with: Option<KeyIndex>,
+    /// Why it is dead, while it is.
+    pub(crate) died_of: Option<StatusReason>,
     /// What it was last reported to run, and in which generation.
     pub(crate) reported: Option<(Generation, String)>,
 }
@@ -140,6 +141,7 @@ impl Peer {
             config_differs: Vec::new(),
             declared: None,
             signs_with: None,
+            died_of: None,
             reported: None,
         }
     }
@@ -157,28 +159,5 @@ impl Peer {
             .iter()
             .filter(|link| link.status == LinkStatus::Up)
             .count()
-    }
-
-    /// What the next core must know: also that a node was never heard and counts as dead, or it
-    /// would wait for it once more.
-    pub(crate) fn memory(&self) -> PeerMemory {
-        let life = self.life.as_ref();
-        let number = |life: &Life| life.tracker.last().unwrap_or(life.status_sequence);
-        let live = LiveMemory {
-            status: self.status,
-            sequence: life.map(number).unwrap_or_default(),
-            deadtime: self.deadtime,
-            heard: self.heard,
-            left: self.left(),
-            features: self.level().map(Level::to_field),
-            config: self.config.as_ref().map(ConfigDigest::to_field),
-            key: self.signs_with,
-        };
-        PeerMemory {
-            node: self.name.clone(),
-            uuid: self.uuid,
-            generation: self.generation.unwrap_or_default(),
-            live: Some(live).filter(|live| live.status != NodeStatus::Init),
-        }
     }
 }

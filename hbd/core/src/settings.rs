@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
-use shared::event::{Cause, ConfiguredNode, NodeStatus};
+use shared::event::{Cause, ConfiguredNode, NodeStatus, StatusReason};
 use shared::names::{Generation, KeyIndex, MediumName, NodeName, Sequence, Uuid};
 use shared::time::Moment;
 
@@ -272,4 +272,22 @@ pub struct LiveMemory {
     /// The key that its last packet was signed with.
     #[serde(default)]
     pub key: Option<KeyIndex>,
+    /// Why it is dead, where it is.
+    #[serde(default)]
+    pub reason: Option<StatusReason>,
+    /// The state of its links.
+    #[serde(default)]
+    pub links: Option<LinkMemory>,
+}
+
+/// What a quick restart knows about the links to one peer: a bit for each of the first 64 media.
+/// Small, since it is written at each beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkMemory {
+    /// Hash of the names of the media, so that bits are not taken for those of others.
+    pub media: u32,
+    /// Something was heard over these.
+    pub heard: u64,
+    /// These are dead.
+    pub dead: u64,
 }

@@ -141,6 +141,8 @@ mod tests {
             features: None,
             config: None,
             key: None,
+            reason: None,
+            links: None,
         };
         PeerMemory {
             node: NodeName::new(node).unwrap(),

@@ -139,6 +139,8 @@ mod tests {
                 features: Some("1.7".into()),
                 config: Some(field.join(",")),
                 key: Some(KeyIndex(signs)),
+                reason: None,
+                links: None,
             }),
         }
     }

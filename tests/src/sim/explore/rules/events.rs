@@ -47,7 +47,7 @@ impl Rules {
         let lie = match &event.kind {
             Kind::NodeStatus {
                 node, to, reason, ..
-            } if *to == NodeStatus::Dead => match reason {
+            } if *to == NodeStatus::Dead && !is_told_again(event) => match reason {
                 StatusReason::Silent { .. } => self.death(world, index, node),
                 StatusReason::NeverHeard { .. } => self.absence(world, index),
                 _ => None,
@@ -164,6 +164,14 @@ impl Rules {
         let lie = self.identities_sound && counted && silent < deadtime;
         lie.then(|| format!("a packet came over it {silent:?} ago"))
     }
+}
+
+/// A core that was started tells what the former one knew: its first event is the cause.
+fn is_told_again(event: &Event) -> bool {
+    let own = event.id.incarnation;
+    event
+        .caused_by()
+        .is_some_and(|cause| cause.incarnation == own && cause.counter == 1)
 }
 
 /// Why an event says nothing new, if so.
