@@ -294,6 +294,9 @@ pub struct Snapshot {
     pub view: ClusterView,
     /// The counters of the last second; nothing before the core's first.
     pub sample: Option<Sample>,
+    /// The directory of the configuration files; nothing where hbd is older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
 }
 
 /// What a request brought.

@@ -586,12 +586,17 @@ pub enum Kind {
         /// What it runs: `hbd, level 1.h`, or `heartbeat` where it announces nothing.
         program: String,
     },
-    /// A node that was declared dead speaks again under the same generation: both sides lived.
+    /// A node that was declared dead speaks again under the same generation: it lived on unheard, or
+    /// it stood still.
     PartitionHealed {
         /// The node.
         node: NodeName,
         /// How long it was not heard.
         silent: Duration,
+        /// Its first beat follows the last one heard: it sent none meanwhile, as after a freeze. False
+        /// where that is not certain.
+        #[serde(default)]
+        stood_still: bool,
     },
     /// A living node is heard over one link only although more are configured.
     Jeopardy {

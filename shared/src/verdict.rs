@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Snapshot;
+use crate::config::load::DIRECTORY;
 use crate::event::{
     ConfigDifference, LinkStatus, MediumStatus, NodeKind, NodeStatus, OWN_USER, Object, Severity,
     Span, StatusReason, Unverified,
@@ -231,8 +232,9 @@ fn nodes(snapshot: &Snapshot) -> Vec<Finding> {
         findings.extend(declared_dead(snapshot, name, node));
         findings.extend(silence(snapshot, name, node));
         findings.extend(node_hearing(name, node));
-        findings.extend(node.config_differs.iter().map(|d| node_config(name, d)));
         if node.status.is_alive() {
+            let differences = node.config_differs.iter();
+            findings.extend(differences.map(|d| node_config(snapshot, name, d)));
             findings.extend(links(snapshot, name, node));
         }
     }
@@ -281,15 +283,25 @@ fn node_status(view: &ClusterView, name: &NodeName, node: &NodeView, own: bool) 
     Some(finding.since(node.since))
 }
 
-/// A node that lived on while it counted as dead, until it restarts or [`PARTITION_SHOWN`] is over.
+/// A node that lived on or stood still while it counted as dead, until it restarts or [`PARTITION_SHOWN`] is over.
 fn healed(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Option<Finding> {
     let healed = healed_lately(snapshot, node)?;
-    let what = format!(
-        "node {name} returned after a partition: it lived on, unheard for {}",
-        Span(healed.silent)
-    );
-    let remedy = "both sides thought they were alone: see whether both used what only one may; \
-                  hactl events says which links failed";
+    let silent = Span(healed.silent);
+    let (what, remedy) = match healed.stood_still {
+        true => (
+            format!("node {name} returned after it stood still for {silent}"),
+            format!(
+                "see what stopped {name}, and whether what it held ran on while another node took \
+                 over"
+            ),
+        ),
+        false => (
+            format!("node {name} returned after a partition: it lived on, unheard for {silent}"),
+            "both sides thought they were alone: see whether both used what only one may; hactl \
+             events says which links failed"
+                .into(),
+        ),
+    };
     let finding = Finding::new(Severity::Critical, Object::Node(name.clone()), what);
     Some(finding.remedy(remedy).since(healed.at))
 }
@@ -308,6 +320,10 @@ fn declared_dead(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Optio
             format!("node {name} counts this node as dead, and may take over what it holds"),
             "hactl links shows whether packets of this node arrive there",
         ),
+        Some(_) if stood_still(&snapshot.view) => (
+            format!("node {name} declared this node dead while it stood still, and took it back"),
+            "see what stopped this node, and whether what it held ran on while another node took over",
+        ),
         Some(_) => (
             format!("node {name} declared this node dead while it lived, and took it back"),
             "both may have used what only one may; hactl events says whether this node stood still \
@@ -316,6 +332,12 @@ fn declared_dead(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Optio
     };
     let finding = Finding::new(Severity::Critical, Object::Node(name.clone()), what);
     Some(finding.remedy(remedy).since(declared.at))
+}
+
+/// True where this node was taken for dead because it did not run, or could have been.
+fn stood_still(view: &ClusterView) -> bool {
+    let started = view.started.as_ref();
+    started.is_some_and(|started| view.worst_stall >= started.deadtime)
 }
 
 fn declared_lately(snapshot: &Snapshot, node: &NodeView) -> Option<DeclaredDead> {
@@ -349,12 +371,13 @@ fn silence(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Option<Find
 }
 
 /// A node that is configured otherwise, and what shows the difference.
-fn node_config(name: &NodeName, difference: &ConfigDifference) -> Finding {
+fn node_config(snapshot: &Snapshot, name: &NodeName, difference: &ConfigDifference) -> Finding {
+    let directory = snapshot.config.as_deref().unwrap_or(DIRECTORY);
     let give = |key| format!("give both nodes the same key {key}, then run hactl reload on both");
     let (what, remedy) = match difference {
         ConfigDifference::File { file } => (
             format!("config differs: {file} of {name} (in what must be the same on all nodes)"),
-            format!("ssh {name} cat /etc/ha.d/{file} | diff /etc/ha.d/{file} -"),
+            format!("ssh {name} cat {directory}/{file} | diff {directory}/{file} -"),
         ),
         ConfigDifference::Key { key } => (
             format!("config differs: key {key} of {name} is another one"),
@@ -526,7 +549,8 @@ fn fault_on(medium: &MediumName, fault: &str) -> Finding {
 }
 
 /// Time in which this node did not run, which is time in which it could not have sent a beat. One
-/// stall may have had any reason, such as a debugger; more of them endanger this node's life.
+/// short stall may have had any reason, such as a debugger; more of them endanger this node's life, and
+/// one of deadtime may have ended it.
 fn stalls(snapshot: &Snapshot) -> Option<Finding> {
     let view = &snapshot.view;
     if view.stalls == 0 {
@@ -539,7 +563,7 @@ fn stalls(snapshot: &Snapshot) -> Option<Finding> {
     };
     let deadtime = view.started.as_ref().map(|started| started.deadtime);
     let severity = match view.stalls {
-        1 => Severity::Notice,
+        1 if !stood_still(view) => Severity::Notice,
         _ => Severity::Warning,
     };
     let finding = match deadtime.filter(|deadtime| view.worst_stall * 2 >= *deadtime) {

@@ -95,6 +95,9 @@ pub struct Healed {
     pub at: Stamp,
     /// How long the node was not heard.
     pub silent: Duration,
+    /// It stood still meanwhile, and sent nothing.
+    #[serde(default)]
+    pub stood_still: bool,
 }
 
 /// A declaration of this node's death by another, while it lived.
@@ -222,10 +225,15 @@ impl ClusterView {
                 generation,
                 known,
             } => self.node(node, |n| n.behind = Some((*generation, *known))),
-            Kind::PartitionHealed { node, silent } => self.node(node, |n| {
+            Kind::PartitionHealed {
+                node,
+                silent,
+                stood_still,
+            } => self.node(node, |n| {
                 n.healed = Some(Healed {
                     at: stamp,
                     silent: *silent,
+                    stood_still: *stood_still,
                 });
             }),
             Kind::DeclaredDead { node } => self.node(node, |n| {

@@ -114,6 +114,13 @@ impl Row {
         percent(incoming.lost, incoming.lost + incoming.received)
     }
 
+    /// How many messages were sent over this link; a medium that is not open takes none of those that
+    /// the core counts.
+    fn sent(&self) -> Option<u64> {
+        let outgoing = self.outgoing().filter(|_| self.path != Path::NoMedium);
+        outgoing.map(|outgoing| outgoing.sent)
+    }
+
     /// Of what was sent over this link up to the last message that the peer confirms, how much did
     /// not arrive. What went out later may still be on its way, and a dead peer confirms nothing.
     fn out_lost_percent(&self) -> Option<f64> {
@@ -306,11 +313,12 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
     Column {
         name: "sent",
         heading: "SENT",
-        about: "Messages sent over the medium since the peer's life began.",
+        about: "Messages sent over the medium since the peer's life began; nothing while the medium is \
+                not open, since nothing goes out then.",
         align: Align::Right,
         usual: true,
-        cell: |row, _| Cell::known(row.outgoing().map(|o| o.sent)),
-        json: |row| json!(row.outgoing().map(|o| o.sent)),
+        cell: |row, _| Cell::known(row.sent()),
+        json: |row| json!(row.sent()),
     },
     Column {
         name: "out_received",

@@ -22,6 +22,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use clap::parser::ValueSource;
 use clap::{Arg, Command, ValueHint, value_parser};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -49,7 +50,9 @@ the check says, facts about this machine, listings of the directories, and a REA
 each file is and what is missing. It works while hbd does not answer, too. Keys, comments and
 parameters that may hold a password are left out, and masked wherever else they occur in clear; but
 what clients sent by hactl message stands in the flight records as it went over the wire. So read it
-all the same before you give it away. Give --config and --state as hbd has them. FILE is hbd-report-DATE.tar.gz in the current directory unless it is named; one that
+all the same before you give it away. The configuration is that of the hbd that answers; where none
+does, give --config, and give --state, as hbd has them. FILE is hbd-report-DATE.tar.gz in the
+current directory unless it is named; one that
 exists is left alone unless --force is given.",
     examples: &[
         Example {
@@ -95,7 +98,11 @@ fn arguments(command: Command) -> Command {
                 .help("The archive"),
         )
         .arg(flag("force", "Replace FILE").requires("file"))
-        .arg(directory("config", DIRECTORY, "The configuration of hbd"))
+        .arg(directory(
+            "config",
+            DIRECTORY,
+            "The configuration of hbd, in place of what it says",
+        ))
         .arg(directory("state", STATE, "What outlives hbd"))
 }
 
@@ -115,9 +122,12 @@ fn run(call: &Call) -> Result<Exit, Error> {
         return Err(super::exists(&file));
     }
     let mut all = Collection::new(&name, now);
-    ask(call, &mut all);
+    let running = ask(call, &mut all);
     let path = |name| call.matches.get_one::<PathBuf>(name).map(PathBuf::as_path);
-    let config = path("config").unwrap_or(Path::new(DIRECTORY));
+    let given = call.matches.value_source("config") == Some(ValueSource::CommandLine);
+    let told = running.filter(|_| !given).map(PathBuf::from);
+    let config = told.as_deref().or(path("config"));
+    let config = config.unwrap_or(Path::new(DIRECTORY));
     let state = path("state").unwrap_or(Path::new(STATE));
     configuration(config, &mut all);
     kept(state, "journal", "events on the disk", &mut all);
@@ -143,18 +153,23 @@ fn run(call: &Call) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-/// Everything that hbd itself can say.
-fn ask(call: &Call, all: &mut Collection) {
+/// Everything that hbd itself can say; where it says that its configuration is.
+fn ask(call: &Call, all: &mut Collection) -> Option<String> {
     let mut client = match Client::connect(&call.socket, call.limit) {
         Ok(client) => client,
         Err(error) => {
-            return all.miss("status, events, samples: what hbd says", &error);
+            all.miss("status, events, samples: what hbd says", &error);
+            return None;
         }
     };
     let hello = client.hello().clone();
+    let mut config = None;
     all.json("hello.json", "version of the hbd that answered", &hello);
     match client.snapshot() {
-        Ok(snapshot) => status(&hello, &snapshot, all),
+        Ok(snapshot) => {
+            status(&hello, &snapshot, all);
+            config = snapshot.config;
+        }
         Err(error) => all.miss("status: state and verdict", &error),
     }
     match client.config() {
@@ -180,6 +195,7 @@ fn ask(call: &Call, all: &mut Collection) {
         ),
         Err(error) => all.miss("samples.jsonl: counters", &error),
     }
+    config
 }
 
 fn status(hello: &shared::api::Hello, snapshot: &Snapshot, all: &mut Collection) {

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use shared::api::Snapshot;
 use shared::event::Kind;
 
 use crate::cli::server::{Answer, Server};
@@ -154,6 +155,22 @@ fn everything_is_in_it_and_no_secret_is() {
             .count(),
         3
     );
+}
+
+#[test]
+fn the_configuration_is_taken_from_where_hbd_says_it_is() {
+    let machine = machine();
+    let snapshot = Snapshot {
+        config: Some(machine.path().display().to_string()),
+        ..stories::in_order()
+    };
+    let events = stories::events();
+    let server = Server::start(Answer::Everything { events, snapshot });
+    let file = machine.path().join("report.tar.gz");
+    let mut command = hactl(&server, &["report"]);
+    command.arg(&file).arg("--state").arg(machine.path());
+    ends(&command.output().unwrap(), 0);
+    assert!(unpacked(&file).contains_key("config/ha.cf"));
 }
 
 #[test]

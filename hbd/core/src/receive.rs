@@ -340,6 +340,8 @@ impl Core {
         let Some(heard) = heard else {
             return true;
         };
+        // A beat that was sent meanwhile would have taken the number between.
+        let stood_still = sequence.0 == life.status_sequence.0 + 1;
         let denial = core::mem::take(&mut life.denial);
         *life = Life::new(Tracker::default(), own, now.boot);
         life.denial = denial;
@@ -352,6 +354,7 @@ impl Core {
         let kind = Kind::PartitionHealed {
             node: peer.name.clone(),
             silent: now.boot.since(heard),
+            stood_still,
         };
         self.event(kind, None, now);
         self.watch(index, now);

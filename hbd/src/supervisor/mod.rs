@@ -367,6 +367,7 @@ impl Supervisor {
             looked: clock::boot(),
             settings,
         };
+        supervisor.recorder.name_config(&options.config);
         let watch = supervisor.watch();
         if continues {
             supervisor.remember_view();

@@ -2,6 +2,7 @@
 //! whoever subscribed.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) struct Recorder {
     journal: Journal,
     view: ClusterView,
     sample: Option<Sample>,
+    /// The directory of the configuration, as clients are told.
+    config: Option<String>,
     recent: VecDeque<Record>,
     subscribers: Vec<Subscriber>,
 }
@@ -65,6 +68,7 @@ impl Recorder {
             journal,
             view,
             sample: None,
+            config: None,
             recent: restored.recent,
             subscribers: Vec::new(),
         };
@@ -76,6 +80,13 @@ impl Recorder {
             recorder.note(kind, None);
         }
         recorder
+    }
+
+    /// Clients are told that the configuration is there.
+    pub(super) fn name_config(&mut self, directory: &Path) {
+        let absolute = std::path::absolute(directory);
+        let directory = absolute.as_deref().unwrap_or(directory);
+        self.config = Some(directory.display().to_string());
     }
 
     /// Records something that the supervisor noticed.
@@ -148,6 +159,7 @@ impl Recorder {
             at: clock::now(),
             view: self.view.clone(),
             sample: self.sample.clone(),
+            config: self.config.clone(),
         }
     }
 

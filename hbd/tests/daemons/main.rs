@@ -224,6 +224,8 @@ fn copies_of_the_configuration_in_use_are_there_while_the_daemon_is() {
     let mut cluster = Cluster::start(&["alice"], bcast_and_mcast());
     let alice = &mut cluster.nodes[0];
     alice.wait_for("a core", |view| view.started.is_some());
+    let conf = alice.home.join("conf").display().to_string();
+    assert_eq!(alice.client().snapshot().unwrap().config, Some(conf));
     let copies = alice.home.join("run/accepted");
     for file in ["ha.cf", "authkeys"] {
         let original = std::fs::read(alice.home.join("conf").join(file)).unwrap();

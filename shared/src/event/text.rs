@@ -136,11 +136,22 @@ impl fmt::Display for Kind {
                 f,
                 "node {node} heard (generation {generation}, runs {program})"
             ),
-            Self::PartitionHealed { node, silent } => write!(
-                f,
-                "node {node} returns after a partition: it lived on, unheard for {}",
-                Span(*silent)
-            ),
+            Self::PartitionHealed {
+                node,
+                silent,
+                stood_still,
+            } => match stood_still {
+                true => write!(
+                    f,
+                    "node {node} returns after it stood still for {}: it sent nothing meanwhile",
+                    Span(*silent)
+                ),
+                false => write!(
+                    f,
+                    "node {node} returns after a partition: it lived on, unheard for {}",
+                    Span(*silent)
+                ),
+            },
             Self::Jeopardy { node, medium } => {
                 write!(f, "node {node} in jeopardy (only {medium} left)")
             }

@@ -137,8 +137,10 @@ fn troubles(snapshot: &Snapshot) -> Vec<String> {
         }
     }
     for (name, node) in &view.nodes {
-        if healed_lately(snapshot, node).is_some() {
-            clauses.push(format!("{name} returned after a partition"));
+        match healed_lately(snapshot, node).map(|healed| healed.stood_still) {
+            Some(true) => clauses.push(format!("{name} stood still and returned")),
+            Some(false) => clauses.push(format!("{name} returned after a partition")),
+            None => {}
         }
         match declared_lately(snapshot, node).map(|declared| declared.over) {
             Some(None) => clauses.push(format!("{name} counts this node as dead")),

@@ -239,11 +239,13 @@ fn the_worst_finding_comes_first() {
 }
 
 #[test]
-fn stalls_matter_from_half_of_deadtime_and_from_the_second_on() {
+fn stalls_matter_from_half_of_deadtime_and_from_the_second_on_and_one_of_deadtime_does() {
     for (late, times, level) in [
         (2_999, 2, Level::Notice),
         (3_000, 1, Level::Notice),
         (3_000, 2, Level::Warning),
+        (5_999, 1, Level::Notice),
+        (6_000, 1, Level::Warning),
     ] {
         let mut snapshot = healthy();
         let late = Duration::from_millis(late);
@@ -310,9 +312,7 @@ fn a_sick_node_is_critical_until_it_is_well() {
 #[test]
 fn a_healed_partition_is_critical_for_an_hour_or_until_the_node_restarts() {
     let mut snapshot = healthy();
-    let silent = Duration::from_secs(9);
-    let node = name("bob");
-    apply(&mut snapshot, Kind::PartitionHealed { node, silent });
+    apply(&mut snapshot, healed(false));
     let verdict = judge(&snapshot);
     assert_eq!(verdict.level, Level::Critical);
     assert!(
@@ -333,6 +333,52 @@ fn a_healed_partition_is_critical_for_an_hour_or_until_the_node_restarts() {
     };
     apply(&mut snapshot, restarted);
     assert_eq!(judge(&snapshot).level, Level::Ok);
+}
+
+#[test]
+fn a_node_that_stood_still_is_not_called_one_that_thought_it_was_alone() {
+    let mut snapshot = healthy();
+    apply(&mut snapshot, healed(true));
+    let verdict = judge(&snapshot);
+    assert!(verdict.sentence.ends_with("; bob stood still and returned"));
+    let finding = &verdict.findings[0];
+    assert_eq!(finding.severity, Severity::Critical);
+    assert_eq!(
+        finding.what,
+        "node bob returned after it stood still for 9 s"
+    );
+    let remedy = finding.remedy.as_deref().unwrap();
+    assert!(remedy.starts_with("see what stopped bob"), "{remedy}");
+
+    // And the other side of it, which knows how long it stood still itself.
+    let mut snapshot = healthy();
+    let late = Duration::from_secs(9);
+    apply(&mut snapshot, Kind::OwnStall { late });
+    apply(&mut snapshot, Kind::DeclaredDead { node: name("bob") });
+    apply(&mut snapshot, Kind::DeclaredDeadOver { node: name("bob") });
+    let findings = judge(&snapshot).findings;
+    let expected = "node bob declared this node dead while it stood still, and took it back";
+    assert_eq!(findings[0].what, expected);
+}
+
+#[test]
+fn what_differs_is_shown_where_the_configuration_is_and_of_living_nodes_only() {
+    let mut snapshot = healthy();
+    let file = "ha.cf".into();
+    let differs = Kind::ConfigDiffers {
+        node: name("bob"),
+        differences: vec![ConfigDifference::File { file }],
+    };
+    apply(&mut snapshot, differs);
+    let remedy = |snapshot: &Snapshot| judge(snapshot).findings[0].remedy.clone();
+    let usual = "ssh bob cat /etc/ha.d/ha.cf | diff /etc/ha.d/ha.cf -";
+    assert_eq!(remedy(&snapshot).as_deref(), Some(usual));
+    snapshot.config = Some("/srv/ha".into());
+    let there = "ssh bob cat /srv/ha/ha.cf | diff /srv/ha/ha.cf -";
+    assert_eq!(remedy(&snapshot).as_deref(), Some(there));
+
+    apply(&mut snapshot, dead(StatusReason::Left));
+    assert_eq!(whats(&judge(&snapshot)), ["node bob left in order"]);
 }
 
 #[test]
@@ -527,6 +573,14 @@ fn link(over: &str, from: LinkStatus, to: LinkStatus) -> Kind {
         from,
         to,
         silent: None,
+    }
+}
+
+fn healed(stood_still: bool) -> Kind {
+    Kind::PartitionHealed {
+        node: name("bob"),
+        silent: Duration::from_secs(9),
+        stood_still,
     }
 }
 
