@@ -205,6 +205,10 @@ impl Core {
             .map(|heard| now.boot.since(heard))
             .unwrap_or_default();
         if let Some(life) = &mut peer.life {
+            // What was sent before the last message that came shows no return, whenever it comes.
+            life.status_sequence = life
+                .status_sequence
+                .max(life.tracker.last().unwrap_or_default());
             life.tracker = Tracker::default();
         }
         peer.jeopardy = false;

@@ -342,9 +342,11 @@ impl Core {
         };
         // A beat that was sent meanwhile would have taken the number between.
         let stood_still = sequence.0 == life.status_sequence.0 + 1;
-        let denial = core::mem::take(&mut life.denial);
-        *life = Life::new(Tracker::default(), own, now.boot);
-        life.denial = denial;
+        *life = Life {
+            status_sequence: life.status_sequence,
+            denial: core::mem::take(&mut life.denial),
+            ..Life::new(Tracker::default(), own, now.boot)
+        };
         for link in &mut peer.links {
             link.watch_ours(own);
         }
