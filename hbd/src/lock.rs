@@ -4,8 +4,8 @@
 //! ends it, and travel with the descriptor.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -23,7 +23,7 @@ pub(crate) enum LockError {
     },
     /// Another process holds it.
     Held {
-        /// That process, as it wrote itself.
+        /// That process, as it wrote itself; "unknown" where the disk did not take it.
         pid: String,
     },
 }
@@ -46,8 +46,12 @@ pub(crate) fn claim(path: &Path) -> Result<File, LockError> {
             Err(Errno::EAGAIN | Errno::EACCES) => {
                 let mut pid = String::new();
                 let _ = file.read_to_string(&mut pid);
+                let pid = match pid.trim() {
+                    "" => "unknown",
+                    pid => pid,
+                };
                 return Err(LockError::Held {
-                    pid: pid.trim().to_owned(),
+                    pid: pid.to_owned(),
                 });
             }
             Err(error) => return Err(fail("lock", error.into())),
@@ -57,12 +61,17 @@ pub(crate) fn claim(path: &Path) -> Result<File, LockError> {
             (Ok(ours), Ok(there)) if same(&ours, &there) => {}
             _ => continue,
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(|error| fail("write", error))?;
+        // The lock proves what it proves on a full disk too: only a message would lack the number.
+        let _ = name(&file);
         return Ok(file);
     }
+}
+
+/// Writes this process into a lock. Shortened last, so that a full disk need not give room anew.
+fn name(file: &File) -> io::Result<()> {
+    let text = format!("{}\n", std::process::id());
+    file.write_all_at(text.as_bytes(), 0)?;
+    file.set_len(text.len() as u64)
 }
 
 fn lock(file: &File) -> nix::Result<()> {

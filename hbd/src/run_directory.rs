@@ -128,8 +128,12 @@ impl RunDirectory {
         claim(&self.file(role, "lock"), who).map(Into::into)
     }
 
-    /// True if a worker of that role lives.
-    pub(crate) fn lives(&self, role: Role) -> bool {
+    /// True if a worker of a former supervisor lives.
+    pub(crate) fn has_workers(&self) -> bool {
+        self.lives(Role::Core) || self.lives(Role::Manager)
+    }
+
+    fn lives(&self, role: Role) -> bool {
         matches!(self.lock(role), Err(RunError::Held { .. }))
     }
 

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use hbd_core::{BadSettings, Core, Settings, Start};
 use shared::config::{Config, Diagnostic, Files, Host, MediumKind, UuidSource};
-use shared::event::Role;
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 
@@ -142,11 +141,15 @@ pub(crate) enum Problem {
 #[derive(Debug)]
 pub(crate) struct State {
     /// Held while the supervisor writes there.
-    pub(crate) held: Held,
+    pub(crate) held: Option<Held>,
     /// For the core.
     pub(crate) settings: Settings,
     /// Generations to come.
     pub(crate) generations: Generations,
+    /// Why none of them is reserved on the disk.
+    pub(crate) unreserved: Option<StateError>,
+    /// Why the directory is not locked.
+    pub(crate) unlocked: Option<StateError>,
     /// What is known of peers.
     pub(crate) peers: Peers,
     /// What was lost of it.
@@ -174,7 +177,7 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
         files,
         addresses,
     } = accepted;
-    let state = State::read(options, &config, &files, node)?;
+    let state = State::read(options, &config, &files, node, run.has_workers())?;
     Ok(Prepared {
         config,
         warnings,
@@ -192,7 +195,7 @@ fn copies_in_use(options: &Options) -> Result<Option<(PathBuf, RunDirectory)>, S
         return Ok(None);
     };
     let run = RunDirectory::claim(&options.run)?;
-    let lives = run.lives(Role::Core) || run.lives(Role::Manager);
+    let lives = run.has_workers();
     Ok(lives.then_some((copies, run)))
 }
 
@@ -217,13 +220,20 @@ fn beside_workers(
 }
 
 impl State {
+    /// Beside workers that live, a disk that takes nothing is no reason to leave them alone: the
+    /// lock of the run directory keeps a second supervisor away.
     fn read(
         options: &Options,
         config: &Config,
         files: &Files,
         node: NodeName,
+        beside_workers: bool,
     ) -> Result<Self, StartError> {
-        let held = state::claim(&options.state)?;
+        let (held, unlocked) = match state::claim(&options.state) {
+            Ok(held) => (Some(held), None),
+            Err(error @ StateError::Io { .. }) if beside_workers => (None, Some(error)),
+            Err(error) => return Err(error.into()),
+        };
         let taken_over = if options.state == Path::new(STATE) {
             state::take_over(
                 Path::new(HEARTBEAT_STATE),
@@ -239,12 +249,19 @@ impl State {
         };
         let settings = settings(config, files, node, uuid);
         try_core(&settings)?;
-        let generations = Generations::open(&options.state, config.generation, clock::now().wall)?;
+        let mut generations =
+            Generations::read(&options.state, config.generation, clock::now().wall)?;
+        let unreserved = match generations.reserve(&options.state) {
+            Err(error) if !beside_workers => return Err(error.into()),
+            reserved => reserved.err(),
+        };
         let (peers, peers_problem) = Peers::load(&options.state);
         Ok(Self {
             held,
             settings,
             generations,
+            unreserved,
+            unlocked,
             peers,
             peers_problem,
             taken_over,

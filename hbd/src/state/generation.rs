@@ -23,9 +23,9 @@ pub(crate) struct Generations {
 }
 
 impl Generations {
-    /// Reads the file and reserves the next ones. Without a file they start after the current
-    /// time, as in Heartbeat 3.0.6: a node that lost its disk is then above what it used before.
-    pub(crate) fn open(
+    /// Reads the file. Without one they start after the current time, as in Heartbeat 3.0.6: a node
+    /// that lost its disk is then above what it used before. None is reserved.
+    pub(crate) fn read(
         directory: &Path,
         source: GenerationSource,
         wall: Wall,
@@ -47,9 +47,22 @@ impl Generations {
             })?,
             None => wall.seconds(),
         };
-        let reserved = used.saturating_add(RESERVE);
-        file::replace(directory, NAME, &text(reserved)).on("write", &path)?;
-        Ok(Self { used, reserved })
+        Ok(Self {
+            used,
+            reserved: used,
+        })
+    }
+
+    /// Reserves the next ones. Where that fails they can be taken all the same, and
+    /// [`short_of`](Self::short_of) asks for it again.
+    pub(crate) fn reserve(&mut self, directory: &Path) -> Result<(), StateError> {
+        let Some(Generation(to)) = self.short_of() else {
+            return Ok(());
+        };
+        let path = directory.join(NAME);
+        file::replace(directory, NAME, &text(to)).on("write", &path)?;
+        self.reserved = to;
+        Ok(())
     }
 
     /// The next one. Never waits for a disk.

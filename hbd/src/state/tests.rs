@@ -15,7 +15,7 @@ const NOON: Wall = Wall(1_800_000_000_000_000_000);
 #[test]
 fn a_node_without_a_generation_file_counts_from_the_current_time() {
     let directory = Directory::new();
-    let mut generations = Generations::open(&directory.0, File, NOON).unwrap();
+    let mut generations = open(&directory.0, File).unwrap();
     assert_eq!(generations.take(), Generation(1_800_000_001));
 }
 
@@ -23,7 +23,7 @@ fn a_node_without_a_generation_file_counts_from_the_current_time() {
 fn the_generation_file_has_the_format_of_heartbeat() {
     let directory = Directory::new();
     directory.write("hb_generation", "     1795000000\n");
-    let mut generations = Generations::open(&directory.0, File, NOON).unwrap();
+    let mut generations = open(&directory.0, File).unwrap();
     assert_eq!(generations.take(), Generation(1_795_000_001));
     assert_eq!(directory.read("hb_generation"), "     1795000016\n");
 }
@@ -31,9 +31,9 @@ fn the_generation_file_has_the_format_of_heartbeat() {
 #[test]
 fn after_a_crash_no_generation_is_used_again() {
     let directory = Directory::new();
-    let mut first = Generations::open(&directory.0, File, NOON).unwrap();
+    let mut first = open(&directory.0, File).unwrap();
     let highest = (0..5).map(|_| first.take()).max().unwrap();
-    let mut second = Generations::open(&directory.0, File, NOON).unwrap();
+    let mut second = open(&directory.0, File).unwrap();
     assert!(second.take() > highest);
 }
 
@@ -69,7 +69,7 @@ fn a_directory_has_one_instance_and_the_second_is_told_its_pid() {
 #[test]
 fn more_generations_are_reserved_before_they_run_out() {
     let directory = Directory::new();
-    let mut generations = Generations::open(&directory.0, File, NOON).unwrap();
+    let mut generations = open(&directory.0, File).unwrap();
     assert_eq!(generations.short_of(), None);
     let used = (0..10).map(|_| generations.take()).last().unwrap();
     let to = generations.short_of().expect("few are left");
@@ -79,9 +79,28 @@ fn more_generations_are_reserved_before_they_run_out() {
 }
 
 #[test]
+fn generations_that_a_full_disk_does_not_take_are_above_those_it_holds_and_reserved_later() {
+    let directory = Directory::new();
+    let former = open(&directory.0, File).map(|mut former| former.take());
+    directory.refuse("hb_generation");
+    let mut generations = Generations::read(&directory.0, File, NOON).unwrap();
+    let error = generations.reserve(&directory.0).unwrap_err().to_string();
+    assert!(error.starts_with("cannot write"), "{error}");
+    let next = generations.take();
+    assert!(next > former.unwrap());
+    let to = generations.short_of().expect("none is reserved");
+    assert!(to > next);
+    fs::remove_dir(directory.0.join(".hb_generation.new")).unwrap();
+    generation::save(&directory.0, to).unwrap();
+    generations.reserved_to(to);
+    assert_eq!(generations.short_of(), None);
+    assert!(open(&directory.0, File).unwrap().take() > to);
+}
+
+#[test]
 fn under_hbgenmethod_time_the_clock_is_the_generation_and_nothing_is_kept() {
     let directory = Directory::new();
-    let mut generations = Generations::open(&directory.0, Time, NOON).unwrap();
+    let mut generations = open(&directory.0, Time).unwrap();
     assert_eq!(generations.take(), Generation(1_800_000_000));
     assert_eq!(generations.take(), Generation(1_800_000_001));
     assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
@@ -91,7 +110,7 @@ fn under_hbgenmethod_time_the_clock_is_the_generation_and_nothing_is_kept() {
 fn a_corrupt_generation_file_is_refused_with_a_remedy() {
     let directory = Directory::new();
     directory.write("hb_generation", "\0\0\0\0");
-    let error = Generations::open(&directory.0, File, NOON).unwrap_err();
+    let error = open(&directory.0, File).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("hb_generation holds no generation; remove it"),
@@ -177,7 +196,7 @@ fn identity_and_generation_of_heartbeat_are_taken_over_once() {
         ["hb_uuid", "hb_generation"]
     );
     assert_eq!(own_uuid(&to.0).unwrap().0, *b"0123456789abcdef");
-    let mut generations = Generations::open(&to.0, File, NOON).unwrap();
+    let mut generations = open(&to.0, File).unwrap();
     assert_eq!(generations.take(), Generation(1_795_000_001));
     assert!(take_over(&from.0, &to.0, None).unwrap().is_empty());
 }
@@ -225,6 +244,16 @@ fn a_full_disk_is_an_error_that_says_so() {
 
 struct Directory(PathBuf);
 
+/// As a supervisor that finds no workers does.
+fn open(
+    directory: &Path,
+    source: shared::config::GenerationSource,
+) -> Result<Generations, StateError> {
+    let mut generations = Generations::read(directory, source, NOON)?;
+    generations.reserve(directory)?;
+    Ok(generations)
+}
+
 impl Directory {
     fn new() -> Self {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -237,6 +266,11 @@ impl Directory {
             "others must not write"
         );
         Self(path)
+    }
+
+    /// From here on nothing takes the place of that file.
+    fn refuse(&self, name: &str) {
+        fs::create_dir(self.0.join(format!(".{name}.new"))).unwrap();
     }
 
     fn write(&self, name: &str, content: &str) {

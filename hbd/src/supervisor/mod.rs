@@ -150,7 +150,7 @@ struct Supervisor {
     service: ServiceManager,
     run: RunDirectory,
     /// The state directory, after everything that writes there.
-    _state: Held,
+    _state: Option<Held>,
     recorder: Recorder,
     media: Media,
     messages: Messages,
@@ -236,6 +236,8 @@ impl Supervisor {
             held,
             settings,
             mut generations,
+            unreserved,
+            unlocked,
             peers,
             peers_problem,
             taken_over,
@@ -387,7 +389,16 @@ impl Supervisor {
             Some(Problem::Bad(problem)) => supervisor.tell_of_bad_files(&problem),
             Some(Problem::Unresolved(why)) => supervisor.reload_later(&why),
         }
-        for lack in user_lack.into_iter().chain(protection).chain(mute) {
+        if let Some(error) = unreserved {
+            supervisor.kept(Err(error));
+        }
+        let unlocked = unlocked.as_ref().map(unlocked_state);
+        for lack in user_lack
+            .into_iter()
+            .chain(protection)
+            .chain(mute)
+            .chain(unlocked)
+        {
             supervisor.lack(lack);
         }
         let sources = Sources {
@@ -726,6 +737,15 @@ impl Supervisor {
 /// How long a core may be silent.
 fn silence_limit(settings: &Settings) -> Duration {
     shared::times::core_silence(settings.keepalive, settings.deadtime)
+}
+
+/// A state directory whose disk took no lock.
+fn unlocked_state(error: &StateError) -> Lack {
+    Lack {
+        what: "the lock of the state directory".into(),
+        why: error.to_string(),
+        remedy: "start no other hbd on that directory; the next start of hbd takes it".into(),
+    }
 }
 
 /// Word to the service manager that cannot be sent.

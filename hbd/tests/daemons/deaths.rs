@@ -1,13 +1,14 @@
 //! What the death of each process leads to, beside peers that run hbd.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::Duration;
 
 use hbd_tests::sim::replay::replay;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared::event::{Cause, Event, Kind, NodeStatus, Role, StatusReason};
-use shared::view::NodeView;
+use shared::view::{ClusterView, NodeView};
 
 use crate::cluster::{Cluster, Daemon, until};
 use crate::{TWO, bcast_and_mcast};
@@ -61,6 +62,48 @@ fn a_supervisor_dies_again_and_again_and_no_event_loses_its_number() {
         assert_eq!(core, (1..=core.len() as u64).collect::<Vec<_>>());
     }
     undisturbed(alice);
+}
+
+#[test]
+fn a_supervisor_that_is_killed_is_replaced_even_if_the_disk_takes_nothing() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let state = bob.home.join("state");
+    let (lock, beside) = (state.join("lock"), state.join(".hb_generation.new"));
+    fs::rename(&lock, state.join("lock-that-went")).unwrap();
+    // A directory cannot be written, whoever tries.
+    for path in [&lock, &beside] {
+        fs::create_dir(path).unwrap();
+    }
+    let (supervisor, core) = (bob.pid(), bob.core());
+    end(supervisor);
+    until("another supervisor", || {
+        (bob.pid() != supervisor).then_some(())
+    });
+    let lacks = |text: &str| {
+        let text = text.to_owned();
+        move |view: &ClusterView| view.degraded.iter().any(|lack| lack.contains(&text))
+    };
+    bob.wait_for("word of the generations", lacks("hb_generation"));
+    bob.wait_for("word of the lock", lacks("the lock of the state directory"));
+    assert_eq!(bob.core(), core);
+    undisturbed(alice);
+    end(core);
+    alice.wait_for("bob to be back", |view| {
+        let bob = &view.nodes[&bob.name];
+        bob.restarts == 1 && bob.status == NodeStatus::Active
+    });
+    fs::remove_dir(&beside).unwrap();
+    let started = bob.client().snapshot().unwrap().view.started.unwrap();
+    until("generations above the one in use to be reserved", || {
+        let reserved = fs::read_to_string(state.join("hb_generation")).unwrap();
+        let reserved: u64 = reserved.trim().parse().unwrap();
+        (reserved > started.generation.0).then_some(())
+    });
+    assert_eq!(alice.deaths(), 0);
 }
 
 #[test]
