@@ -619,6 +619,10 @@ impl Supervisor {
 
     /// Tells the core to leave, once what clients sent is acknowledged or took too long.
     fn leave_after_messages(&mut self) {
+        // A core that retires hears nothing more: its successor is told.
+        if self.retiring.is_some() {
+            return;
+        }
         let now = clock::boot();
         let idle = self.messages.office.is_idle();
         let due = self

@@ -44,6 +44,9 @@ const TOLD_MAX: usize = 32;
 /// Bytes of one of them.
 const TOLD_BYTES_MAX: usize = 300;
 
+/// Why nothing is reloaded on the way out.
+const LEAVING: &str = "hbd is leaving the cluster; there is nothing to reload any more";
+
 /// What was read.
 pub(super) type Read = Result<Accepted, StartError>;
 
@@ -177,8 +180,7 @@ impl Supervisor {
 
     fn begin_reload(&mut self, reading: Reading) {
         if self.leaving.is_some() {
-            let text = "hbd is leaving the cluster; there is nothing to reload any more";
-            return self.end_reload(reading, Err(unavailable(text.into())));
+            return self.end_reload(reading, Err(unavailable(LEAVING.into())));
         }
         self.service.reload_begins();
         self.read(reading);
@@ -197,6 +199,10 @@ impl Supervisor {
     /// The files were read. Who may use the control socket from here on, if that is known anew.
     pub(super) fn reload(&mut self, read: Read) -> Option<Access> {
         let reading = self.configured.reading.take()?;
+        if self.leaving.is_some() {
+            self.end_reload(reading, Err(unavailable(LEAVING.into())));
+            return None;
+        }
         let (reloaded, access) = match read {
             Err(error) => (self.invalid(&reading, &error), None),
             Ok(accepted) => self.judge_reload(&reading, accepted),

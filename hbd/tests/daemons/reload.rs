@@ -9,7 +9,7 @@ use shared::config::diff::{Change, Consequence};
 use shared::event::{Cause, ConfigDifference, Event, Kind, LinkStatus, NodeStatus};
 
 use crate::cluster::{Cluster, Daemon, free_port, until};
-use crate::{TWO, bcast_and_mcast, medium};
+use crate::{TWO, bcast_and_mcast, left_in_order, medium};
 
 const DRY: Reload = Reload {
     dry_run: true,
@@ -46,6 +46,19 @@ fn a_changed_file_is_taken_over_at_sighup_and_peers_see_a_restart_and_no_death()
     assert_eq!((alice.deaths(), bob.deaths()), (0, 0));
     let copy = fs::read_to_string(bob.home.join("run/accepted/ha.cf")).unwrap();
     assert!(copy.contains("hopfudge 7"), "{copy}");
+}
+
+#[test]
+fn a_stop_that_meets_a_quick_restart_leaves_in_order() {
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let mut bob = cluster.nodes.pop().unwrap();
+    edit(&bob, |ha_cf| ha_cf + "hopfudge 7\n");
+    bob.signal(Signal::SIGHUP);
+    // The file is being read, or the core retires, or the next one begins.
+    bob.signal(Signal::SIGTERM);
+    assert!(bob.ended().success(), "{}", bob.log());
+    left_in_order(&cluster, &bob.name);
 }
 
 #[test]
