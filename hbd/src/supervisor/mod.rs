@@ -374,12 +374,7 @@ impl Supervisor {
         if continues {
             supervisor.remember_view();
         }
-        if let Some(handover) = &mut supervisor.handover {
-            let memory = std::mem::take(&mut handover.memory).into_iter();
-            supervisor
-                .memory
-                .extend(memory.map(|peer| (peer.node.clone(), peer)));
-        }
+        supervisor.take_handover();
         supervisor
             .take_over(core, (manager, left), after.unwrap_or(0), newest)
             .await?;

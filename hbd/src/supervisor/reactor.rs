@@ -1,12 +1,14 @@
 //! The loop of the supervisor: the only place in its process that waits.
 
 use std::future::poll_fn;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use nix::sys::signal::SigSet;
-use tokio::io;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{self, Interest};
 use tokio::net::UnixStream;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use shared::exit::Exit;
 
@@ -22,6 +24,7 @@ use crate::log::News;
 use crate::manager_process::FromManager;
 use crate::pulse::PulseWatch;
 use crate::state::{Job, StateError};
+use crate::sys;
 use crate::timer::Timer;
 
 /// What happened.
@@ -46,7 +49,7 @@ enum Wake {
 
 /// Runs until the daemon is to end.
 pub(super) async fn run(
-    mut signals: Signals,
+    signals: Signals,
     mut timer: Timer,
     started: (Supervisor, Sources),
 ) -> Exit {
@@ -58,9 +61,10 @@ pub(super) async fn run(
         let _ = timer.set(Some(looked + pause));
         let wake = tokio::select! {
             biased;
-            _ = signals.terminate.recv() => Wake::Leave("SIGTERM"),
-            _ = signals.interrupt.recv() => Wake::Leave("SIGINT"),
-            _ = signals.hangup.recv() => Wake::Reload,
+            signal = signals.next() => match signal {
+                Signal::SIGHUP => Wake::Reload,
+                signal => Wake::Leave(signal.as_str()),
+            },
             message = supervisor.core.next() => Wake::Core(message.map(|(message, _)| message)),
             message = supervisor.manager.next() => {
                 Wake::Manager(message.map(|(message, _)| message))
@@ -170,24 +174,47 @@ async fn end_core(supervisor: &mut Supervisor) {
 /// A core that has left may take so long to end.
 const LAST_LIMIT: Duration = Duration::from_secs(1);
 
-/// Signals that ask for something.
+/// Signals that ask for something. They are blocked and read (`signalfd(2)`): one that was not read
+/// stays with the process, also when it becomes another program.
 pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+    waiting: SignalFd,
+    arrived: AsyncFd<OwnedFd>,
 }
 
 impl Signals {
-    /// Whoever started hbd may have blocked signals, which is inherited; blocked, SIGTERM would
-    /// change nothing.
+    /// To be called before there is another thread, so that the mask is everybody's. Others are
+    /// unblocked: whoever started hbd may have blocked them, which is inherited.
     pub(super) fn new() -> io::Result<Self> {
-        let signals = Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        };
-        SigSet::all().thread_unblock()?;
-        Ok(signals)
+        let asking: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
+            .into_iter()
+            .collect();
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&asking), None)?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let waiting = SignalFd::with_flags(&asking, flags)?;
+        let arrived = waiting.as_fd().try_clone_to_owned()?;
+        Ok(Self {
+            waiting,
+            arrived: sys::watch(arrived, Interest::READABLE)?,
+        })
+    }
+
+    /// The next one. May be given up and called again.
+    async fn next(&self) -> Signal {
+        loop {
+            let Ok(mut ready) = self.arrived.readable().await else {
+                return std::future::pending().await;
+            };
+            let number = match self.waiting.read_signal() {
+                Ok(Some(signal)) => i32::try_from(signal.ssi_signo),
+                _ => {
+                    ready.clear_ready();
+                    continue;
+                }
+            };
+            if let Some(signal) = number.ok().and_then(|number| number.try_into().ok()) {
+                return signal;
+            }
+        }
     }
 }
 

@@ -48,6 +48,18 @@ impl Left {
 }
 
 impl Supervisor {
+    /// Takes what the supervisor knew that made room for this one.
+    pub(super) fn take_handover(&mut self) {
+        let Some(handover) = &mut self.handover else {
+            return;
+        };
+        let memories = std::mem::take(&mut handover.memory);
+        let now = clock::boot();
+        let taken = handed_over(memories, handover.sent, now, self.settings.deadtime);
+        let taken = taken.into_iter().map(|peer| (peer.node.clone(), peer));
+        self.memory.extend(taken);
+    }
+
     /// Takes what the last core knew, unless that is too old, and returns its flight recorder.
     /// `newest`: of the cores that are on record.
     pub(super) fn inherit(&mut self, left: Left, newest: Generation) -> Option<Flight> {
@@ -70,12 +82,37 @@ impl Supervisor {
                 .for_each(|memory| self.remember(memory)),
             Err(why) => {
                 self.active = false;
+                for memory in self.memory.values_mut() {
+                    memory.live = None;
+                }
                 let text = format!("what the last core knew of its peers does not count: {why}");
                 self.recorder.say(Severity::Warning, &text);
             }
         }
         Some(remains.flight())
     }
+}
+
+/// What a core that begins now is to know of a handover: of one that is too old, who the peers are
+/// and not how they were.
+fn handed_over(
+    memories: Vec<PeerMemory>,
+    sent: Option<Moment>,
+    now: Moment,
+    deadtime: Duration,
+) -> Vec<PeerMemory> {
+    let known = Known {
+        generation: Generation::default(),
+        sent,
+        memories: memories.clone(),
+    };
+    let identity = |memory| PeerMemory {
+        live: None,
+        ..memory
+    };
+    known
+        .at(now, deadtime)
+        .unwrap_or_else(|_| memories.into_iter().map(identity).collect())
 }
 
 /// What a slate says.
@@ -178,6 +215,22 @@ mod tests {
         let known = known(Some(at(3000)), &[Some(at(3400)), None]);
         let taken = known.at(at(4000), DEADTIME).unwrap();
         assert_eq!(heard(taken), [Some(at(4000)), None]);
+    }
+
+    #[test]
+    fn a_handover_accuses_nobody_of_the_silence_since() {
+        let memories = known(None, &[Some(at(2900)), Some(at(1000))]).memories;
+        let taken = handed_over(memories, Some(at(3000)), at(4000), DEADTIME);
+        assert_eq!(heard(taken), [Some(at(3900)), Some(at(2000))]);
+    }
+
+    #[test]
+    fn a_handover_that_is_too_old_says_who_the_peers_are_and_not_how_they_were() {
+        let memories = known(None, &[Some(at(900)), None]).memories;
+        let taken = handed_over(memories, Some(at(1000)), at(6001), DEADTIME);
+        assert!(taken.iter().all(|memory| memory.live.is_none()));
+        let known: Vec<_> = taken.iter().map(|memory| memory.generation).collect();
+        assert_eq!(known, [Generation(1), Generation(1)]);
     }
 
     #[test]

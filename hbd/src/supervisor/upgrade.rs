@@ -23,7 +23,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use hbd_core::PeerMemory;
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use shared::api::{ErrorCode, Failure, Process, Success};
@@ -41,6 +41,7 @@ use super::requests::Asked;
 use crate::cli::Options;
 use crate::manager_process::ToManager;
 use crate::process::OWN_PROGRAM;
+use crate::pulse::PulseWatch;
 use crate::{clock, program};
 
 /// The new program may take so long to check the configuration, and as long to say its version.
@@ -83,7 +84,9 @@ pub(super) struct Handover {
     at: Moment,
     /// Who ordered it.
     pub(super) order: String,
-    /// What is known of peers, for a core that speaks otherwise than the one it follows.
+    /// When the core last sent, if one lived.
+    pub(super) sent: Option<Moment>,
+    /// What was known of peers then, for a core that speaks otherwise than the one it follows.
     pub(super) memory: Vec<PeerMemory>,
 }
 
@@ -214,15 +217,16 @@ impl Supervisor {
         Handover {
             at: clock::boot(),
             order: told.order,
-            memory: self.memory.into_values().collect(),
+            sent: self.pulse.as_ref().and_then(PulseWatch::sent),
+            memory: self.present_memory().into_values().collect(),
         }
         .leave(self.run.path());
         self.writer.finish();
         self.recorder.finish();
         // The files stay: their locks go with this program and are taken by the next.
         std::mem::forget((self.run, self._state));
-        // What is sent meanwhile waits for whoever handles it.
-        let _ = SigSet::all().thread_block();
+        // Signals that ask for something are blocked in every thread: one that was not read is the
+        // next program's.
         for program in [&self.program, Path::new(OWN_PROGRAM)] {
             let error = same_words(program).exec();
             eprintln!("hbd: cannot execute {}: {error}", program.display());

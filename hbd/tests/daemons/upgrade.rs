@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use hbd_tests::program;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use shared::api::{ErrorCode, Process, Request, Success, Upgrade, UpgradeOutcome, Upgraded};
 use shared::client::ClientError;
-use shared::event::{Kind, NodeStatus, Role};
+use shared::event::{Kind, NodeStatus, Role, StatusReason};
 
 use crate::cluster::{Cluster, Daemon, until};
 use crate::{TWO, bcast_and_mcast};
@@ -178,6 +179,32 @@ fn a_program_that_nobody_may_execute_is_refused_by_name_even_if_it_is_the_one_th
     let name = bob.program.display();
     let reason = format!("{name} is not executable; chmod 755 {name}, then try again");
     assert_eq!(refused.reason, reason);
+}
+
+#[test]
+fn a_stop_during_an_upgrade_is_not_lost_and_leaves_in_order() {
+    let mut cluster = with_a_copy();
+    let mut bob = cluster.nodes.pop().unwrap();
+    install_other_build(&bob);
+    let supervisor = bob.pid();
+    assert_eq!(upgrade(&bob, false).outcome, UpgradeOutcome::Upgrading);
+    // One supervisor listens to nobody any more, and the next one replaces manager and core.
+    kill(Pid::from_raw(supervisor), Signal::SIGTERM).unwrap();
+    assert!(bob.ended().success(), "{}", bob.log());
+    let alice = &cluster.nodes[0];
+    alice.wait_for("bob to be gone", |view| {
+        view.nodes[&bob.name].status == NodeStatus::Dead
+    });
+    let events = alice.events().into_iter().rev();
+    let reason = events.into_iter().find_map(|event| match event.kind {
+        Kind::NodeStatus {
+            to: NodeStatus::Dead,
+            reason,
+            ..
+        } => Some(reason),
+        _ => None,
+    });
+    assert_eq!(reason, Some(StatusReason::Left));
 }
 
 #[test]
