@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! SIGHUP, order --> a thread reads and checks --> what changed? --> apply it whole, or refuse it whole
-//!                   (a name server may be slow)        |
+//!                   (name servers and directories of   |
+//!                   users may be slow)                 |
 //!                                                      +--> event, reply
 //! ```
 //!
@@ -31,7 +32,7 @@ use super::removal::removed;
 use super::requests::Asked;
 use super::rotation::dangers;
 use super::worker::Post;
-use crate::channel::ToCore;
+use crate::channel::{Rights, ToCore};
 use crate::clock;
 use crate::control::access::Access;
 use crate::control::{Answer, Repeated};
@@ -48,7 +49,29 @@ const TOLD_BYTES_MAX: usize = 300;
 const LEAVING: &str = "hbd is leaving the cluster; there is nothing to reload any more";
 
 /// What was read.
-pub(super) type Read = Result<Accepted, StartError>;
+pub(super) type Read = Result<Looked, StartError>;
+
+/// A configuration and what depends on users and groups of this machine: whoever keeps them may be
+/// slow too.
+pub(super) struct Looked {
+    accepted: Accepted,
+    rights: Rights,
+    access: Access,
+}
+
+impl Looked {
+    fn up(accepted: Accepted) -> Self {
+        let own = geteuid().as_raw();
+        let config = &accepted.config;
+        let (rights, _) = rights::of_core(&config.realtime, &config.timing, own);
+        let access = Access::new(&config.api, own, rights.user.map(|(user, _)| user));
+        Self {
+            accepted,
+            rights,
+            access,
+        }
+    }
+}
 
 /// The configuration that runs, and how it is read anew.
 pub(super) struct Configured {
@@ -119,7 +142,7 @@ impl Configured {
             .name("reload".into())
             .spawn(move || {
                 // The supervisor may be gone by then.
-                let _ = results.try_send(configuration(&directory, node));
+                let _ = results.try_send(configuration(&directory, node).map(Looked::up));
             })
             .map(drop)
     }
@@ -205,7 +228,7 @@ impl Supervisor {
         }
         let (reloaded, access) = match read {
             Err(error) => (self.invalid(&reading, &error), None),
-            Ok(accepted) => self.judge_reload(&reading, accepted),
+            Ok(looked) => self.judge_reload(&reading, looked),
         };
         self.end_reload(reading, Ok(reloaded));
         if std::mem::take(&mut self.configured.again) {
@@ -229,15 +252,12 @@ impl Supervisor {
         }
     }
 
-    fn judge_reload(
-        &mut self,
-        reading: &Reading,
-        accepted: Accepted,
-    ) -> (Reloaded, Option<Access>) {
+    fn judge_reload(&mut self, reading: &Reading, looked: Looked) -> (Reloaded, Option<Access>) {
+        let accepted = &looked.accepted;
         let mut reloaded = Reloaded {
             outcome: ReloadOutcome::Unchanged,
-            changes: changes(&self.configured, &accepted),
-            reasons: try_core(&self.configured.node, &accepted, self.settings.uuid),
+            changes: changes(&self.configured, accepted),
+            reasons: try_core(&self.configured.node, accepted, self.settings.uuid),
             notes: Vec::new(),
             diagnostics: self.configured.shown(&accepted.warnings),
         };
@@ -245,7 +265,7 @@ impl Supervisor {
         let dangers = dangers(
             self.present_memory().values(),
             &self.configured.config,
-            &accepted,
+            accepted,
         );
         reloaded.reasons.extend(dangers.reasons);
         let present = self.present_memory();
@@ -260,7 +280,7 @@ impl Supervisor {
         match (reloaded.changes.is_empty(), reading.wish.dry_run) {
             (true, true) => {}
             (true, false) if self.configured.refused => {
-                self.apply_reload(reading, accepted, &[]);
+                self.apply_reload(reading, looked, &[]);
             }
             (true, false) => {
                 let text = "reload: the configuration has not changed";
@@ -270,7 +290,7 @@ impl Supervisor {
             (false, true) => reloaded.outcome = ReloadOutcome::WouldApply,
             (false, false) => {
                 reloaded.outcome = ReloadOutcome::Applied;
-                let access = self.apply_reload(reading, accepted, &reloaded.changes);
+                let access = self.apply_reload(reading, looked, &reloaded.changes);
                 return (reloaded, Some(access));
             }
         }
@@ -287,12 +307,12 @@ impl Supervisor {
         }
     }
 
-    fn apply_reload(
-        &mut self,
-        reading: &Reading,
-        accepted: Accepted,
-        changes: &[Change],
-    ) -> Access {
+    fn apply_reload(&mut self, reading: &Reading, looked: Looked, changes: &[Change]) -> Access {
+        let Looked {
+            accepted,
+            rights,
+            access,
+        } = looked;
         let texts: Vec<_> = changes.iter().map(ToString::to_string).collect();
         let kind = Kind::ConfigReloaded {
             changes: told(&texts),
@@ -304,7 +324,6 @@ impl Supervisor {
         self.configured.files = accepted.files;
         let former = std::mem::replace(&mut self.configured.config, accepted.config);
         let config = &self.configured.config;
-        let (rights, _) = rights::of_core(&config.realtime, &config.timing, geteuid().as_raw());
         self.rights = rights;
         if (&former.logging, former.log_badpack) != (&config.logging, config.log_badpack) {
             self.recorder.log_to(&config.logging, config.log_badpack);
@@ -316,8 +335,7 @@ impl Supervisor {
         } else {
             self.change_online(&former);
         }
-        let core_user = self.rights.user.map(|(user, _)| user);
-        Access::new(&self.configured.config.api, geteuid().as_raw(), core_user)
+        access
     }
 
     /// Tells the core what it can change while it runs.
