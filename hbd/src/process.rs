@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Child;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -15,6 +16,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
 
 use crate::sys;
 
@@ -80,6 +82,16 @@ impl Process {
         let _ = self.descriptor.readable().await;
     }
 
+    /// Waits for its end, for so long, and says how it was; nothing if it did not end. It is reaped
+    /// whenever it does. Needs a runtime.
+    pub(crate) async fn ended_within(self, limit: Duration) -> Option<String> {
+        let ended = timeout(limit, self.ended()).await;
+        if ended.is_err() {
+            tokio::spawn(async move { self.ended().await });
+        }
+        ended.ok()
+    }
+
     /// Waits for its end and says how it was. May be given up and called again.
     pub(crate) async fn ended(&self) -> String {
         if let Err(error) = self.descriptor.readable().await {
@@ -123,7 +135,7 @@ mod tests {
 
     fn run<T>(test: impl AsyncFnOnce() -> T) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
+            .enable_all()
             .build()
             .unwrap();
         runtime.block_on(test())
@@ -144,6 +156,29 @@ mod tests {
             process.kill();
             assert_eq!(process.ended().await, "signal 9 (SIGKILL)");
             assert!(described(Signal::SIGXCPU).contains("computed for too long"));
+        });
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "the runtime waits for it")]
+    fn a_process_that_does_not_end_is_waited_for_so_long_and_reaped_later() {
+        run(async || {
+            let child = Command::new("cat")
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let process = Process::started(&child).unwrap();
+            let other = Process::started(&child).unwrap();
+            let limit = Duration::from_millis(20);
+            assert_eq!(process.ended_within(limit).await, None);
+            other.kill();
+            let entry = format!("/proc/{}", child.id());
+            let reaped = async {
+                while fs::exists(&entry).unwrap() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(Duration::from_secs(30), reaped).await.unwrap();
         });
     }
 

@@ -37,10 +37,13 @@ const END_LOOK: Duration = Duration::from_millis(10);
 /// A core that is adopted has told everything after this.
 const TOLD_LIMIT: Duration = Duration::from_secs(2);
 
+/// The lock for a worker, or why there is none: one that was killed may not be gone.
+pub(super) type Lock = Result<OwnedFd, RunError>;
+
 /// What there is of a worker.
 pub(super) enum Found<S, R> {
     /// None, and the lock for one. If one was there that was of no use, why.
-    Nobody(OwnedFd, Option<String>),
+    Nobody(Lock, Option<String>),
     /// It lives and can be adopted.
     Alive(Box<Worker<S, R>>, Greeting),
 }
@@ -68,7 +71,7 @@ pub(super) async fn find<S: Serialize, R: DeserializeOwned>(
     limit: Duration,
 ) -> Result<(Found<S, R>, Option<Left>), RunError> {
     match run.lock(role) {
-        Ok(lock) => return Ok((Found::Nobody(lock, None), None)),
+        Ok(lock) => return Ok((Found::Nobody(Ok(lock), None), None)),
         Err(RunError::Held { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -84,7 +87,7 @@ pub(super) async fn find<S: Serialize, R: DeserializeOwned>(
         Ok(Err(why)) => why,
         Err(_) => format!("it did not answer within {} ms", limit.as_millis()),
     };
-    let lock = remove(run, role).await?;
+    let lock = remove(run, role).await;
     Ok((Found::Nobody(lock, Some(why)), left))
 }
 
@@ -117,7 +120,7 @@ fn unmet(error: io::Error) -> String {
 }
 
 /// Kills a worker that is of no use, and takes its lock.
-async fn remove(run: &RunDirectory, role: Role) -> Result<OwnedFd, RunError> {
+async fn remove(run: &RunDirectory, role: Role) -> Lock {
     if let Some(process) = run.pid(role).and_then(|pid| Process::worker(pid).ok()) {
         process.kill();
         let _ = timeout(END_LIMIT, process.ended()).await;
@@ -148,11 +151,11 @@ impl Supervisor {
         (manager, left): (FoundManager, Option<Left>),
         after: u64,
         newest: Generation,
-    ) -> Result<(), RunError> {
+    ) {
         let greetings = [core.greeting().cloned(), manager.greeting().cloned()];
         let former = core.is_trace() || manager.is_trace();
         let unfit_core = match core {
-            Found::Alive(worker, greeting) => self.adopt_core(worker, &greeting, after).await?,
+            Found::Alive(worker, greeting) => self.adopt_core(worker, &greeting, after).await,
             Found::Nobody(lock, why) => Unfit::Nobody(lock, why),
         };
         self.tell_of(greetings);
@@ -160,7 +163,7 @@ impl Supervisor {
             Found::Alive(worker, greeting) => self.adopt_manager(worker, &greeting).await,
             Found::Nobody(lock, why) => {
                 let cause = self.lost(Role::Manager, why, former);
-                self.launch_manager(lock, cause);
+                self.fill_manager(lock, cause);
             }
         }
         self.core_started |= former;
@@ -179,10 +182,12 @@ impl Supervisor {
                     false => self.generation,
                 };
                 self.refresh_media();
-                self.launch(generation, lock, cause);
+                match lock {
+                    Ok(lock) => self.launch(generation, lock, cause),
+                    Err(error) => self.not_launched(error.to_string(), cause),
+                }
             }
         }
-        Ok(())
     }
 
     /// Adopts a core and hears everything it has to tell again.
@@ -191,7 +196,7 @@ impl Supervisor {
         mut worker: Box<Core>,
         greeting: &Greeting,
         after: u64,
-    ) -> Result<Unfit, RunError> {
+    ) -> Unfit {
         let adopt = ToCore::Adopt { after };
         let told = match worker.tell(&adopt, Vec::new()) {
             Ok(()) => timeout(TOLD_LIMIT, self.hear_all(&mut worker, after)).await,
@@ -202,13 +207,13 @@ impl Supervisor {
                 self.core = Post::Held(worker);
                 self.active = self.recorder.view().is_active(&self.settings.node);
                 self.messages.office.core_began();
-                return Ok(self.fitness(&runs, greeting));
+                return self.fitness(&runs, greeting);
             }
             Ok(None) => "it went while it was adopted".to_owned(),
             Err(_) => format!("it did not tell its state within {TOLD_LIMIT:?}"),
         };
         worker.end().await;
-        Ok(Unfit::Nobody(self.run.lock(Role::Core)?, Some(why)))
+        Unfit::Nobody(self.run.lock(Role::Core), Some(why))
     }
 
     /// Everything up to the last word of what is told again; nothing if the core goes.
@@ -306,7 +311,7 @@ enum Unfit {
     /// It is to be replaced, and why.
     Replace(String),
     /// There is none, the lock for one, and why one that was there was of no use.
-    Nobody(OwnedFd, Option<String>),
+    Nobody(Lock, Option<String>),
 }
 
 /// Why a worker of another build than this is to be replaced.

@@ -11,7 +11,7 @@ use shared::event::{Cause, Kind, Role, Severity};
 use shared::time::Moment;
 
 use super::Supervisor;
-use super::adoption::other_build;
+use super::adoption::{Lock, other_build};
 use super::worker::{Manager, Post};
 use crate::bond::Greeting;
 use crate::channel::ToCore;
@@ -24,7 +24,7 @@ const LAST_LIMIT: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// Starts a manager. `cause` is the death of the one before.
-    pub(super) fn launch_manager(&mut self, lock: OwnedFd, cause: Option<Cause>) {
+    fn launch_manager(&mut self, lock: OwnedFd, cause: Option<Cause>) {
         let generation = self.generation;
         let launched = launch(&self.program).and_then(|supervisor| {
             let door = self.run.make_door(Role::Manager)?;
@@ -50,7 +50,13 @@ impl Supervisor {
 
     /// Starts the next manager.
     pub(super) fn relaunch_manager(&mut self, cause: Option<Cause>) {
-        match self.run.lock(Role::Manager) {
+        let lock = self.run.lock(Role::Manager);
+        self.fill_manager(lock, cause);
+    }
+
+    /// Starts a manager where there is a lock for it.
+    pub(super) fn fill_manager(&mut self, lock: Lock, cause: Option<Cause>) {
+        match lock {
             Ok(lock) => self.launch_manager(lock, cause),
             Err(error) => self.no_manager(&error.to_string(), cause),
         }

@@ -377,7 +377,7 @@ impl Supervisor {
         supervisor.take_handover();
         supervisor
             .take_over(core, (manager, left), after.unwrap_or(0), newest)
-            .await?;
+            .await;
         supervisor.introduce_itself(&warnings, taken_over, peers_problem);
         match problem {
             None => supervisor.keep_accepted(&copies, &addresses),

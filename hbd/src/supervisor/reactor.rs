@@ -143,7 +143,7 @@ async fn bury(supervisor: &mut Supervisor, silent: Option<Duration>) {
         if let (None, Some(cause)) = (silent, supervisor.retiring.take()) {
             return supervisor.relaunch(Some(cause));
         }
-        supervisor.core_died(killed(silent).unwrap_or(how), since, flight);
+        supervisor.core_died(death(silent, how), since, flight);
     }
 }
 
@@ -151,14 +151,20 @@ async fn bury(supervisor: &mut Supervisor, silent: Option<Duration>) {
 async fn bury_manager(supervisor: &mut Supervisor, silent: Option<Duration>) {
     if let Some(manager) = supervisor.manager.take() {
         let since = manager.since;
-        let how = manager.end().await;
-        let how = killed(silent).unwrap_or(how);
+        let how = death(silent, manager.end().await);
         supervisor.manager_died(how, since, silent.is_some());
     }
 }
 
-fn killed(silent: Option<Duration>) -> Option<String> {
-    silent.map(|silent| format!("it was silent for {} ms and killed", silent.as_millis()))
+/// How a worker died that was killed if it was silent for so long, and ended like this.
+fn death(silent: Option<Duration>, how: Option<String>) -> String {
+    let silent = silent.map(|silent| format!("it was silent for {} ms", silent.as_millis()));
+    match (silent, how) {
+        (Some(silent), Some(_)) => format!("{silent} and killed"),
+        (Some(silent), None) => format!("{silent} and killed, and is not gone yet"),
+        (None, Some(how)) => how,
+        (None, None) => "it was killed, and is not gone yet".into(),
+    }
 }
 
 /// Lets a core that has left end by itself; kills any other.
@@ -238,5 +244,21 @@ async fn changed(watch: Option<&Watch>) -> bool {
     match watch {
         Some(watch) => watch.changed().await.is_ok(),
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_death_says_whether_it_is_over() {
+        let silent = Some(Duration::from_millis(750));
+        let gone = || Some("signal 9 (SIGKILL)".to_owned());
+        assert_eq!(death(None, gone()), "signal 9 (SIGKILL)");
+        assert_eq!(death(silent, gone()), "it was silent for 750 ms and killed");
+        let stays = "it was silent for 750 ms and killed, and is not gone yet";
+        assert_eq!(death(silent, None), stays);
+        assert_eq!(death(None, None), "it was killed, and is not gone yet");
     }
 }

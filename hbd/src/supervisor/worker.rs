@@ -21,6 +21,10 @@ use crate::manager_process::{FromManager, ToManager};
 use crate::process::{OWN_PROGRAM, Process, WORKER_NAME};
 use crate::{clock, program, service_manager};
 
+/// A worker that was killed is gone after this; nothing else is done meanwhile. Until it is gone
+/// its lock keeps the next one away.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
 /// A core.
 pub(super) type Core = Worker<ToCore, FromCore>;
 /// A manager.
@@ -101,10 +105,11 @@ impl<S: Serialize, R: DeserializeOwned> Worker<S, R> {
         let _ = tokio::time::timeout(limit, self.channel.flush()).await;
     }
 
-    /// Ends it, if it has not ended, and says how it did.
-    pub(super) async fn end(self) -> String {
+    /// Ends it, if it has not ended, and says how it did; nothing if it is not gone after
+    /// [`END_LIMIT`], as where the kernel does not come back from a disk.
+    pub(super) async fn end(self) -> Option<String> {
         self.process.kill();
-        self.process.ended().await
+        self.process.ended_within(END_LIMIT).await
     }
 
     /// Waits for its end, for so long.
