@@ -342,8 +342,12 @@ impl Core {
         };
         // A beat that was sent meanwhile would have taken the number between.
         let stood_still = sequence.0 == life.status_sequence.0 + 1;
+        let above = match replay_revives {
+            true => Sequence(0),
+            false => life.status_sequence,
+        };
         *life = Life {
-            status_sequence: life.status_sequence,
+            status_sequence: above,
             denial: core::mem::take(&mut life.denial),
             ..Life::new(Tracker::default(), own, now.boot)
         };
