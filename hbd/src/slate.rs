@@ -80,16 +80,19 @@ impl Slate {
 
     /// Notes what the next core must know of a peer. False where that is too much for its entry.
     pub(crate) fn remember(&mut self, memory: &PeerMemory) -> bool {
-        let (place, number) = match self.places.get(&memory.node) {
-            Some((place, number)) => (*place, number.wrapping_add(1)),
-            None => {
-                let last = self.places.values().map(|(place, _)| *place).max();
-                (last.unwrap_or(0) + 1, 1)
+        let Some(&(place, number)) = self.places.get(&memory.node) else {
+            let last = self.places.values().map(|(place, _)| *place).max();
+            let place = last.unwrap_or(0) + 1;
+            let written = self.write(place, 1, memory);
+            if written {
+                self.places.insert(memory.node.clone(), (place, 1));
             }
+            return written;
         };
+        let number = number.wrapping_add(1);
         let written = self.write(place, number, memory);
-        if written {
-            self.places.insert(memory.node.clone(), (place, number));
+        if written && let Some((_, last)) = self.places.get_mut(&memory.node) {
+            *last = number;
         }
         written
     }
