@@ -31,6 +31,13 @@ pub(crate) enum Error {
         /// How it was instead, as far as that is known.
         missing: Option<String>,
     },
+    /// The daemon did not say what came of an order that was on its way to it.
+    Undecided {
+        /// Why.
+        error: ClientError,
+        /// What is not known.
+        what: &'static str,
+    },
     /// It would destroy something.
     Refused(String),
     /// A file cannot be written.
@@ -72,6 +79,7 @@ impl Error {
                 let missing = missing.collect::<String>();
                 Some(format!("not {condition} within {}{missing}", Span(*limit)))
             }
+            Self::Undecided { error, what } => Some(format!("{}; {what}", client_text(error))),
             Self::Refused(text) => Some(text.clone()),
             Self::Write { path, error } => {
                 Some(format!("cannot write {}: {error}", path.display()))
@@ -93,7 +101,7 @@ impl Error {
             {
                 Exit::NotPermitted
             }
-            Self::Client(error) => error.into(),
+            Self::Client(error) | Self::Undecided { error, .. } => error.into(),
             Self::NotFound(_) => Exit::NotFound,
             Self::Usage(_) => Exit::Usage,
             Self::NotReached { .. } => Exit::TimedOut,

@@ -12,6 +12,7 @@ mod cli {
     mod health;
     mod is_member;
     mod keygen;
+    mod message;
     mod record;
     mod report;
     pub(crate) mod server;

@@ -28,8 +28,8 @@ does that when it has written it. Needs the role operate. While a living node do
 sessions, such as a Heartbeat, nothing can be sent, and the refusal names the node. send ends with 0
 when the message was delivered; with 4 if there is no such node or nobody listens there under that
 name, and 7 if it is refused for any other reason: then nothing was delivered; with 1 if the session
-ended, 3 if the connection to hbd did, and 6 after --timeout: then it is not known whether it was
-delivered. listen ends with 7 if somebody else listens under that name. It goes on when hbd ends or is
+ended, 3 if the connection to hbd did, as when hbd died, and 6 after --timeout: then it is not known
+whether it was delivered, and send says so. listen ends with 7 if somebody else listens under that name. It goes on when hbd ends or is
 upgraded: it says that sessions were lost, and listens anew as soon as hbd is back.",
     examples: &[
         Example {
@@ -183,9 +183,34 @@ fn send(call: &Call) -> Result<Exit, Error> {
         Err(ClientError::TimedOut { waited, .. }) => Err(Error::NotReached {
             condition: format!("acknowledged by {to} on {node}"),
             limit: waited,
-            missing: Some("whether it was delivered is not known".into()),
+            missing: Some(NOT_KNOWN.into()),
         }),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(match is_silent_on_delivery(&error) {
+            true => Error::Undecided {
+                error,
+                what: NOT_KNOWN,
+            },
+            false => error.into(),
+        }),
+    }
+}
+
+/// What is left to say where the reply did not come.
+const NOT_KNOWN: &str = "whether it was delivered is not known";
+
+/// True where the message was on its way to hbd and no reply of it came.
+fn is_silent_on_delivery(error: &ClientError) -> bool {
+    match error {
+        ClientError::Closed { .. }
+        | ClientError::Io { .. }
+        | ClientError::Unreadable { .. }
+        | ClientError::TimedOut { .. } => true,
+        ClientError::Connect { .. }
+        | ClientError::NoSocket { .. }
+        | ClientError::NoHbd { .. }
+        | ClientError::Version { .. }
+        | ClientError::RequestTooLong { .. }
+        | ClientError::Refused { .. } => false,
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) enum Answer {
     Raw(Vec<String>),
     /// Nothing, after the greeting.
     Silence,
+    /// It hangs up once it is asked.
+    HangUpWhenAsked,
     /// It hangs up without a greeting.
     HangUp,
     /// The first to the first client, and so on; the last to all who come later.
@@ -184,6 +186,7 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
                     writeln!(stream, "{line}")?;
                 }
             }
+            (Answer::HangUpWhenAsked, _) => return Ok(()),
             (Answer::Silence, _) => {
                 requests.read_to_string(&mut line)?;
             }
