@@ -18,6 +18,7 @@ mod cli {
     pub(crate) mod server;
     pub(crate) mod stories;
     mod timers;
+    mod upgrade;
     mod wait_for;
     mod watch;
 }

@@ -286,7 +286,8 @@ fn meaning(request: &Request) -> &'static str {
         Request::Upgrade(_) => {
             "An order: become the program that lies where hbd was started from, if it accepts the \
              configuration, and\nreplace manager and core by it.\n.Li outcome\nis unchanged, \
-             would-upgrade\n.Pq of a dry run ,\nupgrading or refused, with\n.Li reason .\n\
+             would-upgrade\n.Pq of a dry run ,\nupgrading or refused, with\n.Li reason ;\n.Li build\nis empty where \
+             the program is missing or cannot be read.\n\
              After upgrading the connection ends; connect again and ask for a dry run until it is \
              unchanged.\n"
         }

@@ -26,7 +26,8 @@ becomes the new program under the same process id, goes on with manager and core
 is another build: the manager, then the core by a quick restart, which peers see as a restart and no
 death. What was done is shown for each process, and whether a peer lost this node meanwhile. Ends
 with 0 if every process is the new build, also if nothing was to be done, and under --dry-run if it
-would be done; with 7 if it is refused, and then nothing is changed; with 6 if it is not done within
+would be done; with 7 if it is refused, also for a program that is missing or may not be executed, and
+then nothing is changed; with 6 if it is not done within
 --timeout.",
     examples: &[
         Example {
@@ -201,7 +202,10 @@ fn gone(before: &ClusterView, now: &ClusterView) -> Vec<NodeName> {
 }
 
 fn write(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
-    writeln!(out, "{}: build {}", report.program, report.build)?;
+    match report.build.as_str() {
+        "" => writeln!(out, "{}: no build to be seen", report.program)?,
+        build => writeln!(out, "{}: build {build}", report.program)?,
+    }
     for process in &report.before {
         let after = report.after.iter().find(|now| now.role == process.role);
         write_process(out, process, after)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shared::api::{
     API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, Failure, Hello, Request,
-    ServerFrame, Snapshot, Success,
+    ServerFrame, Snapshot, Success, Upgraded,
 };
 use shared::event::Event;
 use shared::names::NodeName;
@@ -47,6 +47,8 @@ pub(crate) enum Answer {
         /// What happens.
         then: Event,
     },
+    /// To `upgrade`; to `snapshot` that of a cluster in order.
+    Upgraded(Upgraded),
     /// To everything.
     Refusal(ErrorCode, &'static str),
     /// These lines, to anything.
@@ -173,6 +175,13 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
                 ok(&mut stream, id, full(snapshot))?;
                 events(&mut stream, std::slice::from_ref(then))?;
                 requests.read_to_string(&mut line)?;
+            }
+            (Answer::Upgraded(_), Request::Snapshot) => {
+                ok(&mut stream, id, full(&stories::in_order()))?;
+            }
+            (Answer::Upgraded(upgraded), Request::Upgrade(_)) => {
+                let upgraded = Box::new(upgraded.clone());
+                ok(&mut stream, id, Success::Upgraded(upgraded))?;
             }
             (Answer::Refusal(code, text), _) => {
                 let error = Failure {

@@ -16,6 +16,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -137,15 +138,11 @@ impl Supervisor {
             };
             return ask.reply(Err(unavailable(text)));
         }
-        if let Some(reason) = not_executable(&self.program) {
-            let upgraded = self.upgraded(UpgradeOutcome::Refused, String::new(), reason);
-            return ask.reply(Ok(Success::Upgraded(Box::new(upgraded))));
-        }
-        let hash = match program::of(&self.program) {
+        let hash = match installed(&self.program) {
             Ok(hash) => hash,
-            Err(error) => {
-                let text = format!("cannot read {}: {error}", self.program.display());
-                return ask.reply(Err(unavailable(&text)));
+            Err(Unusable { build, why }) => {
+                let upgraded = self.upgraded(UpgradeOutcome::Refused, build, why);
+                return ask.reply(Ok(Success::Upgraded(Box::new(upgraded))));
             }
         };
         if let Some(build) = self.common_build().filter(|build| is_of(build, &hash)) {
@@ -281,12 +278,37 @@ fn is_of(build: &str, hash: &str) -> bool {
     build.rsplit_once('-').is_some_and(|(_, own)| own == hash)
 }
 
-/// Why `program` cannot be executed by anybody, if its mode says so.
-fn not_executable(program: &Path) -> Option<String> {
-    let mode = fs::metadata(program).ok()?.permissions().mode();
+/// A program that cannot be executed by anybody.
+struct Unusable {
+    /// As far as it is known, else empty.
+    build: String,
+    why: String,
+}
+
+/// The build of the program that is there, if one is.
+fn installed(program: &Path) -> Result<String, Unusable> {
     let name = program.display();
-    (mode & 0o111 == 0)
-        .then(|| format!("{name} is not executable; chmod 755 {name}, then try again"))
+    let build = program::of(program).map_err(|error| Unusable {
+        build: String::new(),
+        why: match error.kind() {
+            ErrorKind::NotFound => {
+                format!("{name} is not there; install hbd there, then try again")
+            }
+            ErrorKind::PermissionDenied => format!(
+                "{name} cannot be read: {error}; let the user hbd runs as read it, then try again"
+            ),
+            _ => format!("{name} cannot be read: {error}; install hbd there, then try again"),
+        },
+    })?;
+    let mode = fs::metadata(program).map(|there| there.permissions().mode());
+    match mode {
+        Ok(mode) if mode & 0o111 == 0 => Err(Unusable {
+            build,
+            why: format!("{name} is not executable; chmod 755 {name}, then try again"),
+        }),
+        // Whether it can be executed is seen when it is.
+        _ => Ok(build),
+    }
 }
 
 /// `program` with all that this one was started with.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hbd_tests::program;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shared::api::{ErrorCode, Process, Request, Success, Upgrade, UpgradeOutcome, Upgraded};
+use shared::api::{Process, Request, Success, Upgrade, UpgradeOutcome, Upgraded};
 use shared::client::ClientError;
 use shared::event::{Kind, NodeStatus, Role, StatusReason};
 
@@ -129,13 +129,11 @@ fn a_program_that_does_not_accept_the_configuration_is_refused_and_nothing_chang
     assert_eq!(refused.outcome, UpgradeOutcome::Refused);
     assert!(refused.reason.contains("cannot be executed"), "{refused:?}");
     fs::remove_file(&bob.program).unwrap();
-    let request = Request::Upgrade(Upgrade { dry_run: false });
-    match bob.client().request(request) {
-        Err(ClientError::Refused { failure, .. }) => {
-            assert_eq!(failure.code, ErrorCode::Unavailable);
-        }
-        other => panic!("{other:?}"),
-    }
+    let refused = upgrade(bob, false);
+    assert_eq!(refused.outcome, UpgradeOutcome::Refused);
+    let name = bob.program.display();
+    let reason = format!("{name} is not there; install hbd there, then try again");
+    assert_eq!((refused.reason, refused.build), (reason, String::new()));
     assert_eq!((bob.pid(), bob.manager(), bob.core()), before);
     assert_eq!(cluster.nodes[0].deaths(), deaths);
 }
@@ -179,6 +177,9 @@ fn a_program_that_nobody_may_execute_is_refused_by_name_even_if_it_is_the_one_th
     let name = bob.program.display();
     let reason = format!("{name} is not executable; chmod 755 {name}, then try again");
     assert_eq!(refused.reason, reason);
+    let own = &refused.processes[0].build;
+    assert!(own.ends_with(&format!("-{}", refused.build)), "{refused:?}");
+    assert!(!refused.build.is_empty());
 }
 
 #[test]
