@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use hbd_core::session::{INBOUND_MAX, INBOUND_OF_PEER_MAX, LISTENERS_MAX, OUTBOUND_MAX};
 use hbd_tests::manual::{compare, escape};
 use shared::api::{
     API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, FRAME_MAX, Failure, Fault, Hello,
@@ -182,9 +183,21 @@ fn the_limits_are_those_of_the_code() {
         "A request has at most {REQUEST_MAX} bytes, that of a client that may send messages \
          {LONG_REQUEST_MAX}, a frame of hbd at most {FRAME_MAX}, newlines \
          included.\nThe key of an order has at most {KEY_BYTES_MAX} bytes.\nA reply of\n.Ic events\nhas at most {PAGE_EVENTS} events, and no further one beyond {PAGE_BYTES} bytes.\nIt serves 32 administrators at a time, 32 clients that observe or operate, and 8 \
-         without a role.\n"
+         without a role.\nOf messages, a node sends in at most {OUTBOUND_MAX} streams at a time, takes \
+         {INBOUND_MAX} that come in, {INBOUND_OF_PEER_MAX} of them from one node, and has \
+         {LISTENERS_MAX} listeners; what is beyond that is\n.Li refused .\n"
     );
     compare(PAGE, "limits", &text);
+}
+
+#[test]
+fn who_sends_messages_from_scripts_is_told_how_many_may_be_on_their_way() {
+    let text = format!(
+        "A node has at most {OUTBOUND_MAX} senders and {LISTENERS_MAX} listeners at a time, and takes \
+         messages of {INBOUND_MAX} senders, {INBOUND_OF_PEER_MAX} of them on one node"
+    );
+    let page = hbd_tests::manual::page("hactl.1");
+    assert!(page.contains(&text), "hactl.1 lacks: {text}");
 }
 
 fn requests() -> [Request; 11] {

@@ -38,6 +38,17 @@ pub fn compare(page: &str, name: &str, generated: &str) {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
+/// The page `man/PAGE`, as it is.
+///
+/// # Panics
+/// If it cannot be read.
+#[must_use]
+pub fn page(page: &str) -> String {
+    let _guard = PAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = folder().join(page);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// Text for mdoc: backslashes are shown, and a control character at the start of a line has no effect.
 #[must_use]
 pub fn escape(text: &str) -> String {

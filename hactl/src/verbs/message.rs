@@ -24,7 +24,8 @@ pub(crate) const VERB: Verb = Verb {
     text: "\
 Messages of one sender arrive in the order in which they were sent, each at most once. A message
 counts as delivered when whoever listens has acknowledged it, and not before; hactl message listen
-does that when it has written it. Needs the role operate. While a living node does not know
+does that when it has written it. A node has at most 32 senders and 32 listeners at a time, and takes
+messages of 32 senders, 8 of them on one node; one too many is refused. Needs the role operate. While a living node does not know
 sessions, such as a Heartbeat, nothing can be sent, and the refusal names the node. send ends with 0
 when the message was delivered; with 4 if there is no such node or nobody listens there under that
 name, and 7 if it is refused for any other reason: then nothing was delivered; with 1 if the session
