@@ -6,7 +6,7 @@
 
 use alloc::boxed::Box;
 
-use shared::event::{Cause, EventId, Kind, LinkStatus, NodeStatus, StatusReason};
+use shared::event::{Cause, EventId, Kind, LinkStatus, NodeKind, NodeStatus, StatusReason};
 use shared::names::{Generation, Sequence};
 use shared::time::Now;
 
@@ -51,7 +51,11 @@ impl Core {
             life.level = live.features.as_deref().and_then(Level::parse);
             peer.life = Some(life);
         }
-        peer.heard = live.heard;
+        // Who answers only when asked was asked by nobody meanwhile.
+        peer.heard = match peer.kind {
+            NodeKind::Ping if live.status.is_alive() => Some(now.boot),
+            _ => live.heard,
+        };
         peer.deadtime = live.deadtime;
         peer.config = live.config.as_deref().and_then(ConfigDigest::parse);
         peer.signs_with = live.key;

@@ -454,6 +454,7 @@ impl Core {
             }
         };
         let duplicate_counts = planted!(self, DuplicateCounts);
+        let listening_since = self.own.listening_since;
         let peer = self.peer_mut(index);
         let Some(life) = &mut peer.life else {
             return;
@@ -467,7 +468,8 @@ impl Core {
         life.level = status.level;
         peer.load = message.text(fields::LOAD).map(Into::into);
         let before = peer.heard.replace(now.boot);
-        let interval = before.map(|before| now.boot.since(before));
+        // What waited for this core in a socket was not late.
+        let interval = before.map(|before| now.boot.since(before.max(listening_since)));
         peer.behind = None;
         let was_alive = peer.status.is_alive();
         let first = peer.status == NodeStatus::Init;
