@@ -4,6 +4,7 @@
 //! number, addressee, type. Whatever verifies and is not from a former life shows that its link
 //! carries packets; only a beat shows that its node lives.
 
+use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use shared::event::{Cause, Kind, LinkStatus, NodeKind, NodeStatus, StatusReason};
@@ -568,9 +569,14 @@ impl Core {
     }
 
     /// A node that is heard over one of several links is in jeopardy. Asked at a beat, so that two
-    /// links that die together do not count as one after the other.
+    /// links that die together do not count as one after the other; and not before a node that begins
+    /// or returns had the time of a beat to be heard over each.
     fn check_jeopardy(&mut self, index: PeerIndex, now: Now) {
         let peer = self.peer(index);
+        let begins = |life: &Life| now.boot.since(life.since) < self.settings.keepalive;
+        if peer.life.as_ref().is_some_and(begins) {
+            return;
+        }
         if peer.jeopardy || self.link_media().count() < 2 || peer.links_up() != 1 {
             return;
         }
@@ -674,7 +680,8 @@ impl Core {
         self.trust_again(index, now);
         let node = self.set_status(index, NodeStatus::Dead, StatusReason::Left, None, now);
         let cause = node.map(Cause::Event);
-        for medium in self.media() {
+        let links: Vec<MediumIndex> = self.link_media().collect();
+        for medium in links {
             let link = &mut self.peer_mut(index).links[usize::from(medium.0)];
             let from = link.status;
             link.silence();
