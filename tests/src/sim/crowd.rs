@@ -144,7 +144,7 @@ impl Crowd {
         self.world.take_notices(&mut notices);
         for notice in &notices {
             match notice {
-                Notice::Event { node, event } => self.note(*node, event)?,
+                Notice::Event { node, event, .. } => self.note(*node, event)?,
                 Notice::Arrived { kept: true, .. } => self.packets += 1,
                 Notice::Arrived { node, .. } if self.world.machine(*node).runs() => {
                     return Err(format!("the socket of {} is full", self.names[node.0]));

@@ -57,6 +57,8 @@ pub struct Packet {
     pub from: NodeIndex,
     /// False where a byte of it changed on its way.
     pub intact: bool,
+    /// When it arrives, on the world's clock.
+    pub at: Moment,
 }
 
 /// A machine.
@@ -90,6 +92,8 @@ pub struct Machine {
     pub(super) leaving: bool,
     pub(super) core: Option<Core>,
     pub(super) core_due: bool,
+    /// When the packet arrived that its core handles.
+    pub(super) reads: Option<Moment>,
     socket: VecDeque<Packet>,
     socket_bytes: usize,
 }
@@ -119,6 +123,7 @@ impl Machine {
             leaving: false,
             core: None,
             core_due: false,
+            reads: None,
             socket: VecDeque::new(),
             socket_bytes: 0,
         }

@@ -54,6 +54,9 @@ pub enum Notice {
         node: NodeIndex,
         /// What.
         event: Box<Event>,
+        /// When what brought it about reached the machine, on the world's clock: a packet may have
+        /// waited in the socket.
+        arrived: Moment,
     },
     /// A client is told something about its messages.
     Client {
@@ -451,11 +454,13 @@ impl World {
                     return;
                 };
                 core.handle_packet(packet.medium, &packet.bytes, now);
+                machine.reads = Some(packet.at);
             } else {
                 self.rest(node, deadline);
                 return;
             }
             self.take_outputs(node);
+            self.machines[node.0].reads = None;
         }
     }
 
@@ -485,7 +490,12 @@ impl World {
                     }
                     let machine = &mut self.machines[node.0];
                     machine.active |= event.is_active(machine.name());
-                    self.notices.push(Notice::Event { node, event });
+                    let arrived = self.machines[node.0].reads.unwrap_or(self.now);
+                    self.notices.push(Notice::Event {
+                        node,
+                        event,
+                        arrived,
+                    });
                 }
                 Output::Sample(sample) => self.notices.push(Notice::Sampled { node, sample }),
                 Output::Remember(memory) => self.machines[node.0].remember(*memory),
@@ -534,11 +544,14 @@ impl World {
     fn drain(&mut self, node: NodeIndex) {
         let now = self.machines[node.0].clocks(self.now);
         while let Some(packet) = self.machines[node.0].take_packet() {
-            if let Some(core) = self.machines[node.0].core.as_mut() {
+            let machine = &mut self.machines[node.0];
+            if let Some(core) = machine.core.as_mut() {
                 core.handle_packet(packet.medium, &packet.bytes, now);
+                machine.reads = Some(packet.at);
             }
             self.take_outputs(node);
         }
+        self.machines[node.0].reads = None;
         if let Some(core) = self.machines[node.0].core.as_mut() {
             core.handle_command(Command::Drained, now);
         }
@@ -602,6 +615,7 @@ impl World {
             bytes,
             from,
             intact: !copy.corrupted,
+            at: copy.arrives,
         };
         self.schedule(copy.arrives, Happening::Arrival(to, packet));
     }

@@ -205,7 +205,7 @@ impl Run {
         }
         for notice in &notices {
             match notice {
-                Notice::Event { node, event } => {
+                Notice::Event { node, event, .. } => {
                     let name = cluster.world.machine(*node).name().clone();
                     self.tell(cluster, || format!("{name}: {}", event.text));
                 }

@@ -8,10 +8,21 @@ use shared::time::Moment;
 use shared::view::{ClusterView, NodeView};
 
 use super::super::cluster::KEEPALIVE;
-use super::{Broken, Rules};
+use super::{Broken, EVENTS_A_SECOND_MAX, Rules, second};
 use crate::sim::{NodeIndex, SegmentIndex, World};
 
 impl Rules {
+    pub(super) fn count_event(&mut self, index: NodeIndex, arrived: Moment) -> Result<(), Broken> {
+        let told = &mut self.nodes[index.0].events_of;
+        let count = told.entry(second(arrived)).or_default();
+        *count += 1;
+        let count = *count;
+        match count > EVENTS_A_SECOND_MAX {
+            true => Err(self.of(index, &format!("{count} events about one second"))),
+            false => Ok(()),
+        }
+    }
+
     pub(super) fn event(
         &mut self,
         world: &World,
@@ -20,7 +31,6 @@ impl Rules {
     ) -> Result<(), Broken> {
         let node = &mut self.nodes[index.0];
         node.events += 1;
-        node.events_now += 1;
         if event.id.counter != node.events {
             let text = format!("event {} is the {}th", event.id, node.events);
             return Err(self.of(index, &text));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hbd_core::{MediumForm, SLOW_BITS};
 use shared::event::{NodeKind, NodeStatus};
-use shared::names::Sequence;
+use shared::names::{Generation, Sequence};
 use shared::time::Moment;
 use shared::view::ClusterView;
 
@@ -120,14 +120,17 @@ impl Rules {
         if read.sequence == Sequence(0) {
             return;
         }
+        let passed = self.passed.entry((to, from)).or_default();
+        if !read.beat && !passed.follows(read.generation) {
+            return;
+        }
+        let passed_at = passed.note(&read, world.now());
         let over = self.arrived.entry((to, from, segment)).or_default();
         if (over.generation, over.sequence) < (read.generation, read.sequence) {
             over.generation = read.generation;
             over.sequence = read.sequence;
             over.beat = read.beat.then(|| world.now()).or(over.beat);
         }
-        let passed = self.passed.entry((to, from)).or_default();
-        let passed_at = passed.note(&read, world.now());
         if !read.beat {
             return;
         }
@@ -160,6 +163,11 @@ impl Rules {
 }
 
 impl Passed {
+    /// Whether anything counted in that generation. The first that does is a beat.
+    fn follows(&self, generation: Generation) -> bool {
+        generation == self.generation && !self.numbers.is_empty()
+    }
+
     /// Notes a number, and tells since when a higher one was there.
     fn note(&mut self, read: &Peek, now: Moment) -> Option<Moment> {
         if read.generation != self.generation {

@@ -51,7 +51,7 @@ impl Stage {
 
     pub(super) fn see(&mut self, notice: &Notice) -> Result<(), String> {
         match notice {
-            Notice::Event { node, event } => {
+            Notice::Event { node, event, .. } => {
                 self.last_event = self.world.now();
                 self.views.entry(*node).or_default().apply(event);
                 if self.silent || self.hidden.contains(&event.kind.word()) {
