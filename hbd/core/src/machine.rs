@@ -32,6 +32,7 @@ use crate::deadline::{Deadline, Deadlines, PeerIndex, Timer};
 use crate::history::History;
 use crate::io::{Command, Output};
 use crate::limiter::Limiter;
+use crate::memory::media_hash;
 use crate::mutant::planted;
 use crate::pace::OwnPace;
 use crate::peer::Peer;
@@ -48,6 +49,8 @@ use crate::wire::{KeyRing, KeyRingError, Method};
 pub struct Core {
     #[serde(serialize_with = "without_secrets")]
     pub(crate) settings: Settings,
+    /// Of the names of the media, which no reload changes.
+    pub(crate) media_hash: u32,
     pub(crate) keys: KeyRing,
     pub(crate) own: Own,
     pub(crate) pace: OwnPace,
@@ -198,6 +201,7 @@ impl Core {
             .ok_or_else(|| BadSettings::NotConfigured(settings.node.clone()))?;
         let mut random = Random::new(start.seed);
         Ok(Self {
+            media_hash: media_hash(&settings),
             keys: ring(settings.active_key, &settings.keys)?,
             own: Own {
                 index,

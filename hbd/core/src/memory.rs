@@ -23,7 +23,7 @@ use crate::wire::level::Level;
 impl Core {
     /// Tells what the next core must know of a peer.
     pub(crate) fn remember_peer(&mut self, index: PeerIndex) {
-        let memory = memory(self.peer(index), &self.settings);
+        let memory = memory(self.peer(index), self.media_hash);
         self.output(Output::Remember(Box::new(memory)));
     }
 
@@ -83,8 +83,7 @@ impl Core {
         cause: Option<&Cause>,
         now: Now,
     ) {
-        let here = media_hash(&self.settings);
-        let known = links.filter(|links| links.media == here);
+        let known = links.filter(|links| links.media == self.media_hash);
         let lives = self.peer(index).status.is_alive();
         for medium in self.media() {
             let bit = bit(medium);
@@ -111,7 +110,7 @@ impl Core {
 
 /// What the next core must know: also that a node was never heard and counts as dead, or it would
 /// wait for it once more.
-fn memory(peer: &Peer, settings: &Settings) -> PeerMemory {
+fn memory(peer: &Peer, media_hash: u32) -> PeerMemory {
     let life = peer.life.as_ref();
     let number = |life: &Life| life.tracker.last().unwrap_or(life.status_sequence);
     let live = LiveMemory {
@@ -125,7 +124,7 @@ fn memory(peer: &Peer, settings: &Settings) -> PeerMemory {
         key: peer.signs_with,
         reason: peer.died_of.clone(),
         links: Some(LinkMemory {
-            media: media_hash(settings),
+            media: media_hash,
             heard: bits(&peer.links, |link| link.heard.is_some()),
             dead: bits(&peer.links, |link| link.status == LinkStatus::Dead),
         }),
@@ -149,8 +148,8 @@ fn bits(links: &[Link], is_in: fn(&Link) -> bool) -> u64 {
     chosen.fold(0, |bits, (medium, _)| bits | bit(medium))
 }
 
-/// FNV-1a over the names, each with an end.
-fn media_hash(settings: &Settings) -> u32 {
+/// FNV-1a over the names, each with an end: what [`LinkMemory::media`] holds.
+pub(crate) fn media_hash(settings: &Settings) -> u32 {
     const BASIS: u32 = 0x811c_9dc5;
     const PRIME: u32 = 0x0100_0193;
     let names = settings.media.iter().map(|medium| medium.name.as_str());
