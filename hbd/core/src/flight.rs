@@ -21,6 +21,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use shared::time::{Moment, Now, Wall};
 
+use crate::machine::Core;
 use crate::settings::MediumIndex;
 
 /// Begins every ring; the number is that of the format.
@@ -34,6 +35,9 @@ const ENTRY: usize = 24;
 pub const HALF_MIN: usize = 256 * 1024;
 /// Room kept for the events of an input.
 const EVENTS_ROOM: usize = 32 * 1024;
+
+/// Of an entry that is no packet.
+pub const NO_MEDIUM: MediumIndex = MediumIndex(0);
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,14 +138,29 @@ impl<M: AsMut<[u8]>> Ring<M> {
         &self.memory
     }
 
-    /// True where an input of so many bytes fits, with the events it may bring.
-    pub fn has_room(&mut self, bytes: usize) -> bool {
+    /// Appends an input, which `core` is to handle next. Where it does not fit with the events it may
+    /// bring, the other half begins with the state of the core.
+    pub fn put_input(&mut self, input: &Entry<'_>, core: &Core) {
+        let Entry { kind, now, .. } = *input;
+        if !self.has_room(input.payload.len()) {
+            self.turn_over();
+            let save = |room: &mut [u8]| core.save(room);
+            if !self.put_with(EntryKind::State, NO_MEDIUM, now, save) {
+                self.put(EntryKind::NoState, NO_MEDIUM, now, b"");
+            }
+        }
+        if !self.put(kind, input.medium, now, input.payload) {
+            self.put(EntryKind::NoState, NO_MEDIUM, now, b"");
+        }
+    }
+
+    fn has_room(&mut self, bytes: usize) -> bool {
         let size = half_size(self.memory.as_mut().len());
         self.length + ENTRY + bytes + EVENTS_ROOM <= size
     }
 
     /// Begins the other half, over what it held.
-    pub fn turn_over(&mut self) {
+    fn turn_over(&mut self) {
         self.half = (self.half + 1) % HALVES;
         self.turn += 1;
         self.length = 0;

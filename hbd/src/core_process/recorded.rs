@@ -1,16 +1,13 @@
 //! The core with its flight recorder: the same verbs, and every input is in the ring before it is
 //! handled, so that the one that a core dies of is there too.
 
-use hbd_core::flight::{Digest, EntryKind, Ring};
+use hbd_core::flight::{Digest, Entry, EntryKind, NO_MEDIUM, Ring};
 use hbd_core::{
     BadSettings, Command, Core, Deadline, KeySpec, MediumIndex, Output, Settings, Start,
 };
 use shared::time::Now;
 
 use crate::sys::Mapping;
-
-/// Of an entry that is no packet.
-const NO_MEDIUM: MediumIndex = MediumIndex(0);
 
 /// A core and its ring; without one, as where memory lacks, nothing is recorded.
 pub(super) struct Recorded {
@@ -107,16 +104,14 @@ impl Recorded {
         let Some(ring) = &mut self.ring else {
             return;
         };
-        if !ring.has_room(payload.len()) {
-            ring.turn_over();
-            let save = |room: &mut [u8]| self.core.save(room);
-            if !ring.put_with(EntryKind::State, NO_MEDIUM, now, save) {
-                ring.put(EntryKind::NoState, NO_MEDIUM, now, b"");
-            }
-        }
-        if !ring.put(kind, medium, now, payload) {
-            ring.put(EntryKind::NoState, NO_MEDIUM, now, b"");
-        }
+        let input = Entry {
+            kind,
+            digest: Digest::Unknown,
+            medium,
+            now,
+            payload,
+        };
+        ring.put_input(&input, &self.core);
     }
 }
 

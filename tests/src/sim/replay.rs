@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_ring_that_turned_over_replays_through_the_states_in_it() {
-        let mut alice = Recorded::start();
+        let mut alice = Alice::start();
         for (generation, secret) in [(1, "secret"), (2, "another"), (3, "secret")] {
             let mut bob = core("bob", generation, secret, alice.now);
             alice.hear(&mut bob, Duration::from_secs(60));
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_wrong_key_is_wrong_in_the_replay_too() {
-        let mut alice = Recorded::start();
+        let mut alice = Alice::start();
         for (generation, secret) in [(1, "secret"), (2, "another")] {
             let mut bob = core("bob", generation, secret, alice.now);
             alice.hear(&mut bob, Duration::from_secs(10));
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn keys_that_were_left_out_keep_their_names() {
-        let mut alice = Recorded::start();
+        let mut alice = Alice::start();
         let mut bob = core("bob", 1, "secret", alice.now);
         alice.hear(&mut bob, Duration::from_secs(10));
         let keys = [(1, "secret"), (2, "another")].map(|(index, secret)| KeySpec {
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_state_that_is_another_is_told() {
-        let mut alice = Recorded::start();
+        let mut alice = Alice::start();
         let mut bob = core("bob", 1, "secret", alice.now);
         alice.hear(&mut bob, Duration::from_secs(180));
         let halves = flight::read(&alice.image).unwrap();
@@ -336,15 +336,15 @@ mod tests {
         }
     }
 
-    /// Alice, whose inputs are recorded as the daemon records them.
-    struct Recorded {
+    /// Her inputs are recorded as the daemon records them.
+    struct Alice {
         core: Core,
         ring: Ring<Vec<u8>>,
         image: Vec<u8>,
         now: Now,
     }
 
-    impl Recorded {
+    impl Alice {
         fn start() -> Self {
             let now = at(Moment(1_000_000_000_000));
             let mut ring = Ring::new(vec![0; RING]).unwrap();
@@ -408,12 +408,14 @@ mod tests {
         }
 
         fn record(&mut self, kind: EntryKind, payload: &[u8]) {
-            if !self.ring.has_room(payload.len()) {
-                self.ring.turn_over();
-                let save = |room: &mut [u8]| self.core.save(room);
-                assert!(self.ring.put_with(EntryKind::State, ETH, self.now, save));
-            }
-            assert!(self.ring.put(kind, ETH, self.now, payload));
+            let input = Entry {
+                kind,
+                digest: Digest::Unknown,
+                medium: ETH,
+                now: self.now,
+                payload,
+            };
+            self.ring.put_input(&input, &self.core);
         }
 
         fn take_outputs(&mut self) {
