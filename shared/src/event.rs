@@ -196,6 +196,15 @@ pub enum Object {
     Medium(MediumName),
 }
 
+impl Object {
+    /// Whether that is what it is called: `link bob/eth0`, or without its sort, `bob/eth0`.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let text = self.to_string();
+        text == name || text.split_once(' ').is_some_and(|(_, rest)| rest == name)
+    }
+}
+
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -101,14 +101,8 @@ impl EventQuery {
                     .is_some_and(|node| self.nodes.contains(node)))
             && (self.kinds.is_empty() || self.kinds.contains(&event.kind.word()))
             && (self.objects.is_empty()
-                || self.objects.iter().any(|object| is_about(event, object)))
+                || self.objects.iter().any(|name| event.object.is_called(name)))
     }
-}
-
-/// True where `object` is the event's, with or without its sort.
-fn is_about(event: &Event, object: &str) -> bool {
-    let text = event.object.to_string();
-    text == object || text.split_once(' ').is_some_and(|(_, name)| name == object)
 }
 
 #[cfg(test)]

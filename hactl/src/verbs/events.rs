@@ -226,13 +226,7 @@ fn tell_of_unknown_objects(
 ) -> Result<(), Error> {
     let known = objects(view);
     for object in &query.objects {
-        let is_it = |known: &String| {
-            known == object
-                || known
-                    .split_once(' ')
-                    .is_some_and(|(_, name)| name == object)
-        };
-        if known.iter().any(is_it) {
+        if known.iter().any(|known| known.is_called(object)) {
             continue;
         }
         let about_it = EventQuery {
@@ -240,9 +234,9 @@ fn tell_of_unknown_objects(
             ..EventQuery::last(1)
         };
         if client.find_events(about_it)?.is_empty() {
-            let (links, others): (Vec<_>, Vec<_>) =
-                known.iter().partition(|known| known.starts_with("link "));
-            let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
+            let is_link = |known: &&Object| matches!(known, Object::Link(_));
+            let (links, others): (Vec<_>, Vec<_>) = known.iter().partition(is_link);
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
             let link = links
                 .first()
                 .map(|link| format!(", and links such as {link}"));
@@ -257,7 +251,7 @@ fn tell_of_unknown_objects(
 }
 
 /// Whatever events may be about, as far as `view` knows.
-fn objects(view: &ClusterView) -> Vec<String> {
+fn objects(view: &ClusterView) -> Vec<Object> {
     let nodes = view.nodes.iter();
     let links = nodes.flat_map(|(peer, node)| {
         let link = |medium: &MediumName| {
@@ -271,7 +265,7 @@ fn objects(view: &ClusterView) -> Vec<String> {
     let nodes = view.nodes.keys().cloned().map(Object::Node);
     let media = view.media.keys().cloned().map(Object::Medium);
     let all = [Object::Daemon].into_iter().chain(nodes).chain(media);
-    all.chain(links).map(|object| object.to_string()).collect()
+    all.chain(links).collect()
 }
 
 /// Reads a span as `10m`, which is so long ago, a time, or an event's name.
