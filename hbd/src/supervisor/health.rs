@@ -65,15 +65,22 @@ impl Health {
         self.sent = self.sent.max(at);
     }
 
-    /// The core did not run for so long, and this process perhaps neither. True where the node is sick
-    /// from here on for that.
-    pub(super) fn stood_still(&mut self, late: Duration, now: Moment, settings: &Settings) -> bool {
-        let mute = times::is_mute(late, settings.keepalive, settings.deadtime);
-        let sick = mute && self.sick_since.is_none();
-        if sick {
-            self.sick_since = Some(now);
+    /// The core did not run for so long, and this process perhaps neither.
+    pub(super) fn stood_still(
+        &mut self,
+        late: Duration,
+        now: Moment,
+        settings: &Settings,
+    ) -> Option<Change> {
+        if !times::is_mute(late, settings.keepalive, settings.deadtime) {
+            return None;
         }
-        sick
+        let reason = format!(
+            "it stood still and sent no beat for {}, and its deadtime is {}",
+            Span(late + settings.keepalive),
+            Span(settings.deadtime)
+        );
+        self.fall_sick(reason, now)
     }
 
     /// A manager hung, or died before it answered.
@@ -98,8 +105,7 @@ impl Health {
     ) -> Option<Change> {
         let Some(since) = self.sick_since else {
             let reason = self.reason(now, settings)?;
-            self.sick_since = Some(now);
-            return Some(Change::Sick(reason));
+            return self.fall_sick(reason, now);
         };
         let contact = signs.contact.is_some_and(|at| at > since);
         let over = self.reason(now, settings).is_none()
@@ -110,6 +116,15 @@ impl Health {
             self.sick_since = None;
             Change::Over
         })
+    }
+
+    /// Nothing where it is sick already.
+    fn fall_sick(&mut self, reason: String, now: Moment) -> Option<Change> {
+        if self.is_sick() {
+            return None;
+        }
+        self.sick_since = Some(now);
+        Some(Change::Sick(reason))
     }
 
     fn reason(&self, now: Moment, settings: &Settings) -> Option<String> {

@@ -46,7 +46,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use shared::api::{API_NEWEST, API_OLDEST, ClientRole, Hello};
 use shared::config::Diagnostic;
-use shared::event::{Cause, Event, EventId, EventSource, Incarnation, Kind, Role, Severity, Span};
+use shared::event::{Cause, Event, EventId, EventSource, Incarnation, Kind, Role, Severity};
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 use shared::time::Moment;
@@ -524,16 +524,19 @@ impl Supervisor {
 
     fn core_stalled(&mut self, late: Duration, stall: &EventId) {
         self.keep_flight_of_stall(late, stall);
-        let stood_still = self.health.stood_still(late, clock::boot(), &self.settings);
-        if stood_still && self.leaving.is_none() {
-            let silent = Span(late + self.settings.keepalive);
-            let deadtime = Span(self.settings.deadtime);
-            let reason = format!(
-                "it stood still and sent no beat for {silent}, and its deadtime is {deadtime}"
-            );
-            let cause = Some(Cause::Event(stall.clone()));
-            self.recorder.note(Kind::Sick { reason }, cause);
+        let change = self.health.stood_still(late, clock::boot(), &self.settings);
+        if self.leaving.is_none() {
+            self.note_health(change, Some(Cause::Event(stall.clone())));
         }
+    }
+
+    fn note_health(&mut self, change: Option<Change>, cause: Option<Cause>) {
+        let kind = match change {
+            None => return,
+            Some(Change::Sick(reason)) => Kind::Sick { reason },
+            Some(Change::Over) => Kind::SickOver,
+        };
+        self.recorder.note(kind, cause);
     }
 
     fn lack(&mut self, lack: Lack) {
@@ -691,12 +694,8 @@ impl Supervisor {
             contact: live.filter_map(|live| live.heard).max(),
             manager_answers: self.manager_answers,
         };
-        let kind = match self.health.look(now, signs, &self.settings) {
-            None => return,
-            Some(Change::Sick(reason)) => Kind::Sick { reason },
-            Some(Change::Over) => Kind::SickOver,
-        };
-        self.recorder.note(kind, None);
+        let change = self.health.look(now, signs, &self.settings);
+        self.note_health(change, None);
     }
 
     /// Only the core's own signs of life are passed on, each once.

@@ -24,12 +24,16 @@ fn a_node_that_sends_nothing_for_deadtime_is_sick_until_it_beats_and_hears_someb
 fn a_node_that_stood_still_for_deadtime_is_sick_until_it_beats_and_hears_somebody() {
     let mut health = Health::new(at(0));
     let keepalive = settings().keepalive;
-    assert!(!health.stood_still(DEADTIME - keepalive, at(10), &settings()));
-    assert!(health.stood_still(2 * DEADTIME, at(30), &settings()));
-    assert!(
-        !health.stood_still(2 * DEADTIME, at(30), &settings()),
-        "once"
+    let mut stood_still = |late, second| health.stood_still(late, at(second), &settings());
+    assert_eq!(stood_still(DEADTIME - keepalive, 10), None);
+    let Some(Change::Sick(reason)) = stood_still(2 * DEADTIME, 30) else {
+        panic!("sick");
+    };
+    assert_eq!(
+        reason,
+        "it stood still and sent no beat for 13 s, and its deadtime is 6 s"
     );
+    assert_eq!(stood_still(2 * DEADTIME, 30), None, "once");
     health.sent(at(31));
     assert_eq!(look(&mut health, 31, None), None);
     assert_eq!(look(&mut health, 31, Some(31)), Some(Change::Over));
