@@ -30,6 +30,8 @@ const HEADER: usize = 8;
 const BODY_MAX: usize = SLOT - HEADER;
 /// Entries read at most: a core writes one a peer and its own.
 const ENTRIES_MAX: usize = 1024;
+/// Where mapping was refused, so many writes go by calls of the kernel before it is tried again.
+const UNMAPPED_WRITES: u32 = 1000;
 /// Bytes of the memory at first: enough for 31 peers.
 const LENGTH_MIN: usize = 2 * SLOT * 32;
 
@@ -44,6 +46,8 @@ pub(crate) struct Slate {
     memory: File,
     /// Of whoever writes, with its length.
     mapped: Option<(Mapping, usize)>,
+    /// So many writes more do not try to map what is not.
+    patience: u32,
     /// Where each peer's entry is, and the number of its last writing.
     places: BTreeMap<NodeName, (usize, u32)>,
     own: u32,
@@ -60,6 +64,7 @@ impl Slate {
         Self {
             memory,
             mapped: None,
+            patience: 0,
             places,
             own,
         }
@@ -116,7 +121,7 @@ impl Slate {
         slot[..4].copy_from_slice(&number.to_le_bytes());
         slot[4..HEADER].copy_from_slice(&length.to_le_bytes());
         let start = offset(place, usize::from(number % 2 == 1));
-        let Ok(bytes) = self.map(start + SLOT) else {
+        let Some(bytes) = self.map(start + SLOT) else {
             let written = self.memory.write_all_at(&slot[..end], start as u64);
             return written.is_ok();
         };
@@ -126,17 +131,20 @@ impl Slate {
         true
     }
 
-    /// The memory, at least so long.
-    fn map(&mut self, length: usize) -> io::Result<&mut [u8]> {
+    /// The memory, at least so long; nothing where that was refused lately.
+    fn map(&mut self, length: usize) -> Option<&mut [u8]> {
         if self.mapped.as_ref().is_none_or(|(_, has)| *has < length) {
-            let present = usize::try_from(self.memory.metadata()?.len()).unwrap_or(0);
-            let length = length.next_power_of_two().max(LENGTH_MIN).max(present);
-            self.memory.set_len(length as u64)?;
-            let mapping = sys::map(self.memory.as_fd(), length)?;
-            self.mapped = Some((mapping, length));
+            if self.patience > 0 {
+                self.patience -= 1;
+                return None;
+            }
+            let Ok(mapped) = mapped(&self.memory, length) else {
+                self.patience = UNMAPPED_WRITES;
+                return None;
+            };
+            self.mapped = Some(mapped);
         }
-        let mapped = self.mapped.as_mut().map(|(mapping, _)| mapping.as_mut());
-        mapped.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+        self.mapped.as_mut().map(|(mapping, _)| mapping.as_mut())
     }
 
     /// When a packet last went out.
@@ -148,6 +156,14 @@ impl Slate {
     pub(crate) fn memories(&self) -> impl Iterator<Item = PeerMemory> {
         entries(&self.memory).map(|(_, _, peer)| peer)
     }
+}
+
+/// So much of it or more, which it is made long enough for.
+fn mapped(memory: &File, length: usize) -> io::Result<(Mapping, usize)> {
+    let present = usize::try_from(memory.metadata()?.len()).unwrap_or(0);
+    let length = length.next_power_of_two().max(LENGTH_MIN).max(present);
+    memory.set_len(length as u64)?;
+    Ok((sys::map(memory.as_fd(), length)?, length))
 }
 
 /// One that cannot be read hides none that follows.
@@ -274,16 +290,45 @@ mod tests {
         assert_eq!(seen.sent(), Some(Moment(ENTRIES_MAX as u64 - 1)));
     }
 
-    #[test]
-    fn what_cannot_be_mapped_is_written_all_the_same() {
+    /// Memory of that length that refuses to grow.
+    fn sealed(length: usize) -> OwnedFd {
         let memory = memfd_create(c"short", MFdFlags::MFD_ALLOW_SEALING).unwrap();
         let file = File::from(memory.try_clone().unwrap());
-        file.set_len(offset(1, 0) as u64).unwrap();
+        file.set_len(length as u64).unwrap();
         fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW)).unwrap();
-        let mut core = Slate::new(memory);
-        core.note_sent(Moment(1));
-        assert_eq!(core.sent(), Some(Moment(1)));
+        memory
+    }
+
+    #[test]
+    fn what_cannot_be_mapped_is_written_all_the_same_and_rarely_tried_again() {
+        let mut core = Slate::new(sealed(offset(1, 0)));
+        core.prepare();
+        for number in 1..=UNMAPPED_WRITES {
+            assert_eq!(core.patience, UNMAPPED_WRITES + 1 - number);
+            core.note_sent(Moment(number.into()));
+            assert_eq!(core.sent(), Some(Moment(number.into())));
+        }
+        assert_eq!(core.patience, 0);
         assert!(!core.remember(&peer("bob", 1)), "there is no memory for it");
+        assert_eq!(core.patience, UNMAPPED_WRITES, "it was tried");
+    }
+
+    #[test]
+    fn where_growth_is_refused_what_is_mapped_is_written_on() {
+        let mut core = Slate::new(sealed(LENGTH_MIN));
+        core.prepare();
+        let peers: Vec<_> = (1..LENGTH_MIN / (2 * SLOT))
+            .map(|number| peer(&format!("n{number:04}"), 1))
+            .collect();
+        assert!(peers.iter().all(|peer| core.remember(peer)));
+        for number in 1..5 {
+            assert!(!core.remember(&peer("one-more", 1)));
+            core.note_sent(Moment(number));
+            assert!(core.remember(&peers[0]));
+            assert_eq!(core.sent(), Some(Moment(number)));
+        }
+        assert_eq!(core.patience, UNMAPPED_WRITES - 3, "tried once");
+        assert_eq!(core.memories().collect::<Vec<_>>(), peers);
     }
 
     #[test]
