@@ -19,7 +19,7 @@ use crate::event::{
     Span, StatusReason, Unverified,
 };
 use crate::names::{LinkName, MediumName, NodeName};
-use crate::view::{ClusterView, DeclaredDead, Healed, Lack, NodeView, Stamp};
+use crate::view::{ClusterView, DeclaredDead, Healed, Lack, LinkView, NodeView, Stamp};
 
 mod path;
 mod sentence;
@@ -456,6 +456,7 @@ fn links(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Vec<Finding> 
         let finding = match Path::of(snapshot, name, medium, link) {
             // What its medium lacks is a finding of its own.
             Path::Up | Path::NoMedium => continue,
+            Path::Init if is_young(snapshot, node, link) => continue,
             Path::Returning => {
                 let what = format!(
                     "link {link_name} is returning: it counts as up when packets have come over it \
@@ -481,6 +482,15 @@ fn links(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Vec<Finding> 
         findings.push(finding.since(link.since));
     }
     findings
+}
+
+/// True while the next beat may be the first that could have come over it.
+fn is_young(snapshot: &Snapshot, node: &NodeView, link: &LinkView) -> bool {
+    let since = link.since.boot.max(node.since.boot);
+    let started = snapshot.view.started.as_ref();
+    started.is_some_and(|started| {
+        snapshot.at.boot.since(since) <= started.keepalive + started.warntime
+    })
 }
 
 fn one_way(link: LinkName) -> Finding {

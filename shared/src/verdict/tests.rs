@@ -477,6 +477,25 @@ fn a_link_over_a_missing_medium_and_a_one_way_link_are_not_up() {
 }
 
 #[test]
+fn a_link_that_was_never_heard_is_told_once_a_beat_could_have_come_over_it() {
+    let mut snapshot = just_started();
+    let kind = Kind::NodeStatus {
+        node: name("bob"),
+        from: NodeStatus::Init,
+        to: NodeStatus::Active,
+        reason: StatusReason::Remembered,
+    };
+    apply(&mut snapshot, kind);
+    apply(&mut snapshot, link("eth0", LinkStatus::Init, LinkStatus::Up));
+    let silent = "link bob/eth1: nothing was heard over it yet";
+    for (millis, told) in [(3_000, false), (3_001, true)] {
+        let mut later = snapshot.clone();
+        later.at.boot = later.at.boot + Duration::from_millis(millis);
+        assert_eq!(whats(&judge(&later)).contains(&silent), told, "{millis}");
+    }
+}
+
+#[test]
 fn a_dead_link_over_which_packets_arrive_again_is_returning() {
     let mut snapshot = healthy();
     apply(
