@@ -19,7 +19,7 @@ use crate::api::{
     ReceivedMessage, Request, SendMessage, ServerFrame, SessionChange, Snapshot, Success,
 };
 use crate::config::Running;
-use crate::event::Event;
+use crate::event::{Event, Span};
 use crate::names::ClientName;
 use crate::query::{EventQuery, PAGE_BYTES, PAGE_EVENTS};
 use crate::sample::Sample;
@@ -125,9 +125,9 @@ impl fmt::Display for ClientError {
             ),
             Self::TimedOut { socket, waited } => write!(
                 f,
-                "hbd did not answer on {} within {} ms; is it stopped or starved?",
+                "hbd did not answer on {} within {}; is it stopped or starved?",
                 socket.display(),
-                waited.as_millis()
+                Span(*waited)
             ),
             Self::NoHbd { socket } => write!(
                 f,

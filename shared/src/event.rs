@@ -886,7 +886,7 @@ pub enum Kind {
         /// What to do about it.
         remedy: String,
     },
-    /// What a [`Kind::Degraded`] told of works again.
+    /// What worked less well than it could works again as it should.
     DegradedOver {
         /// What.
         what: String,

@@ -373,7 +373,11 @@ fn silence(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Option<Find
 /// A node that is configured otherwise, and what shows the difference.
 fn node_config(snapshot: &Snapshot, name: &NodeName, difference: &ConfigDifference) -> Finding {
     let directory = snapshot.config.as_deref().unwrap_or(DIRECTORY);
-    let give = |key| format!("give both nodes the same key {key}, then run hactl reload on both");
+    let give = |key| {
+        format!(
+            "give both nodes the same key {key} (authkeys or hbd.keys), then run hactl reload on both"
+        )
+    };
     let (what, remedy) = match difference {
         ConfigDifference::File { file } => (
             format!("config differs: {file} of {name} (in what must be the same on all nodes)"),
@@ -383,11 +387,12 @@ fn node_config(snapshot: &Snapshot, name: &NodeName, difference: &ConfigDifferen
             format!("config differs: key {key} of {name} is another one"),
             give(key),
         ),
-        ConfigDifference::KeyOnlyHere { key } => {
-            (format!("config differs: {name} lacks key {key}"), give(key))
-        }
+        ConfigDifference::KeyOnlyHere { key } => (
+            format!("config differs: {name} lacks key {key} of this node"),
+            give(key),
+        ),
         ConfigDifference::KeyOnlyThere { key } => (
-            format!("config differs: {name} has a key {key}, which this node lacks"),
+            format!("config differs: this node lacks key {key} of {name}"),
             give(key),
         ),
     };

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use shared::event::{Adopted, Cause, Kind, Role};
+use shared::event::{Adopted, Cause, Kind, Role, Span};
 use shared::names::Generation;
 use tokio::time::{sleep, timeout};
 
@@ -85,7 +85,7 @@ pub(super) async fn find<S: Serialize, R: DeserializeOwned>(
             }
         }
         Ok(Err(why)) => why,
-        Err(_) => format!("it did not answer within {} ms", limit.as_millis()),
+        Err(_) => format!("it did not answer within {}", Span(limit)),
     };
     let lock = remove(run, role).await;
     Ok((Found::Nobody(lock, Some(why)), left))

@@ -10,6 +10,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{self, Interest};
 use tokio::net::UnixStream;
 
+use shared::event::Span;
 use shared::exit::Exit;
 
 use super::flight::Kept;
@@ -158,7 +159,7 @@ async fn bury_manager(supervisor: &mut Supervisor, silent: Option<Duration>) {
 
 /// How a worker died that was killed if it was silent for so long, and ended like this.
 fn death(silent: Option<Duration>, how: Option<String>) -> String {
-    let silent = silent.map(|silent| format!("it was silent for {} ms", silent.as_millis()));
+    let silent = silent.map(|silent| format!("it was silent for {}", Span(silent)));
     match (silent, how) {
         (Some(silent), Some(_)) => format!("{silent} and killed"),
         (Some(silent), None) => format!("{silent} and killed, and is not gone yet"),

@@ -8,7 +8,7 @@
 use hbd_core::wire::config_digest::ConfigDigest;
 use hbd_core::wire::{KeyRing, Method};
 use hbd_core::{LiveMemory, PeerMemory};
-use shared::config::{Config, diff};
+use shared::config::{Config, DigestMethod, diff};
 use shared::names::KeyIndex;
 
 use crate::startup::Accepted;
@@ -76,9 +76,15 @@ fn check_has(peer: &str, live: &LiveMemory, config: &Config, dangers: &mut Dange
         (Some(_), _) => dangers.reasons.push(format!(
             "{peer} has another key {index}: give it the same one and reload there first"
         )),
-        (None, _) => dangers.reasons.push(format!(
-            "{peer} lacks key {index}: add it there and reload there first"
-        )),
+        (None, _) => {
+            let file = match config.keys.get(index).map(|key| key.method) {
+                Some(DigestMethod::Sha256) => "hbd.keys",
+                _ => "authkeys",
+            };
+            dangers.reasons.push(format!(
+                "{peer} lacks key {index}: add it to {file} there and reload there first"
+            ));
+        }
     }
 }
 
@@ -174,7 +180,10 @@ mod tests {
     #[test]
     fn a_key_that_a_peer_lacks_or_has_otherwise_is_not_signed_with() {
         let lacks = judged(&bob("auth 1\n1 sha1 old-secret\n", 1), OLD, files(SWITCHED));
-        assert!(lacks.reasons[0].starts_with("bob lacks key 2"), "{lacks:?}");
+        assert!(
+            lacks.reasons[0].starts_with("bob lacks key 2: add it to authkeys there"),
+            "{lacks:?}"
+        );
         let other = bob("auth 1\n1 sha1 old-secret\n2 sha1 otherwise\n", 1);
         let other = judged(&other, OLD, files(SWITCHED));
         assert!(

@@ -78,3 +78,17 @@ fn a_severity_has_one_word_in_text_and_json() {
         );
     }
 }
+
+#[test]
+fn a_key_that_differs_is_told_with_who_lacks_it_and_where_it_belongs() {
+    let node = NodeName::new("bob").unwrap();
+    let differences = vec![
+        ConfigDifference::KeyOnlyHere { key: 2 },
+        ConfigDifference::KeyOnlyThere { key: 3 },
+    ];
+    assert_eq!(
+        Kind::ConfigDiffers { node, differences }.to_string(),
+        "node bob is configured otherwise: bob lacks key 2 of this node (authkeys or hbd.keys), \
+         this node lacks key 3 of bob (authkeys or hbd.keys)"
+    );
+}

@@ -95,8 +95,14 @@ impl fmt::Display for Otherwise<'_> {
         match difference {
             ConfigDifference::File { file } => write!(f, "{file} differs"),
             ConfigDifference::Key { key } => write!(f, "key {key} is another one"),
-            ConfigDifference::KeyOnlyHere { key } => write!(f, "{node} lacks key {key}"),
-            ConfigDifference::KeyOnlyThere { key } => write!(f, "we lack key {key}"),
+            ConfigDifference::KeyOnlyHere { key } => write!(
+                f,
+                "{node} lacks key {key} of this node (authkeys or hbd.keys)"
+            ),
+            ConfigDifference::KeyOnlyThere { key } => write!(
+                f,
+                "this node lacks key {key} of {node} (authkeys or hbd.keys)"
+            ),
         }
     }
 }
@@ -299,7 +305,9 @@ impl fmt::Display for Kind {
                 Span(*announced),
                 Span(*used)
             ),
-            Self::KeysChanged { active } => write!(f, "signing with key {active}"),
+            Self::KeysChanged { active } => {
+                write!(f, "keys changed; this node signs with key {active}")
+            }
             Self::TimersChanging {
                 keepalive,
                 deadtime,

@@ -486,7 +486,10 @@ fn a_link_that_was_never_heard_is_told_once_a_beat_could_have_come_over_it() {
         reason: StatusReason::Remembered,
     };
     apply(&mut snapshot, kind);
-    apply(&mut snapshot, link("eth0", LinkStatus::Init, LinkStatus::Up));
+    apply(
+        &mut snapshot,
+        link("eth0", LinkStatus::Init, LinkStatus::Up),
+    );
     let silent = "link bob/eth1: nothing was heard over it yet";
     for (millis, told) in [(3_000, false), (3_001, true)] {
         let mut later = snapshot.clone();
