@@ -185,18 +185,29 @@ impl ClusterView {
             Kind::Leaving => self.leaving = true,
             Kind::CommunicationUp => self.communication_up = true,
             Kind::NodeStatus {
-                node, to, reason, ..
-            } => self.node(node, |n| {
-                n.status = *to;
-                n.since = stamp;
-                n.reason = reason.to_string();
-                if to.is_alive() {
-                    n.behind = None;
-                } else {
-                    n.jeopardy = None;
-                    n.not_heard = false;
-                }
-            }),
+                node,
+                from,
+                to,
+                reason,
+            } => {
+                let began = self.since.unwrap_or(stamp).boot;
+                self.node(node, |n| {
+                    // A new core tells of a death that it knows from the former one.
+                    let told_again = (*from, *to) == (NodeStatus::Init, NodeStatus::Dead)
+                        && n.since.boot < began;
+                    if !told_again {
+                        n.since = stamp;
+                    }
+                    n.status = *to;
+                    n.reason = reason.to_string();
+                    if to.is_alive() {
+                        n.behind = None;
+                    } else {
+                        n.jeopardy = None;
+                        n.not_heard = false;
+                    }
+                });
+            }
             Kind::NodeRestarted { node, to, .. } => self.node(node, |n| {
                 n.generation = Some(*to);
                 n.restarts += 1;
@@ -403,20 +414,20 @@ impl ClusterView {
         node.is_some_and(|node| node.status == NodeStatus::Active)
     }
 
-    /// A core starts: what the former core knew of nodes and links is forgotten, what the
-    /// supervisor knows of media, faults and its own lacks stays.
+    /// A core starts: what the former core knew of nodes and links is forgotten but when who is dead
+    /// died, what the supervisor knows of media, faults and its own lacks stays.
     fn start(&mut self, started: &Started, stamp: Stamp) {
-        let restarts: BTreeMap<_, _> = self
-            .nodes
-            .iter()
-            .map(|(name, node)| (name.clone(), node.restarts))
-            .collect();
+        let former = std::mem::take(&mut self.nodes);
         self.nodes = started
             .nodes
             .iter()
             .map(|node| {
-                let mut view = NodeView::new(node.kind, stamp);
-                view.restarts = restarts.get(&node.name).copied().unwrap_or(0);
+                let former = former.get(&node.name);
+                let died = former
+                    .filter(|former| started.quick_restart && former.status == NodeStatus::Dead)
+                    .map(|former| former.since);
+                let mut view = NodeView::new(node.kind, died.unwrap_or(stamp));
+                view.restarts = former.map_or(0, |former| former.restarts);
                 if node.name == started.node {
                     view.uuid = Some(started.uuid);
                     view.generation = Some(started.generation);
@@ -534,8 +545,62 @@ impl LinkView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventSource, Role};
+    use crate::event::{ConfiguredNode, EventSource, Role, StatusReason};
     use crate::time::Now;
+
+    #[test]
+    fn a_node_that_was_dead_before_the_core_restarted_is_dead_since_then() {
+        let node = |name: &str| NodeName::new(name).unwrap();
+        let mut source = EventSource::new(node("alice"), Role::Core, Generation(1));
+        let mut view = ClusterView::default();
+        let mut happen = |kind, at| {
+            let now = Now {
+                boot: Moment(0) + Duration::from_secs(at),
+                ..Now::default()
+            };
+            view.apply(&source.event(kind, None, now));
+            view.nodes[&node("bob")].since.boot
+        };
+        let configured = |name| ConfiguredNode {
+            name: node(name),
+            kind: NodeKind::Normal,
+        };
+        let started = |quick_restart| {
+            Kind::Started(Box::new(Started {
+                version: String::new(),
+                node: node("alice"),
+                uuid: Uuid([1; 16]),
+                generation: Generation(1),
+                quick_restart,
+                nodes: vec![configured("alice"), configured("bob")],
+                media: Vec::new(),
+                keepalive: Duration::from_secs(1),
+                warntime: Duration::from_secs(2),
+                deadtime: Duration::from_secs(6),
+                initdead: Duration::from_secs(60),
+            }))
+        };
+        let status = |from, to, reason| Kind::NodeStatus {
+            node: node("bob"),
+            from,
+            to,
+            reason,
+        };
+        let (init, up, dead) = (NodeStatus::Init, NodeStatus::Up, NodeStatus::Dead);
+        let after = |seconds| Moment(0) + Duration::from_secs(seconds);
+        happen(started(false), 1);
+        happen(status(init, dead, StatusReason::Left), 9);
+        happen(started(true), 20);
+        let told_again = happen(status(init, dead, StatusReason::Left), 20);
+        assert_eq!(told_again, after(9));
+        happen(status(dead, up, StatusReason::Announced), 30);
+        happen(started(true), 40);
+        let died_meanwhile = happen(status(init, dead, StatusReason::Left), 40);
+        assert_eq!(died_meanwhile, after(40));
+        happen(started(false), 50);
+        let forgotten = happen(status(init, dead, StatusReason::Left), 60);
+        assert_eq!(forgotten, after(60));
+    }
 
     #[test]
     fn what_works_again_is_no_lack_any_more() {
