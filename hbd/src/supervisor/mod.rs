@@ -16,6 +16,7 @@
 //! ([`adoption`]).
 
 mod adoption;
+mod cutting;
 mod flight;
 mod health;
 mod keeping;

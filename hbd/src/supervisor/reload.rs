@@ -26,6 +26,7 @@ use hbd_core::Command;
 use nix::unistd::geteuid;
 
 use super::Supervisor;
+use super::cutting::cut_off;
 use super::keeping::BAD_FILES;
 use super::recorder::line;
 use super::removal::removed;
@@ -271,6 +272,12 @@ impl Supervisor {
         let present = self.present_memory();
         let removed = removed(present.values(), &accepted.config);
         reloaded.reasons.extend(removed);
+        reloaded.reasons.extend(cut_off(
+            self.recorder.view(),
+            &self.configured.config,
+            &accepted.config,
+            &reloaded.changes,
+        ));
         reloaded.notes.extend(dangers.notes);
         if unfit || !reloaded.reasons.is_empty() && !reading.wish.force {
             reloaded.outcome = ReloadOutcome::Refused;

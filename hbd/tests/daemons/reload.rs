@@ -386,6 +386,47 @@ fn a_node_that_lives_is_not_removed_before_it_left() {
 }
 
 #[test]
+fn the_last_medium_to_a_living_peer_is_taken_away_by_force_only() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let port = free_port();
+    edit(alice, |ha_cf| {
+        let others = ha_cf.lines().filter(|line| {
+            let word = line.split(' ').next();
+            !matches!(word, Some("udpport" | "bcast" | "mcast"))
+        });
+        let others: Vec<_> = others.collect();
+        format!("{}\nmcast lo 239.255.77.3 {port} 1 1\n", others.join("\n"))
+    });
+    let reloaded = reload(alice, Reload::default());
+    assert_eq!(reloaded.outcome, ReloadOutcome::Refused);
+    let [reason] = &reloaded.reasons[..] else {
+        panic!("one reason: {reloaded:?}");
+    };
+    assert!(
+        reason.starts_with("bob lives and is heard over"),
+        "{reason}"
+    );
+    assert!(reason.contains("removed bcast lo"), "{reason}");
+    alice.signal(Signal::SIGHUP);
+    until("two refusals", || {
+        let refused = |event: &&Event| matches!(event.kind, Kind::ConfigRefused { .. });
+        (alice.events().iter().filter(refused).count() == 2).then_some(())
+    });
+    let force = Reload {
+        dry_run: false,
+        force: true,
+    };
+    assert_eq!(reload(alice, force).outcome, ReloadOutcome::Applied);
+    alice.wait_for("bob to be out of reach", |view| {
+        view.nodes[&bob.name].status == NodeStatus::Dead
+    });
+}
+
+#[test]
 fn a_node_that_lives_is_removed_by_force_and_is_a_stranger_then() {
     let cluster = Cluster::start(&["alice", "bob", "carol"], bcast_and_mcast());
     cluster.settle();

@@ -26,7 +26,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::AllNodes(
-                "nodes with different ports do not hear each other: change the line on every node, then reload all of them within deadtime",
+                "nodes with different ports do not hear each other: change the line on every node, then reload all of them within deadtime (hactl reload --force where no other medium leads to a living peer)",
             ),
             scope: Scope::Cluster,
             short: "UDP port of bcast, ucast and ucast6",
