@@ -66,10 +66,14 @@ fn check(options: &Options) -> Exit {
     let mut stdout = std::io::stdout();
     let mut text = report.text(stdout.is_terminal());
     if let Some(config) = &report.config {
-        text += &match rights::predict(config) {
-            Ok(lacks) => rights::text(&lacks),
-            Err(error) => format!("which rights hbd would lack is not known: {error}\n"),
-        };
+        let mut lacks = log::predict(&config.logging, options);
+        match rights::predict(config) {
+            Ok(of_rights) => lacks.extend(of_rights),
+            Err(error) => {
+                text += &format!("which rights hbd would lack is not known: {error}\n");
+            }
+        }
+        text += &rights::text(&lacks);
     }
     // Whoever closed the pipe has read enough; the exit code still says how it went.
     let _ = stdout.write_all(text.as_bytes());

@@ -176,6 +176,40 @@ fn realtime_that_is_off_lacks_nothing_but_a_user() {
 }
 
 #[test]
+fn check_warns_of_logs_that_cannot_be_written_with_a_remedy_and_makes_none() {
+    let directory = Place::new(HA_CF);
+    let missing = directory.0.join("none/hbd.log");
+    let fine = directory.0.join("hbd.debug");
+    let place = Place::new(&format!(
+        "{HA_CF}logfile {}\ndebugfile {}\nlogfacility daemon\n",
+        missing.display(),
+        fine.display()
+    ));
+    let syslog = directory.0.join("no-logger");
+    let words = ["--node", "alice", "--check", "--syslog"];
+    let text = stdout(&place.command(&words).arg(&syslog).output().unwrap());
+    for part in [
+        format!("  the log in {}: ", missing.display()),
+        format!("-> mkdir -p {}", missing.parent().unwrap().display()),
+        format!("  the log in syslog: {}: ", syslog.display()),
+        "-> start a syslog daemon".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part} is missing:\n{text}");
+    }
+    assert!(
+        !text.contains(&format!("the log in {}", fine.display())),
+        "{text}"
+    );
+    assert!(!fine.exists(), "nothing was made");
+
+    let occupied = directory.0.join("conf");
+    let place = Place::new(&format!("{HA_CF}logfile {}\n", occupied.display()));
+    let text = stdout(&place.hbd(&["--node", "alice", "--check"]));
+    let expected = format!("the log in {}: it is a directory", occupied.display());
+    assert!(text.contains(&expected), "{text}");
+}
+
+#[test]
 fn a_core_that_a_person_starts_says_who_may_start_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_hbd"))
         .args(["core", "--fd", "77", "--run", "run"])

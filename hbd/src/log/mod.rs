@@ -15,6 +15,7 @@ mod file;
 mod journal;
 mod limit;
 mod outlet;
+mod prospect;
 mod record;
 mod stream;
 mod syslog;
@@ -33,6 +34,7 @@ use crate::clock;
 use limit::Limiter;
 pub(crate) use outlet::{News, RETRY};
 use outlet::{Outlet, Target};
+pub(crate) use prospect::predict;
 use record::Record;
 pub(crate) use stream::stderr_is_journal;
 
