@@ -41,6 +41,13 @@ pub(crate) enum StartError {
     Listen(ListenError),
     /// The state directory.
     State(StateError),
+    /// A thread that hbd cannot do without.
+    Thread {
+        /// What it is for.
+        what: &'static str,
+        /// What the kernel says.
+        error: std::io::Error,
+    },
     /// A system call at the start.
     System {
         /// What was tried.
@@ -63,6 +70,11 @@ impl fmt::Display for StartError {
             Self::Run(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
             Self::State(error) => error.fmt(f),
+            Self::Thread { what, error } => write!(
+                f,
+                "start a thread for {what}: {error}; raise the limit of processes of the user hbd \
+                 runs as (ulimit -u, TasksMax of systemd)"
+            ),
             Self::System { operation, error } => write!(f, "{operation}: {error}"),
         }
     }
@@ -86,7 +98,11 @@ impl StartError {
             Self::Name(_) | Self::Config(_) | Self::Unresolved { .. } | Self::Settings(_) => {
                 Exit::ConfigInvalid
             }
-            Self::Run(_) | Self::Listen(_) | Self::State(_) | Self::System { .. } => Exit::Failed,
+            Self::Run(_)
+            | Self::Listen(_)
+            | Self::State(_)
+            | Self::Thread { .. }
+            | Self::System { .. } => Exit::Failed,
         }
     }
 }

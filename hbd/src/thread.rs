@@ -3,7 +3,15 @@
 
 use std::io;
 use std::sync::mpsc::sync_channel;
-use std::thread::Builder;
+use std::thread::{Builder, JoinHandle};
+
+/// Starts a thread that a process cannot do without.
+pub(crate) fn start(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.into()).spawn(work)
+}
 
 /// Does `work` with `value` in a thread of its own. Where there is none the value comes back.
 pub(crate) fn beside<T: Send + 'static>(

@@ -219,6 +219,44 @@ fn a_core_that_a_person_starts_says_who_may_start_it() {
     assert!(stderr(&output).contains("only hbd itself starts a core"));
 }
 
+#[test]
+fn a_start_that_gets_no_thread_ends_with_what_to_raise() {
+    let place = Place::new(HA_CF);
+    let program = place.0.join("hbd");
+    fs::copy(env!("CARGO_BIN_EXE_hbd"), &program).unwrap();
+    // Root has no limit; a user of its own has no other processes.
+    let mut command = Command::new("prlimit");
+    command.arg("--nproc=1");
+    if nix::unistd::geteuid().is_root() {
+        give(&place.0, 61_235);
+        command.args([
+            "setpriv",
+            "--reuid=61235",
+            "--regid=61235",
+            "--clear-groups",
+        ]);
+    }
+    let words = place.command(&["--node", "alice"]);
+    let output = command
+        .arg(&program)
+        .args(words.get_args())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = stderr(&output);
+    assert!(text.contains("start a thread for"), "{text}");
+    assert!(text.contains("raise the limit of processes"), "{text}");
+}
+
+fn give(path: &Path, user: u32) {
+    std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path(), user);
+        }
+    }
+}
+
 /// A configuration and directories of its own.
 struct Place(PathBuf);
 

@@ -28,6 +28,7 @@ mod segment;
 mod writer;
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -36,6 +37,8 @@ use std::time::Duration;
 use shared::event::{Event, EventId, Incarnation, Role};
 use shared::names::Generation;
 use shared::view::ClusterView;
+
+use crate::thread;
 
 pub(crate) use history::History;
 pub(crate) use record::Record;
@@ -99,7 +102,7 @@ impl Journal {
         state: &Path,
         recent: usize,
         report: impl Fn(Report) + Send + 'static,
-    ) -> (Self, Restored) {
+    ) -> io::Result<(Self, Restored)> {
         Self::start(state, recent, RETRY, report)
     }
 
@@ -108,7 +111,7 @@ impl Journal {
         recent: usize,
         retry: Duration,
         report: impl Fn(Report) + Send + 'static,
-    ) -> (Self, Restored) {
+    ) -> io::Result<(Self, Restored)> {
         let directory = directory(state);
         let restored = restore::restore(&directory, recent);
         let (jobs, inbox) = sync_channel(QUEUE_MAX);
@@ -119,10 +122,10 @@ impl Journal {
         };
         let next = restored.next;
         let written = directory.clone();
-        std::thread::spawn(move || {
+        thread::start("journal", move || {
             writer::run(written, known, next, &inbox, retry, report);
             let _ = end.send(());
-        });
+        })?;
         let journal = Self {
             directory,
             jobs,
@@ -131,7 +134,7 @@ impl Journal {
             lives: restored.lives.clone(),
             dropped: 0,
         };
-        (journal, restored)
+        Ok((journal, restored))
     }
 
     /// Begins anew from `view`: what the journal holds was the state of another life.

@@ -150,7 +150,8 @@ fn the_journal_keeps_its_size_and_the_latest_events() {
 fn an_event_longer_than_a_line_is_left_out_and_counted() {
     let place = Place::new();
     let (reports, told) = channel();
-    let (mut journal, _) = Journal::open(&place.0, 10, move |report| reports.send(report).unwrap());
+    let (mut journal, _) =
+        Journal::open(&place.0, 10, move |report| reports.send(report).unwrap()).unwrap();
     let mut alice = Alice::new(1);
     let kind = Kind::ConfigWarning {
         place: "here".into(),
@@ -172,7 +173,8 @@ fn a_disk_that_fails_is_told_and_tried_again_and_the_gap_is_bridged() {
     let retry = Duration::from_millis(20);
     let (mut journal, restored) = Journal::start(&place.0, 10, retry, move |report| {
         reports.send(report).unwrap()
-    });
+    })
+    .unwrap();
     assert_eq!(restored.damages.len(), 1);
     let mut alice = Alice::new(1);
     journal.write(alice.event(Kind::Leaving), &ClusterView::default());
@@ -354,7 +356,7 @@ impl Place {
     }
 
     fn open(&self, recent: usize) -> (Journal, Restored) {
-        Journal::open(&self.0, recent, |report| panic!("{report:?}"))
+        Journal::open(&self.0, recent, |report| panic!("{report:?}")).unwrap()
     }
 
     fn fill(&self, events: usize) {

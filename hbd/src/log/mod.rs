@@ -20,6 +20,7 @@ mod record;
 mod stream;
 mod syslog;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -30,7 +31,7 @@ use shared::names::NodeName;
 use shared::time::Wall;
 use tokio::sync::mpsc;
 
-use crate::clock;
+use crate::{clock, thread};
 use limit::Limiter;
 pub(crate) use outlet::{News, RETRY};
 use outlet::{Outlet, Target};
@@ -81,28 +82,28 @@ pub(crate) struct Log {
 
 impl Log {
     /// Starts the thread. It tells `news` of targets that fail.
-    pub(crate) fn start(plan: &Plan, news: mpsc::Sender<News>) -> Self {
-        let log = Self::run(Outlets::new(plan), news);
-        Self {
+    pub(crate) fn start(plan: &Plan, news: mpsc::Sender<News>) -> io::Result<Self> {
+        let log = Self::run(Outlets::new(plan), news)?;
+        Ok(Self {
             plan: Some(plan.clone()),
             ..log
-        }
+        })
     }
 
-    fn run(mut outlets: Outlets, news: mpsc::Sender<News>) -> Self {
+    fn run(mut outlets: Outlets, news: mpsc::Sender<News>) -> io::Result<Self> {
         let (messages, inbox) = sync_channel(RECORDS_MAX);
         let (end, ended) = sync_channel(1);
-        std::thread::spawn(move || {
+        thread::start("log", move || {
             outlets.serve(&inbox, &news);
             let _ = end.send(());
-        });
-        Self {
+        })?;
+        Ok(Self {
             plan: None,
             changed: false,
             messages,
             ended,
             dropped: 0,
-        }
+        })
     }
 
     /// A log that nobody reads.
@@ -113,6 +114,7 @@ impl Log {
             Outlets::only(Box::new(stream::Stream::new(std::io::sink(), false))),
             news,
         )
+        .expect("a thread is to be had")
     }
 
     /// An event.

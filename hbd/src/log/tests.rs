@@ -256,7 +256,7 @@ fn a_logger_that_does_not_read_delays_no_caller_and_no_other_target() {
     let mut plan = place.plan();
     plan.logging.facility = Some(3);
     plan.logging.file = Some(place.path("ha-log"));
-    let mut log = Log::start(&plan, news);
+    let mut log = Log::start(&plan, news).unwrap();
     // More than the socket holds, fewer than the queue does.
     let lines = RECORDS_MAX / 2;
     for number in 0..lines {
@@ -352,7 +352,7 @@ impl Place {
     fn log(&self, change: impl FnOnce(&mut Plan)) -> Log {
         let mut plan = self.plan();
         change(&mut plan);
-        Log::start(&plan, mpsc::channel(16).0)
+        Log::start(&plan, mpsc::channel(16).0).unwrap()
     }
 }
 

@@ -148,7 +148,8 @@ fn what_is_known_of_peers_survives() {
     let (send, done) = channel();
     let writer = Writer::start(directory.0.clone(), move |result| {
         send.send(result.is_ok()).unwrap();
-    });
+    })
+    .unwrap();
     assert!(writer.submit(Job::Peers(peers.clone())));
     writer.finish();
     assert_eq!(done.recv_timeout(Duration::from_secs(10)), Ok(true));
@@ -165,7 +166,8 @@ fn what_cannot_be_kept_is_told() {
     let writer = Writer::start(gone.clone(), move |result| {
         send.send(result.map(drop).map_err(|error| error.to_string()))
             .unwrap();
-    });
+    })
+    .unwrap();
     assert!(writer.submit(Job::Generation(Generation(7))));
     let text = done.recv_timeout(Duration::from_secs(10)).unwrap();
     let text = text.expect_err("there is no such directory");

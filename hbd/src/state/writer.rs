@@ -1,5 +1,6 @@
 //! Writes state in a thread of its own, so that a slow or full disk delays nothing.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use shared::names::Generation;
 
 use super::{Peers, StateError, generation};
+use crate::thread;
 
 /// Jobs that wait at most. Each replaces what earlier ones of its sort would have written.
 const JOBS_MAX: usize = 64;
@@ -35,10 +37,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread. It reports each job to `done`, which must not block.
-    pub(crate) fn start(directory: PathBuf, done: impl Fn(Done) + Send + 'static) -> Self {
+    pub(crate) fn start(
+        directory: PathBuf,
+        done: impl Fn(Done) + Send + 'static,
+    ) -> io::Result<Self> {
         let (jobs, inbox) = sync_channel::<Job>(JOBS_MAX);
         let (end, ended) = sync_channel(1);
-        let thread = std::thread::spawn(move || {
+        let thread = thread::start("state", move || {
             while let Ok(first) = inbox.recv() {
                 for job in latest(first, &inbox) {
                     let result = match &job {
@@ -49,12 +54,12 @@ impl Writer {
                 }
             }
             let _ = end.send(());
-        });
-        Self {
+        })?;
+        Ok(Self {
             jobs: Some(jobs),
             ended,
             thread: Some(thread),
-        }
+        })
     }
 
     /// Hands a job in. False: too many wait, try again later.

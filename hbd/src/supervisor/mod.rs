@@ -276,14 +276,16 @@ impl Supervisor {
         let writer = Writer::start(options.state.clone(), move |result| {
             // Too many results that nobody takes: each is found out again.
             let _ = done.try_send(result);
-        });
+        })
+        .map_err(no_thread("the state"))?;
         let (kept, flights) = mpsc::channel(DISK_RESULTS);
         let (tell, reports) = mpsc::channel(DISK_RESULTS);
         let (journal, restored) =
             Journal::open(&options.state, recorder::RECENT_MAX, move |report| {
                 // The disk fails and works in turn, seconds apart.
                 let _ = tell.try_send(report);
-            });
+            })
+            .map_err(no_thread("the journal"))?;
         let after = core.greeting().map(|greeting| {
             restored.lives.last(Incarnation {
                 role: Role::Core,
@@ -323,7 +325,7 @@ impl Supervisor {
             _state: held,
             recorder: Recorder::new(
                 source,
-                Log::start(&log_plan, news),
+                Log::start(&log_plan, news).map_err(no_thread("the log"))?,
                 journal,
                 restored,
                 continues,
@@ -736,6 +738,10 @@ impl Supervisor {
 /// How long a core may be silent.
 fn silence_limit(settings: &Settings) -> Duration {
     shared::times::core_silence(settings.keepalive, settings.deadtime)
+}
+
+fn no_thread(what: &'static str) -> impl Fn(std::io::Error) -> StartError {
+    move |error| StartError::Thread { what, error }
 }
 
 /// A state directory whose disk took no lock.

@@ -237,7 +237,7 @@ mod tests {
         let alice = NodeName::new("alice").unwrap();
         let source = EventSource::new(alice, Role::Supervisor, Generation(1));
         // No disk takes anything here: a recorder that works all the same.
-        let (journal, mut restored) = Journal::open("/proc".as_ref(), 0, |_| ());
+        let (journal, mut restored) = Journal::open("/proc".as_ref(), 0, |_| ()).unwrap();
         restored.damages.clear();
         Recorder::new(source, Log::nowhere(), journal, restored, false)
     }
