@@ -43,33 +43,45 @@ impl Cluster {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("hbd-daemons-{}-{count}", std::process::id());
         let directory = std::env::temp_dir().join(name);
-        let nodes = names
-            .iter()
-            .map(|name| {
-                let home = directory.join(name);
-                let conf = home.join("conf");
-                fs::create_dir_all(&conf).unwrap();
-                let ha_cf = format!(
-                    "node {}\nkeepalive 100ms\nwarntime 1\ndeadtime 3\ninitdead 10\n{}\n",
-                    names.join(" "),
-                    media(name)
-                );
-                fs::write(conf.join("ha.cf"), ha_cf).unwrap();
-                fs::write(conf.join("authkeys"), "auth 1\n1 sha1 daemons\n").unwrap();
-                let mode = Permissions::from_mode(0o600);
-                fs::set_permissions(conf.join("authkeys"), mode).unwrap();
-                let mut daemon = Daemon {
-                    name: NodeName::new(name).unwrap(),
-                    home,
-                    words: words.to_vec(),
-                    program: env!("CARGO_BIN_EXE_hbd").into(),
-                    child: None,
-                };
-                daemon.start();
-                daemon
-            })
-            .collect();
-        Self { directory, nodes }
+        let mut cluster = Self {
+            directory,
+            nodes: Vec::new(),
+        };
+        for name in names {
+            cluster.add(name, names, &media, words);
+        }
+        cluster
+    }
+
+    /// Starts another node, which knows those.
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        names: &[&str],
+        media: impl Fn(&str) -> String,
+        words: &[&'static str],
+    ) {
+        let home = self.directory.join(name);
+        let conf = home.join("conf");
+        fs::create_dir_all(&conf).unwrap();
+        let ha_cf = format!(
+            "node {}\nkeepalive 100ms\nwarntime 1\ndeadtime 3\ninitdead 10\n{}\n",
+            names.join(" "),
+            media(name)
+        );
+        fs::write(conf.join("ha.cf"), ha_cf).unwrap();
+        fs::write(conf.join("authkeys"), "auth 1\n1 sha1 daemons\n").unwrap();
+        let mode = Permissions::from_mode(0o600);
+        fs::set_permissions(conf.join("authkeys"), mode).unwrap();
+        let mut daemon = Daemon {
+            name: NodeName::new(name).unwrap(),
+            home,
+            words: words.to_vec(),
+            program: env!("CARGO_BIN_EXE_hbd").into(),
+            child: None,
+        };
+        daemon.start();
+        self.nodes.push(daemon);
     }
 
     /// Waits until every node says of every node that it is active.

@@ -1,7 +1,9 @@
 //! What the death of each process leads to, beside peers that run hbd.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hbd_tests::sim::replay::replay;
@@ -15,6 +17,48 @@ use crate::{TWO, bcast_and_mcast};
 
 /// A timer may be late by this share of the difference between deadtime and initdead.
 const SHARE: Duration = Duration::from_millis(500);
+
+#[test]
+fn a_flood_of_connections_beside_a_core_that_hangs_leaves_the_supervisor_answering() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    let (socket, core) = (alice.socket(), alice.core());
+    let (floods, connected) = (AtomicBool::new(true), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        // Also where the test fails.
+        let _end = Ebb(&floods);
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut held = VecDeque::new();
+                while floods.load(Ordering::Relaxed) {
+                    if let Ok(connection) = UnixStream::connect(&socket) {
+                        held.push_back(connection);
+                        connected.fetch_add(1, Ordering::Relaxed);
+                    }
+                    if held.len() > 5 {
+                        held.pop_front();
+                    }
+                }
+            });
+        }
+        kill(Pid::from_raw(core), Signal::SIGSTOP).unwrap();
+        until("the core to be replaced", || {
+            let view = alice.client().snapshot().ok()?.view;
+            (view.core_deaths == 1 && alice.core() != core).then_some(())
+        });
+    });
+    assert!(connected.into_inner() > 100, "that was no flood");
+}
+
+/// Ends a flood.
+struct Ebb<'f>(&'f AtomicBool);
+
+impl Drop for Ebb<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
 
 #[test]
 fn a_supervisor_that_is_killed_is_replaced_and_the_core_goes_on() {

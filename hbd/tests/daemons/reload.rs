@@ -343,6 +343,36 @@ fn a_key_that_a_peer_lacks_is_refused_by_its_name_and_force_overrides() {
 }
 
 #[test]
+fn a_node_that_a_reload_adds_joins_and_nobody_is_lost_meanwhile() {
+    let media = bcast_and_mcast();
+    let mut cluster = Cluster::start(&TWO, &media);
+    cluster.settle();
+    for daemon in &cluster.nodes {
+        edit(daemon, |ha_cf| {
+            ha_cf.replace("node alice bob\n", "node alice bob carol\n")
+        });
+        let reloaded = reload(daemon, Reload::default());
+        assert_eq!(reloaded.outcome, ReloadOutcome::Applied, "{reloaded:?}");
+    }
+    for daemon in &cluster.nodes {
+        daemon.wait_for("two that are active and one to come", |view| {
+            let of = |status| {
+                view.nodes
+                    .values()
+                    .filter(|node| node.status == status)
+                    .count()
+            };
+            (of(NodeStatus::Active), of(NodeStatus::Init)) == (2, 1)
+        });
+    }
+    cluster.add("carol", &["alice", "bob", "carol"], &media, &[]);
+    cluster.settle();
+    for daemon in &cluster.nodes {
+        assert_eq!(daemon.deaths(), 0);
+    }
+}
+
+#[test]
 fn a_node_that_lives_is_not_removed_before_it_left() {
     let mut cluster = Cluster::start(&["alice", "bob", "carol"], bcast_and_mcast());
     cluster.settle();

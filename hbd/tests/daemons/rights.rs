@@ -1,6 +1,8 @@
 //! What the processes ask of the machine, and whether they say what it refuses.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -33,6 +35,81 @@ fn what_check_predicts_is_what_the_daemon_lacks() {
         .collect();
     told.sort();
     assert_eq!(told, predicted);
+}
+
+/// Of one that may be dumped the kernel gives these files to its user (`proc(5)`).
+#[test]
+fn what_holds_keys_is_closed_to_others_of_its_user_also_after_a_change_of_user() {
+    let mut cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    let alice = &mut cluster.nodes[0];
+    alice.wait_for("a core", |view| view.started.is_some());
+    if geteuid().is_root() {
+        assert_ne!(user(alice.core()), 0, "the core changed its user");
+    }
+    assert_eq!(owner(alice.core()), 0);
+    alice.signal(Signal::SIGTERM);
+    alice.ended();
+
+    give_away(&alice.home);
+    let mut open = Command::new("sleep");
+    let mut open = unprivileged(open.arg("60")).spawn().unwrap();
+    let pid = i32::try_from(open.id()).unwrap();
+    until("a process that is open", || (owner(pid) != 0).then_some(()));
+    open.kill().unwrap();
+    open.wait().unwrap();
+
+    let mut daemon = unprivileged(&alice.command());
+    daemon.stdin(Stdio::null());
+    alice.start_by(daemon);
+    alice.wait_for("a core", |view| view.started.is_some());
+    for pid in [alice.pid(), alice.core()] {
+        assert_ne!(user(pid), 0);
+        assert_eq!(owner(pid), 0);
+    }
+}
+
+const NO_RIGHTS: u32 = 61_234;
+
+/// The same, as a user without rights.
+fn unprivileged(command: &Command) -> Command {
+    let mut few = Command::new("setpriv");
+    if geteuid().is_root() {
+        let id = NO_RIGHTS.to_string();
+        few.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
+    } else {
+        few.arg("--no-new-privs");
+    }
+    few.arg(command.get_program()).args(command.get_args());
+    few
+}
+
+fn give_away(path: &Path) {
+    if !geteuid().is_root() {
+        return;
+    }
+    chown(path, Some(NO_RIGHTS), Some(NO_RIGHTS)).unwrap();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            give_away(&entry.unwrap().path());
+        }
+    }
+}
+
+/// Who may look into a process.
+fn owner(pid: i32) -> u32 {
+    fs::metadata(format!("/proc/{pid}/environ")).unwrap().uid()
+}
+
+/// As whom it runs.
+fn user(pid: i32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    line.unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 const UNIT: &str = include_str!("../../hbd.service");
