@@ -19,7 +19,9 @@ use crate::event::{
     Span, StatusReason, Unverified,
 };
 use crate::names::{LinkName, MediumName, NodeName};
-use crate::view::{ClusterView, DeclaredDead, Healed, Lack, LinkView, NodeView, Stamp};
+use crate::view::{
+    ClusterView, DeclaredDead, Healed, Lack, LinkView, NodeView, STRANGER_SHOWN, Stamp, Stranger,
+};
 
 mod path;
 mod sentence;
@@ -130,6 +132,7 @@ impl Verdict {
         let view = &snapshot.view;
         let mut others = daemon(snapshot);
         others.extend(faults(view));
+        others.extend(strangers(snapshot));
         others.extend(stalls(snapshot));
         others.extend(lacks(view));
         let mut findings = identity(view);
@@ -553,6 +556,25 @@ fn failed(medium: &MediumName, reason: &str) -> Finding {
 fn faults(view: &ClusterView) -> impl Iterator<Item = Finding> {
     let fault = |(name, fault): (&MediumName, &String)| fault_on(name, fault);
     view.faults.iter().map(fault)
+}
+
+/// Nodes that the configuration does not name and that send all the same.
+fn strangers(snapshot: &Snapshot) -> Vec<Finding> {
+    let here = |stranger: &Stranger| snapshot.at.boot.since(stranger.last.boot) < STRANGER_SHOWN;
+    let strangers = snapshot.view.strangers.iter();
+    strangers
+        .filter(|(_, stranger)| here(stranger))
+        .map(|(name, stranger)| {
+            let medium = &stranger.medium;
+            let what = format!("{name} sends over {medium} and is no node of ha.cf");
+            let finding = Finding::new(Severity::Warning, Object::Medium(medium.clone()), what);
+            let remedy = format!(
+                "stop hbd or heartbeat on {name}; or name it in a node line on every node, then run \
+                 hactl reload there"
+            );
+            finding.remedy(remedy).since(stranger.since)
+        })
+        .collect()
 }
 
 fn fault_on(medium: &MediumName, fault: &str) -> Finding {

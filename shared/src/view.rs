@@ -18,6 +18,9 @@ use crate::time::{Moment, Wall};
 /// Most warnings a view keeps of one sort; the rest is counted nowhere, since the log has them.
 pub const NOTES_MAX: usize = 64;
 
+/// Who was reported to be no node, which is done once a minute, counts as gone after this.
+pub const STRANGER_SHOWN: Duration = Duration::from_secs(150);
+
 /// The cluster as one node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterView {
@@ -37,6 +40,9 @@ pub struct ClusterView {
     pub impostor: Option<String>,
     /// Identities that two nodes share.
     pub clones: BTreeMap<NodeName, String>,
+    /// Who sends here lately and is no node of the configuration, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub strangers: BTreeMap<String, Stranger>,
     /// What works less well than it could, and why.
     pub degraded: Vec<String>,
     /// The same in its parts.
@@ -107,6 +113,17 @@ pub struct DeclaredDead {
     pub at: Stamp,
     /// When the other counted this node as alive again.
     pub over: Option<Stamp>,
+}
+
+/// One who sends here and is no node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stranger {
+    /// The medium over which it was reported last.
+    pub medium: MediumName,
+    /// When it was reported first.
+    pub since: Stamp,
+    /// When it was reported last: once a minute while it sends.
+    pub last: Stamp,
 }
 
 /// A node.
@@ -285,6 +302,7 @@ impl ClusterView {
                 view.status = Some(to.clone());
                 view.since = stamp;
             }
+            Kind::UnknownNode { name, medium, .. } => self.stranger(name, medium, stamp),
             Kind::Impostor { .. } => self.impostor = Some(event.text.clone()),
             Kind::ImpostorGone => self.impostor = None,
             Kind::ClonedIdentity { claimed_by, .. } => {
@@ -348,7 +366,6 @@ impl ClusterView {
             | Kind::LateBeat { .. }
             | Kind::UnauthHoldOver { .. }
             | Kind::PacketRefused { .. }
-            | Kind::UnknownNode { .. }
             | Kind::Replay { .. }
             | Kind::GapTooBig { .. }
             | Kind::MessageLost { .. }
@@ -386,6 +403,7 @@ impl ClusterView {
         self.leaving = core.leaving;
         self.impostor = core.impostor;
         self.clones = core.clones;
+        self.strangers = core.strangers;
         self.stalls = core.stalls;
         self.worst_stall = core.worst_stall;
     }
@@ -460,8 +478,24 @@ impl ClusterView {
         self.leaving = false;
         self.impostor = None;
         self.clones.clear();
+        let is_node = |name: &str| started.nodes.iter().any(|node| node.name.as_str() == name);
+        self.strangers.retain(|name, _| !is_node(name));
         self.stalls = 0;
         self.worst_stall = Duration::ZERO;
+    }
+
+    fn stranger(&mut self, name: &str, medium: &MediumName, stamp: Stamp) {
+        self.strangers
+            .retain(|_, stranger| stamp.boot.since(stranger.last.boot) < STRANGER_SHOWN);
+        let known = self.strangers.get(name).map(|stranger| stranger.since);
+        if known.is_some() || self.strangers.len() < NOTES_MAX {
+            let stranger = Stranger {
+                medium: medium.clone(),
+                since: known.unwrap_or(stamp),
+                last: stamp,
+            };
+            self.strangers.insert(name.to_owned(), stranger);
+        }
     }
 
     fn works_again(&mut self, what: &str) {

@@ -476,6 +476,9 @@ fn a_node_that_lives_is_removed_by_force_and_is_a_stranger_then() {
         };
         alice.events().iter().any(stranger).then_some(())
     });
+    alice.wait_for("carol to be shown as one", |view| {
+        view.strangers.contains_key("carol") && !view.strangers.contains_key("bob")
+    });
 }
 
 #[test]

@@ -499,6 +499,35 @@ fn a_link_that_was_never_heard_is_told_once_a_beat_could_have_come_over_it() {
 }
 
 #[test]
+fn who_sends_and_is_no_node_is_named_with_a_remedy_while_it_sends() {
+    let mut snapshot = healthy();
+    let sends = |name: &str| Kind::UnknownNode {
+        name: name.into(),
+        medium: medium("eth0"),
+        unreported: 0,
+    };
+    apply(&mut snapshot, sends("carol"));
+    let since = snapshot.at;
+    snapshot.sample = None;
+    snapshot.at.boot = snapshot.at.boot + Duration::from_secs(61);
+    apply(&mut snapshot, sends("carol"));
+    let verdict = judge(&snapshot);
+    assert_eq!(
+        whats(&verdict),
+        ["carol sends over eth0 and is no node of ha.cf"]
+    );
+    let finding = &verdict.findings[0];
+    assert_eq!(finding.since.map(|stamp| stamp.boot), Some(since.boot));
+    let remedy = finding.remedy.as_deref().unwrap();
+    assert!(
+        remedy.starts_with("stop hbd or heartbeat on carol"),
+        "{remedy}"
+    );
+    snapshot.at.boot = snapshot.at.boot + STRANGER_SHOWN;
+    assert_eq!(judge(&snapshot).level, Level::Ok);
+}
+
+#[test]
 fn a_dead_link_over_which_packets_arrive_again_is_returning() {
     let mut snapshot = healthy();
     apply(
