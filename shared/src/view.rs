@@ -317,8 +317,10 @@ impl ClusterView {
             Kind::Sick { reason } => self.sick = Some(reason.clone()),
             Kind::SickOver => self.sick = None,
             Kind::Degraded { what, why, remedy } => {
+                // The last word about it counts.
+                self.works_again(what);
                 note(&mut self.degraded, &event.text);
-                if self.lacks.len() < NOTES_MAX && !self.lacks.iter().any(|l| l.what == *what) {
+                if self.lacks.len() < NOTES_MAX {
                     self.lacks.push(Lack {
                         what: what.clone(),
                         why: why.clone(),
@@ -408,15 +410,14 @@ impl ClusterView {
         self.worst_stall = core.worst_stall;
     }
 
-    /// The same under another supervisor, which tells anew what works less well than it could.
+    /// The same under another supervisor, whose configuration has these warnings: where they are others
+    /// it tells all of them anew.
     #[must_use]
-    pub fn under_another_supervisor(self) -> Self {
-        Self {
-            degraded: Vec::new(),
-            lacks: Vec::new(),
-            config_warnings: Vec::new(),
-            ..self
+    pub fn under_another_supervisor(mut self, warnings: &[String]) -> Self {
+        if self.config_warnings != warnings {
+            self.config_warnings.clear();
         }
+        self
     }
 
     /// The node that looks.

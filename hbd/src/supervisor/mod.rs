@@ -52,6 +52,7 @@ use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 use shared::time::Moment;
 use shared::verdict::Verdict;
+use shared::view;
 use tokio::sync::{Semaphore, mpsc};
 
 pub(crate) use recorder::{Line, line};
@@ -183,6 +184,8 @@ struct Supervisor {
     writer: Writer,
     /// What was told to be lacking, so that it is told once.
     lacks: BTreeSet<String>,
+    /// What a former supervisor told to be lacking, and this one has not found so yet.
+    inherited: Vec<view::Lack>,
     orders: control::Orders,
     /// The file it was started by, as it was then.
     program: PathBuf,
@@ -309,6 +312,7 @@ impl Supervisor {
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
         let media = Media::new(&config.media);
+        let told = warning_texts(&warnings);
         let copies = files.clone();
         let (configured, reads) =
             Configured::new(options.config.clone(), settings.node.clone(), config, files);
@@ -328,7 +332,7 @@ impl Supervisor {
                 Log::start(&log_plan, news).map_err(no_thread("the log"))?,
                 journal,
                 restored,
-                continues,
+                continues.then_some(&told[..]),
             ),
             core: Post::Closed,
             pulse: None,
@@ -354,6 +358,7 @@ impl Supervisor {
             reserving: false,
             writer,
             lacks: BTreeSet::new(),
+            inherited: Vec::new(),
             orders: control::Orders::default(),
             program: program::path().map_err(|error| StartError::System {
                 operation: "find the program file",
@@ -417,6 +422,7 @@ impl Supervisor {
     fn remember_view(&mut self) {
         let view = self.recorder.view();
         self.media.believe(view);
+        self.inherited.clone_from(&view.lacks);
         self.health.remember(view.sick.is_some(), clock::boot());
     }
 
@@ -470,16 +476,11 @@ impl Supervisor {
     }
 
     fn note_warnings(&mut self, warnings: &[Diagnostic]) {
+        if self.recorder.view().config_warnings == warning_texts(warnings) {
+            return;
+        }
         for warning in warnings {
-            let place = match &warning.spot {
-                Some(spot) => format!("{}:{}", warning.file, spot.line),
-                None => warning.file.to_string(),
-            };
-            let kind = Kind::ConfigWarning {
-                place,
-                warning: warning.message.clone(),
-            };
-            self.recorder.note(kind, None);
+            self.recorder.note(warning_event(warning), None);
         }
     }
 
@@ -545,15 +546,29 @@ impl Supervisor {
     fn lack(&mut self, lack: Lack) {
         if self.lacks.insert(lack.what.clone()) {
             let Lack { what, why, remedy } = lack;
-            self.recorder
-                .note(Kind::Degraded { what, why, remedy }, None);
+            let told = self.inherited.extract_if(.., |told| told.what == what);
+            let same = |told: view::Lack| (told.why, told.remedy) == (why.clone(), remedy.clone());
+            if !told.last().is_some_and(same) {
+                self.recorder
+                    .note(Kind::Degraded { what, why, remedy }, None);
+            }
         }
     }
 
     /// Tells that a lack is over.
     fn lacks_no_more(&mut self, what: &str) {
-        if self.lacks.remove(what) {
+        let inherited = self.inherited.extract_if(.., |told| told.what == what);
+        let was_told = inherited.last().is_some();
+        if self.lacks.remove(what) || was_told {
             let what = what.to_owned();
+            self.recorder.note(Kind::DegradedOver { what }, None);
+        }
+    }
+
+    /// What a former supervisor lacked and this one does not find lacking is over.
+    fn lacks_no_more_what_is_there(&mut self) {
+        for lack in std::mem::take(&mut self.inherited) {
+            let what = lack.what;
             self.recorder.note(Kind::DegradedOver { what }, None);
         }
     }
@@ -650,6 +665,7 @@ impl Supervisor {
         self.leave_after_messages();
         if now.since(self.retried) >= RETRY {
             self.retried = now;
+            self.lacks_no_more_what_is_there();
             self.refresh_media();
             self.keep_peers();
             self.reserve();
@@ -738,6 +754,32 @@ impl Supervisor {
 /// How long a core may be silent.
 fn silence_limit(settings: &Settings) -> Duration {
     shared::times::core_silence(settings.keepalive, settings.deadtime)
+}
+
+/// A warning of the configuration as an event.
+fn warning_event(warning: &Diagnostic) -> Kind {
+    let place = match &warning.spot {
+        Some(spot) => format!("{}:{}", warning.file, spot.line),
+        None => warning.file.to_string(),
+    };
+    Kind::ConfigWarning {
+        place,
+        warning: warning.message.clone(),
+    }
+}
+
+/// As a view keeps them.
+fn warning_texts(warnings: &[Diagnostic]) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in warnings
+        .iter()
+        .map(|warning| warning_event(warning).to_string())
+    {
+        if texts.len() < view::NOTES_MAX && !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
 }
 
 fn no_thread(what: &'static str) -> impl Fn(std::io::Error) -> StartError {

@@ -48,18 +48,19 @@ struct Subscriber {
 }
 
 impl Recorder {
-    /// A record that `continues` that of a former supervisor whose core lives; otherwise the past
-    /// is known and the state is not. `source` numbers the supervisor's own events.
+    /// A record that `continues` that of a former supervisor whose core lives, with the warnings of the
+    /// configuration; otherwise the past is known and the state is not. `source` numbers the
+    /// supervisor's own events.
     pub(super) fn new(
         source: EventSource,
         log: Log,
         mut journal: Journal,
         restored: Restored,
-        continues: bool,
+        continues: Option<&[String]>,
     ) -> Self {
         let view = match continues {
-            true => restored.view.under_another_supervisor(),
-            false => ClusterView::default(),
+            Some(warnings) => restored.view.under_another_supervisor(warnings),
+            None => ClusterView::default(),
         };
         journal.begin(&view);
         let mut recorder = Self {
@@ -239,7 +240,7 @@ mod tests {
         // No disk takes anything here: a recorder that works all the same.
         let (journal, mut restored) = Journal::open("/proc".as_ref(), 0, |_| ()).unwrap();
         restored.damages.clear();
-        Recorder::new(source, Log::nowhere(), journal, restored, false)
+        Recorder::new(source, Log::nowhere(), journal, restored, None)
     }
 
     #[test]

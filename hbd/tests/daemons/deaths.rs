@@ -19,6 +19,41 @@ use crate::{TWO, bcast_and_mcast};
 const SHARE: Duration = Duration::from_millis(500);
 
 #[test]
+fn what_a_former_supervisor_told_of_its_start_is_not_told_again() {
+    let media = bcast_and_mcast();
+    let cluster = Cluster::start(&["alice"], |name| media(name) + "\nbcast lo");
+    let alice = &cluster.nodes[0];
+    let notes = |view: &ClusterView| (view.lacks.clone(), view.config_warnings.clone());
+    let before = until("the core's first counters", || {
+        let snapshot = alice.client().snapshot().unwrap();
+        snapshot.sample.is_some().then(|| notes(&snapshot.view))
+    });
+    assert!(!before.1.is_empty());
+    let told = |alice: &Daemon| {
+        let events = alice.events().into_iter();
+        let about_the_start = |event: &Event| {
+            matches!(
+                event.kind,
+                Kind::Degraded { .. } | Kind::DegradedOver { .. } | Kind::ConfigWarning { .. }
+            )
+        };
+        events.filter(about_the_start).count()
+    };
+    let count = told(alice);
+    let supervisor = alice.pid();
+    end(supervisor);
+    until("another supervisor", || {
+        (alice.pid() != supervisor).then_some(())
+    });
+    let adopted = |event: &Event| matches!(event.kind, Kind::Adopted { .. });
+    until("the adoption", || {
+        alice.events().iter().any(adopted).then_some(())
+    });
+    assert_eq!(told(alice), count);
+    assert_eq!(notes(&alice.client().snapshot().unwrap().view), before);
+}
+
+#[test]
 fn a_flood_of_connections_beside_a_core_that_hangs_leaves_the_supervisor_answering() {
     let cluster = Cluster::start(&["alice"], bcast_and_mcast());
     let alice = &cluster.nodes[0];
