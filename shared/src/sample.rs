@@ -33,7 +33,8 @@ pub struct Incoming {
 /// What is known of our packets at the other end of a link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outgoing {
-    /// Messages sent over the medium since the peer's life began.
+    /// Messages sent over the medium since the peer's life began, without those that came up while it
+    /// was not open.
     pub sent: u64,
     /// How many of them the peer says it received; nothing where it does not say.
     pub received: Option<u64>,

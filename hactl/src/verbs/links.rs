@@ -114,8 +114,7 @@ impl Row {
         percent(incoming.lost, incoming.lost + incoming.received)
     }
 
-    /// How many messages were sent over this link; a medium that is not open takes none of those that
-    /// the core counts.
+    /// How many messages were sent over this link; nothing while its medium is not open.
     fn sent(&self) -> Option<u64> {
         let outgoing = self.outgoing().filter(|_| self.path != Path::NoMedium);
         outgoing.map(|outgoing| outgoing.sent)
@@ -313,8 +312,8 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
     Column {
         name: "sent",
         heading: "SENT",
-        about: "Messages sent over the medium since the peer's life began; nothing while the medium is \
-                not open, since nothing goes out then.",
+        about: "Messages sent over the medium since the peer's life began, without those that came up while \
+                it was not open; nothing while it is not.",
         align: Align::Right,
         usual: true,
         cell: |row, _| Cell::known(row.sent()),

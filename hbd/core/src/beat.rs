@@ -153,8 +153,11 @@ impl Core {
     /// The next number, for a message that goes out over every medium.
     fn take_number(&mut self) -> Sequence {
         self.own.sequence = self.own.sequence.next();
-        for link in self.peers.iter_mut().flat_map(|peer| &mut peer.links) {
-            link.sent += 1;
+        for peer in &mut self.peers {
+            let links = (0..).map(MediumIndex).zip(&mut peer.links);
+            for (_, link) in links.filter(|(medium, _)| !self.shut.contains(medium)) {
+                link.sent += 1;
+            }
         }
         self.own.sequence
     }

@@ -40,6 +40,14 @@ pub enum Command {
     /// Other times from here on. Where peers have to learn of them first, they are in use when
     /// [`Kind::TimersChanged`](shared::event::Kind::TimersChanged) says so.
     Times(Times),
+    /// Whether what is to go over a medium goes: what does not is not counted as sent. It does until
+    /// this says otherwise.
+    Sends {
+        /// Which.
+        medium: MediumIndex,
+        /// Whether it does.
+        sends: bool,
+    },
 }
 
 /// Something the core wants done or known.

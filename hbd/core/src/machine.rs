@@ -15,7 +15,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -69,6 +69,8 @@ pub struct Core {
     pub(crate) impostor: Option<Moment>,
     pub(crate) window_filling: bool,
     pub(crate) refused: u64,
+    /// Media that take nothing.
+    pub(crate) shut: BTreeSet<MediumIndex>,
     /// Whether the last packet was refused for its digest.
     #[serde(skip)]
     pub(crate) digest_was_wrong: bool,
@@ -233,6 +235,7 @@ impl Core {
             impostor: None,
             window_filling: false,
             refused: 0,
+            shut: BTreeSet::new(),
             digest_was_wrong: false,
             #[cfg(feature = "mutants")]
             planted: None,
@@ -317,6 +320,15 @@ impl Core {
             Command::Keys { active, keys } => self.change_keys(active, &keys, now),
             Command::Times(times) => self.change_times(times, now),
             Command::Files(files) => self.change_files(files, now),
+            Command::Sends {
+                medium,
+                sends: true,
+            } => {
+                self.shut.remove(&medium);
+            }
+            Command::Sends { medium, .. } => {
+                self.shut.insert(medium);
+            }
         }
     }
 

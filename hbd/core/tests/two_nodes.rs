@@ -58,6 +58,23 @@ fn a_replaced_core_is_a_restart_and_no_death() {
 }
 
 #[test]
+fn what_a_medium_does_not_take_is_not_counted_as_sent() {
+    let mut pair = Pair::new();
+    pair.run(10 * SECOND);
+    let sends = |pair: &mut Pair, sends| {
+        let medium = ETH;
+        let now = pair.now();
+        pair.cores[0].handle_command(Command::Sends { medium, sends }, now);
+        pair.connected = sends;
+        let before = pair.sent;
+        pair.run(4 * SECOND);
+        pair.sent - before
+    };
+    assert_eq!(sends(&mut pair, false), 0);
+    assert!(sends(&mut pair, true) >= 4);
+}
+
+#[test]
 fn an_orderly_leave_is_known_at_once() {
     let mut pair = Pair::new();
     pair.run(10 * SECOND);
@@ -96,6 +113,8 @@ struct Pair {
     at: Moment,
     connected: bool,
     sent_by_bob: Moment,
+    /// What alice counts.
+    sent: u64,
 }
 
 impl Pair {
@@ -108,6 +127,7 @@ impl Pair {
             at: Moment(1),
             connected: true,
             sent_by_bob: Moment(0),
+            sent: 0,
         };
         let now = pair.now();
         for place in 0..2 {
@@ -161,6 +181,9 @@ impl Pair {
                                 self.sent_by_bob = self.at;
                             }
                             self.cores[1 - from].handle_packet(ETH, &packet, now);
+                        }
+                        Output::Sample(sample) if from == 0 => {
+                            self.sent = sample.links[0].outgoing.sent;
                         }
                         Output::Transmit { .. } | Output::Sample(_) | Output::Session(_) => {}
                         Output::Event(event) => self.events[from].push(*event),

@@ -92,6 +92,7 @@ async fn begin(mut supervisor: Supervisor) -> Exit {
     for (message, descriptors) in early {
         reactor.obey(message, descriptors);
     }
+    reactor.tell_who_sends();
     for lack in rights::restrict(orders.rights) {
         reactor.report(lack);
     }

@@ -332,6 +332,7 @@ impl Reactor {
                 if let Some(line) = self.lines.get_mut(usize::from(medium.0)) {
                     *line = None;
                     self.outbox.forget_trouble(medium);
+                    self.tell_whether_it_sends(medium);
                 }
             }
             ToCore::Fault { medium, fault } => {
@@ -369,9 +370,27 @@ impl Reactor {
             Line::new(Box::new(Faulty::new(medium, cell.clone(), seed)), held)
         });
         match opened {
-            Ok(line) => self.lines[place] = Some(line),
+            Ok(line) => {
+                self.lines[place] = Some(line);
+                self.tell_whether_it_sends(index);
+            }
             Err(error) => self.outbox.sending(index, Some(format!("attach: {error}"))),
         }
+    }
+
+    /// Media that were not opened at the start take nothing.
+    pub(super) fn tell_who_sends(&mut self) {
+        for place in 0..self.lines.len() {
+            if let Ok(place) = u16::try_from(place) {
+                self.tell_whether_it_sends(MediumIndex(place));
+            }
+        }
+    }
+
+    fn tell_whether_it_sends(&mut self, medium: MediumIndex) {
+        let sends = self.lines[usize::from(medium.0)].is_some();
+        let command = Command::Sends { medium, sends };
+        self.core.handle_command(command, clock::now());
     }
 
     /// Tells a supervisor that did not start this core everything that one must know which did.

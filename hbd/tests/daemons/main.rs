@@ -71,6 +71,25 @@ fn two_daemons_with_unicast_see_each_other() {
 }
 
 #[test]
+fn nothing_counts_as_sent_over_a_medium_that_is_missing() {
+    let media = bcast_and_mcast();
+    let cluster = Cluster::start(&TWO, |name| media(name) + "\nbcast hbdnone0");
+    cluster.settle();
+    let alice = &cluster.nodes[0];
+    let sent = until("some beats", || {
+        let sample = alice.client().snapshot().unwrap().sample?;
+        let of = |name: &str| {
+            let mut links = sample.links.iter();
+            let link = links.find(|link| link.link.medium.to_string().contains(name))?;
+            Some(link.outgoing.sent)
+        };
+        let sent = (of("mcast:lo")?, of("hbdnone0")?);
+        (sent.0 >= 5).then_some(sent)
+    });
+    assert_eq!(sent.1, 0);
+}
+
+#[test]
 fn a_second_daemon_on_one_state_directory_is_refused() {
     let cluster = Cluster::start(&TWO, bcast_and_mcast());
     cluster.settle();
