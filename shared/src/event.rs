@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::group::{GroupName, GroupReason, GroupState, Hold, Operation};
 use crate::names::{Generation, LinkName, MediumName, NodeName, Sequence, Uuid};
 use crate::time::{Moment, Wall};
 
@@ -194,6 +195,8 @@ pub enum Object {
     Link(LinkName),
     /// What links run over.
     Medium(MediumName),
+    /// A group of resources.
+    Group(GroupName),
 }
 
 impl Object {
@@ -212,6 +215,7 @@ impl fmt::Display for Object {
             Self::Node(node) => write!(f, "node {node}"),
             Self::Link(link) => write!(f, "link {link}"),
             Self::Medium(medium) => write!(f, "medium {medium}"),
+            Self::Group(group) => write!(f, "group {group}"),
         }
     }
 }
@@ -248,7 +252,7 @@ impl Event {
             Object::Daemon => Some(&self.id.node),
             Object::Node(name) => Some(name),
             Object::Link(link) => Some(&link.peer),
-            Object::Medium(_) => None,
+            Object::Medium(_) | Object::Group(_) => None,
         }
     }
 
@@ -934,6 +938,53 @@ pub enum Kind {
         /// Why: the core died, or by order.
         reason: String,
     },
+    /// The state of a group on a node changed.
+    GroupState {
+        /// The group.
+        group: GroupName,
+        /// The node.
+        node: NodeName,
+        /// What it was.
+        from: GroupState,
+        /// What it is.
+        to: GroupState,
+        /// Why.
+        reason: GroupReason,
+    },
+    /// An action on a resource failed.
+    ActionFailed {
+        /// Its group.
+        group: GroupName,
+        /// The resource, as `haresources` spells it.
+        resource: String,
+        /// What was to be done.
+        operation: Operation,
+        /// What went wrong.
+        why: String,
+        /// How many times in a row it failed.
+        failures: u32,
+    },
+    /// Two nodes hold a group: the one that does not keep it stops it at once.
+    GroupContested {
+        /// The group.
+        group: GroupName,
+        /// The other node.
+        node: NodeName,
+        /// Who keeps it.
+        keeper: NodeName,
+    },
+    /// Another node is dead, and this one may not take over yet.
+    TakeoverHeld {
+        /// The dead node.
+        node: NodeName,
+        /// What this node waits for.
+        reason: Hold,
+    },
+    /// What held a takeover back is over.
+    TakeoverFree {
+        /// The node that was waited for.
+        node: NodeName,
+    },
     /// A kind that this program does not know.
     #[serde(skip)]
     Unknown {
@@ -979,7 +1030,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 56] = [
+    pub const WORDS: [&str; 61] = [
         "started",
         "leaving",
         "left",
@@ -1036,6 +1087,11 @@ impl Kind {
         "events-dropped",
         "journal-damaged",
         "flight-recorded",
+        "group-state",
+        "action-failed",
+        "group-contested",
+        "takeover-held",
+        "takeover-free",
     ];
 
     /// How much an operator should care.
@@ -1054,8 +1110,16 @@ impl Kind {
                 silent: Some(_),
                 ..
             } => Severity::Warning,
+            Self::GroupState { to, .. } => match to {
+                GroupState::Blocked => Severity::Critical,
+                GroupState::Started | GroupState::Stopped => Severity::Notice,
+                GroupState::Starting | GroupState::Stopping | GroupState::Checking => {
+                    Severity::Info
+                }
+            },
             Self::NodeStatus { .. }
             | Self::NodeRestarted { .. }
+            | Self::TakeoverFree { .. }
             | Self::Started(_)
             | Self::Left
             | Self::JeopardyOver { .. }
@@ -1104,6 +1168,8 @@ impl Kind {
             | Self::EventsDropped { .. }
             | Self::JournalDamaged { .. } => Severity::Warning,
             Self::NotHeard { .. }
+            | Self::ActionFailed { .. }
+            | Self::TakeoverHeld { .. }
             | Self::GenerationBehind { .. }
             | Self::Unauthenticated { .. }
             | Self::MessageLost { .. }
@@ -1112,6 +1178,7 @@ impl Kind {
             | Self::ConfigRefused { .. } => Severity::Error,
             Self::PartitionHealed { .. }
             | Self::DeclaredDead { .. }
+            | Self::GroupContested { .. }
             | Self::UnauthHoldOver { .. }
             | Self::ClonedIdentity { .. }
             | Self::Sick { .. }
@@ -1149,7 +1216,12 @@ impl Kind {
             | Self::WindowFilling { node, .. }
             | Self::ConfigDiffers { node, .. }
             | Self::ConfigAgrees { node }
+            | Self::TakeoverHeld { node, .. }
+            | Self::TakeoverFree { node }
             | Self::DeadtimeClamped { node, .. } => Object::Node(node.clone()),
+            Self::GroupState { group, .. }
+            | Self::ActionFailed { group, .. }
+            | Self::GroupContested { group, .. } => Object::Group(group.clone()),
             Self::LinkStatus { link, .. }
             | Self::LinkOneWay { link }
             | Self::LinkBothWays { link } => Object::Link(link.clone()),
@@ -1202,6 +1274,15 @@ impl EventSource {
             node,
             incarnation: Incarnation { role, generation },
             counter: 0,
+        }
+    }
+
+    /// A source whose last event had this counter.
+    #[must_use]
+    pub fn resumed(node: NodeName, role: Role, generation: Generation, counter: u64) -> Self {
+        Self {
+            counter,
+            ..Self::new(node, role, generation)
         }
     }
 

@@ -9,6 +9,7 @@ pub mod client;
 pub mod config;
 pub mod event;
 pub mod exit;
+pub mod group;
 pub mod names;
 pub mod query;
 pub mod sample;

@@ -102,7 +102,7 @@ impl ClientName {
     }
 }
 
-fn check(text: &str, max: usize, forbidden: &[char]) -> Result<(), NameError> {
+pub(crate) fn check(text: &str, max: usize, forbidden: &[char]) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
@@ -144,6 +144,8 @@ macro_rules! text_type {
         }
     };
 }
+pub(crate) use text_type;
+
 text_type!(NodeName);
 text_type!(MediumName);
 text_type!(ClientName);

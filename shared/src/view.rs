@@ -12,6 +12,7 @@ use crate::event::{
     ConfigDifference, Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus,
     Started, Unverified,
 };
+use crate::group::{GroupName, GroupState, Hold};
 use crate::names::{Generation, LinkName, MediumName, NodeName, Uuid};
 use crate::time::{Moment, Wall};
 
@@ -66,6 +67,12 @@ pub struct ClusterView {
     /// Why this node cannot do what a member must, while it cannot.
     #[serde(default)]
     pub sick: Option<String>,
+    /// The groups of resources that a manager told of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<GroupName, GroupView>,
+    /// The dead node that may not be succeeded yet, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover_held: Option<(NodeName, Hold)>,
     /// Stalls of this node since its core started.
     pub stalls: u64,
     /// The longest of them.
@@ -178,6 +185,46 @@ pub struct LinkView {
     pub one_way: bool,
 }
 
+/// A group of resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// What it is, by node; a node that is not there does not hold it, or is dead.
+    pub nodes: BTreeMap<NodeName, GroupOn>,
+    /// Who keeps it, while two nodes hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contested: Option<NodeName>,
+    /// The last action on it that failed, until it is started again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// A group on one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupOn {
+    /// What it is.
+    pub state: GroupState,
+    /// Since when.
+    pub since: Stamp,
+    /// Why, in words.
+    pub reason: String,
+}
+
+impl GroupView {
+    fn turn(&mut self, node: &NodeName, on: GroupOn) {
+        match on.state {
+            GroupState::Stopped => drop(self.nodes.remove(node)),
+            GroupState::Started => {
+                self.failed = None;
+                self.nodes.insert(node.clone(), on);
+            }
+            _ => drop(self.nodes.insert(node.clone(), on)),
+        }
+        if self.nodes.len() < 2 {
+            self.contested = None;
+        }
+    }
+}
+
 /// A medium.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediumView {
@@ -224,6 +271,9 @@ impl ClusterView {
                         n.not_heard = false;
                     }
                 });
+                if !to.is_alive() {
+                    self.forget_holder(node);
+                }
             }
             Kind::NodeRestarted { node, to, .. } => self.node(node, |n| {
                 n.generation = Some(*to);
@@ -364,6 +414,30 @@ impl ClusterView {
                     self.faults.insert(medium.clone(), description.clone());
                 }
             }
+            Kind::GroupState {
+                group,
+                node,
+                to,
+                reason,
+                ..
+            } => {
+                let on = GroupOn {
+                    state: *to,
+                    since: stamp,
+                    reason: reason.to_string(),
+                };
+                self.group(group).turn(node, on);
+            }
+            Kind::ActionFailed { group, .. } => {
+                self.group(group).failed = Some(event.text.clone());
+            }
+            Kind::GroupContested { group, keeper, .. } => {
+                self.group(group).contested = Some(keeper.clone());
+            }
+            Kind::TakeoverHeld { node, reason } => {
+                self.takeover_held = Some((node.clone(), *reason));
+            }
+            Kind::TakeoverFree { .. } => self.takeover_held = None,
             Kind::Left
             | Kind::LateBeat { .. }
             | Kind::UnauthHoldOver { .. }
@@ -431,6 +505,18 @@ impl ClusterView {
     pub fn is_active(&self, node: &NodeName) -> bool {
         let node = self.nodes.get(node);
         node.is_some_and(|node| node.status == NodeStatus::Active)
+    }
+
+    fn group(&mut self, group: &GroupName) -> &mut GroupView {
+        self.groups.entry(group.clone()).or_default()
+    }
+
+    /// A dead node holds nothing that is known.
+    fn forget_holder(&mut self, node: &NodeName) {
+        for group in self.groups.values_mut() {
+            group.nodes.remove(node);
+            group.contested = None;
+        }
     }
 
     /// A core starts: what the former core knew of nodes and links is forgotten but when who is dead

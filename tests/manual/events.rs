@@ -8,12 +8,16 @@ use shared::event::Kind;
 use syn::{Attribute, Expr, Field, Fields, GenericArgument, Item, Lit, Meta, PathArguments, Type};
 
 const PAGE: &str = "hbd-events.7";
-const SOURCE: &str = include_str!("../../shared/src/event.rs");
+const SOURCES: [&str; 2] = [
+    include_str!("../../shared/src/event.rs"),
+    include_str!("../../shared/src/group.rs"),
+];
 /// What the text of a page calls the types that are written as text or numbers.
-const PLAIN: [(&str, &str); 14] = [
+const PLAIN: [(&str, &str); 16] = [
     ("String", "text"),
     ("NodeName", "name of a node"),
     ("MediumName", "name of a medium"),
+    ("GroupName", "name of a group"),
     ("LinkName", "object of peer and medium"),
     ("Uuid", "UUID"),
     ("EventId", "name of an event"),
@@ -24,6 +28,7 @@ const PLAIN: [(&str, &str); 14] = [
     ("Moment", "nanoseconds since boot"),
     ("bool", "true or false"),
     ("u8", "number"),
+    ("u32", "number"),
     ("u64", "number"),
 ];
 
@@ -85,10 +90,11 @@ fn the_values_are_those_of_the_code() {
 }
 
 fn items() -> Vec<Item> {
-    syn::parse_file(SOURCE).expect("Rust").items
+    let files = SOURCES.iter().map(|source| syn::parse_file(source));
+    files.flat_map(|file| file.expect("Rust").items).collect()
 }
 
-/// The types of this file that stand in the data of a kind, directly or in one that does.
+/// The types of these files that stand in the data of a kind, directly or in one that does.
 fn kinds_and_what_they_hold() -> Vec<String> {
     let mut shown = vec!["Severity".to_owned()];
     let mut open = vec!["Kind".to_owned()];
@@ -118,11 +124,13 @@ fn kinds_and_what_they_hold() -> Vec<String> {
 }
 
 fn is_here(items: &[Item], name: &str) -> bool {
-    items.iter().any(|item| match item {
-        Item::Enum(item) => item.ident == name,
-        Item::Struct(item) => item.ident == name,
-        _ => false,
-    })
+    let is_plain = PLAIN.iter().any(|(plain, _)| *plain == name);
+    !is_plain
+        && items.iter().any(|item| match item {
+            Item::Enum(item) => item.ident == name,
+            Item::Struct(item) => item.ident == name,
+            _ => false,
+        })
 }
 
 /// The fields as a compact list; of one without a name, where its fields stand.

@@ -13,6 +13,7 @@ pub mod error;
 pub mod heartbeat;
 pub mod heartbeat_log;
 pub mod instance;
+pub mod managers;
 pub mod manual;
 pub mod namespaces;
 pub mod precondition;

@@ -9,10 +9,14 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hbd-shared", &[]),
     ("hbd-core", &["hbd-shared"]),
+    ("hbd-manager", &["hbd-shared"]),
     ("hbd-diag", &["hbd-shared", "hbd-core"]),
     ("hbd", &["hbd-shared", "hbd-core", "hbd-diag"]),
     ("hactl", &["hbd-shared", "hbd-diag"]),
-    ("hbd-tests", &["hbd-shared", "hbd-core", "hbd-diag"]),
+    (
+        "hbd-tests",
+        &["hbd-shared", "hbd-core", "hbd-manager", "hbd-diag"],
+    ),
 ];
 
 /// What each file that may hold `unsafe` is called.
@@ -53,9 +57,14 @@ fn unsafe_stands_in_one_small_module_of_a_package() {
 }
 
 #[test]
-fn the_core_has_no_standard_library() {
-    let text = read(&root().join("hbd/core/src/lib.rs"));
-    assert!(text.contains("#![cfg_attr(not(test), no_std)]"));
+fn core_and_manager_have_no_standard_library() {
+    for package in ["core", "manager"] {
+        let text = read(&root().join(format!("hbd/{package}/src/lib.rs")));
+        assert!(
+            text.contains("#![cfg_attr(not(test), no_std)]"),
+            "{package}"
+        );
+    }
 }
 
 #[test]

@@ -75,6 +75,7 @@ impl Record {
                 fields.push(("HBD_MEDIUM", link.medium.to_string()));
             }
             Object::Medium(medium) => fields.push(("HBD_MEDIUM", medium.to_string())),
+            Object::Group(group) => fields.push(("HBD_GROUP", group.to_string())),
         }
         match &event.cause {
             None => {}

@@ -387,6 +387,43 @@ impl fmt::Display for Kind {
             Self::FlightRecorded { file, reason } => {
                 write!(f, "what went into the core is kept in {file} ({reason})")
             }
+            Self::GroupState {
+                group,
+                node,
+                to,
+                reason,
+                ..
+            } => write!(f, "group {group} {to} on {node} ({reason})"),
+            Self::ActionFailed {
+                group,
+                resource,
+                operation,
+                why,
+                failures,
+            } => {
+                write!(f, "{operation} of {resource} failed: {why} (group {group}")?;
+                match failures {
+                    0 | 1 => f.write_str(")"),
+                    n => write!(f, ", {n} times in a row)"),
+                }
+            }
+            Self::GroupContested {
+                group,
+                node,
+                keeper,
+            } => write!(
+                f,
+                "group {group} is held here and on {node}; {keeper} keeps it"
+            ),
+            Self::TakeoverHeld { node, reason } => {
+                write!(
+                    f,
+                    "node {node} is dead, and nothing is taken over from it: {reason}"
+                )
+            }
+            Self::TakeoverFree { node } => {
+                write!(f, "node {node} holds no takeover back any more")
+            }
             Self::Unknown { kind, .. } => write!(f, "{kind}"),
         }
     }

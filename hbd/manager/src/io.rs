@@ -1,0 +1,235 @@
+//! What goes into a manager, and what comes out.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shared::event::{Cause, Event};
+use shared::group::{GroupName, Operation};
+use shared::names::NodeName;
+use shared::time::Moment;
+
+use crate::declaration::{Declaration, Life};
+
+/// What a manager of two nodes starts from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// This node.
+    pub node: NodeName,
+    /// The other one.
+    pub peer: NodeName,
+    /// The groups, in the order of `haresources`; no name twice.
+    pub groups: Vec<Group>,
+    /// Groups go back to their preferred node when it returns.
+    pub failback: bool,
+    /// What is done where the other node was never heard.
+    pub startup: Startup,
+    /// Whether a node that may hold something is succeeded though nobody confirmed that it is off.
+    pub unfenced_takeover: bool,
+    /// For how long a doubt whether the other node lives counts that a replaced core had: by then
+    /// the new one tells it too. Its `deadtime` is right.
+    pub doubt: Duration,
+    /// How often a failed stop is tried again.
+    pub stop_retries: u32,
+    /// How long a group whose start failed is not tried again on the same node. Grows with each
+    /// failure in a row, up to [`RETRY_GROWTH_MAX`] times.
+    pub retry_after: Duration,
+    /// The life of this manager.
+    pub life: Life,
+    /// The number of the last event that a former manager of this generation told.
+    pub events: u64,
+}
+
+/// How many times as long as [`Settings::retry_after`] a group waits at most.
+pub const RETRY_GROWTH_MAX: u32 = 20;
+
+/// A group of resources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: GroupName,
+    /// The node that should hold it.
+    pub preferred: NodeName,
+    /// Its resources in the order in which they are started, as `haresources` spells them.
+    pub resources: Vec<String>,
+}
+
+/// What is done at start where the other node is never heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Startup {
+    /// Take everything after `initdead`.
+    Alone,
+    /// Take nothing before the other node was heard.
+    WaitForPeer,
+}
+
+/// Names an action, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ActionId {
+    /// The manager's life.
+    pub life: Life,
+    /// Counts its actions.
+    pub number: u64,
+}
+
+/// Something to be done to one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// Its name.
+    pub id: ActionId,
+    /// The group.
+    pub group: GroupName,
+    /// Which of its resources, from 0.
+    pub resource: usize,
+    /// What.
+    pub operation: Operation,
+}
+
+/// How an action ended. Each action ends, within its time limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It did what it should; for a status: the resource runs.
+    Done,
+    /// For a status: the resource does not run.
+    NotRunning,
+    /// It did not, or nobody knows.
+    Failed {
+        /// What went wrong, with the last line it said.
+        why: String,
+    },
+}
+
+/// What a manager says to that of another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Message {
+    /// Its state.
+    Declaration(Declaration),
+    /// An operator gave the order there, and it concerns the receiver.
+    Order(Order),
+}
+
+/// What somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// What.
+    pub verb: Verb,
+    /// Who wants it, and why.
+    pub cause: Option<Cause>,
+}
+
+/// What can be wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// These groups should be held by that node, for so long.
+    Move {
+        /// Which.
+        groups: Vec<GroupName>,
+        /// Where.
+        to: NodeName,
+        /// For how long the other node is the last choice; for ever, if absent.
+        lasts: Option<Duration>,
+    },
+    /// Forget what failed with these groups, and try again.
+    Cleanup {
+        /// Which.
+        groups: Vec<GroupName>,
+    },
+    /// Start, stop and move nothing, for so long.
+    Freeze {
+        /// For ever, if absent.
+        lasts: Option<Duration>,
+    },
+    /// End a freeze.
+    Unfreeze,
+    /// Somebody made sure that the node, which is dead, is off.
+    Fenced {
+        /// Which.
+        node: NodeName,
+    },
+    /// Stop everything; the node leaves. Ends in [`Output::Released`].
+    Leave,
+}
+
+/// Why an order is not followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// There is no such group.
+    NoGroup(GroupName),
+    /// There is no such node.
+    NoNode(NodeName),
+    /// The node is not there.
+    NotAlive(NodeName),
+    /// The node lives: nothing is to be confirmed.
+    Alive(NodeName),
+    /// Nothing is moved while the cluster is frozen.
+    Frozen,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoGroup(group) => write!(f, "haresources names no group {group}"),
+            Self::NoNode(node) => write!(f, "{node} is no node of the cluster"),
+            Self::NotAlive(node) => write!(f, "{node} is not alive"),
+            Self::Alive(node) => {
+                write!(
+                    f,
+                    "{node} lives, so nobody can have made sure that it is off"
+                )
+            }
+            Self::Frozen => f.write_str("the groups are frozen; unfreeze them first"),
+        }
+    }
+}
+
+/// What a manager wants done or known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Keep this for the manager that follows, before anything that comes after it is done.
+    Keep(Kept),
+    /// Do this, and tell the outcome.
+    Act(Action),
+    /// Say this to the other node.
+    Send(Message),
+    /// Something happened.
+    Event(Box<Event>),
+    /// Nothing is held any more, and nothing will be: the node may leave.
+    Released,
+}
+
+/// What the manager that follows has to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// By group, those that were never touched left out.
+    pub groups: BTreeMap<GroupName, KeptGroup>,
+    /// When a freeze ends; the end of time if never.
+    pub frozen_until: Option<Moment>,
+}
+
+/// What is kept of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptGroup {
+    /// A resource of it may run here.
+    pub held: bool,
+    /// All of them were started, and none was being stopped.
+    pub started: bool,
+    /// A resource did not stop.
+    pub blocked: bool,
+    /// As in [`Claim::epoch`](crate::Claim::epoch).
+    pub epoch: u64,
+    /// Starts that failed in a row.
+    pub failures: u32,
+    /// When it may be tried again after such a failure.
+    pub retry_at: Option<Moment>,
+    /// Until when this node is the last choice.
+    pub reluctant_until: Option<Moment>,
+}

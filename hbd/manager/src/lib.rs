@@ -1,0 +1,50 @@
+//! The policy of hbd, pure: who holds what.
+//!
+//! A cluster manager learns from events who lives, talks with the managers of other nodes, and
+//! starts and stops groups of resources. It has no clock, no process and no packet: these are
+//! inputs and outputs, and whoever drives it keeps the contract of the core:
+//!
+//! > one input, then take outputs until there are none, then wait for the deadline.
+//!
+//! Outputs are to be carried out in their order: what is to be [kept](Output::Keep) is on disk
+//! before the action that follows it begins.
+
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod declaration;
+mod io;
+mod mutant;
+mod two_node;
+
+use shared::event::Event;
+use shared::names::NodeName;
+use shared::time::{Moment, Now};
+
+pub use declaration::{Claim, Declaration, Life, Stand};
+pub use io::{
+    Action, ActionId, Group, Kept, KeptGroup, Message, Order, Outcome, Output, RETRY_GROWTH_MAX,
+    Refusal, Settings, Startup, Verb,
+};
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
+pub use two_node::TwoNode;
+
+/// A manager: inputs are events, messages, results, orders and time.
+pub trait ClusterManager {
+    /// Something happened: an event of this node's core or supervisor.
+    fn handle_event(&mut self, event: &Event, now: Now);
+    /// The manager of another node says something.
+    fn handle_message(&mut self, from: &NodeName, message: Message, now: Now);
+    /// An action ended. One that is not awaited is ignored.
+    fn handle_result(&mut self, action: ActionId, outcome: Outcome, now: Now);
+    /// An operator, or the daemon itself, wants something.
+    fn handle_order(&mut self, order: Order, now: Now) -> Result<(), Refusal>;
+    /// The deadline has come.
+    fn handle_timeout(&mut self, now: Now);
+    /// What is to be done next.
+    fn poll_output(&mut self) -> Option<Output>;
+    /// When [`ClusterManager::handle_timeout`] is to be called.
+    fn poll_deadline(&self) -> Option<Moment>;
+}

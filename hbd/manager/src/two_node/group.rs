@@ -1,0 +1,260 @@
+//! A group on this node: what it is, and the one action under way.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use shared::group::{GroupReason, GroupState, Operation, Willingness};
+use shared::time::Moment;
+
+use crate::io::{ActionId, Group, KeptGroup, Outcome, RETRY_GROWTH_MAX};
+
+/// Time between two tries to stop a resource.
+pub(super) const STOP_PAUSE: Duration = Duration::from_secs(1);
+
+/// A group and what becomes of it.
+#[derive(Debug)]
+pub(super) struct Local {
+    pub(super) group: Group,
+    /// This node is its preferred one.
+    pub(super) preferred: bool,
+    pub(super) phase: Phase,
+    pub(super) epoch: u64,
+    /// Starts that failed in a row.
+    pub(super) failures: u32,
+    pub(super) retry_at: Option<Moment>,
+    pub(super) reluctant_until: Option<Moment>,
+    /// The other node holds it too, and that was told.
+    pub(super) contested: bool,
+}
+
+/// What the group is, with what is under way.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Stopped,
+    Starting {
+        resource: usize,
+        action: ActionId,
+        /// It is to be stopped when the action has ended.
+        abandoned: Option<GroupReason>,
+    },
+    Started,
+    Stopping {
+        resource: usize,
+        tries: u32,
+        step: StopStep,
+        reason: GroupReason,
+    },
+    Checking {
+        resource: usize,
+        action: ActionId,
+    },
+    Blocked,
+}
+
+/// A stop that runs, or waits to be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopStep {
+    Acting(ActionId),
+    Pausing(Moment),
+}
+
+/// What follows the end of an action.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The next action.
+    Act(Operation, usize),
+    /// Every resource was seen to run.
+    Started,
+    /// Stop from this resource on.
+    Stop(usize, GroupReason),
+    /// Every resource was stopped.
+    Stopped(GroupReason),
+    /// Try again after a pause.
+    Pause,
+    /// It does not stop.
+    Blocked,
+}
+
+impl Phase {
+    /// The next action of a start, a check or a stop runs.
+    pub(super) fn go_on(&mut self, next: usize, id: ActionId) {
+        match self {
+            Self::Starting {
+                resource, action, ..
+            }
+            | Self::Checking { resource, action } => (*resource, *action) = (next, id),
+            Self::Stopping {
+                resource,
+                tries,
+                step,
+                ..
+            } => (*resource, *tries, *step) = (next, 0, StopStep::Acting(id)),
+            Self::Stopped | Self::Started | Self::Blocked => {}
+        }
+    }
+
+    /// A stop waits to be tried again.
+    pub(super) fn pause(&mut self, until: Moment) {
+        if let Self::Stopping { step, .. } = self {
+            *step = StopStep::Pausing(until);
+        }
+    }
+
+    /// It is tried again.
+    pub(super) fn try_again(&mut self, id: ActionId) {
+        if let Self::Stopping { tries, step, .. } = self {
+            *tries += 1;
+            *step = StopStep::Acting(id);
+        }
+    }
+}
+
+impl Local {
+    /// A group of which the manager before this one kept `kept`.
+    pub(super) fn new(group: Group, preferred: bool, kept: KeptGroup) -> Self {
+        Self {
+            group,
+            preferred,
+            phase: Phase::Stopped,
+            epoch: kept.epoch,
+            failures: kept.failures,
+            retry_at: kept.retry_at,
+            reluctant_until: kept.reluctant_until,
+            contested: false,
+        }
+    }
+
+    pub(super) fn state(&self) -> GroupState {
+        match self.phase {
+            Phase::Stopped => GroupState::Stopped,
+            Phase::Starting { .. } => GroupState::Starting,
+            Phase::Started => GroupState::Started,
+            Phase::Stopping { .. } => GroupState::Stopping,
+            Phase::Checking { .. } => GroupState::Checking,
+            Phase::Blocked => GroupState::Blocked,
+        }
+    }
+
+    /// How willing this node is by what happened to this group.
+    pub(super) fn willing(&self, now: Moment) -> Willingness {
+        if self.failures > 0 {
+            return match self.retry_at {
+                Some(at) if now < at => Willingness::Unable,
+                _ => Willingness::Reluctant,
+            };
+        }
+        match self.reluctant_until {
+            Some(until) if now < until => Willingness::Reluctant,
+            _ => Willingness::Able,
+        }
+    }
+
+    pub(super) fn kept(&self) -> KeptGroup {
+        KeptGroup {
+            held: self.state().is_held(),
+            started: matches!(self.phase, Phase::Started | Phase::Checking { .. }),
+            blocked: matches!(self.phase, Phase::Blocked),
+            epoch: self.epoch,
+            failures: self.failures,
+            retry_at: self.retry_at,
+            reluctant_until: self.reluctant_until,
+        }
+    }
+
+    /// When something changes by time alone.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = Moment> {
+        let pause = match self.phase {
+            Phase::Stopping {
+                step: StopStep::Pausing(until),
+                ..
+            } => Some(until),
+            _ => None,
+        };
+        [pause, self.retry_at, self.reluctant_until]
+            .into_iter()
+            .flatten()
+    }
+
+    /// The action whose end is awaited.
+    pub(super) fn awaited(&self) -> Option<ActionId> {
+        match self.phase {
+            Phase::Starting { action, .. }
+            | Phase::Checking { action, .. }
+            | Phase::Stopping {
+                step: StopStep::Acting(action),
+                ..
+            } => Some(action),
+            _ => None,
+        }
+    }
+
+    /// The resource that is acted upon, and what is done to it.
+    pub(super) fn under_way(&self) -> Option<(Operation, usize)> {
+        match self.phase {
+            Phase::Starting { resource, .. } => Some((Operation::Start, resource)),
+            Phase::Checking { resource, .. } => Some((Operation::Status, resource)),
+            Phase::Stopping { resource, .. } => Some((Operation::Stop, resource)),
+            _ => None,
+        }
+    }
+
+    /// What follows from the end of the awaited action.
+    pub(super) fn after(&self, outcome: &Outcome, stop_retries: u32) -> Next {
+        let last = self.group.resources.len() - 1;
+        let done = matches!(outcome, Outcome::Done);
+        match &self.phase {
+            Phase::Starting {
+                resource,
+                abandoned: Some(reason),
+                ..
+            } => Next::Stop(*resource, reason.clone()),
+            Phase::Starting { resource, .. } if !done => {
+                Next::Stop(*resource, GroupReason::StartFailed)
+            }
+            Phase::Starting { resource, .. } if *resource < last => {
+                Next::Act(Operation::Start, resource + 1)
+            }
+            Phase::Checking { .. } if !done => Next::Stop(last, GroupReason::NotRunning),
+            Phase::Checking { resource, .. } if *resource < last => {
+                Next::Act(Operation::Status, resource + 1)
+            }
+            Phase::Starting { .. } | Phase::Checking { .. } => Next::Started,
+            Phase::Stopping { tries, .. } if !done && *tries < stop_retries => Next::Pause,
+            Phase::Stopping { .. } if !done => Next::Blocked,
+            Phase::Stopping {
+                resource: 0,
+                reason,
+                ..
+            } => Next::Stopped(reason.clone()),
+            Phase::Stopping { resource, .. } => Next::Act(Operation::Stop, resource - 1),
+            Phase::Stopped | Phase::Started | Phase::Blocked => {
+                unreachable!("no action is awaited")
+            }
+        }
+    }
+
+    /// A start failed: it is not tried here again at once.
+    pub(super) fn count_failure(&mut self, pause: Duration, now: Moment) {
+        self.failures = self.failures.saturating_add(1);
+        let growth = 1 << (self.failures - 1).min(RETRY_GROWTH_MAX.ilog2() + 1);
+        self.retry_at = Some(now + pause * growth.min(RETRY_GROWTH_MAX));
+    }
+
+    /// What failed is forgotten.
+    pub(super) fn forgive(&mut self) {
+        self.failures = 0;
+        self.retry_at = None;
+    }
+
+    /// The moments that have passed.
+    pub(super) fn expire(&mut self, now: Moment) {
+        for moment in [&mut self.retry_at, &mut self.reluctant_until] {
+            moment.take_if(|moment| *moment <= now);
+        }
+    }
+
+    /// The places of all its resources.
+    pub(super) fn places(&self) -> Vec<usize> {
+        (0..self.group.resources.len()).collect()
+    }
+}

@@ -1,0 +1,945 @@
+//! A manager of two nodes.
+//!
+//! ```text
+//!  events ----> peer: alive? dead? --+
+//!  messages --> its declaration -----+--> decide, for each group: --> actions
+//!  results ---> groups here ---------+    start, stop, or nothing     own declaration
+//!  orders ----> willingness ---------+                                events
+//! ```
+//!
+//! Whatever comes in changes what is known; then every group is decided upon anew from all that is
+//! known, and this node declares what it is. [`declaration`](crate::declaration) says why two such
+//! nodes never own a group both.
+//!
+//! **A living peer**: a group that neither holds goes to the more willing node, then to the
+//! preferred one. The holder hands it over to a more willing node, and with failback to the
+//! preferred one. **A dead peer**: everything is taken, unless something [holds](shared::group::Hold) the takeover
+//! back. **A peer that returns** with what this node took over meanwhile: one of both gives it up at
+//! once, and both decide which by the same rule.
+
+mod group;
+mod peer;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use shared::event::{Cause, Event, EventSource, Kind, NodeStatus, Role, StatusReason};
+use shared::group::{GroupName, GroupReason, GroupState, Operation, Willingness};
+use shared::names::NodeName;
+use shared::time::{Moment, Now};
+use shared::view::ClusterView;
+
+use crate::ClusterManager;
+use crate::declaration::{Candidate, Claim, Declaration, Stand, candidate, keeps};
+use crate::io::{Action, ActionId, Kept, Message, Order, Outcome, Output, Refusal, Settings, Verb};
+use crate::mutant::planted;
+use group::{Local, Next, Phase, STOP_PAUSE, StopStep};
+use peer::{Peer, Standing};
+
+/// Time after which a declaration that was not answered is said again.
+pub(crate) const REPEAT: Duration = Duration::from_secs(1);
+/// The moment that does not come.
+const NEVER: Moment = Moment(u64::MAX);
+
+/// The manager of one of two nodes.
+#[derive(Debug)]
+pub struct TwoNode {
+    settings: Settings,
+    groups: Vec<Local>,
+    peer: Peer,
+    own: Own,
+    communication_up: bool,
+    sick: bool,
+    leaving: bool,
+    released: bool,
+    frozen_until: Option<Moment>,
+    kept: Kept,
+    events: EventSource,
+    outputs: VecDeque<Output>,
+    actions: u64,
+    #[cfg(feature = "mutants")]
+    planted: Option<crate::Mutant>,
+}
+
+/// What this node declared.
+#[derive(Debug, Default)]
+struct Own {
+    number: u64,
+    claims: BTreeMap<GroupName, Claim>,
+    /// By group, the declaration from which on its claim is what it is, as far as it decides.
+    since: BTreeMap<GroupName, u64>,
+    /// What was said and answered so far does not count.
+    anew: bool,
+    /// The first declaration since then: only what answers it, or a later one, counts.
+    fresh_from: u64,
+    /// The declaration of the other node that was last answered, and when.
+    answered: Option<(Stand, Moment)>,
+    /// The other node asks for an answer.
+    asked: bool,
+    /// When it is said again.
+    repeat_at: Option<Moment>,
+}
+
+/// What is to become of a group.
+enum Decision {
+    Start(GroupReason),
+    Stop(GroupReason),
+    /// Both hold it, and this node keeps it.
+    Keep,
+}
+
+impl TwoNode {
+    /// A manager that begins, where the one before it kept `kept` and this node sees `view`.
+    #[must_use]
+    pub fn new(settings: Settings, kept: Kept, view: &ClusterView, now: Now) -> Self {
+        Self::build(settings, kept, view).begun(now)
+    }
+
+    /// A manager with a bug in it.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub fn with_mutant(
+        settings: Settings,
+        kept: Kept,
+        view: &ClusterView,
+        mutant: Option<crate::Mutant>,
+        now: Now,
+    ) -> Self {
+        let mut manager = Self::build(settings, kept, view);
+        manager.planted = mutant;
+        manager.begun(now)
+    }
+
+    fn build(settings: Settings, mut kept: Kept, view: &ClusterView) -> Self {
+        let node = view.nodes.get(&settings.peer);
+        let mut peer = Peer::new(node.map_or(NodeStatus::Init, |node| node.status));
+        let in_doubt = node.is_some_and(|node| node.unauthenticated.is_some());
+        peer.unauthenticated = in_doubt.then_some(NEVER);
+        let groups = settings.groups.iter().map(|group| {
+            let kept = *kept.groups.entry(group.name.clone()).or_default();
+            Local::new(group.clone(), group.preferred == settings.node, kept)
+        });
+        let groups = groups.collect();
+        let events = EventSource::resumed(
+            settings.node.clone(),
+            Role::Manager,
+            settings.life.generation,
+            settings.events,
+        );
+        Self {
+            groups,
+            peer,
+            own: Own {
+                anew: true,
+                ..Own::default()
+            },
+            communication_up: view.communication_up,
+            sick: view.sick.is_some(),
+            leaving: false,
+            released: false,
+            frozen_until: kept.frozen_until,
+            kept,
+            events,
+            outputs: VecDeque::new(),
+            actions: 0,
+            #[cfg(feature = "mutants")]
+            planted: None,
+            settings,
+        }
+    }
+
+    /// Takes up what the manager before this one held. All of it, before anything is kept again.
+    fn begun(mut self, now: Now) -> Self {
+        for place in 0..self.groups.len() {
+            let local = &self.groups[place];
+            let kept = self.kept.groups.get(&local.group.name).copied();
+            let Some(kept) = kept.filter(|kept| kept.held) else {
+                continue;
+            };
+            if planted!(self, ForgetsHeld) {
+                continue;
+            }
+            let reason = GroupReason::Interrupted;
+            if kept.blocked {
+                self.turn(place, Phase::Blocked, GroupState::Blocked, reason, now);
+            } else if kept.started {
+                let action = self.act(place, Operation::Status, 0);
+                let checking = Phase::Checking {
+                    resource: 0,
+                    action,
+                };
+                self.turn(place, checking, GroupState::Started, reason, now);
+            } else {
+                let last = self.groups[place].group.resources.len() - 1;
+                let action = self.turn_to_stop(place, last, reason, now);
+                self.push_action(action, place, Operation::Stop, last);
+            }
+        }
+        self.settle(now);
+        self
+    }
+
+    /// Decides on every group by all that is known, and declares the outcome.
+    fn settle(&mut self, now: Now) {
+        for local in &mut self.groups {
+            local.expire(now.boot);
+        }
+        for moment in [&mut self.frozen_until, &mut self.peer.unauthenticated] {
+            moment.take_if(|moment| *moment <= now.boot);
+        }
+        self.tell_hold(now);
+        for place in 0..self.groups.len() {
+            match self.decide(place, now.boot) {
+                Some(Decision::Start(reason)) => self.start(place, reason, now),
+                Some(Decision::Stop(reason)) => self.stop(place, reason, now),
+                Some(Decision::Keep) => self.note_contest(place, true, now),
+                None => {}
+            }
+        }
+        self.keep();
+        self.declare(now.boot);
+        self.release();
+    }
+
+    fn decide(&self, place: usize, now: Moment) -> Option<Decision> {
+        match &self.groups[place].phase {
+            Phase::Stopped => self.decide_free(place, now).map(Decision::Start),
+            Phase::Started
+            | Phase::Checking { .. }
+            | Phase::Starting {
+                abandoned: None, ..
+            } => self.decide_held(place, now),
+            Phase::Starting { .. } | Phase::Stopping { .. } | Phase::Blocked => None,
+        }
+    }
+
+    /// Whether a group that is not held here is to be started here.
+    fn decide_free(&self, place: usize, now: Moment) -> Option<GroupReason> {
+        let local = &self.groups[place];
+        let own = self.willing(place, now);
+        if own == Willingness::Unable {
+            return None;
+        }
+        let node = self.settings.peer.clone();
+        match self.standing() {
+            Standing::Unknown | Standing::Held(_) => None,
+            Standing::Gone if self.peer.heard => Some(GroupReason::PeerDead { node }),
+            Standing::Gone => Some(GroupReason::StartUp),
+            Standing::Alive => {
+                let (held, willing) = self.claimed(place)?;
+                let answered = planted!(self, TakesUnanswered) || self.is_answered(place, now);
+                let ours = candidate(own, willing, local.preferred) == Candidate::Own;
+                (!held && answered && ours).then_some(GroupReason::PeerFree { node })
+            }
+        }
+    }
+
+    /// Whether a group that is held here is to be given up.
+    fn decide_held(&self, place: usize, now: Moment) -> Option<Decision> {
+        let local = &self.groups[place];
+        if self.sick && !planted!(self, SickKeeps) {
+            return Some(Decision::Stop(GroupReason::Sick));
+        }
+        if self.leaving {
+            return Some(Decision::Stop(GroupReason::Leaving));
+        }
+        if self.standing() != Standing::Alive {
+            return None;
+        }
+        let (held, willing) = self.claimed(place)?;
+        let node = self.settings.peer.clone();
+        if held {
+            return Some(match self.keeps(place, now) {
+                true => Decision::Keep,
+                false => Decision::Stop(GroupReason::Contested { node }),
+            });
+        }
+        let settled = matches!(local.phase, Phase::Started);
+        if !settled || self.is_frozen() {
+            return None;
+        }
+        let own = self.willing(place, now);
+        if candidate(own, willing, local.preferred) != Candidate::Peer {
+            None
+        } else if willing > own {
+            Some(Decision::Stop(GroupReason::PeerMoreWilling { node }))
+        } else if self.settings.failback {
+            Some(Decision::Stop(GroupReason::Failback { node }))
+        } else {
+            None
+        }
+    }
+
+    /// Whether this node keeps a group that both hold.
+    fn keeps(&self, place: usize, now: Moment) -> bool {
+        if planted!(self, NeverYields) {
+            return true;
+        }
+        if planted!(self, AlwaysYields) {
+            return false;
+        }
+        let local = &self.groups[place];
+        self.peer_claim(place)
+            .is_none_or(|peer| keeps(self.claim(place, now), peer, local.preferred))
+    }
+
+    fn standing(&self) -> Standing {
+        if planted!(self, TakesBeforeCommunication) && self.peer.status == NodeStatus::Init {
+            return Standing::Gone;
+        }
+        if !self.communication_up {
+            return Standing::Unknown;
+        }
+        self.peer
+            .standing(self.settings.startup, self.settings.unfenced_takeover)
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.frozen_until.is_some()
+    }
+
+    fn willing(&self, place: usize, now: Moment) -> Willingness {
+        let leaving = self.leaving && !planted!(self, TakesWhileLeaving);
+        if self.sick || leaving || self.is_frozen() {
+            return Willingness::Unable;
+        }
+        self.groups[place].willing(now)
+    }
+
+    fn claim(&self, place: usize, now: Moment) -> Claim {
+        let local = &self.groups[place];
+        let free_already = planted!(self, FreeTooEarly) && local.state() == GroupState::Stopping;
+        Claim {
+            state: match free_already {
+                true => GroupState::Stopped,
+                false => local.state(),
+            },
+            willing: self.willing(place, now),
+            epoch: local.epoch,
+        }
+    }
+
+    /// What the peer says of the group.
+    fn peer_claim(&self, place: usize) -> Option<Claim> {
+        let declaration = self.peer.declaration.as_ref()?;
+        declaration
+            .claims
+            .get(&self.groups[place].group.name)
+            .copied()
+    }
+
+    /// Whether the peer holds the group and how willing it is; nothing before it said so. A group
+    /// that it does not know it neither holds nor takes.
+    fn claimed(&self, place: usize) -> Option<(bool, Willingness)> {
+        self.peer.declaration.as_ref()?;
+        Some(
+            self.peer_claim(place)
+                .map_or((false, Willingness::Unable), |claim| claim.decisive()),
+        )
+    }
+
+    /// Whether the peer has read what this node is to this group.
+    fn is_answered(&self, place: usize, now: Moment) -> bool {
+        let name = &self.groups[place].group.name;
+        let current = self.own.claims.get(name).map(Claim::decisive)
+            == Some(self.claim(place, now).decisive());
+        let heard = self.peer.declaration.as_ref().and_then(|d| d.heard);
+        current
+            && heard.is_some_and(|heard| {
+                heard.life == self.settings.life
+                    && self
+                        .own
+                        .since
+                        .get(name)
+                        .is_some_and(|since| heard.number >= *since)
+            })
+    }
+
+    fn start(&mut self, place: usize, reason: GroupReason, now: Now) {
+        let seen = self.peer_claim(place).map_or(0, |claim| claim.epoch);
+        let local = &mut self.groups[place];
+        local.epoch = local.epoch.max(seen) + 1;
+        let action = self.next_action();
+        let starting = Phase::Starting {
+            resource: 0,
+            action,
+            abandoned: None,
+        };
+        self.turn(place, starting, GroupState::Stopped, reason, now);
+        self.keep();
+        self.declare(now.boot);
+        self.push_action(action, place, Operation::Start, 0);
+    }
+
+    fn stop(&mut self, place: usize, reason: GroupReason, now: Now) {
+        if let GroupReason::Contested { .. } = reason {
+            self.note_contest(place, false, now);
+        }
+        match &mut self.groups[place].phase {
+            Phase::Starting { abandoned, .. } => *abandoned = Some(reason),
+            _ => {
+                let last = self.groups[place].group.resources.len() - 1;
+                self.stop_from(place, last, reason, now);
+            }
+        }
+    }
+
+    fn stop_from(&mut self, place: usize, resource: usize, reason: GroupReason, now: Now) {
+        let action = self.turn_to_stop(place, resource, reason, now);
+        self.keep();
+        self.push_action(action, place, Operation::Stop, resource);
+    }
+
+    fn turn_to_stop(
+        &mut self,
+        place: usize,
+        resource: usize,
+        reason: GroupReason,
+        now: Now,
+    ) -> ActionId {
+        let from = self.groups[place].state();
+        let action = self.next_action();
+        let stopping = Phase::Stopping {
+            resource,
+            tries: 0,
+            step: StopStep::Acting(action),
+            reason: reason.clone(),
+        };
+        self.turn(place, stopping, from, reason, now);
+        action
+    }
+
+    /// Both hold a group.
+    fn note_contest(&mut self, place: usize, keep: bool, now: Now) {
+        let local = &mut self.groups[place];
+        if core::mem::replace(&mut local.contested, true) {
+            return;
+        }
+        let kind = Kind::GroupContested {
+            group: local.group.name.clone(),
+            node: self.settings.peer.clone(),
+            keeper: match keep {
+                true => self.settings.node.clone(),
+                false => self.settings.peer.clone(),
+            },
+        };
+        self.tell(kind, self.peer.because.clone(), now);
+    }
+
+    /// The network is told again where the group is.
+    fn announce(&mut self, place: usize) {
+        if matches!(self.groups[place].phase, Phase::Started) {
+            for resource in self.groups[place].places() {
+                self.act(place, Operation::Announce, resource);
+            }
+        }
+    }
+
+    /// The group is something else from here on. `from` is what it was.
+    fn turn(
+        &mut self,
+        place: usize,
+        phase: Phase,
+        from: GroupState,
+        reason: GroupReason,
+        now: Now,
+    ) {
+        let local = &mut self.groups[place];
+        local.phase = phase;
+        let to = local.state();
+        if from == to {
+            return;
+        }
+        let cause = match reason {
+            GroupReason::StartUp
+            | GroupReason::PeerDead { .. }
+            | GroupReason::PeerFree { .. }
+            | GroupReason::Failback { .. }
+            | GroupReason::Contested { .. } => self.peer.because.clone(),
+            _ => None,
+        };
+        let kind = Kind::GroupState {
+            group: local.group.name.clone(),
+            node: self.settings.node.clone(),
+            from,
+            to,
+            reason,
+        };
+        self.tell(kind, cause, now);
+    }
+
+    fn tell(&mut self, kind: Kind, cause: Option<Cause>, now: Now) -> Cause {
+        let event = self.events.event(kind, cause, now);
+        let id = event.id.clone();
+        self.outputs.push_back(Output::Event(Box::new(event)));
+        Cause::Event(id)
+    }
+
+    fn next_action(&mut self) -> ActionId {
+        self.actions += 1;
+        ActionId {
+            life: self.settings.life,
+            number: self.actions,
+        }
+    }
+
+    fn act(&mut self, place: usize, operation: Operation, resource: usize) -> ActionId {
+        let id = self.next_action();
+        self.push_action(id, place, operation, resource);
+        id
+    }
+
+    fn push_action(&mut self, id: ActionId, place: usize, operation: Operation, resource: usize) {
+        self.outputs.push_back(Output::Act(Action {
+            id,
+            group: self.groups[place].group.name.clone(),
+            resource,
+            operation,
+        }));
+    }
+
+    /// Keeps what changed for the manager that follows.
+    fn keep(&mut self) {
+        let groups = self.groups.iter();
+        let kept = Kept {
+            groups: groups
+                .map(|local| (local.group.name.clone(), local.kept()))
+                .collect(),
+            frozen_until: self.frozen_until,
+        };
+        if self.kept != kept {
+            self.kept = kept.clone();
+            self.outputs.push_back(Output::Keep(kept));
+        }
+    }
+
+    /// Says what this node is, where that changed, was asked for or was not answered.
+    fn declare(&mut self, now: Moment) {
+        if !self.peer.status.is_alive() {
+            self.own.repeat_at = None;
+            return;
+        }
+        let changed = self.renew(now);
+        let stand = Stand {
+            life: self.settings.life,
+            number: self.own.number,
+        };
+        let declaration = self.peer.latest.as_ref();
+        let heard = declaration.map(|declaration| declaration.stand);
+        let unread = declaration.and_then(|declaration| declaration.heard) != Some(stand);
+        let due = self.own.repeat_at.is_some_and(|at| at <= now);
+        let asked = core::mem::take(&mut self.own.asked);
+        if changed || asked || (unread && due) {
+            self.own.answered = heard.map(|stand| (stand, now));
+            self.outputs
+                .push_back(Output::Send(Message::Declaration(Declaration {
+                    stand,
+                    heard,
+                    answer: unread,
+                    claims: self.own.claims.clone(),
+                })));
+            self.own.repeat_at = Some(now + REPEAT);
+        }
+        if !unread || planted!(self, NeverRepeats) {
+            self.own.repeat_at = None;
+        }
+    }
+
+    /// Makes the next declaration if there is something new to say.
+    fn renew(&mut self, now: Moment) -> bool {
+        let claims: BTreeMap<GroupName, Claim> = (0..self.groups.len())
+            .map(|place| {
+                (
+                    self.groups[place].group.name.clone(),
+                    self.claim(place, now),
+                )
+            })
+            .collect();
+        let anew = core::mem::take(&mut self.own.anew);
+        if !anew && claims == self.own.claims {
+            return false;
+        }
+        self.own.number += 1;
+        if anew {
+            self.own.fresh_from = self.own.number;
+        }
+        for (name, claim) in &claims {
+            let before = self.own.claims.get(name).map(Claim::decisive);
+            if before != Some(claim.decisive()) {
+                self.own.since.insert(name.clone(), self.own.number);
+            }
+        }
+        self.own.claims = claims;
+        true
+    }
+
+    /// What both said so far does not count.
+    fn forget(&mut self) {
+        self.peer.latest = None;
+        self.peer.declaration = None;
+        self.own.anew = true;
+    }
+
+    /// Whether the peer may hold anything, by what it said last: what it held, and what it was free
+    /// to take.
+    fn peer_may_hold(&self, now: Moment) -> bool {
+        (0..self.groups.len()).any(|place| match self.claimed(place) {
+            None => true,
+            Some((true, _)) => true,
+            Some((false, willing)) => {
+                let local = &self.groups[place];
+                let own = self.willing(place, now);
+                !local.state().is_held()
+                    && candidate(own, willing, local.preferred) == Candidate::Peer
+            }
+        })
+    }
+
+    /// Tells what holds a takeover back, when it begins and when it is over.
+    fn tell_hold(&mut self, now: Now) {
+        let hold = match self.standing() {
+            Standing::Held(hold) => Some(hold),
+            Standing::Unknown | Standing::Alive | Standing::Gone => None,
+        };
+        if hold == self.peer.told {
+            return;
+        }
+        let node = self.settings.peer.clone();
+        let because = self.peer.because.clone();
+        let kind = match hold {
+            Some(reason) => Kind::TakeoverHeld { node, reason },
+            None => Kind::TakeoverFree { node },
+        };
+        self.peer.told = hold;
+        self.tell(kind, because, now);
+    }
+
+    /// Ends an orderly leave when nothing is held.
+    fn release(&mut self) {
+        let free = self.groups.iter().all(|local| !local.state().is_held());
+        if self.leaving && free && !core::mem::replace(&mut self.released, true) {
+            self.outputs.push_back(Output::Released);
+        }
+    }
+
+    /// The status of the other node changed.
+    fn peer_status(&mut self, to: NodeStatus, reason: &StatusReason, cause: Cause, now: Moment) {
+        let was_alive = self.peer.status.is_alive();
+        let may_hold = self.peer_may_hold(now);
+        self.peer.begin(to, Some(cause));
+        if was_alive == to.is_alive() && to != NodeStatus::Dead {
+            return;
+        }
+        self.peer.may_hold = may_hold;
+        self.peer.left = *reason == StatusReason::Left;
+        self.forget();
+    }
+
+    /// The peer said something else of itself.
+    fn follow(&mut self, declaration: Declaration, now: Now) {
+        let before = self.peer.declaration.replace(declaration);
+        for place in 0..self.groups.len() {
+            let name = self.groups[place].group.name.clone();
+            let from = before
+                .as_ref()
+                .and_then(|before| before.claims.get(&name))
+                .map_or(GroupState::Stopped, |claim| claim.state);
+            let to = self
+                .peer_claim(place)
+                .map_or(GroupState::Stopped, |claim| claim.state);
+            if from != to {
+                let kind = Kind::GroupState {
+                    group: name,
+                    node: self.settings.peer.clone(),
+                    from,
+                    to,
+                    reason: GroupReason::Announced,
+                };
+                self.tell(kind, None, now);
+            }
+            if !to.is_held() && core::mem::take(&mut self.groups[place].contested) {
+                self.announce(place);
+            }
+        }
+    }
+
+    /// Whether that declaration is to be answered: what was repeated while nothing passed arrives at
+    /// once, and is answered once.
+    fn owes_answer(&self, stand: Stand, now: Moment) -> bool {
+        self.own
+            .answered
+            .is_none_or(|(answered, at)| stand > answered || now.since(at) >= REPEAT / 2)
+    }
+
+    fn read(&mut self, declaration: Declaration, now: Now) {
+        if !self.peer.status.is_alive() {
+            return;
+        }
+        self.own.asked |= declaration.answer && self.owes_answer(declaration.stand, now.boot);
+        match &mut self.peer.latest {
+            Some(known) if declaration.stand < known.stand => return,
+            Some(known) if declaration.stand == known.stand => {
+                known.heard = known.heard.max(declaration.heard);
+            }
+            latest => *latest = Some(declaration),
+        }
+        let latest = self.peer.latest.clone();
+        if let Some(declaration) = latest.filter(|latest| self.is_fresh(latest)) {
+            self.follow(declaration, now);
+        }
+    }
+
+    /// Whether it was made since both hear each other. What had been under way before that is old.
+    fn is_fresh(&self, declaration: &Declaration) -> bool {
+        planted!(self, OldAnswersCount)
+            || declaration.heard.is_some_and(|heard| {
+                heard.life == self.settings.life
+                    && heard.number >= self.own.fresh_from
+                    && !self.own.anew
+            })
+    }
+
+    fn obey(&mut self, verb: &Verb, now: Now) -> Result<(), Refusal> {
+        self.check(verb)?;
+        let until = |lasts: Option<Duration>| match lasts {
+            Some(lasts) => now.boot + lasts,
+            None => NEVER,
+        };
+        match verb {
+            Verb::Move { groups, to, lasts } => {
+                let here = *to == self.settings.node;
+                for local in self.chosen(groups) {
+                    local.reluctant_until = (!here).then(|| until(*lasts));
+                }
+            }
+            Verb::Cleanup { groups } => {
+                for place in 0..self.groups.len() {
+                    if groups.contains(&self.groups[place].group.name) {
+                        self.clean(place, now);
+                    }
+                }
+            }
+            Verb::Freeze { lasts } => self.frozen_until = Some(until(*lasts)),
+            Verb::Unfreeze => self.frozen_until = None,
+            Verb::Fenced { .. } => self.peer.fenced = true,
+            Verb::Leave => self.leaving = true,
+        }
+        Ok(())
+    }
+
+    fn check(&self, verb: &Verb) -> Result<(), Refusal> {
+        match verb {
+            Verb::Move { groups, .. } | Verb::Cleanup { groups } => {
+                let known = |name: &GroupName| self.groups.iter().any(|g| g.group.name == *name);
+                if let Some(unknown) = groups.iter().find(|name| !known(name)) {
+                    return Err(Refusal::NoGroup(unknown.clone()));
+                }
+            }
+            Verb::Fenced { node } => {
+                if *node != self.settings.peer {
+                    return Err(Refusal::NoNode(node.clone()));
+                }
+                if self.peer.status != NodeStatus::Dead {
+                    return Err(Refusal::Alive(node.clone()));
+                }
+            }
+            Verb::Freeze { .. } | Verb::Unfreeze | Verb::Leave => {}
+        }
+        match verb {
+            Verb::Move { .. } if self.is_frozen() => Err(Refusal::Frozen),
+            Verb::Move { to, .. } if *to == self.settings.node => Ok(()),
+            Verb::Move { to, .. } if *to != self.settings.peer => Err(Refusal::NoNode(to.clone())),
+            Verb::Move { to, .. } if !self.peer.status.is_alive() => {
+                Err(Refusal::NotAlive(to.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn chosen<'a>(&'a mut self, groups: &'a [GroupName]) -> impl Iterator<Item = &'a mut Local> {
+        self.groups
+            .iter_mut()
+            .filter(|local| groups.contains(&local.group.name))
+    }
+
+    /// Forgets what failed; what did not stop is stopped once more.
+    fn clean(&mut self, place: usize, now: Now) {
+        self.groups[place].forgive();
+        if matches!(self.groups[place].phase, Phase::Blocked) {
+            let last = self.groups[place].group.resources.len() - 1;
+            self.stop_from(place, last, GroupReason::Cleanup, now);
+        }
+    }
+
+    /// Goes on after the awaited action of a group.
+    fn advance(&mut self, place: usize, outcome: &Outcome, now: Now) {
+        self.tell_failure(place, outcome, now);
+        let from = self.groups[place].state();
+        let mut next = self.groups[place].after(outcome, self.settings.stop_retries);
+        if next == Next::Pause && planted!(self, StopFailureIgnored) {
+            next = Next::Stopped(GroupReason::Done);
+        }
+        match next {
+            Next::Act(operation, resource) => {
+                let action = self.act(place, operation, resource);
+                self.groups[place].phase.go_on(resource, action);
+            }
+            Next::Started => {
+                self.groups[place].forgive();
+                self.turn(place, Phase::Started, from, GroupReason::Done, now);
+            }
+            Next::Stop(_, GroupReason::StartFailed) if planted!(self, LeavesHalfStarted) => {
+                self.turn(place, Phase::Stopped, from, GroupReason::StartFailed, now);
+            }
+            Next::Stop(resource, reason) => {
+                if reason == GroupReason::StartFailed && !planted!(self, NoPauseAfterFailure) {
+                    let pause = self.settings.retry_after;
+                    self.groups[place].count_failure(pause, now.boot);
+                }
+                self.stop_from(place, resource, reason, now);
+            }
+            Next::Stopped(reason) => self.turn(place, Phase::Stopped, from, reason, now),
+            Next::Pause => self.groups[place].phase.pause(now.boot + STOP_PAUSE),
+            Next::Blocked => {
+                let reason = GroupReason::StopFailed;
+                self.turn(place, Phase::Blocked, from, reason, now);
+            }
+        }
+    }
+
+    fn tell_failure(&mut self, place: usize, outcome: &Outcome, now: Now) {
+        let Outcome::Failed { why } = outcome else {
+            return;
+        };
+        let local = &self.groups[place];
+        let Some((operation, resource)) = local.under_way() else {
+            return;
+        };
+        let failures = match &local.phase {
+            Phase::Stopping { tries, .. } => tries + 1,
+            Phase::Starting { .. } => local.failures + 1,
+            _ => 1,
+        };
+        let kind = Kind::ActionFailed {
+            group: local.group.name.clone(),
+            resource: local.group.resources[resource].clone(),
+            operation,
+            why: why.clone(),
+            failures,
+        };
+        self.tell(kind, None, now);
+    }
+
+    /// Stops that waited are tried again.
+    fn retry_stops(&mut self, now: Moment) {
+        for place in 0..self.groups.len() {
+            let due = match &self.groups[place].phase {
+                Phase::Stopping {
+                    resource,
+                    step: StopStep::Pausing(until),
+                    ..
+                } if *until <= now => *resource,
+                _ => continue,
+            };
+            let action = self.act(place, Operation::Stop, due);
+            self.groups[place].phase.try_again(action);
+        }
+    }
+}
+
+impl ClusterManager for TwoNode {
+    fn handle_event(&mut self, event: &Event, now: Now) {
+        let cause = Cause::Event(event.id.clone());
+        let peer = &self.settings.peer;
+        match &event.kind {
+            Kind::Started(started) => {
+                self.communication_up = false;
+                self.peer.status = NodeStatus::Init;
+                // The new core tells it again, if it is so.
+                let until = now.boot + self.settings.doubt;
+                self.peer.unauthenticated = self.peer.unauthenticated.map(|_| until);
+                if !started.quick_restart {
+                    self.forget();
+                }
+            }
+            Kind::CommunicationUp => self.communication_up = true,
+            Kind::NodeStatus {
+                node, to, reason, ..
+            } if node == peer => self.peer_status(*to, reason, cause, now.boot),
+            Kind::DeclaredDead { node } if node == peer => {
+                self.peer.because = Some(cause);
+                self.forget();
+            }
+            Kind::Unauthenticated { node, .. }
+                if node == peer && !planted!(self, IgnoresUnauthenticated) =>
+            {
+                self.peer.unauthenticated = Some(NEVER);
+            }
+            Kind::AuthenticatedAgain { node }
+            | Kind::UnauthenticatedGone { node }
+            | Kind::UnauthHoldOver { node, .. }
+                if node == peer =>
+            {
+                self.peer.unauthenticated = None;
+            }
+            Kind::Sick { .. } => self.sick = true,
+            Kind::SickOver => self.sick = false,
+            _ => return,
+        }
+        self.settle(now);
+    }
+
+    fn handle_message(&mut self, from: &NodeName, message: Message, now: Now) {
+        if *from != self.settings.peer {
+            return;
+        }
+        match message {
+            Message::Declaration(declaration) => self.read(declaration, now),
+            // Whoever gave it was told what came of it there.
+            Message::Order(order) => drop(self.obey(&order.verb, now)),
+        }
+        self.settle(now);
+    }
+
+    fn handle_result(&mut self, action: ActionId, outcome: Outcome, now: Now) {
+        let place = (self.groups.iter()).position(|local| local.awaited() == Some(action));
+        if let Some(place) = place {
+            self.advance(place, &outcome, now);
+            self.settle(now);
+        }
+    }
+
+    fn handle_order(&mut self, order: Order, now: Now) -> Result<(), Refusal> {
+        self.obey(&order.verb, now)?;
+        let concerns_both = !matches!(order.verb, Verb::Fenced { .. } | Verb::Leave);
+        if concerns_both && self.peer.status.is_alive() {
+            self.outputs.push_back(Output::Send(Message::Order(order)));
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.retry_stops(now.boot);
+        self.settle(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn poll_deadline(&self) -> Option<Moment> {
+        let groups = self.groups.iter().flat_map(Local::deadlines);
+        groups
+            .chain(self.own.repeat_at)
+            .chain(self.frozen_until)
+            .chain(self.peer.unauthenticated)
+            .filter(|at| *at != NEVER)
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests;

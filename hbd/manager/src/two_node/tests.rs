@@ -1,0 +1,365 @@
+//! One input, then all outputs. What follows from long chains of inputs is explored in the suite
+//! `managers`.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+
+use super::*;
+use crate::declaration::Life;
+use crate::io::{Group, KeptGroup, Startup};
+use shared::names::Generation;
+
+const GROUP: &str = "IPaddr::10.0.0.5";
+
+fn name(text: &str) -> NodeName {
+    NodeName::new(text).unwrap()
+}
+
+fn group() -> GroupName {
+    GroupName::new(GROUP).unwrap()
+}
+
+fn at(millis: u64) -> Now {
+    Now {
+        boot: Moment(millis * 1_000_000),
+        ..Now::default()
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        node: name("alice"),
+        peer: name("bob"),
+        groups: vec![Group {
+            name: group(),
+            preferred: name("alice"),
+            resources: vec![GROUP.into(), "Dummy::web".into()],
+        }],
+        failback: true,
+        startup: Startup::Alone,
+        unfenced_takeover: true,
+        doubt: Duration::from_secs(1),
+        stop_retries: 1,
+        retry_after: Duration::from_secs(5),
+        life: life(7),
+        events: 0,
+    }
+}
+
+fn life(generation: u64) -> Life {
+    Life {
+        generation: Generation(generation),
+        began: Moment(0),
+    }
+}
+
+/// A manager, and what it says, one text an output.
+struct Stage {
+    manager: TwoNode,
+    core: EventSource,
+}
+
+impl Stage {
+    fn new(settings: Settings, kept: Kept) -> Self {
+        Self {
+            manager: TwoNode::new(settings, kept, &ClusterView::default(), at(0)),
+            core: EventSource::new(name("alice"), Role::Core, Generation(7)),
+        }
+    }
+
+    fn outputs(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        while let Some(output) = self.manager.poll_output() {
+            texts.push(match output {
+                Output::Keep(kept) => {
+                    let held = kept.groups.values().any(|group| group.held);
+                    if held { "keep held" } else { "keep free" }.to_string()
+                }
+                Output::Act(action) => format!("{} {}", action.operation, action.resource),
+                Output::Send(Message::Declaration(declaration)) => {
+                    let claim = declaration.claims[&group()];
+                    format!("say {} {}", claim.state, claim.willing)
+                }
+                Output::Send(Message::Order(_)) => "pass the order on".to_string(),
+                Output::Event(event) => event.text,
+                Output::Released => "released".to_string(),
+            });
+        }
+        texts
+    }
+
+    fn event(&mut self, kind: Kind, millis: u64) -> Vec<String> {
+        let event = self.core.event(kind, None, at(millis));
+        self.manager.handle_event(&event, at(millis));
+        self.outputs()
+    }
+
+    fn bob(&mut self, to: NodeStatus, millis: u64) -> Vec<String> {
+        let kind = Kind::NodeStatus {
+            node: name("bob"),
+            from: NodeStatus::Init,
+            to,
+            reason: StatusReason::Announced,
+        };
+        self.event(kind, millis)
+    }
+
+    /// The awaited action ends.
+    fn end(&mut self, outcome: Outcome, millis: u64) -> Vec<String> {
+        let action = self.manager.groups[0].awaited().unwrap();
+        self.manager.handle_result(action, outcome, at(millis));
+        self.outputs()
+    }
+
+    /// Bob says what he is, and answers the last declaration.
+    fn hear(&mut self, state: GroupState, willing: Willingness, number: u64) -> Vec<String> {
+        let claim = Claim {
+            state,
+            willing,
+            epoch: 1,
+        };
+        let declaration = Declaration {
+            stand: Stand {
+                life: life(3),
+                number,
+            },
+            heard: Some(Stand {
+                life: life(7),
+                number: self.manager.own.number,
+            }),
+            answer: false,
+            claims: BTreeMap::from([(group(), claim)]),
+        };
+        let message = Message::Declaration(declaration);
+        self.manager
+            .handle_message(&name("bob"), message, at(number));
+        self.outputs()
+    }
+
+    fn alone() -> Self {
+        let mut stage = Self::new(settings(), Kept::default());
+        stage.bob(NodeStatus::Dead, 1);
+        stage.event(Kind::CommunicationUp, 1);
+        stage
+    }
+
+    fn started() -> Self {
+        let mut stage = Self::alone();
+        stage.end(Outcome::Done, 2);
+        stage.end(Outcome::Done, 3);
+        stage
+    }
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed {
+        why: "no such device".into(),
+    }
+}
+
+#[test]
+fn nothing_is_started_before_it_is_known_whether_the_peer_lives() {
+    let mut stage = Stage::new(settings(), Kept::default());
+    assert!(stage.outputs().is_empty());
+    assert!(stage.bob(NodeStatus::Dead, 1).is_empty());
+}
+
+#[test]
+fn alone_a_node_starts_resource_after_resource_and_keeps_that_first() {
+    let mut stage = Stage::new(settings(), Kept::default());
+    stage.bob(NodeStatus::Dead, 1);
+    let outputs = stage.event(Kind::CommunicationUp, 1);
+    let event = "group IPaddr::10.0.0.5 starting on alice (the cluster starts)";
+    assert_eq!(outputs, [event, "keep held", "start 0"]);
+    assert_eq!(stage.end(Outcome::Done, 2), ["start 1"]);
+    let event = "group IPaddr::10.0.0.5 started on alice (done)";
+    assert_eq!(stage.end(Outcome::Done, 3), [event, "keep held"]);
+}
+
+#[test]
+fn with_a_living_peer_a_free_group_is_started_when_the_peer_has_answered() {
+    let mut stage = Stage::new(settings(), Kept::default());
+    stage.bob(NodeStatus::Active, 1);
+    stage.event(Kind::CommunicationUp, 1);
+    let outputs = stage.hear(GroupState::Stopped, Willingness::Able, 1);
+    let event = "group IPaddr::10.0.0.5 starting on alice (bob does not hold it)";
+    assert_eq!(
+        outputs,
+        [event, "keep held", "say starting able", "start 0"]
+    );
+}
+
+#[test]
+fn what_the_peer_holds_is_left_alone() {
+    let mut stage = Stage::new(settings(), Kept::default());
+    stage.bob(NodeStatus::Active, 1);
+    stage.event(Kind::CommunicationUp, 1);
+    let outputs = stage.hear(GroupState::Started, Willingness::Able, 1);
+    assert_eq!(
+        outputs,
+        ["group IPaddr::10.0.0.5 started on bob (it says so)"]
+    );
+}
+
+#[test]
+fn a_start_that_fails_is_undone_and_the_peer_learns_that_this_node_cannot() {
+    let mut stage = Stage::alone();
+    stage.bob(NodeStatus::Active, 1);
+    stage.hear(GroupState::Stopped, Willingness::Able, 2);
+    stage.end(Outcome::Done, 2);
+    let outputs = stage.end(failed(), 3);
+    assert_eq!(
+        outputs,
+        [
+            "start of Dummy::web failed: no such device (group IPaddr::10.0.0.5)",
+            "group IPaddr::10.0.0.5 stopping on alice (a resource did not start)",
+            "keep held",
+            "stop 1",
+            "say stopping unable",
+        ]
+    );
+    assert_eq!(stage.end(Outcome::Done, 4), ["stop 0"]);
+    let event = "group IPaddr::10.0.0.5 stopped on alice (a resource did not start)";
+    assert_eq!(
+        stage.end(Outcome::Done, 5),
+        [event, "keep free", "say stopped unable"]
+    );
+}
+
+#[test]
+fn a_stop_that_fails_is_tried_again_and_then_blocks_the_group() {
+    let mut stage = Stage::started();
+    stage.event(
+        Kind::Sick {
+            reason: "no beat".into(),
+        },
+        10,
+    );
+    stage.end(failed(), 20);
+    assert_eq!(stage.manager.poll_deadline(), Some(at(1020).boot));
+    stage.manager.handle_timeout(at(1020));
+    assert_eq!(stage.outputs(), ["stop 1"]);
+    let outputs = stage.end(failed(), 1030);
+    let event = "group IPaddr::10.0.0.5 blocked on alice (a resource did not stop)";
+    assert!(outputs.contains(&event.to_string()), "{outputs:?}");
+    assert!(stage.manager.groups[0].state().is_held());
+}
+
+#[test]
+fn of_two_owners_the_one_from_before_the_split_keeps_the_group() {
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 10);
+    let claimed = stage.manager.claim(0, at(10).boot);
+    assert_eq!(claimed.epoch, 1);
+    let outputs = stage.hear(GroupState::Started, Willingness::Able, 11);
+    let event = "group IPaddr::10.0.0.5 is held here and on bob; alice keeps it";
+    assert!(outputs.contains(&event.to_string()), "{outputs:?}");
+    let outputs = stage.hear(GroupState::Stopped, Willingness::Able, 12);
+    assert!(
+        outputs.contains(&"announce 0".to_string()),
+        "the keeper tells the network again: {outputs:?}"
+    );
+}
+
+#[test]
+fn a_manager_that_follows_another_looks_before_it_does_anything() {
+    let kept = KeptGroup {
+        held: true,
+        started: true,
+        ..KeptGroup::default()
+    };
+    let kept = Kept {
+        groups: BTreeMap::from([(group(), kept)]),
+        frozen_until: None,
+    };
+    let mut stage = Stage::new(settings(), kept);
+    assert_eq!(stage.outputs()[0], "status 0");
+    assert_eq!(stage.end(Outcome::Done, 2), ["status 1"]);
+    let outputs = stage.end(Outcome::Done, 3);
+    assert_eq!(outputs, ["group IPaddr::10.0.0.5 started on alice (done)"]);
+}
+
+#[test]
+fn what_was_interrupted_is_stopped_first() {
+    let kept = KeptGroup {
+        held: true,
+        ..KeptGroup::default()
+    };
+    let kept = Kept {
+        groups: BTreeMap::from([(group(), kept)]),
+        frozen_until: None,
+    };
+    let mut stage = Stage::new(settings(), kept);
+    assert!(stage.outputs().contains(&"stop 1".to_string()));
+}
+
+#[test]
+fn a_node_leaves_when_everything_is_stopped_and_said() {
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 10);
+    stage.hear(GroupState::Stopped, Willingness::Able, 11);
+    let leave = Order {
+        verb: Verb::Leave,
+        cause: None,
+    };
+    assert_eq!(stage.manager.handle_order(leave, at(12)), Ok(()));
+    assert_eq!(stage.outputs()[2], "stop 1");
+    stage.end(Outcome::Done, 13);
+    let outputs = stage.end(Outcome::Done, 14);
+    assert_eq!(
+        outputs[1..],
+        ["keep free", "say stopped unable", "released"]
+    );
+}
+
+#[test]
+fn a_move_to_a_dead_node_is_refused() {
+    let mut stage = Stage::started();
+    let order = Order {
+        verb: Verb::Move {
+            groups: vec![group()],
+            to: name("bob"),
+            lasts: None,
+        },
+        cause: None,
+    };
+    assert_eq!(
+        stage.manager.handle_order(order, at(5)),
+        Err(Refusal::NotAlive(name("bob")))
+    );
+}
+
+#[test]
+fn nobody_can_have_made_sure_that_a_living_node_is_off() {
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 4);
+    let order = Order {
+        verb: Verb::Fenced { node: name("bob") },
+        cause: None,
+    };
+    assert_eq!(
+        stage.manager.handle_order(order, at(5)),
+        Err(Refusal::Alive(name("bob")))
+    );
+}
+
+#[test]
+fn without_unfenced_takeover_a_dead_holder_is_succeeded_when_somebody_made_sure_that_it_is_off() {
+    let settings = Settings {
+        unfenced_takeover: false,
+        ..settings()
+    };
+    let mut stage = Stage::new(settings, Kept::default());
+    stage.bob(NodeStatus::Active, 1);
+    stage.event(Kind::CommunicationUp, 1);
+    stage.hear(GroupState::Started, Willingness::Able, 2);
+    let outputs = stage.bob(NodeStatus::Dead, 3);
+    assert_eq!(outputs.len(), 1);
+    assert!(outputs[0].contains("unfenced_takeover no"), "{outputs:?}");
+    let order = Order {
+        verb: Verb::Fenced { node: name("bob") },
+        cause: None,
+    };
+    assert_eq!(stage.manager.handle_order(order, at(5)), Ok(()));
+    assert!(stage.outputs().contains(&"start 0".to_string()));
+}

@@ -1,0 +1,249 @@
+//! Groups of resources: their names, and the words for what becomes of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{NameError, NodeName};
+
+/// The name of a group: its first resource, as `haresources` spells it.
+///
+/// 1 to 255 bytes, no blank and no control character.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GroupName(std::sync::Arc<str>);
+
+/// Longest name of a group in bytes.
+pub const GROUP_NAME_MAX: usize = 255;
+
+impl GroupName {
+    /// Checks `text`.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        crate::names::check(text, GROUP_NAME_MAX, &[])?;
+        Ok(Self(text.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+crate::names::text_type!(GroupName);
+
+/// What a group is on one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupState {
+    /// None of its resources runs here, and none is started.
+    Stopped,
+    /// Its resources are started, one after the other.
+    Starting,
+    /// All its resources run here.
+    Started,
+    /// Its resources are stopped, in reverse.
+    Stopping,
+    /// A former manager held it; what runs is found out.
+    Checking,
+    /// A resource did not stop: it may run here, and nobody else may start the group.
+    Blocked,
+}
+
+impl GroupState {
+    /// All, in the order in which a group passes through them.
+    pub const ALL: [Self; 6] = [
+        Self::Stopped,
+        Self::Starting,
+        Self::Started,
+        Self::Stopping,
+        Self::Checking,
+        Self::Blocked,
+    ];
+
+    /// Its word, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Started => "started",
+            Self::Stopping => "stopping",
+            Self::Checking => "checking",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    /// True while a resource of the group may run: nobody else may start the group.
+    #[must_use]
+    pub fn is_held(self) -> bool {
+        self != Self::Stopped
+    }
+}
+
+impl fmt::Display for GroupState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// How willing a node is to hold a group. Ordered: later is more willing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Willingness {
+    /// It will not start it.
+    Unable,
+    /// Only if no other node is more willing: it failed here before, or an operator moved it away.
+    Reluctant,
+    /// It will.
+    Able,
+}
+
+impl Willingness {
+    /// Its word, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unable => "unable",
+            Self::Reluctant => "reluctant",
+            Self::Able => "able",
+        }
+    }
+}
+
+impl fmt::Display for Willingness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Make it run; success where it runs.
+    Start,
+    /// Make it not run; success where it does not.
+    Stop,
+    /// Does it run?
+    Status,
+    /// Tell the network again where it is.
+    Announce,
+}
+
+impl Operation {
+    /// Its word, as an agent is given it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Status => "status",
+            Self::Announce => "announce",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// Why a group's state changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupReason {
+    /// The last action on its resources ended.
+    Done,
+    /// The cluster starts, and this node is its preferred one or alone.
+    StartUp,
+    /// The node that held it, or might have, is dead.
+    PeerDead {
+        /// The other node.
+        node: NodeName,
+    },
+    /// The node that held it does not any more, and this one is the more willing.
+    PeerFree {
+        /// The other node.
+        node: NodeName,
+    },
+    /// It goes to the other node, which is the more willing.
+    PeerMoreWilling {
+        /// The other node.
+        node: NodeName,
+    },
+    /// It goes back to its preferred node.
+    Failback {
+        /// The other node.
+        node: NodeName,
+    },
+    /// Both nodes held it, and the other one keeps it.
+    Contested {
+        /// The other node.
+        node: NodeName,
+    },
+    /// A resource did not start.
+    StartFailed,
+    /// A resource did not stop.
+    StopFailed,
+    /// An action was interrupted when the manager was replaced: what it did is not known.
+    Interrupted,
+    /// A resource does not run although the group was started.
+    NotRunning,
+    /// This node leaves the cluster.
+    Leaving,
+    /// This node cannot do what a member must.
+    Sick,
+    /// An operator asked to try again.
+    Cleanup,
+    /// Its node says so.
+    Announced,
+}
+
+impl fmt::Display for GroupReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::StartUp => f.write_str("the cluster starts"),
+            Self::PeerDead { node } => write!(f, "{node} is dead"),
+            Self::PeerFree { node } => write!(f, "{node} does not hold it"),
+            Self::PeerMoreWilling { node } => write!(f, "it goes to {node}"),
+            Self::Failback { node } => write!(f, "it goes back to {node}, its preferred node"),
+            Self::Contested { node } => write!(f, "both nodes held it, and {node} keeps it"),
+            Self::StartFailed => f.write_str("a resource did not start"),
+            Self::StopFailed => f.write_str("a resource did not stop"),
+            Self::Interrupted => f.write_str("the manager was replaced in the middle of it"),
+            Self::NotRunning => f.write_str("a resource of it does not run"),
+            Self::Leaving => f.write_str("this node leaves the cluster"),
+            Self::Sick => f.write_str("this node is sick"),
+            Self::Cleanup => f.write_str("an operator asked to try again"),
+            Self::Announced => f.write_str("it says so"),
+        }
+    }
+}
+
+/// What holds a takeover back although the other node is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// It was never heard since this node started, and `startup wait_for_peer` is set.
+    NeverHeard,
+    /// It is alive and not authenticated, for a bounded time.
+    Unauthenticated,
+    /// It may hold something, nobody can fence it, and `unfenced_takeover no` is set.
+    Unfenced,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NeverHeard => "it was not heard since this node started (startup wait_for_peer)",
+            Self::Unauthenticated => "it may live: packets that do not verify claim to be its",
+            Self::Unfenced => {
+                "it may still hold them, and nothing confirmed that it is off (unfenced_takeover no)"
+            }
+        })
+    }
+}

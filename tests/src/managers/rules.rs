@@ -1,0 +1,238 @@
+//! What two managers must keep, whatever goes wrong.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hbd_manager::Group;
+use shared::event::{Event, Kind};
+use shared::group::{GroupName, GroupReason, GroupState};
+use shared::names::NodeName;
+use shared::time::Moment;
+
+use super::dice::Dice;
+use super::node::Node;
+
+/// Most messages, and most events, in a second.
+const RATE_MAX: usize = 300;
+
+/// Longest that nobody starts a group that both would.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// Watches a world.
+pub struct Rules {
+    groups: Vec<Group>,
+    failback: bool,
+    /// After the last moment at which a living node counted the other, living one as dead, this long
+    /// both may own a group.
+    bound: Duration,
+    split: Moment,
+    /// When a group last was blocked on a node: nobody can keep it from running there.
+    blocked: BTreeMap<GroupName, Moment>,
+    /// Who keeps a group that both hold, as each said last, and when.
+    keepers: BTreeMap<(GroupName, usize), (NodeName, Moment)>,
+    /// Since when a node is sick and holds something.
+    sick: [Option<Moment>; 2],
+    /// Since when nobody holds a group although both nodes hear each other and would.
+    idle: BTreeMap<GroupName, Moment>,
+    messages: Rate,
+    events: Rate,
+}
+
+#[derive(Default)]
+struct Rate {
+    second: u64,
+    count: usize,
+    worst: usize,
+}
+
+impl Rate {
+    fn count(&mut self, now: Moment) {
+        let second = now.0 / 1_000_000_000;
+        if second != self.second {
+            (self.second, self.count) = (second, 0);
+        }
+        self.count += 1;
+        self.worst = self.worst.max(self.count);
+    }
+}
+
+impl Rules {
+    pub(super) fn new(dice: &Dice) -> Self {
+        // A start under way, then up to three resources, each stopped three times with pauses.
+        let stop = (dice.action + Duration::from_secs(1)) * 9 + dice.action;
+        Self {
+            groups: dice.groups.clone(),
+            failback: dice.failback,
+            bound: Duration::from_secs(3) + stop,
+            split: Moment(0),
+            blocked: BTreeMap::new(),
+            keepers: BTreeMap::new(),
+            sick: [None; 2],
+            idle: BTreeMap::new(),
+            messages: Rate::default(),
+            events: Rate::default(),
+        }
+    }
+
+    pub(super) fn count_message(&mut self, now: Moment) {
+        self.messages.count(now);
+    }
+
+    /// An event of the manager of `node`.
+    pub(super) fn note(&mut self, event: &Event, node: &Node, now: Moment) -> Result<(), String> {
+        self.events.count(now);
+        if let Kind::GroupContested { group, keeper, .. } = &event.kind {
+            return self.judge_keepers(group, node.place(), keeper, now);
+        }
+        let Kind::GroupState {
+            to: GroupState::Starting,
+            reason,
+            ..
+        } = &event.kind
+        else {
+            return Ok(());
+        };
+        if !node.knows_peer() {
+            return Err(format!(
+                "{} starts a group before it knows whether the other node lives",
+                node.name
+            ));
+        }
+        match reason {
+            GroupReason::PeerDead { node: peer } if node.doubts_peer() => Err(format!(
+                "{} takes over from {peer}, which may live",
+                node.name
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Both say the same of who keeps what both hold.
+    fn judge_keepers(
+        &mut self,
+        group: &GroupName,
+        place: usize,
+        keeper: &NodeName,
+        now: Moment,
+    ) -> Result<(), String> {
+        self.keepers
+            .insert((group.clone(), place), (keeper.clone(), now));
+        match self.keepers.get(&(group.clone(), 1 - place)) {
+            Some((other, at)) if other != keeper && now.since(*at) < Duration::from_secs(1) => {
+                Err(format!("{group} is to be kept by {other} and by {keeper}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn judge(
+        &mut self,
+        nodes: &[Node; 2],
+        packets_pass: bool,
+        now: Moment,
+    ) -> Result<(), String> {
+        let both_up = nodes.iter().all(|node| node.up);
+        if both_up && nodes.iter().any(Node::counts_peer_as_dead) {
+            self.split = now;
+        }
+        for (what, rate) in [("messages", &self.messages), ("events", &self.events)] {
+            if rate.worst > RATE_MAX {
+                return Err(format!("{} {what} in a second", rate.worst));
+            }
+        }
+        for group in &self.groups {
+            if nodes.iter().any(|node| node.is_blocked(&group.name)) {
+                self.blocked.insert(group.name.clone(), now);
+            }
+            let idle = packets_pass && nodes.iter().all(|node| node.would_take(&group.name));
+            let since = match idle {
+                true => *self.idle.entry(group.name.clone()).or_insert(now),
+                false => self.idle.remove(&group.name).map_or(now, |_| now),
+            };
+            if now.since(since) > IDLE_MAX {
+                return Err(format!("nobody starts {}", group.name));
+            }
+            self.judge_owners(&group.name, nodes, now)?;
+            for node in nodes.iter().filter(|node| node.up) {
+                node.judge_own(&group.name)?;
+            }
+        }
+        for node in nodes {
+            self.judge_sick(node, now)?;
+        }
+        Ok(())
+    }
+
+    /// Never two owners, but for a bounded time after a split.
+    fn judge_owners(
+        &self,
+        group: &GroupName,
+        nodes: &[Node; 2],
+        now: Moment,
+    ) -> Result<(), String> {
+        let owners = nodes.iter().filter(|node| node.runs(group)).count();
+        let blocked = self.blocked.get(group).copied().unwrap_or_default();
+        let excuse = self.split.max(blocked);
+        let excused = now.since(excuse) <= self.bound && excuse != Moment(0);
+        if owners == 2 && !excused {
+            return Err(format!(
+                "{group} runs on both nodes, {:?} after the last split, allowed {:?}",
+                now.since(self.split),
+                self.bound
+            ));
+        }
+        Ok(())
+    }
+
+    fn judge_sick(&mut self, node: &Node, now: Moment) -> Result<(), String> {
+        let place = node.place();
+        let holds = self
+            .groups
+            .iter()
+            .any(|group| node.runs(&group.name) && !node.is_blocked(&group.name));
+        if !node.up || !node.is_sick() || !holds {
+            self.sick[place] = None;
+            return Ok(());
+        }
+        // A manager that is replaced begins to stop anew.
+        let since = self.sick[place]
+            .get_or_insert(now)
+            .max(&mut node.since.clone())
+            .to_owned();
+        match now.since(since) > self.bound {
+            true => Err(format!(
+                "{} is sick and holds something for long",
+                node.name
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// When all was healed for long: each group runs on one node, the right one.
+    pub(super) fn judge_end(&self, nodes: &[Node; 2]) -> Result<(), String> {
+        let mut wrong = BTreeMap::new();
+        for group in &self.groups {
+            let owners: Vec<&Node> = nodes.iter().filter(|n| n.runs(&group.name)).collect();
+            let [owner] = owners.as_slice() else {
+                wrong.insert(&group.name, format!("{} owners", owners.len()));
+                continue;
+            };
+            if !owner.runs_whole(&group.name, group.resources.len()) {
+                wrong.insert(&group.name, "only half started".into());
+            } else if self.failback && owner.name != group.preferred && !has_failed(group, nodes) {
+                wrong.insert(&group.name, format!("held by {}", owner.name));
+            }
+        }
+        match wrong.first_key_value() {
+            Some((group, what)) => Err(format!("in the end {group}: {what}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a start of the group failed on its preferred node, which is therefore the last choice.
+fn has_failed(group: &Group, nodes: &[Node; 2]) -> bool {
+    let preferred = nodes.iter().find(|node| node.name == group.preferred);
+    let kept = preferred.and_then(|node| node.kept.groups.get(&group.name));
+    kept.is_some_and(|kept| kept.failures > 0)
+}
