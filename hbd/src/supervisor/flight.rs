@@ -1,12 +1,15 @@
 //! Flight records: made after a death of the core, after a stall, and by order.
+//!
+//! One that nobody waits for and that cannot be written stays in memory, and is tried again until it
+//! can be, or the next one takes its place. Whoever ordered one is told that it failed.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use shared::api::{ErrorCode, Failure, Success};
-use shared::event::{Cause, EventId, Kind};
-use shared::time::Moment;
+use shared::event::{Cause, EventId, Kind, Severity};
+use shared::time::{Moment, Wall};
 use tokio::sync::mpsc;
 
 use super::Supervisor;
@@ -16,12 +19,20 @@ use crate::clock;
 use crate::flight::{self, Reason};
 use crate::thread;
 
+/// What is to be written.
+#[derive(Debug)]
+struct Record {
+    image: Vec<u8>,
+    made: Wall,
+    reason: Reason,
+    cause: Option<Cause>,
+}
+
 /// A record that was to be kept.
 #[derive(Debug)]
 pub(super) struct Kept {
     result: io::Result<PathBuf>,
-    reason: Reason,
-    cause: Option<Cause>,
+    record: Record,
     asked: Option<Asked>,
 }
 
@@ -34,6 +45,7 @@ const STALLS_APART: Duration = Duration::from_secs(3600);
 
 /// What is missing where a record cannot be written.
 const LACK: &str = "a flight record";
+const REMEDY: &str = "make room, or let the user hbd runs as write there";
 
 /// Where records go.
 pub(super) struct Flights {
@@ -41,6 +53,8 @@ pub(super) struct Flights {
     tell: mpsc::Sender<Kept>,
     /// When a stall was last worth a record, and how long it was.
     stall: Option<(Moment, Duration)>,
+    /// The last one that could not be written.
+    unwritten: Option<Record>,
 }
 
 impl Flights {
@@ -50,6 +64,7 @@ impl Flights {
             state,
             tell,
             stall: None,
+            unwritten: None,
         }
     }
 
@@ -67,11 +82,12 @@ impl Flights {
 
 impl Supervisor {
     /// Keeps what the living core's flight recorder holds, for the client that asked.
-    pub(super) fn keep_flight_for(&self, asked: Asked) {
+    pub(super) fn keep_flight_for(&mut self, asked: Asked) {
         match &self.pulse {
             Some(pulse) => {
+                let flight = pulse.remains().flight();
                 let cause = Some(Cause::Order(asked.who.to_string()));
-                self.keep_flight(pulse.remains().flight(), Reason::Order, cause, Some(asked));
+                self.keep_flight(flight, Reason::Order, cause, Some(asked));
             }
             None => asked.reply(Err(Failure {
                 code: ErrorCode::Unavailable,
@@ -85,66 +101,117 @@ impl Supervisor {
         if let Some(pulse) = &self.pulse
             && self.flights.is_worth_it(late, clock::boot())
         {
+            let flight = pulse.remains().flight();
             let cause = Some(Cause::Event(stall.clone()));
-            self.keep_flight(pulse.remains().flight(), Reason::Stall, cause, None);
+            self.keep_flight(flight, Reason::Stall, cause, None);
+        }
+    }
+
+    /// Tries again to write what could not be written.
+    pub(super) fn keep_flight_again(&mut self) {
+        if let Some(record) = self.flights.unwritten.take() {
+            self.flights.write(record, None);
         }
     }
 
     /// Lets a thread write a record.
     pub(super) fn keep_flight(
-        &self,
+        &mut self,
         flight: Flight,
         reason: Reason,
         cause: Option<Cause>,
         asked: Option<Asked>,
     ) {
-        let kept = move |result| Kept {
-            result,
-            reason,
-            cause,
-            asked,
-        };
-        let (state, tell) = (self.flights.state.clone(), self.flights.tell.clone());
-        let told = thread::beside("flight", (flight, kept), move |(flight, kept)| {
-            let now = clock::now().wall;
-            let result = flight.and_then(|image| flight::keep(&state, now, reason, &image));
-            // Nobody is left to tell where the daemon ends.
-            let _ = tell.blocking_send(kept(result));
-        });
-        if let Err((error, (_, kept))) = told {
-            let _ = self.flights.tell.try_send(kept(Err(error)));
+        match flight {
+            Ok(image) => {
+                let made = clock::now().wall;
+                let record = Record {
+                    image,
+                    made,
+                    reason,
+                    cause,
+                };
+                self.flights.write(record, asked);
+            }
+            Err(error) => {
+                let text = format!("what went into the core cannot be read: {error}");
+                self.recorder.say(Severity::Error, &text);
+                if let Some(asked) = asked {
+                    asked.reply(Err(unavailable(text)));
+                }
+            }
         }
     }
 
     /// A record was kept, or could not be.
     pub(super) fn flight_kept(&mut self, kept: Kept) {
-        let outcome = match kept.result {
-            Ok(path) => {
+        let Kept {
+            result,
+            record,
+            asked,
+        } = kept;
+        match (result, asked) {
+            (Ok(path), asked) => {
                 let file = path.display().to_string();
                 let kind = Kind::FlightRecorded {
                     file: file.clone(),
-                    reason: kept.reason.text().into(),
+                    reason: record.reason.text().into(),
                 };
-                self.recorder.note(kind, kept.cause);
-                self.lacks_no_more(LACK);
-                Ok(Success::Recorded { file })
+                self.recorder.note(kind, record.cause);
+                if self.flights.unwritten.is_none() {
+                    self.lacks_no_more(LACK);
+                }
+                if let Some(asked) = asked {
+                    asked.reply(Ok(Success::Recorded { file }));
+                }
             }
-            Err(error) => {
-                let why = format!("cannot write in {}: {error}", self.flights.state.display());
+            (Err(error), Some(asked)) => {
+                let why = self.flights.unwritable(&error);
+                asked.reply(Err(unavailable(format!("{why}; {REMEDY}"))));
+            }
+            (Err(error), None) => {
+                let why = self.flights.unwritable(&error);
+                self.flights.unwritten = Some(record);
                 self.lack(Lack {
                     what: LACK.into(),
-                    why: why.clone(),
-                    remedy: "make room, or let the user hbd runs as write there".into(),
+                    why,
+                    remedy: format!("{REMEDY}; hbd keeps it in memory and tries again every 5 s"),
                 });
-                Err(Failure {
-                    code: ErrorCode::Unavailable,
-                    text: format!("{why}; make room, or let the user hbd runs as write there"),
-                })
             }
-        };
-        if let Some(asked) = kept.asked {
-            asked.reply(outcome);
         }
+    }
+}
+
+impl Flights {
+    fn write(&self, record: Record, asked: Option<Asked>) {
+        let (state, tell) = (self.state.clone(), self.tell.clone());
+        let told = thread::beside("flight", (record, asked), move |(record, asked)| {
+            let result = flight::keep(&state, record.made, record.reason, &record.image);
+            // Nobody is left to tell where the daemon ends.
+            let _ = tell.blocking_send(Kept {
+                result,
+                record,
+                asked,
+            });
+        });
+        if let Err((error, (record, asked))) = told {
+            let _ = self.tell.try_send(Kept {
+                result: Err(error),
+                record,
+                asked,
+            });
+        }
+    }
+
+    fn unwritable(&self, error: &io::Error) -> String {
+        format!("cannot write in {}: {error}", self.state.display())
+    }
+}
+
+fn unavailable(text: String) -> Failure {
+    Failure {
+        code: ErrorCode::Unavailable,
+        text,
     }
 }
 

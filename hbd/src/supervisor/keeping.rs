@@ -20,6 +20,9 @@ use crate::state::{Job, Peers, StateError};
 /// What is missing where state cannot be written.
 const LACK: &str = "memory across a restart of hbd";
 
+/// What is missing where `peers.json` could not be read, until each peer stands in it again.
+pub(super) const PEERS: &str = "memory of peers";
+
 const COPIES: &str = "copies of the configuration in use";
 /// Until hbd takes the files that are there.
 pub(super) const BAD_FILES: &str = "the configuration on the disk";
@@ -99,7 +102,12 @@ impl Supervisor {
                 self.reserving = false;
                 self.lacks_no_more(LACK);
             }
-            Ok(Job::Peers(_)) => self.lacks_no_more(LACK),
+            Ok(Job::Peers(written)) => {
+                self.lacks_no_more(LACK);
+                if self.are_all_in(&written) {
+                    self.lacks_no_more(PEERS);
+                }
+            }
             Err(error) => {
                 self.reserving = false;
                 self.peers_changed = true;
@@ -110,6 +118,13 @@ impl Supervisor {
                 });
             }
         }
+    }
+
+    /// True where every peer of the configuration is known.
+    fn are_all_in(&self, known: &Peers) -> bool {
+        let others = self.configured.config.nodes.iter();
+        let mut others = others.filter(|name| **name != self.settings.node);
+        others.all(|name| known.peers.iter().any(|peer| peer.node == *name))
     }
 
     /// What a log does.

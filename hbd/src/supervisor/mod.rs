@@ -468,7 +468,7 @@ impl Supervisor {
         self.note_warnings(warnings);
         if let Some(problem) = peers_problem {
             self.lack(Lack {
-                what: "memory of peers".into(),
+                what: keeping::PEERS.into(),
                 why: problem.to_string(),
                 remedy: "none is needed once each peer was heard".into(),
             });
@@ -669,6 +669,7 @@ impl Supervisor {
             self.refresh_media();
             self.keep_peers();
             self.reserve();
+            self.keep_flight_again();
         }
         if now.since(self.load_told) >= LOAD {
             self.load_told = now;

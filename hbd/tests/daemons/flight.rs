@@ -100,3 +100,33 @@ fn a_core_that_is_killed_leaves_its_record() {
     assert!(replayed.inputs > 10, "{}", replayed.inputs);
     assert!(replayed.events > 3, "{}", replayed.events);
 }
+
+#[test]
+fn a_record_that_cannot_be_written_is_kept_until_it_can_be_and_then_nothing_lacks() {
+    let cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let alice = &cluster.nodes[0];
+    let records = alice.home.join("state/records");
+    fs::write(&records, b"in the way").unwrap();
+    kill(Pid::from_raw(alice.core()), Signal::SIGKILL).unwrap();
+    let lacks = |what: &str| what == "a flight record";
+    alice.wait_for("word of the record", |view| {
+        view.lacks.iter().any(|lack| lacks(&lack.what))
+    });
+    fs::remove_file(&records).unwrap();
+    alice.wait_for("the record to be written", |view| {
+        view.lacks.iter().all(|lack| !lacks(&lack.what))
+    });
+    let events = alice.events();
+    let over = |event: &Event| matches!(&event.kind, Kind::DegradedOver { what } if lacks(what));
+    assert!(events.iter().any(over));
+    let written = events.iter().find_map(|event| match &event.kind {
+        Kind::FlightRecorded { file, reason } => Some((file, reason, event.caused_by()?)),
+        _ => None,
+    });
+    let (file, reason, death) = written.unwrap();
+    assert_eq!(reason, "the core died");
+    let death = events.iter().find(|event| event.id == *death).unwrap();
+    assert!(matches!(death.kind, Kind::CoreDied { .. }));
+    replay(&fs::read(file).unwrap()).unwrap_or_else(|difference| panic!("{difference}"));
+}

@@ -239,6 +239,32 @@ fn state_that_cannot_be_kept_is_an_event_and_kept_as_soon_as_it_can_be() {
 }
 
 #[test]
+fn a_damaged_memory_of_peers_is_told_until_each_of_them_is_in_it_again() {
+    let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
+    cluster.settle();
+    let mut bob = cluster.nodes.pop().unwrap();
+    bob.signal(Signal::SIGTERM);
+    bob.ended();
+    let alice = &mut cluster.nodes[0];
+    alice.signal(Signal::SIGTERM);
+    alice.ended();
+    std::fs::write(alice.home.join("state/peers.json"), "damaged").unwrap();
+    alice.start();
+    let lacks = |what: &str| what == "memory of peers";
+    alice.wait_for("word of the damage", |view| {
+        view.lacks.iter().any(|lack| lacks(&lack.what))
+    });
+    bob.start();
+    alice.wait_for("the end of it", |view| {
+        let active = |node: &shared::view::NodeView| node.status == NodeStatus::Active;
+        view.nodes.get(&bob.name).is_some_and(active)
+            && view.lacks.iter().all(|lack| !lacks(&lack.what))
+    });
+    let over = |kind: &Kind| matches!(kind, Kind::DegradedOver { what } if lacks(what));
+    assert!(alice.events().iter().any(|event| over(&event.kind)));
+}
+
+#[test]
 fn copies_of_the_configuration_in_use_are_there_while_the_daemon_is() {
     let mut cluster = Cluster::start(&["alice"], bcast_and_mcast());
     let alice = &mut cluster.nodes[0];
