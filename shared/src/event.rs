@@ -682,6 +682,12 @@ pub enum Kind {
         /// How late the timer was.
         late: Duration,
     },
+    /// The supervisor did not come round when it should have. Beats are not its affair: whether they
+    /// stopped too is told by `own-stall`. Told once a minute, and at once if it is twice as long.
+    SupervisorStall {
+        /// How late it was.
+        late: Duration,
+    },
     /// Packets of a configured peer arrive and do not verify.
     Unauthenticated {
         /// The node.
@@ -1030,7 +1036,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 61] = [
+    pub const WORDS: [&str; 62] = [
         "started",
         "leaving",
         "left",
@@ -1050,6 +1056,7 @@ impl Kind {
         "link-both-ways",
         "late-beat",
         "own-stall",
+        "supervisor-stall",
         "unauthenticated",
         "authenticated-again",
         "unauthenticated-gone",
@@ -1152,6 +1159,7 @@ impl Kind {
             },
             Self::LateBeat { .. }
             | Self::OwnStall { .. }
+            | Self::SupervisorStall { .. }
             | Self::Jeopardy { .. }
             | Self::LinkOneWay { .. }
             | Self::PacketRefused { .. }
@@ -1234,6 +1242,7 @@ impl Kind {
             | Self::Left
             | Self::CommunicationUp
             | Self::OwnStall { .. }
+            | Self::SupervisorStall { .. }
             | Self::Impostor { .. }
             | Self::ImpostorGone
             | Self::KeysChanged { .. }

@@ -134,6 +134,7 @@ impl Verdict {
         others.extend(faults(view));
         others.extend(strangers(snapshot));
         others.extend(stalls(snapshot));
+        others.extend(supervisor_stalls(view));
         others.extend(lacks(view));
         let mut findings = identity(view);
         findings.extend(nodes(snapshot));
@@ -624,6 +625,21 @@ fn stalls(snapshot: &Snapshot) -> Option<Finding> {
         None => Finding::new(Severity::Notice, Object::Daemon, what),
     };
     Some(finding)
+}
+
+/// Time in which the supervisor did not run. Beats do not depend on it.
+fn supervisor_stalls(view: &ClusterView) -> Option<Finding> {
+    if view.supervisor_stalls == 0 {
+        return None;
+    }
+    let worst = Span(view.worst_supervisor_stall);
+    let what = match view.supervisor_stalls {
+        1 => format!("the supervisor stalled once, for {worst}"),
+        n => format!("the supervisor stalled {}, at worst for {worst}", times(n)),
+    };
+    let remedy = "see what stopped it (SIGSTOP, a suspended machine, a disk, load); beats do not \
+                  depend on it";
+    Some(Finding::new(Severity::Notice, Object::Daemon, what).remedy(remedy))
 }
 
 /// What the machine and the configuration lack.

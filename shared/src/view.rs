@@ -77,6 +77,12 @@ pub struct ClusterView {
     pub stalls: u64,
     /// The longest of them.
     pub worst_stall: Duration,
+    /// Stalls of the supervisor since hbd started, as reported.
+    #[serde(default)]
+    pub supervisor_stalls: u64,
+    /// The longest of them.
+    #[serde(default)]
+    pub worst_supervisor_stall: Duration,
     /// The last event applied.
     pub last_event: Option<EventId>,
 }
@@ -361,6 +367,10 @@ impl ClusterView {
             Kind::OwnStall { late } => {
                 self.stalls += 1;
                 self.worst_stall = self.worst_stall.max(*late);
+            }
+            Kind::SupervisorStall { late } => {
+                self.supervisor_stalls += 1;
+                self.worst_supervisor_stall = self.worst_supervisor_stall.max(*late);
             }
             Kind::CoreDied { .. } => self.core_deaths += 1,
             Kind::ManagerDied { .. } => self.manager_deaths += 1,

@@ -181,6 +181,13 @@ impl Screen<'_> {
                 Span(self.advice.worst_lateness)
             )?;
         }
+        if !self.advice.worst_supervisor_stall.is_zero() {
+            writeln!(
+                out,
+                "  its supervisor  stalled for {} at worst; no beat depends on it",
+                Span(self.advice.worst_supervisor_stall)
+            )?;
+        }
         Ok(())
     }
 

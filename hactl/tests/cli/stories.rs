@@ -170,6 +170,12 @@ fn troubles() -> Vec<(u64, Kind)> {
             },
         ),
         (
+            380,
+            Kind::SupervisorStall {
+                late: Duration::from_millis(5200),
+            },
+        ),
+        (
             390,
             Kind::OwnStall {
                 late: Duration::from_millis(3400),

@@ -31,6 +31,7 @@ mod remains;
 mod removal;
 mod requests;
 mod rotation;
+mod stall;
 mod upgrade;
 mod watch;
 mod worker;
@@ -81,6 +82,7 @@ use media::{Changes, Media};
 use messages::Messages;
 use recorder::Recorder;
 use reload::Configured;
+use stall::Stalls;
 use upgrade::{Checked, Handover, Upgrading};
 use watch::Watch;
 use worker::Post;
@@ -173,6 +175,7 @@ struct Supervisor {
     manager_answers: bool,
     manager_pauses: Pauses,
     health: Health,
+    stalls: Stalls,
     memory: BTreeMap<NodeName, PeerMemory>,
     /// The memory on the disk, and whether it is another.
     peers: Peers,
@@ -346,6 +349,7 @@ impl Supervisor {
             manager_answers: false,
             manager_pauses: Pauses::default(),
             health: Health::new(clock::boot()),
+            stalls: Stalls::default(),
             memory: peers
                 .peers
                 .iter()

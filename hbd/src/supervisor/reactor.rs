@@ -126,6 +126,7 @@ pub(super) async fn run(
         // An early look, since this process is awake, saves a wake-up for it.
         let now = clock::boot();
         if now >= looked + pause / 2 {
+            supervisor.came_round(now.since(looked + pause), now);
             looked = now;
             supervisor.look_around();
         }

@@ -73,6 +73,33 @@ fn a_node_that_stood_still_accuses_nobody_and_joins_again() {
 }
 
 #[test]
+fn a_supervisor_that_stood_still_alone_says_so_and_no_peer_notices() {
+    let cluster = Cluster::start(&["alice", "bob"], bcast_and_mcast());
+    cluster.settle();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let since = Instant::now();
+    let supervisor = Pid::from_raw(bob.pid());
+    kill(supervisor, Signal::SIGSTOP).unwrap();
+    until("the end of the standstill", || {
+        (since.elapsed() >= Duration::from_secs(STANDSTILLS[0])).then_some(())
+    });
+    kill(supervisor, Signal::SIGCONT).unwrap();
+    let least = Duration::from_secs(STANDSTILLS[0] - 1);
+    bob.wait_for("word of the standstill", |view| {
+        view.supervisor_stalls > 0 && view.worst_supervisor_stall >= least
+    });
+    let late = bob.events().into_iter().find_map(|event| match event.kind {
+        Kind::SupervisorStall { late } => Some(late),
+        _ => None,
+    });
+    assert!(late.unwrap() >= least, "{late:?}");
+    assert_eq!(alice.deaths() + bob.deaths(), 0);
+    assert_eq!(bob.pid(), supervisor.as_raw(), "it goes on");
+}
+
+#[test]
 fn two_nodes_that_stood_still_together_believe_each_other() {
     let cluster = Cluster::start(&["alice", "bob"], bcast_and_mcast());
     cluster.settle();

@@ -206,6 +206,11 @@ impl fmt::Display for Kind {
                 "this node did not run for {}; it judges nobody by that time",
                 Span(*late)
             ),
+            Self::SupervisorStall { late } => write!(
+                f,
+                "the supervisor did not come round for {}; no client was answered meanwhile",
+                Span(*late)
+            ),
             Self::Unauthenticated { node, reason } => {
                 write!(f, "node {node} alive but not authenticated: {reason}")
             }

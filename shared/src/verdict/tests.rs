@@ -257,6 +257,19 @@ fn stalls_matter_from_half_of_deadtime_and_from_the_second_on_and_one_of_deadtim
 }
 
 #[test]
+fn a_supervisor_that_stalled_is_told_and_endangers_nothing() {
+    let mut snapshot = healthy();
+    for late in [6, 2] {
+        let late = Duration::from_secs(late);
+        apply(&mut snapshot, Kind::SupervisorStall { late });
+    }
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Notice);
+    let what = "the supervisor stalled twice, at worst for 6 s";
+    assert_eq!(verdict.findings[0].what, what);
+}
+
+#[test]
 fn a_stall_asks_for_realtime_only_where_it_lacks() {
     for (lacks, expected) in [(true, "give hbd CAP_SYS_NICE"), (false, "see what stopped")] {
         let mut snapshot = healthy();

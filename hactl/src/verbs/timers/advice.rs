@@ -32,6 +32,8 @@ pub(super) struct Advice {
     /// The longest stall of this node, and the latest beat of it.
     pub(super) worst_stall: Duration,
     pub(super) worst_lateness: Duration,
+    /// The longest stall of the supervisor, on which no beat depends.
+    pub(super) worst_supervisor_stall: Duration,
     /// The configured deadtime.
     pub(super) deadtime: Duration,
     /// The least that what was measured asks for; nothing while nothing was measured.
@@ -59,6 +61,7 @@ impl Advice {
             links,
             worst_stall,
             worst_lateness: sample.map_or(Duration::ZERO, |sample| sample.worst_lateness),
+            worst_supervisor_stall: snapshot.view.worst_supervisor_stall,
             deadtime: timing.deadtime,
             advised,
             warnings: Vec::new(),
@@ -115,6 +118,7 @@ impl Advice {
             "links": self.links.iter().map(link).collect::<Vec<_>>(),
             "worst_stall_ms": millis(self.worst_stall),
             "worst_lateness_ms": millis(self.worst_lateness),
+            "worst_supervisor_stall_ms": millis(self.worst_supervisor_stall),
             "deadtime_ms": millis(self.deadtime),
             "advised_deadtime_ms": self.advised.map(millis),
             "warnings": self.warnings,
