@@ -873,6 +873,16 @@ pub enum Kind {
         /// True where the former supervisor made room for this one.
         upgrade: bool,
     },
+    /// As far as the journal knows, the last life of hbd here did not end in order: the machine went
+    /// down, or all of hbd was killed.
+    EndedUnasked {
+        /// Its last event.
+        last: EventId,
+        /// When that was: then it lived.
+        alive: Wall,
+        /// The machine was started again since. False where that is not certain.
+        rebooted: bool,
+    },
     /// A process that lives is replaced by another.
     Replaced {
         /// Which.
@@ -1036,7 +1046,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 62] = [
+    pub const WORDS: [&str; 63] = [
         "started",
         "leaving",
         "left",
@@ -1082,6 +1092,7 @@ impl Kind {
         "core-died",
         "manager-died",
         "adopted",
+        "ended-unasked",
         "replaced",
         "sick",
         "sick-over",
@@ -1173,6 +1184,7 @@ impl Kind {
             | Self::ConfigWarning { .. }
             | Self::ConfigDiffers { .. }
             | Self::Adopted { upgrade: false, .. }
+            | Self::EndedUnasked { .. }
             | Self::EventsDropped { .. }
             | Self::JournalDamaged { .. } => Severity::Warning,
             Self::NotHeard { .. }
@@ -1251,6 +1263,7 @@ impl Kind {
             | Self::CoreDied { .. }
             | Self::ManagerDied { .. }
             | Self::Adopted { .. }
+            | Self::EndedUnasked { .. }
             | Self::Replaced { .. }
             | Self::Sick { .. }
             | Self::SickOver

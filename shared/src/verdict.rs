@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use crate::api::Snapshot;
 use crate::config::load::DIRECTORY;
 use crate::event::{
-    ConfigDifference, LinkStatus, MediumStatus, NodeKind, NodeStatus, OWN_USER, Object, Severity,
-    Span, StatusReason, Unverified,
+    ConfigDifference, LinkStatus, MediumStatus, NodeKind, NodeStatus, OWN_USER, Object, Role,
+    Severity, Span, StatusReason, Unverified,
 };
 use crate::names::{LinkName, MediumName, NodeName};
 use crate::view::{
-    ClusterView, DeclaredDead, Healed, Lack, LinkView, NodeView, STRANGER_SHOWN, Stamp, Stranger,
+    ClusterView, Death, DeclaredDead, Healed, Lack, LinkView, NodeView, STRANGER_SHOWN, Stamp,
+    Stranger,
 };
 
 mod path;
@@ -191,23 +192,62 @@ fn daemon(snapshot: &Snapshot) -> Vec<Finding> {
         let remedy = "what follows is as old; hactl events says whether the core died";
         findings.push(Finding::new(Severity::Error, Object::Daemon, what).remedy(remedy));
     }
-    if view.core_deaths > 0 {
-        let what = format!(
-            "the core died {} and was started again",
-            times(view.core_deaths)
-        );
-        let remedy = "hactl events --kind core-died says how";
-        findings.push(Finding::new(Severity::Notice, Object::Daemon, what).remedy(remedy));
-    }
-    if view.manager_deaths > 0 {
-        let what = format!(
-            "the manager died {} and was started again",
-            times(view.manager_deaths)
-        );
-        let remedy = "hactl events --kind manager-died says how";
-        findings.push(Finding::new(Severity::Notice, Object::Daemon, what).remedy(remedy));
-    }
+    findings.extend(ended_unasked(snapshot));
+    findings.extend(deaths(view));
     findings
+}
+
+/// The end of the life before this one, as long as a healed partition is shown.
+fn ended_unasked(snapshot: &Snapshot) -> Option<Finding> {
+    let ended = snapshot.view.ended_unasked?;
+    if snapshot.at.boot.since(ended.at.boot) >= PARTITION_SHOWN {
+        return None;
+    }
+    let alive = ended.alive;
+    let (and, remedy) = match ended.rebooted {
+        true => (
+            ", and the machine was started again since",
+            "see why the machine went down",
+        ),
+        false => (
+            "",
+            "see who killed hbd, or whether the machine went down; hactl events shows what came before",
+        ),
+    };
+    let what =
+        format!("the last life of hbd did not end in order: it lived until {alive} at least{and}");
+    Some(Finding::new(Severity::Notice, Object::Daemon, what).remedy(remedy))
+}
+
+/// Processes of hbd that died and were replaced: how often, and of the last time when and how.
+fn deaths(view: &ClusterView) -> Vec<Finding> {
+    let finding = |(role, count, after, kind)| {
+        if count == 0 {
+            return None;
+        }
+        let mut what = format!("the {role} died {} and {after}", times(count));
+        if let Some(Death { at, how }) = view.last_deaths.get(&role) {
+            what += &match count {
+                1 => format!(", at {}", at.wall),
+                _ => format!(", the last time at {}", at.wall),
+            };
+            what.extend(how.iter().map(|how| format!(": {how}")));
+        }
+        let remedy = format!("hactl events --kind {kind} tells of each");
+        Some(Finding::new(Severity::Notice, Object::Daemon, what).remedy(remedy))
+    };
+    let again = "was started again";
+    let all = [
+        (Role::Core, view.core_deaths, again, "core-died"),
+        (Role::Manager, view.manager_deaths, again, "manager-died"),
+        (
+            Role::Supervisor,
+            view.supervisor_deaths,
+            "another one went on",
+            "adopted",
+        ),
+    ];
+    all.into_iter().filter_map(finding).collect()
 }
 
 /// Who pretends to be somebody else.

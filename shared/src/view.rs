@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    ConfigDifference, Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus,
+    ConfigDifference, Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus, Role,
     Started, Unverified,
 };
 use crate::group::{GroupName, GroupState, Hold};
@@ -59,11 +59,20 @@ pub struct ClusterView {
     pub config_refused: Vec<String>,
     /// Faults injected on media.
     pub faults: BTreeMap<MediumName, String>,
-    /// How often the core died since the supervisor started.
+    /// How the life before this one ended, where it did not end in order.
+    #[serde(default)]
+    pub ended_unasked: Option<EndedUnasked>,
+    /// How often the core died since hbd started.
     pub core_deaths: u64,
-    /// How often the manager died since the supervisor started.
+    /// How often the manager died since hbd started.
     #[serde(default)]
     pub manager_deaths: u64,
+    /// How often the supervisor died since hbd started, and another one went on.
+    #[serde(default)]
+    pub supervisor_deaths: u64,
+    /// The last death of each process that died.
+    #[serde(default)]
+    pub last_deaths: BTreeMap<Role, Death>,
     /// Why this node cannot do what a member must, while it cannot.
     #[serde(default)]
     pub sick: Option<String>,
@@ -105,6 +114,26 @@ pub struct Lack {
     pub why: String,
     /// What to do about it.
     pub remedy: String,
+}
+
+/// The end of a life of hbd that was not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedUnasked {
+    /// When it was noticed, at the start of the next one.
+    pub at: Stamp,
+    /// When its last event was.
+    pub alive: Wall,
+    /// The machine was started again since. False where that is not certain.
+    pub rebooted: bool,
+}
+
+/// The death of a process of hbd in whose place another one went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Death {
+    /// When it was noticed.
+    pub at: Stamp,
+    /// How: the signal or exit status, in words; nothing where nobody saw it.
+    pub how: Option<String>,
 }
 
 /// The end of a partition.
@@ -372,8 +401,27 @@ impl ClusterView {
                 self.supervisor_stalls += 1;
                 self.worst_supervisor_stall = self.worst_supervisor_stall.max(*late);
             }
-            Kind::CoreDied { .. } => self.core_deaths += 1,
-            Kind::ManagerDied { .. } => self.manager_deaths += 1,
+            Kind::CoreDied { how } => {
+                self.core_deaths += 1;
+                self.died(Role::Core, stamp, Some(how));
+            }
+            Kind::ManagerDied { how } => {
+                self.manager_deaths += 1;
+                self.died(Role::Manager, stamp, Some(how));
+            }
+            Kind::Adopted { upgrade: false, .. } => {
+                self.supervisor_deaths += 1;
+                self.died(Role::Supervisor, stamp, None);
+            }
+            Kind::EndedUnasked {
+                alive, rebooted, ..
+            } => {
+                self.ended_unasked = Some(EndedUnasked {
+                    at: stamp,
+                    alive: *alive,
+                    rebooted: *rebooted,
+                });
+            }
             Kind::Sick { reason } => self.sick = Some(reason.clone()),
             Kind::SickOver => self.sick = None,
             Kind::Degraded { what, why, remedy } => {
@@ -461,7 +509,7 @@ impl ClusterView {
             | Kind::EventsDropped { .. }
             | Kind::JournalDamaged { .. }
             | Kind::FlightRecorded { .. }
-            | Kind::Adopted { .. }
+            | Kind::Adopted { upgrade: true, .. }
             | Kind::Replaced { .. }
             | Kind::Unknown { .. } => {}
         }
@@ -502,6 +550,26 @@ impl ClusterView {
             self.config_warnings.clear();
         }
         self
+    }
+
+    /// What is left of it where the core is gone, and hbd is not.
+    #[must_use]
+    pub fn without_its_core(self) -> Self {
+        Self {
+            ended_unasked: self.ended_unasked,
+            core_deaths: self.core_deaths,
+            manager_deaths: self.manager_deaths,
+            supervisor_deaths: self.supervisor_deaths,
+            last_deaths: self.last_deaths,
+            supervisor_stalls: self.supervisor_stalls,
+            worst_supervisor_stall: self.worst_supervisor_stall,
+            ..Self::default()
+        }
+    }
+
+    fn died(&mut self, role: Role, at: Stamp, how: Option<&String>) {
+        let how = how.cloned();
+        self.last_deaths.insert(role, Death { at, how });
     }
 
     /// The node that looks.
@@ -676,7 +744,7 @@ impl LinkView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ConfiguredNode, EventSource, Role, StatusReason};
+    use crate::event::{ConfiguredNode, EventSource, StatusReason};
     use crate::time::Now;
 
     #[test]

@@ -13,7 +13,7 @@ const SOURCES: [&str; 2] = [
     include_str!("../../shared/src/group.rs"),
 ];
 /// What the text of a page calls the types that are written as text or numbers.
-const PLAIN: [(&str, &str); 16] = [
+const PLAIN: [(&str, &str); 17] = [
     ("String", "text"),
     ("NodeName", "name of a node"),
     ("MediumName", "name of a medium"),
@@ -26,6 +26,7 @@ const PLAIN: [(&str, &str); 16] = [
     ("Sequence", "sequence number"),
     ("Duration", "span"),
     ("Moment", "nanoseconds since boot"),
+    ("Wall", "nanoseconds since 1970"),
     ("bool", "true or false"),
     ("u8", "number"),
     ("u32", "number"),
@@ -114,7 +115,8 @@ fn kinds_and_what_they_hold() -> Vec<String> {
             .collect();
         for field in held {
             let (inner, _) = unwrap(&field.ty);
-            if is_here(&items, &inner) && !shown.contains(&inner) {
+            let plain = PLAIN.iter().any(|(name, _)| *name == inner);
+            if is_here(&items, &inner) && !plain && !shown.contains(&inner) {
                 shown.push(inner.clone());
                 open.push(inner);
             }

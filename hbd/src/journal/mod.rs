@@ -21,6 +21,7 @@
 //! segment is full; what is milder reaches the disk when the kernel writes it, usually within half
 //! a minute. A sync for each would wear the disk out for events that matter little.
 
+mod ending;
 mod history;
 mod record;
 mod restore;
@@ -34,8 +35,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use shared::event::{Event, EventId, Incarnation, Role};
+use shared::event::{Event, EventId, Incarnation, Kind, Role};
 use shared::names::Generation;
+use shared::time::Moment;
 use shared::view::ClusterView;
 
 use crate::thread;
@@ -86,6 +88,14 @@ pub(crate) struct Restored {
     pub(crate) damages: Vec<Damage>,
     /// The number of the next record.
     next: u64,
+}
+
+impl Restored {
+    /// Word of the last life, where no end of it in order is known. To be asked where nothing of hbd
+    /// lives; `now` is this moment on the clock since boot.
+    pub(crate) fn unfinished(&self, now: Moment) -> Option<Kind> {
+        ending::unfinished(&self.recent, now)
+    }
 }
 
 /// What the thread does.

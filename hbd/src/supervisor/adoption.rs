@@ -50,7 +50,7 @@ pub(super) enum Found<S, R> {
 
 impl<S: Serialize, R: DeserializeOwned> Found<S, R> {
     /// True where there was a worker, of use or not.
-    fn is_trace(&self) -> bool {
+    pub(super) fn is_trace(&self) -> bool {
         !matches!(self, Self::Nobody(_, None))
     }
 

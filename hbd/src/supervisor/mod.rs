@@ -80,7 +80,7 @@ use flight::Flights;
 use health::{Change, Health, Signs};
 use media::{Changes, Media};
 use messages::Messages;
-use recorder::Recorder;
+use recorder::{Past, Recorder};
 use reload::Configured;
 use stall::Stalls;
 use upgrade::{Checked, Handover, Upgrading};
@@ -298,7 +298,16 @@ impl Supervisor {
                 generation: greeting.generation,
             })
         });
-        let continues = after.is_some_and(|after| after > 0);
+        let told = warning_texts(&warnings);
+        let past = match after {
+            Some(after) if after > 0 => Past::Lives(&told),
+            _ if core.is_trace() || manager.is_trace() => Past::CoreGone,
+            _ => Past::Gone,
+        };
+        let unfinished = match past {
+            Past::Gone => restored.unfinished(clock::boot()),
+            Past::Lives(_) | Past::CoreGone => None,
+        };
         let was_active = restored.view.is_active(&settings.node);
         let log_plan = log::Plan {
             logging: config.logging.clone(),
@@ -315,7 +324,6 @@ impl Supervisor {
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
         let media = Media::new(&config.media);
-        let told = warning_texts(&warnings);
         let copies = files.clone();
         let (configured, reads) =
             Configured::new(options.config.clone(), settings.node.clone(), config, files);
@@ -335,7 +343,7 @@ impl Supervisor {
                 Log::start(&log_plan, news).map_err(no_thread("the log"))?,
                 journal,
                 restored,
-                continues.then_some(&told[..]),
+                past,
             ),
             core: Post::Closed,
             pulse: None,
@@ -382,8 +390,11 @@ impl Supervisor {
             settings,
         };
         supervisor.recorder.name_config(&options.config);
+        if let Some(ended) = unfinished {
+            supervisor.recorder.note(ended, None);
+        }
         let watch = supervisor.watch();
-        if continues {
+        if matches!(past, Past::Lives(_)) {
             supervisor.remember_view();
         }
         supervisor.take_handover();

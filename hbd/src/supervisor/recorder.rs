@@ -41,6 +41,17 @@ pub(super) struct Recorder {
     subscribers: Vec<Subscriber>,
 }
 
+/// What there is of the hbd that the journal tells of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Past<'w> {
+    /// The core whose events the journal has. With the warnings of the configuration.
+    Lives(&'w [String]),
+    /// Another process than that core.
+    CoreGone,
+    /// No process of it.
+    Gone,
+}
+
 struct Subscriber {
     frames: mpsc::Sender<Line>,
     /// Since when frames were left out.
@@ -48,19 +59,19 @@ struct Subscriber {
 }
 
 impl Recorder {
-    /// A record that `continues` that of a former supervisor whose core lives, with the warnings of the
-    /// configuration; otherwise the past is known and the state is not. `source` numbers the
-    /// supervisor's own events.
+    /// A record whose state is what the `past` left of it; its events are known anyway. `source` numbers
+    /// the supervisor's own.
     pub(super) fn new(
         source: EventSource,
         log: Log,
         mut journal: Journal,
         restored: Restored,
-        continues: Option<&[String]>,
+        past: Past<'_>,
     ) -> Self {
-        let view = match continues {
-            Some(warnings) => restored.view.under_another_supervisor(warnings),
-            None => ClusterView::default(),
+        let view = match past {
+            Past::Lives(warnings) => restored.view.under_another_supervisor(warnings),
+            Past::CoreGone => restored.view.without_its_core(),
+            Past::Gone => ClusterView::default(),
         };
         journal.begin(&view);
         let mut recorder = Self {
@@ -240,7 +251,7 @@ mod tests {
         // No disk takes anything here: a recorder that works all the same.
         let (journal, mut restored) = Journal::open("/proc".as_ref(), 0, |_| ()).unwrap();
         restored.damages.clear();
-        Recorder::new(source, Log::nowhere(), journal, restored, None)
+        Recorder::new(source, Log::nowhere(), journal, restored, Past::Gone)
     }
 
     #[test]

@@ -118,6 +118,11 @@ fn a_supervisor_that_is_killed_is_replaced_and_the_core_goes_on() {
     let (processes, upgrade) = adopted.expect("the adoption is an event");
     let roles: Vec<_> = processes.iter().map(|process| process.role).collect();
     assert_eq!((roles, upgrade), (vec![Role::Core, Role::Manager], false));
+    let view = bob.client().snapshot().unwrap().view;
+    assert_eq!(view.supervisor_deaths, 1);
+    assert_eq!(view.ended_unasked, None, "its life goes on");
+    let died: Vec<_> = view.last_deaths.keys().copied().collect();
+    assert_eq!(died, [Role::Supervisor]);
     let known = |events: &[Event]| counters(events, Role::Core);
     assert!(known(&after).starts_with(&known(&before)));
     undisturbed(alice);
@@ -199,7 +204,9 @@ fn core_and_supervisor_killed_at_once_are_a_restart_to_the_peers() {
         let bob = &view.nodes[&bob.name];
         bob.restarts == 1 && bob.status == NodeStatus::Active
     });
-    bob.wait_for("everyone to be active", everyone_is_active);
+    let view = bob.wait_for("everyone to be active", everyone_is_active);
+    assert_eq!((view.core_deaths, view.supervisor_deaths), (1, 1));
+    assert_eq!(view.ended_unasked, None, "its life goes on");
     assert!(bob.core() != core && bob.pid() != supervisor);
     assert_eq!(alice.deaths(), 0);
     let record = until("the record of the core's death", || {

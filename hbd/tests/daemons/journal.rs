@@ -30,6 +30,11 @@ fn events_of_a_daemon_that_was_killed_are_known_to_the_next_one() {
     alice.start();
     let after = alice.events();
     assert_eq!(after[..before.len()], before);
+    let ended = after.iter().find_map(|event| match &event.kind {
+        Kind::EndedUnasked { alive, .. } => Some(*alive),
+        _ => None,
+    });
+    assert!(ended.unwrap() >= before.last().unwrap().wall);
     let view = alice.wait_for("a core", |view| view.started.is_some());
     assert_eq!(view.core_deaths, 0, "the view is that of the new daemon");
     cluster.settle();

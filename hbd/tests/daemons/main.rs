@@ -214,6 +214,8 @@ fn a_daemon_that_starts_again_is_the_same_node_in_a_later_life() {
     assert_eq!(after.uuid, before.uuid);
     assert!(after.generation > before.generation);
     assert!(!after.quick_restart);
+    let unasked = |event: &shared::event::Event| matches!(event.kind, Kind::EndedUnasked { .. });
+    assert!(!bob.events().iter().any(unasked), "it was told to end");
     cluster.settle();
 }
 

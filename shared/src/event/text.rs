@@ -360,6 +360,18 @@ impl fmt::Display for Kind {
                 }
                 Ok(())
             }
+            Self::EndedUnasked {
+                alive, rebooted, ..
+            } => {
+                write!(
+                    f,
+                    "the last life of hbd did not end in order; it lived until {alive} at least"
+                )?;
+                match rebooted {
+                    true => f.write_str(", and the machine was started again since"),
+                    false => Ok(()),
+                }
+            }
             Self::Replaced { role, why } => write!(f, "the {role} is replaced: {why}"),
             Self::Sick { reason } => write!(f, "this node is sick: {reason}"),
             Self::SickOver => f.write_str("this node is not sick any more"),

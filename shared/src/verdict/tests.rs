@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::{ConfiguredMedium, ConfiguredNode, EventSource, Kind, Role, Started};
+use crate::event::{ConfiguredMedium, ConfiguredNode, EventSource, Kind, Started};
 use crate::names::{Generation, Uuid};
 use crate::sample::{Incoming, LinkSample, NodeSample, Outgoing, Sample};
 use crate::time::{Moment, Now, Wall};
@@ -254,6 +254,53 @@ fn stalls_matter_from_half_of_deadtime_and_from_the_second_on_and_one_of_deadtim
         }
         assert_eq!(judge(&snapshot).level, level, "{late:?}, {times} times");
     }
+}
+
+#[test]
+fn processes_that_were_replaced_are_told_with_the_last_death_of_each() {
+    let mut snapshot = healthy();
+    for how in ["exit code 1", "signal 9 (SIGKILL)"] {
+        apply(&mut snapshot, Kind::CoreDied { how: how.into() });
+    }
+    for upgrade in [true, false] {
+        let processes = Vec::new();
+        apply(&mut snapshot, Kind::Adopted { processes, upgrade });
+    }
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Notice);
+    let whats: Vec<_> = verdict.findings.iter().map(|f| f.what.as_str()).collect();
+    let at = snapshot.view.last_deaths[&Role::Core].at.wall;
+    assert_eq!(
+        whats,
+        [
+            format!(
+                "the core died twice and was started again, the last time at {at}: signal 9 (SIGKILL)"
+            ),
+            format!("the supervisor died once and another one went on, at {at}"),
+        ]
+    );
+}
+
+#[test]
+fn a_life_that_did_not_end_in_order_is_told_for_an_hour() {
+    let mut snapshot = healthy();
+    let ended = Kind::EndedUnasked {
+        last: "alice:s3.7".parse().unwrap(),
+        alive: Wall(0),
+        rebooted: true,
+    };
+    apply(&mut snapshot, ended);
+    assert_eq!(judge(&snapshot).level, Level::Notice);
+    let shown = |snapshot: &Snapshot| {
+        let mut findings = judge(snapshot).findings.into_iter();
+        findings.any(|f| {
+            f.what
+                .starts_with("the last life of hbd did not end in order")
+        })
+    };
+    assert!(shown(&snapshot));
+    snapshot.at.boot = snapshot.at.boot + PARTITION_SHOWN;
+    assert!(!shown(&snapshot));
 }
 
 #[test]
