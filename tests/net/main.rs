@@ -75,6 +75,10 @@ fn main() -> ExitCode {
             "messages_outlive_the_cores_that_carry_them",
             messages::cores_killed,
         ),
+        net(
+            "messages_flow_on_while_both_daemons_are_upgraded",
+            messages::upgraded,
+        ),
         net("no_beat_is_late_beside_bulk", messages::beats_beside_bulk),
         net(
             "a_message_that_cannot_be_delivered_says_why",

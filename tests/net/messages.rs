@@ -133,6 +133,76 @@ pub(crate) fn cores_killed() -> Result<(), Error> {
     )
 }
 
+/// Both daemons are replaced by another build while messages flow: what was called delivered was
+/// written once and in order, and nothing else but what is in doubt.
+pub(crate) fn upgraded() -> Result<(), Error> {
+    let mut cluster = Cluster::new(2, 1, one_medium)?;
+    for daemon in &mut cluster.daemons {
+        daemon.install(0)?;
+    }
+    cluster.start()?;
+    cluster.wait_agreed()?;
+    let mut listener = hactl(&cluster.daemons[BOB], &["message", "listen", "jobs"])?;
+    let mut outbox = Outbox::default();
+    outbox.deliver(&cluster.daemons[ALICE])?;
+    for replaced in [ALICE, BOB] {
+        // One is under way meanwhile.
+        let under_way = outbox.post(&cluster.daemons[ALICE])?;
+        cluster.daemons[replaced].install(1)?;
+        let said = end(hactl(&cluster.daemons[replaced], &["upgrade"])?)?;
+        demand(said.code == Some(0), &format!("hactl upgrade: {said:?}"))?;
+        outbox.note(under_way)?;
+        outbox.deliver(&cluster.daemons[ALICE])?;
+    }
+    error::file("end hactl", listener.kill())?;
+    let heard = end(listener)?;
+    let written = heard.stdout.lines();
+    let written: Vec<&str> = written
+        .filter_map(|line| line.strip_prefix("alice/cron "))
+        .filter(|text| !outbox.doubtful.iter().any(|doubtful| doubtful == text))
+        .collect();
+    let statement = format!("what was delivered was written: {outbox:?}, {heard:?}");
+    demand(written == outbox.delivered, &statement)
+}
+
+/// What was sent, each with another text.
+#[derive(Debug, Default)]
+struct Outbox {
+    count: usize,
+    delivered: Vec<String>,
+    doubtful: Vec<String>,
+}
+
+impl Outbox {
+    fn post(&mut self, daemon: &Daemon) -> Result<(String, Child), Error> {
+        self.count += 1;
+        let text = format!("number-{}", self.count);
+        let sender = hactl(daemon, &send("--from=cron", &text))?;
+        Ok((text, sender))
+    }
+
+    /// Whether it was delivered. Of what is not known to be, it may have been.
+    fn note(&mut self, (text, sender): (String, Child)) -> Result<bool, Error> {
+        let sent = end(sender)?;
+        match sent.code {
+            Some(0) => self.delivered.push(text),
+            // Nobody listens, or hbd is not there: nothing was delivered.
+            Some(code) if code == Exit::NotFound as i32 => {}
+            _ if sent.stderr.contains("not known whether") => self.doubtful.push(text),
+            _ => return unexpected(format!("hactl message send: {sent:?}")),
+        }
+        Ok(sent.code == Some(0))
+    }
+
+    /// Sends until one is delivered.
+    fn deliver(&mut self, daemon: &Daemon) -> Result<(), Error> {
+        wait::until_true(SOON, "a message is delivered", || {
+            let sent = self.post(daemon)?;
+            self.note(sent)
+        })
+    }
+}
+
 /// Beats are not late while as much bulk flows as the link takes.
 pub(crate) fn beats_beside_bulk() -> Result<(), Error> {
     const MESSAGES: u8 = 12;
