@@ -11,7 +11,7 @@ mod services;
 
 use std::path::Path;
 
-use shared::config::machine::{Facts, Mention, Subject};
+use shared::config::machine::{Facts, Mention, Program, Subject};
 
 /// Looks up everything that a configuration in `directory` mentions. May wait for a name server.
 #[must_use]
@@ -42,7 +42,7 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
             Subject::Program(path) => drop(
                 facts
                     .programs
-                    .insert(path.clone(), programs::at(Path::new(path))),
+                    .insert(path.clone(), Program::at(Path::new(path))),
             ),
             Subject::Script(name) => drop(
                 facts

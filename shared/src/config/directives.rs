@@ -12,6 +12,8 @@ mod process;
 mod resources;
 mod timing;
 
+pub use logging::facility_word;
+
 use super::lex::Word;
 use super::reader::Reader;
 

@@ -9,7 +9,10 @@
 mod unicast;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +141,23 @@ pub enum Program {
     NotExecutable,
     /// A program.
     Executable,
+}
+
+/// Permission bits: somebody may execute.
+const EXECUTE: u32 = 0o111;
+
+impl Program {
+    /// What lies at a path of this machine.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        match fs::metadata(path) {
+            Ok(file) if file.is_file() && file.permissions().mode() & EXECUTE != 0 => {
+                Self::Executable
+            }
+            Ok(_) => Self::NotExecutable,
+            Err(_) => Self::Missing,
+        }
+    }
 }
 
 /// The name under which the port 694 is registered.

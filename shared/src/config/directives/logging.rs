@@ -31,6 +31,13 @@ const FACILITIES: [(&str, Option<u8>); 22] = [
     ("none", None),
 ];
 
+/// The name of a facility by its number.
+#[must_use]
+pub fn facility_word(number: u8) -> Option<&'static str> {
+    let mut names = FACILITIES.iter();
+    Some(names.find(|(_, of)| *of == Some(number))?.0)
+}
+
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Logging",
     directives: &[
