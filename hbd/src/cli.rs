@@ -90,6 +90,16 @@ pub(crate) enum RoleCommand {
         #[arg(long)]
         run: PathBuf,
     },
+    /// Does one thing to one resource, as standard input tells; only hbd itself starts it
+    #[command(hide = true)]
+    Act {
+        /// The instance it belongs to
+        #[arg(long)]
+        run: PathBuf,
+        /// The name of the action
+        #[arg(long)]
+        id: hbd_agents::actions::Id,
+    },
     /// Tries what a core may do here and writes what it may not; only hbd itself asks that
     #[command(hide = true)]
     TryRights {

@@ -43,6 +43,7 @@ fn main() -> Exit {
     let cli = Cli::parse();
     match cli.role {
         Some(RoleCommand::TryRights { rights }) => rights::try_out(&rights),
+        Some(RoleCommand::Act { run, id }) => hbd_agents::shim::run(&run, &id),
         Some(RoleCommand::Core { fd, .. }) => core_process::run(fd),
         Some(RoleCommand::Manager { fd, .. }) => manager_process::run(fd),
         Some(RoleCommand::Demo(options)) => demo::run(&options),

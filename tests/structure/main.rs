@@ -10,12 +10,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hbd-shared", &[]),
     ("hbd-core", &["hbd-shared"]),
     ("hbd-manager", &["hbd-shared"]),
+    ("hbd-agents", &["hbd-shared"]),
     ("hbd-diag", &["hbd-shared", "hbd-core"]),
-    ("hbd", &["hbd-shared", "hbd-core", "hbd-diag"]),
+    ("hbd", &["hbd-shared", "hbd-core", "hbd-agents", "hbd-diag"]),
     ("hactl", &["hbd-shared", "hbd-diag"]),
     (
         "hbd-tests",
-        &["hbd-shared", "hbd-core", "hbd-manager", "hbd-diag"],
+        &[
+            "hbd-shared",
+            "hbd-core",
+            "hbd-manager",
+            "hbd-agents",
+            "hbd-diag",
+        ],
     ),
 ];
 

@@ -1,0 +1,23 @@
+//! What is done to resources, and how it is kept in bounds.
+//!
+//! ```text
+//!   haresources --class--> what kind of agent --command--> program, arguments, environment
+//!                                                               |
+//!        Outcome <--verdict-- Report <--RUN/actions/ID-- shim (`hbd act`)
+//! ```
+//!
+//! [`class`], [`command`] and [`verdict`] are pure: facts about the machine are inputs. [`shim`]
+//! is a process of its own, one for each action, so that whatever a script does ends there, and so
+//! that its result outlives the manager that asked for it. [`actions`] is the directory where the
+//! result is found.
+
+pub mod actions;
+mod capture;
+pub mod class;
+pub mod command;
+mod family;
+pub mod report;
+pub mod shim;
+mod surroundings;
+mod sys;
+pub mod verdict;

@@ -1,0 +1,94 @@
+//! What the kernel offers and no safe interface covers. The only file with `unsafe`.
+#![expect(unsafe_code, reason = "system calls that nix does not wrap safely")]
+
+use std::fs;
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
+
+/// The highest signal of Linux.
+const SIGNALS: libc::c_int = 64;
+
+/// Closes whatever this process was started with besides standard input, output and error. Only
+/// for its very beginning, when it has opened nothing itself.
+pub(crate) fn close_inherited() {
+    const FIRST: libc::c_uint = 3;
+    // SAFETY: the call takes numbers. The process has made no descriptor yet, so none is closed
+    // that something here owns. Glibc before 2.34 has no wrapper.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, 0) };
+    if closed == 0 {
+        return;
+    }
+    // Linux before 5.9. The list is complete before anything is closed, its own descriptor too.
+    let numbers: Vec<libc::c_int> = fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > libc::STDERR_FILENO)
+        .collect();
+    for number in numbers {
+        // SAFETY: as above; one that is closed already is refused.
+        unsafe { libc::close(number) };
+    }
+}
+
+/// Every signal does what it does by default, also those that whoever started this process ignored.
+pub(crate) fn default_signals() {
+    for signal in 1..=SIGNALS {
+        // SAFETY: no handler is set. The call is one of those that are allowed after a fork; two
+        // signals cannot be changed, which it refuses.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// The child begins a session of its own, blocks no signal and ignores none.
+pub(crate) fn stand_alone(command: &mut Command) {
+    let begin = || {
+        default_signals();
+        // SAFETY: `sigset_t` is numbers, and empty if zero; the calls read it and keep nothing.
+        // All of them are allowed between fork and exec (`signal-safety(7)`).
+        unsafe {
+            let none: libc::sigset_t = std::mem::zeroed();
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+            libc::setsid();
+        }
+        Ok(())
+    };
+    // SAFETY: the closure allocates nothing, takes no lock and calls only what is allowed there.
+    unsafe { command.pre_exec(begin) };
+}
+
+/// A child that ended, if one has; an error where there are no children (`waitpid(2)`). By number:
+/// nix knows no realtime signals.
+pub(crate) fn reap() -> io::Result<Option<(i32, ExitStatus)>> {
+    let mut status = 0;
+    // SAFETY: the call writes one number.
+    match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+        0 => Ok(None),
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(Some((pid, ExitStatus::from_raw(status)))),
+    }
+}
+
+/// Schedules this process as any other (`sched(7)`).
+pub(crate) fn schedule_normally() {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the call reads the structure and keeps no pointer to it.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const parameters) };
+    // SAFETY: the call takes numbers.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) };
+}
+
+/// Programs that are started get no capabilities but those of their user (`capabilities(7)`).
+pub(crate) fn no_ambient_capabilities() {
+    // SAFETY: the call takes numbers.
+    unsafe {
+        libc::prctl(
+            libc::PR_CAP_AMBIENT,
+            libc::PR_CAP_AMBIENT_CLEAR_ALL,
+            0,
+            0,
+            0,
+        )
+    };
+}
