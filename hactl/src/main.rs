@@ -17,6 +17,7 @@ mod live;
 #[cfg(test)]
 mod manual;
 mod print;
+mod private;
 mod verbs;
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! `hactl record`: keeps what the flight recorder of the core holds.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,17 @@ use shared::exit::Exit;
 
 use crate::cli::{Call, Example, Verb, flag};
 use crate::error::Error;
+use crate::private;
 
 pub(crate) const VERB: Verb = Verb {
     name: "record",
     about: "Keeps what went into the core lately, to be replayed",
     text: "\
 The core's flight recorder holds the packets, orders and times of the last minute or so. They are
-written into a file of hbd's state directory, which is named, and copied to FILE if one is given; a
-FILE that exists is left alone unless --force is given. hbd
-does the same when the core dies or stalled. The last 8 of each are kept. A record holds what went over the wire and no key;
-hbd(8) says how it is replayed.",
+written into a file of hbd's state directory, which is named, and copied to FILE if one is given, of
+mode 0600; a FILE that exists is left alone unless --force is given, and then replaced by a new one.
+hbd does the same when the core dies or stalled. The last 8 of each are kept. A record holds what
+went over the wire, messages of clients among it, and no key; hbd(8) says how it is replayed.",
     examples: &[
         Example {
             line: "hactl record",
@@ -76,10 +77,5 @@ fn run(call: &Call) -> Result<Exit, Error> {
 
 fn copied(record: &Path, copy: &Path, force: bool) -> io::Result<()> {
     let mut record = File::open(record)?;
-    let mut options = OpenOptions::new();
-    options.write(true).create(true);
-    // A file that came meanwhile is somebody's too.
-    let options = options.create_new(!force).truncate(force);
-    io::copy(&mut record, &mut options.open(copy)?)?;
-    Ok(())
+    private::write(copy, force, |copy| io::copy(&mut record, copy).map(drop))
 }

@@ -16,9 +16,8 @@ mod collection;
 mod machine;
 mod redact;
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -37,6 +36,7 @@ use crate::cli::{Call, Example, Verb, flag};
 use crate::error::Error;
 use crate::print::Colour;
 use crate::print::clock::Clock;
+use crate::private;
 use crate::verbs::status::Screen;
 use collection::Collection;
 
@@ -314,27 +314,10 @@ fn write(file: &Path, all: &Collection, force: bool) -> Result<(), Error> {
             error,
         },
     };
-    if force {
-        match fs::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-    }
-    let opened = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-        .map_err(failed)?;
-    let written = pack(opened, all);
-    if written.is_err() {
-        // Half an archive helps nobody; that it cannot be removed is no news beside the failure.
-        let _ = fs::remove_file(file);
-    }
-    written.map_err(failed)
+    private::write(file, force, |file| pack(file, all)).map_err(failed)
 }
 
-fn pack(file: fs::File, all: &Collection) -> io::Result<()> {
+fn pack(file: &mut fs::File, all: &Collection) -> io::Result<()> {
     let zip = GzEncoder::new(file, Compression::default());
     let mut tar = tar::Builder::new(zip);
     for (name, bytes) in all.files() {
@@ -348,7 +331,5 @@ fn pack(file: fs::File, all: &Collection) -> io::Result<()> {
             bytes.as_slice(),
         )?;
     }
-    let mut file = tar.into_inner()?.finish()?;
-    file.flush()?;
-    file.sync_all()
+    tar.into_inner()?.finish()?.flush()
 }
