@@ -128,6 +128,8 @@ pub enum Operation {
     Stop,
     /// Does it run?
     Status,
+    /// Does it work, looked at closely?
+    Monitor,
     /// Tell the network again where it is.
     Announce,
 }
@@ -140,6 +142,7 @@ impl Operation {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Status => "status",
+            Self::Monitor => "monitor",
             Self::Announce => "announce",
         }
     }
@@ -192,6 +195,10 @@ pub enum GroupReason {
     Interrupted,
     /// A resource does not run although the group was started.
     NotRunning,
+    /// A resource does not work; the group is started anew on the same node.
+    Restart,
+    /// A resource does not work, and starting it anew did not help.
+    RestartsExhausted,
     /// This node leaves the cluster.
     Leaving,
     /// This node cannot do what a member must.
@@ -216,6 +223,10 @@ impl fmt::Display for GroupReason {
             Self::StopFailed => f.write_str("a resource did not stop"),
             Self::Interrupted => f.write_str("the manager was replaced in the middle of it"),
             Self::NotRunning => f.write_str("a resource of it does not run"),
+            Self::Restart => f.write_str("a resource does not work; it is started anew"),
+            Self::RestartsExhausted => {
+                f.write_str("a resource does not work, and starting it anew did not help")
+            }
             Self::Leaving => f.write_str("this node leaves the cluster"),
             Self::Sick => f.write_str("this node is sick"),
             Self::Cleanup => f.write_str("an operator asked to try again"),

@@ -56,6 +56,21 @@ pub struct Group {
     pub preferred: NodeName,
     /// Its resources in the order in which they are started, as `haresources` spells them.
     pub resources: Vec<String>,
+    /// How it is watched while it is started, if it is.
+    pub monitor: Option<Monitor>,
+}
+
+/// How a started group is watched: resource after resource, then a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monitor {
+    /// Time from the end of one look to the next.
+    pub interval: Duration,
+    /// After so many looks in a row that found something broken the group is started anew; at
+    /// least 1.
+    pub failures: u32,
+    /// After so many starts anew it goes to the other node. Forgotten when it worked for as long as
+    /// [`Settings::retry_after`] can grow.
+    pub restarts: u32,
 }
 
 /// What is done at start where the other node is never heard.
@@ -228,6 +243,10 @@ pub struct KeptGroup {
     pub epoch: u64,
     /// Starts that failed in a row.
     pub failures: u32,
+    /// How often it was started anew because a resource did not work.
+    pub restarts: u32,
+    /// When it last was.
+    pub restarted_at: Option<Moment>,
     /// When it may be tried again after such a failure.
     pub retry_at: Option<Moment>,
     /// Until when this node is the last choice.

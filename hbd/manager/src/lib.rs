@@ -24,8 +24,8 @@ use shared::time::{Moment, Now};
 
 pub use declaration::{Claim, Declaration, Life, Stand};
 pub use io::{
-    Action, ActionId, Group, Kept, KeptGroup, Message, Order, Outcome, Output, RETRY_GROWTH_MAX,
-    Refusal, Settings, Startup, Verb,
+    Action, ActionId, Group, Kept, KeptGroup, Message, Monitor, Order, Outcome, Output,
+    RETRY_GROWTH_MAX, Refusal, Settings, Startup, Verb,
 };
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;

@@ -71,6 +71,10 @@ mutants! {
     NeverRepeats "never-repeats",
     /// A node that leaves takes what the other gives up.
     TakesWhileLeaving "takes-while-leaving",
+    /// What was stopped to be started anew is started, whatever happened meanwhile.
+    RestartsRegardless "restarts-regardless",
+    /// What does not work is left as it is.
+    NeverRepairs "never-repairs",
     /// A sick node keeps what it holds.
     SickKeeps "sick-keeps",
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hbd_manager::{Group, Startup};
+use hbd_manager::{Group, Monitor, Startup};
 use shared::group::GroupName;
 
 use super::names;
@@ -50,6 +50,11 @@ impl Dice {
                 resources: (0..random.between(1, 3))
                     .map(|place| format!("{name}::{place}"))
                     .collect(),
+                monitor: Some(Monitor {
+                    interval: Duration::from_millis(random.between(500, 5000)),
+                    failures: u32::try_from(random.between(1, 2)).unwrap_or(1),
+                    restarts: u32::try_from(random.between(0, 2)).unwrap_or(0),
+                }),
             }
         });
         let groups: Vec<Group> = groups.collect();

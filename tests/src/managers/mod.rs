@@ -367,7 +367,7 @@ impl World {
     fn fault(&mut self) {
         let place = self.random.place(2);
         let name = self.nodes[place].name.clone();
-        match self.random.below(20) {
+        match self.random.below(22) {
             0 | 1 => {
                 let cut = self.random.happens(Chance::percent(50));
                 self.cut[place] = cut;
@@ -415,6 +415,11 @@ impl World {
                 let now = self.clock();
                 let events = self.nodes[place].toggle_unauthenticated(now);
                 self.feed(place, events);
+            }
+            20 | 21 => {
+                let group = self.dice.any_group(&mut self.random);
+                self.nodes[place].lose(&group);
+                self.tell(&format!("a resource of {group} on {name} ends"));
             }
             _ => {}
         }

@@ -40,7 +40,7 @@ impl Work {
         let fails = match action.operation {
             Operation::Start => broken.start,
             Operation::Stop => broken.stop,
-            Operation::Status | Operation::Announce => false,
+            Operation::Status | Operation::Monitor | Operation::Announce => false,
         };
         let took = random.span(Duration::from_micros(100), dice.action);
         let outcome = match fails {
@@ -341,6 +341,14 @@ impl Node {
         membership.is_some_and(|m| m.status == NodeStatus::Dead)
     }
 
+    /// A resource of the group ends by itself.
+    pub(super) fn lose(&mut self, group: &GroupName) {
+        let lost = self.running.iter().find(|(name, _)| name == group);
+        if let Some(lost) = lost.cloned() {
+            self.running.remove(&lost);
+        }
+    }
+
     pub(super) fn begin(&mut self, mut work: Work) {
         let key = (work.action.group.clone(), work.action.resource);
         // What a former manager began with this resource is waited for.
@@ -363,7 +371,7 @@ impl Node {
         let key = (work.action.group.clone(), work.action.resource);
         match work.action.operation {
             Operation::Stop if work.outcome == Outcome::Done => drop(self.running.remove(&key)),
-            Operation::Status if !self.running.contains(&key) => {
+            Operation::Status | Operation::Monitor if !self.running.contains(&key) => {
                 work.outcome = Outcome::NotRunning;
             }
             _ => {}

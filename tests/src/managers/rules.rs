@@ -85,6 +85,7 @@ impl Rules {
             return self.judge_keepers(group, node.place(), keeper, now);
         }
         let Kind::GroupState {
+            node: starter,
             to: GroupState::Starting,
             reason,
             ..
@@ -92,11 +93,17 @@ impl Rules {
         else {
             return Ok(());
         };
+        if *starter != node.name {
+            return Ok(());
+        }
         if !node.knows_peer() {
             return Err(format!(
                 "{} starts a group before it knows whether the other node lives",
                 node.name
             ));
+        }
+        if node.is_sick() {
+            return Err(format!("{} starts a group while it is sick", node.name));
         }
         match reason {
             GroupReason::PeerDead { node: peer } if node.doubts_peer() => Err(format!(

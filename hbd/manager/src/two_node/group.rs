@@ -6,7 +6,7 @@ use core::time::Duration;
 use shared::group::{GroupReason, GroupState, Operation, Willingness};
 use shared::time::Moment;
 
-use crate::io::{ActionId, Group, KeptGroup, Outcome, RETRY_GROWTH_MAX};
+use crate::io::{ActionId, Group, KeptGroup, Monitor, Outcome, RETRY_GROWTH_MAX};
 
 /// Time between two tries to stop a resource.
 pub(super) const STOP_PAUSE: Duration = Duration::from_secs(1);
@@ -21,6 +21,9 @@ pub(super) struct Local {
     pub(super) epoch: u64,
     /// Starts that failed in a row.
     pub(super) failures: u32,
+    /// Starts anew because a resource did not work, and the last of them.
+    pub(super) restarts: u32,
+    pub(super) restarted_at: Option<Moment>,
     pub(super) retry_at: Option<Moment>,
     pub(super) reluctant_until: Option<Moment>,
     /// The other node holds it too, and that was told.
@@ -37,18 +40,36 @@ pub(super) enum Phase {
         /// It is to be stopped when the action has ended.
         abandoned: Option<GroupReason>,
     },
-    Started,
+    Started(Watch),
     Stopping {
         resource: usize,
         tries: u32,
         step: StopStep,
         reason: GroupReason,
+        /// It stays held, and is started again.
+        restart: bool,
     },
     Checking {
         resource: usize,
         action: ActionId,
     },
     Blocked,
+}
+
+/// How a started group is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Watch {
+    /// What comes next, if it is watched.
+    pub(super) step: Option<WatchStep>,
+    /// Looks in a row that found something broken.
+    pub(super) failures: u32,
+}
+
+/// A look at a resource, or the pause between two rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WatchStep {
+    Pausing(Moment),
+    Acting { resource: usize, action: ActionId },
 }
 
 /// A stop that runs, or waits to be tried again.
@@ -69,6 +90,14 @@ pub(super) enum Next {
     Stop(usize, GroupReason),
     /// Every resource was stopped.
     Stopped(GroupReason),
+    /// Every resource was stopped, and the group is to be started again.
+    Again,
+    /// Every resource works.
+    Works,
+    /// One does not, and that may be chance.
+    Doubt,
+    /// It does not work.
+    Broken,
     /// Try again after a pause.
     Pause,
     /// It does not stop.
@@ -89,7 +118,13 @@ impl Phase {
                 step,
                 ..
             } => (*resource, *tries, *step) = (next, 0, StopStep::Acting(id)),
-            Self::Stopped | Self::Started | Self::Blocked => {}
+            Self::Started(watch) => {
+                watch.step = Some(WatchStep::Acting {
+                    resource: next,
+                    action: id,
+                });
+            }
+            Self::Stopped | Self::Blocked => {}
         }
     }
 
@@ -118,6 +153,8 @@ impl Local {
             phase: Phase::Stopped,
             epoch: kept.epoch,
             failures: kept.failures,
+            restarts: kept.restarts,
+            restarted_at: kept.restarted_at,
             retry_at: kept.retry_at,
             reluctant_until: kept.reluctant_until,
             contested: false,
@@ -128,7 +165,7 @@ impl Local {
         match self.phase {
             Phase::Stopped => GroupState::Stopped,
             Phase::Starting { .. } => GroupState::Starting,
-            Phase::Started => GroupState::Started,
+            Phase::Started(_) => GroupState::Started,
             Phase::Stopping { .. } => GroupState::Stopping,
             Phase::Checking { .. } => GroupState::Checking,
             Phase::Blocked => GroupState::Blocked,
@@ -152,10 +189,12 @@ impl Local {
     pub(super) fn kept(&self) -> KeptGroup {
         KeptGroup {
             held: self.state().is_held(),
-            started: matches!(self.phase, Phase::Started | Phase::Checking { .. }),
+            started: matches!(self.phase, Phase::Started(_) | Phase::Checking { .. }),
             blocked: matches!(self.phase, Phase::Blocked),
             epoch: self.epoch,
             failures: self.failures,
+            restarts: self.restarts,
+            restarted_at: self.restarted_at,
             retry_at: self.retry_at,
             reluctant_until: self.reluctant_until,
         }
@@ -167,7 +206,11 @@ impl Local {
             Phase::Stopping {
                 step: StopStep::Pausing(until),
                 ..
-            } => Some(until),
+            }
+            | Phase::Started(Watch {
+                step: Some(WatchStep::Pausing(until)),
+                ..
+            }) => Some(until),
             _ => None,
         };
         [pause, self.retry_at, self.reluctant_until]
@@ -183,7 +226,11 @@ impl Local {
             | Phase::Stopping {
                 step: StopStep::Acting(action),
                 ..
-            } => Some(action),
+            }
+            | Phase::Started(Watch {
+                step: Some(WatchStep::Acting { action, .. }),
+                ..
+            }) => Some(action),
             _ => None,
         }
     }
@@ -194,6 +241,10 @@ impl Local {
             Phase::Starting { resource, .. } => Some((Operation::Start, resource)),
             Phase::Checking { resource, .. } => Some((Operation::Status, resource)),
             Phase::Stopping { resource, .. } => Some((Operation::Stop, resource)),
+            Phase::Started(Watch {
+                step: Some(WatchStep::Acting { resource, .. }),
+                ..
+            }) => Some((Operation::Monitor, resource)),
             _ => None,
         }
     }
@@ -223,11 +274,25 @@ impl Local {
             Phase::Stopping { .. } if !done => Next::Blocked,
             Phase::Stopping {
                 resource: 0,
+                restart: true,
+                ..
+            } => Next::Again,
+            Phase::Stopping {
+                resource: 0,
                 reason,
                 ..
             } => Next::Stopped(reason.clone()),
             Phase::Stopping { resource, .. } => Next::Act(Operation::Stop, resource - 1),
-            Phase::Stopped | Phase::Started | Phase::Blocked => {
+            Phase::Started(Watch {
+                step: Some(WatchStep::Acting { resource, .. }),
+                failures,
+            }) => match self.group.monitor {
+                _ if done && *resource < last => Next::Act(Operation::Monitor, resource + 1),
+                _ if done => Next::Works,
+                Some(monitor) if failures + 1 < monitor.failures => Next::Doubt,
+                _ => Next::Broken,
+            },
+            Phase::Stopped | Phase::Started(_) | Phase::Blocked => {
                 unreachable!("no action is awaited")
             }
         }
@@ -244,6 +309,46 @@ impl Local {
     pub(super) fn forgive(&mut self) {
         self.failures = 0;
         self.retry_at = None;
+    }
+
+    /// So is how often it was started anew.
+    pub(super) fn forgive_restarts(&mut self) {
+        self.restarts = 0;
+        self.restarted_at = None;
+    }
+
+    /// Whether it may be started anew here once more; counts it if so.
+    pub(super) fn count_restart(&mut self, memory: Duration, now: Moment) -> bool {
+        let forgotten = self
+            .restarted_at
+            .is_some_and(|last| now.since(last) > memory);
+        if forgotten {
+            self.forgive_restarts();
+        }
+        let allowed = self.group.monitor.map_or(0, |monitor| monitor.restarts);
+        if self.restarts >= allowed {
+            return false;
+        }
+        self.restarts += 1;
+        self.restarted_at = Some(now);
+        true
+    }
+
+    /// Looks in a row that found something broken.
+    pub(super) fn doubts(&self) -> u32 {
+        match self.phase {
+            Phase::Started(watch) => watch.failures,
+            _ => 0,
+        }
+    }
+
+    /// The group is started, or was looked at: the next look.
+    pub(super) fn watched(&self, failures: u32, now: Moment) -> Phase {
+        let next = |monitor: Monitor| WatchStep::Pausing(now + monitor.interval);
+        Phase::Started(Watch {
+            step: self.group.monitor.map(next),
+            failures,
+        })
     }
 
     /// The moments that have passed.

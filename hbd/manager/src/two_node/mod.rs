@@ -33,9 +33,12 @@ use shared::view::ClusterView;
 
 use crate::ClusterManager;
 use crate::declaration::{Candidate, Claim, Declaration, Stand, candidate, keeps};
-use crate::io::{Action, ActionId, Kept, Message, Order, Outcome, Output, Refusal, Settings, Verb};
+use crate::io::{
+    Action, ActionId, Kept, Message, Order, Outcome, Output, RETRY_GROWTH_MAX, Refusal, Settings,
+    Verb,
+};
 use crate::mutant::planted;
-use group::{Local, Next, Phase, STOP_PAUSE, StopStep};
+use group::{Local, Next, Phase, STOP_PAUSE, StopStep, Watch, WatchStep};
 use peer::{Peer, Standing};
 
 /// Time after which a declaration that was not answered is said again.
@@ -173,7 +176,7 @@ impl TwoNode {
                 self.turn(place, checking, GroupState::Started, reason, now);
             } else {
                 let last = self.groups[place].group.resources.len() - 1;
-                let action = self.turn_to_stop(place, last, reason, now);
+                let action = self.turn_to_stop(place, last, reason, false, now);
                 self.push_action(action, place, Operation::Stop, last);
             }
         }
@@ -206,7 +209,7 @@ impl TwoNode {
     fn decide(&self, place: usize, now: Moment) -> Option<Decision> {
         match &self.groups[place].phase {
             Phase::Stopped => self.decide_free(place, now).map(Decision::Start),
-            Phase::Started
+            Phase::Started(_)
             | Phase::Checking { .. }
             | Phase::Starting {
                 abandoned: None, ..
@@ -256,7 +259,7 @@ impl TwoNode {
                 false => Decision::Stop(GroupReason::Contested { node }),
             });
         }
-        let settled = matches!(local.phase, Phase::Started);
+        let settled = matches!(local.phase, Phase::Started(_));
         if !settled || self.is_frozen() {
             return None;
         }
@@ -387,7 +390,8 @@ impl TwoNode {
     }
 
     fn stop_from(&mut self, place: usize, resource: usize, reason: GroupReason, now: Now) {
-        let action = self.turn_to_stop(place, resource, reason, now);
+        let restart = reason == GroupReason::Restart;
+        let action = self.turn_to_stop(place, resource, reason, restart, now);
         self.keep();
         self.push_action(action, place, Operation::Stop, resource);
     }
@@ -397,6 +401,7 @@ impl TwoNode {
         place: usize,
         resource: usize,
         reason: GroupReason,
+        restart: bool,
         now: Now,
     ) -> ActionId {
         let from = self.groups[place].state();
@@ -406,6 +411,7 @@ impl TwoNode {
             tries: 0,
             step: StopStep::Acting(action),
             reason: reason.clone(),
+            restart,
         };
         self.turn(place, stopping, from, reason, now);
         action
@@ -430,7 +436,7 @@ impl TwoNode {
 
     /// The network is told again where the group is.
     fn announce(&mut self, place: usize) {
-        if matches!(self.groups[place].phase, Phase::Started) {
+        if matches!(self.groups[place].phase, Phase::Started(_)) {
             for resource in self.groups[place].places() {
                 self.act(place, Operation::Announce, resource);
             }
@@ -767,6 +773,7 @@ impl TwoNode {
     /// Forgets what failed; what did not stop is stopped once more.
     fn clean(&mut self, place: usize, now: Now) {
         self.groups[place].forgive();
+        self.groups[place].forgive_restarts();
         if matches!(self.groups[place].phase, Phase::Blocked) {
             let last = self.groups[place].group.resources.len() - 1;
             self.stop_from(place, last, GroupReason::Cleanup, now);
@@ -788,8 +795,19 @@ impl TwoNode {
             }
             Next::Started => {
                 self.groups[place].forgive();
-                self.turn(place, Phase::Started, from, GroupReason::Done, now);
+                let watched = self.groups[place].watched(0, now.boot);
+                self.turn(place, watched, from, GroupReason::Done, now);
             }
+            Next::Works => self.groups[place].phase = self.groups[place].watched(0, now.boot),
+            Next::Doubt => {
+                let failures = self.groups[place].doubts() + 1;
+                self.groups[place].phase = self.groups[place].watched(failures, now.boot);
+            }
+            Next::Broken if planted!(self, NeverRepairs) => {
+                self.groups[place].phase = self.groups[place].watched(0, now.boot);
+            }
+            Next::Broken => self.repair(place, now),
+            Next::Again => self.start_again(place, now),
             Next::Stop(_, GroupReason::StartFailed) if planted!(self, LeavesHalfStarted) => {
                 self.turn(place, Phase::Stopped, from, GroupReason::StartFailed, now);
             }
@@ -809,6 +827,56 @@ impl TwoNode {
         }
     }
 
+    /// A resource does not work: the group is started anew here, and where that did not help before,
+    /// by the other node.
+    fn repair(&mut self, place: usize, now: Now) {
+        let memory = self.settings.retry_after * RETRY_GROWTH_MAX;
+        let last = self.groups[place].group.resources.len() - 1;
+        if self.groups[place].count_restart(memory, now.boot) {
+            self.stop_from(place, last, GroupReason::Restart, now);
+            return;
+        }
+        let pause = self.settings.retry_after;
+        self.groups[place].count_failure(pause, now.boot);
+        self.groups[place].forgive_restarts();
+        self.stop_from(place, last, GroupReason::RestartsExhausted, now);
+    }
+
+    /// All of a group was stopped to be started anew. It is held all the time, so nobody is asked;
+    /// but it is given up if it would be by now.
+    fn start_again(&mut self, place: usize, now: Now) {
+        let from = GroupState::Stopping;
+        if let Some(Decision::Stop(reason)) = self.decide_held(place, now.boot)
+            && !planted!(self, RestartsRegardless)
+        {
+            self.turn(place, Phase::Stopped, from, reason, now);
+            return;
+        }
+        let action = self.next_action();
+        let starting = Phase::Starting {
+            resource: 0,
+            action,
+            abandoned: None,
+        };
+        self.turn(place, starting, from, GroupReason::Restart, now);
+        self.push_action(action, place, Operation::Start, 0);
+    }
+
+    /// The next look at groups for which it is time.
+    fn look(&mut self, now: Moment) {
+        for place in 0..self.groups.len() {
+            if let Phase::Started(Watch {
+                step: Some(WatchStep::Pausing(until)),
+                ..
+            }) = &self.groups[place].phase
+                && *until <= now
+            {
+                let action = self.act(place, Operation::Monitor, 0);
+                self.groups[place].phase.go_on(0, action);
+            }
+        }
+    }
+
     fn tell_failure(&mut self, place: usize, outcome: &Outcome, now: Now) {
         let Outcome::Failed { why } = outcome else {
             return;
@@ -820,6 +888,7 @@ impl TwoNode {
         let failures = match &local.phase {
             Phase::Stopping { tries, .. } => tries + 1,
             Phase::Starting { .. } => local.failures + 1,
+            Phase::Started(watch) => watch.failures + 1,
             _ => 1,
         };
         let kind = Kind::ActionFailed {
@@ -923,6 +992,7 @@ impl ClusterManager for TwoNode {
 
     fn handle_timeout(&mut self, now: Now) {
         self.retry_stops(now.boot);
+        self.look(now.boot);
         self.settle(now);
     }
 

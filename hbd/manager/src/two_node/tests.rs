@@ -6,7 +6,7 @@ use alloc::vec;
 
 use super::*;
 use crate::declaration::Life;
-use crate::io::{Group, KeptGroup, Startup};
+use crate::io::{Group, KeptGroup, Monitor, Startup};
 use shared::names::Generation;
 
 const GROUP: &str = "IPaddr::10.0.0.5";
@@ -34,6 +34,11 @@ fn settings() -> Settings {
             name: group(),
             preferred: name("alice"),
             resources: vec![GROUP.into(), "Dummy::web".into()],
+            monitor: Some(Monitor {
+                interval: Duration::from_secs(10),
+                failures: 2,
+                restarts: 1,
+            }),
         }],
         failback: true,
         startup: Startup::Alone,
@@ -243,6 +248,51 @@ fn a_stop_that_fails_is_tried_again_and_then_blocks_the_group() {
     let event = "group IPaddr::10.0.0.5 blocked on alice (a resource did not stop)";
     assert!(outputs.contains(&event.to_string()), "{outputs:?}");
     assert!(stage.manager.groups[0].state().is_held());
+}
+
+/// A look that finds every resource but the second at work.
+fn broken_look(stage: &mut Stage, millis: u64) -> Vec<String> {
+    stage.manager.handle_timeout(at(millis));
+    assert_eq!(stage.outputs(), ["monitor 0"]);
+    assert_eq!(stage.end(Outcome::Done, millis + 1), ["monitor 1"]);
+    stage.end(Outcome::NotRunning, millis + 2)
+}
+
+#[test]
+fn what_does_not_work_twice_is_started_anew_without_being_free_meanwhile() {
+    let mut stage = Stage::started();
+    assert_eq!(stage.manager.poll_deadline(), Some(at(10_003).boot));
+    assert!(broken_look(&mut stage, 10_003).is_empty());
+    let outputs = broken_look(&mut stage, 20_005);
+    let event =
+        "group IPaddr::10.0.0.5 stopping on alice (a resource does not work; it is started anew)";
+    assert_eq!(outputs, [event, "keep held", "stop 1"]);
+    assert_eq!(stage.end(Outcome::Done, 20_010), ["stop 0"]);
+    let event =
+        "group IPaddr::10.0.0.5 starting on alice (a resource does not work; it is started anew)";
+    assert_eq!(stage.end(Outcome::Done, 20_011), [event, "start 0"]);
+}
+
+#[test]
+fn what_does_not_work_though_it_was_started_anew_goes_to_the_other_node() {
+    let mut stage = Stage::started();
+    for round in 0..2 {
+        broken_look(&mut stage, 10_003 + round * 50_000);
+        broken_look(&mut stage, 20_005 + round * 50_000);
+        if round == 0 {
+            for millis in 20_010..20_014 {
+                stage.end(Outcome::Done, millis);
+            }
+            stage.manager.handle_timeout(at(30_013));
+            stage.outputs();
+            stage.end(Outcome::Done, 30_014);
+            stage.end(Outcome::Done, 30_015);
+        }
+    }
+    assert_eq!(
+        stage.manager.willing(0, at(70_010).boot),
+        Willingness::Unable
+    );
 }
 
 #[test]
