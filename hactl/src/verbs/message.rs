@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command, value_parser};
 use serde_json::json;
-use shared::api::{ReceivedMessage, SendMessage};
+use shared::api::{ErrorCode, ReceivedMessage, SendMessage};
 use shared::client::{Client, ClientError, Incoming, Listener};
 use shared::exit::Exit;
 use shared::names::{ClientName, NodeName};
@@ -27,9 +27,10 @@ counts as delivered when whoever listens has acknowledged it, and not before; ha
 does that when it has written it. A node has at most 32 senders and 32 listeners at a time, and takes
 messages of 32 senders, 8 of them on one node; one too many is refused. Needs the role operate. While a living node does not know
 sessions, such as a Heartbeat, nothing can be sent, and the refusal names the node. send ends with 0
-when the message was delivered; with 4 if there is no such node or nobody listens there under that
-name, and 7 if it is refused for any other reason: then nothing was delivered; with 1 if the session
-ended, 3 if the connection to hbd did, as when hbd died, and 6 after --timeout: then it is not known
+when the message was delivered; with 2 if it is longer than 1 MiB, 4 if there is no such node or
+nobody listens there under that name, 5 without that role, and 7 if it is refused for any other
+reason, such as a key that another message had or a --class it is too long for: then nothing was
+delivered; with 1 if the session ended, 3 if the connection to hbd did, as when hbd died, and 6 after --timeout: then it is not known
 whether it was delivered, and send says so. listen ends with 7 if somebody else listens under that name. It goes on when hbd ends or is
 upgraded: it says that sessions were lost, and listens anew as soon as hbd is back.",
     examples: &[
@@ -173,8 +174,11 @@ fn send(call: &Call) -> Result<Exit, Error> {
         data: Payload(content(call)?),
     };
     let key = call.words("key").unwrap_or_default();
-    let sent = call.client()?.send(message, key.first().copied());
-    match sent {
+    let mut client = call.client().map_err(|error| match error {
+        Error::Client(error) => not_sent(error),
+        other => other,
+    })?;
+    match client.send(message, key.first().copied()) {
         Ok(()) => {
             let mut out = super::output();
             writeln!(out, "delivered to {to} on {node}")?;
@@ -186,14 +190,26 @@ fn send(call: &Call) -> Result<Exit, Error> {
             limit: waited,
             missing: Some(NOT_KNOWN.into()),
         }),
-        Err(error) => Err(match is_silent_on_delivery(&error) {
-            true => Error::Undecided {
-                error,
-                what: NOT_KNOWN,
-            },
-            false => error.into(),
+        Err(error) if is_silent_on_delivery(&error) => Err(Error::Undecided {
+            error,
+            what: NOT_KNOWN,
         }),
+        Err(error) if is_of_session(&error) => Err(error.into()),
+        Err(error) => Err(not_sent(error)),
     }
+}
+
+/// Nothing was delivered: never the code that leaves it open.
+fn not_sent(error: ClientError) -> Error {
+    match Exit::from(&error) {
+        Exit::Failed => Error::Refused(error.to_string()),
+        _ => error.into(),
+    }
+}
+
+/// True where the message went into a session that ended: the text says what is known of it.
+fn is_of_session(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused { failure, .. } if failure.code == ErrorCode::Unavailable)
 }
 
 /// What is left to say where the reply did not come.
@@ -223,9 +239,10 @@ fn content(call: &Call) -> Result<Vec<u8>, Error> {
         _ => {
             let most = MESSAGE_BYTES_MAX as u64 + 1;
             let read = std::io::stdin().lock().take(most).read_to_end(&mut bytes);
-            read.map_err(|error| Error::Read {
-                path: "standard input".into(),
-                error,
+            read.map_err(|error| {
+                Error::Refused(format!(
+                    "cannot read standard input: {error}; nothing was delivered"
+                ))
             })?;
         }
     }
