@@ -152,9 +152,11 @@ fn a_daemon_that_keeps_its_output_open_lives_and_may_go_on_writing() {
     let place = Place::new();
     let go = place.fifo("go");
     let wrote = place.path("wrote");
+    // The shell writes itself: more than a pipe holds.
+    let line = "x".repeat(1000);
     let report = place.report(script(&format!(
-        "(read x <{go}; head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; echo x >{wrote}; \
-         read x <{go}) & echo $!"
+        "(read x <{go}; i=0; while [ $i -lt 200 ]; do echo {line}; echo {line} >&2; i=$((i + 1)); \
+         done; echo x >{wrote}; read x <{go}) & echo $!"
     )));
     assert_eq!(report.ended, Ended::Exited { status: 0 });
     let daemon = report.stdout.head.trim_end();
