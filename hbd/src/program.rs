@@ -26,13 +26,26 @@ const REPLACED: &[u8] = b" (deleted)";
 pub(crate) fn path() -> io::Result<PathBuf> {
     let here = place(env::current_exe()?);
     let word = env::args_os().next().unwrap_or_default();
-    let named = if word.as_bytes().contains(&b'/') {
-        absolute(&word).ok()
+    Ok(named(&word).unwrap_or(here))
+}
+
+/// The path that the first word of a command names.
+fn named(word: &OsStr) -> Option<PathBuf> {
+    let path = Path::new(word);
+    if path == Path::new(OWN_PROGRAM) {
+        return None;
+    }
+    // So a manager starts a supervisor, and an upgrade the next program, whichever file that is:
+    // the file of this process may stand at another place since, and another one there.
+    if path.is_absolute() {
+        return Some(path.into());
+    }
+    let found = if word.as_bytes().contains(&b'/') {
+        absolute(path).ok()
     } else {
-        in_path(&word)
+        in_path(word)
     };
-    let named = named.filter(|named| named != Path::new(OWN_PROGRAM) && is_own(named));
-    Ok(named.unwrap_or(here))
+    found.filter(|found| is_own(found))
 }
 
 fn place(file: PathBuf) -> PathBuf {
@@ -100,6 +113,16 @@ mod tests {
         assert_eq!(there("/usr/sbin/hbd"), Path::new("/usr/sbin/hbd"));
         assert_eq!(there("/none/hbd (deleted)"), Path::new("/none/hbd"));
         assert_eq!(path().unwrap(), env::current_exe().unwrap());
+    }
+
+    #[test]
+    fn a_whole_path_is_believed_and_a_mere_name_only_where_it_leads_here() {
+        let named = |word: &str| named(word.as_ref());
+        assert_eq!(named("/none/hbd"), Some("/none/hbd".into()));
+        assert_eq!(named("/bin/sh"), Some("/bin/sh".into()));
+        assert_eq!(named(OWN_PROGRAM), None);
+        assert_eq!(named("none/hbd"), None);
+        assert_eq!(named("sh"), None);
     }
 
     #[test]

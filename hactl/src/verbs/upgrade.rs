@@ -20,8 +20,8 @@ pub(crate) const VERB: Verb = Verb {
     name: "upgrade",
     about: "Lets hbd become the program that was installed in its place",
     text: "\
-Install the new program over the old one, then call this on each node in turn. hbd first lets the
-new program check the configuration, and refuses the upgrade if that fails. Then the supervisor
+Install the new program over the old one, at the path hbd was started by, then call this on each node
+in turn. hbd first lets the new program check the configuration, and refuses the upgrade if that fails. Then the supervisor
 becomes the new program under the same process id, goes on with manager and core, and replaces what
 is another build: the manager, then the core by a quick restart, which peers see as a restart and no
 death. What was done is shown for each process, and whether a peer lost this node meanwhile. Ends

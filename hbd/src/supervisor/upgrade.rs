@@ -225,7 +225,7 @@ impl Supervisor {
         // Signals that ask for something are blocked in every thread: one that was not read is the
         // next program's.
         for program in [&self.program, Path::new(OWN_PROGRAM)] {
-            let error = same_words(program).exec();
+            let error = same_words(program).arg0(&self.program).exec();
             eprintln!("hbd: cannot execute {}: {error}", program.display());
         }
         Exit::Failed
@@ -313,12 +313,8 @@ fn installed(program: &Path) -> Result<String, Unusable> {
 
 /// `program` with all that this one was started with.
 fn same_words(program: &Path) -> Command {
-    let mut words = env::args_os();
     let mut command = Command::new(program);
-    if let Some(name) = words.next() {
-        command.arg0(name);
-    }
-    command.args(words);
+    command.args(env::args_os().skip(1));
     command
 }
 

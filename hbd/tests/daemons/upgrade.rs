@@ -229,3 +229,27 @@ fn another_build_that_is_started_after_a_death_replaces_the_workers_too() {
     });
     assert_eq!(alice.deaths(), deaths);
 }
+
+#[test]
+fn a_supervisor_whose_program_was_moved_away_is_upgraded_to_what_is_installed_in_its_place() {
+    let cluster = with_a_copy();
+    let bob = &cluster.nodes[1];
+    fs::rename(&bob.program, bob.home.join("away")).unwrap();
+    let supervisor = bob.pid();
+    bob.signal(Signal::SIGKILL);
+    until("another supervisor", || {
+        (bob.pid() != supervisor).then_some(())
+    });
+    install_other_build(bob);
+    let request = Request::Upgrade(Upgrade { dry_run: true });
+    let would = until("an answer", || {
+        match bob.client().request(request.clone()) {
+            Ok(Success::Upgraded(would)) => Some(would),
+            _ => None,
+        }
+    });
+    assert_eq!(would.program, bob.program.display().to_string());
+    assert_eq!(would.outcome, UpgradeOutcome::WouldUpgrade, "{would:?}");
+    assert_eq!(upgrade(bob, false).outcome, UpgradeOutcome::Upgrading);
+    upgraded(bob);
+}
