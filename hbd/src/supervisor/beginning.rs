@@ -217,6 +217,9 @@ impl Supervisor {
         supervisor
             .take_over(core, (manager, left), after.unwrap_or(0), newest)
             .await;
+        if problem.is_none() {
+            supervisor.end_refusal();
+        }
         supervisor.introduce_itself(&warnings, taken_over, peers_problem);
         match problem {
             None => supervisor.keep_accepted(&copies, &addresses),
@@ -255,6 +258,7 @@ impl Supervisor {
         self.media.believe(view);
         self.inherited.clone_from(&view.lacks);
         self.health.remember(view.sick.is_some(), clock::boot());
+        self.configured.refused = !view.config_refused.is_empty();
     }
 
     fn watch(&mut self) -> Option<Watch> {

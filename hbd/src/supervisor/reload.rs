@@ -81,7 +81,7 @@ pub(super) struct Configured {
     pub(super) config: Config,
     files: Files,
     /// The last attempt was refused.
-    refused: bool,
+    pub(super) refused: bool,
     /// The reload under way.
     reading: Option<Reading>,
     /// SIGHUP came meanwhile.
@@ -311,6 +311,14 @@ impl Supervisor {
             let reasons = told(reasons);
             let cause = Some(reading.cause.clone());
             self.recorder.note(Kind::ConfigRefused { reasons }, cause);
+        }
+    }
+
+    /// The supervisor started from files of which a former one had refused a reload.
+    pub(super) fn end_refusal(&mut self) {
+        if std::mem::take(&mut self.configured.refused) {
+            let changes = Vec::new();
+            self.recorder.note(Kind::ConfigReloaded { changes }, None);
         }
     }
 

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use shared::api::{Fault, Reload, ReloadOutcome, Reloaded, Request, Success};
 use shared::config::diff::{Change, Consequence};
 use shared::event::{Cause, ConfigDifference, Event, Kind, LinkStatus, NodeStatus};
+use shared::view::Lack;
 
 use crate::cluster::{Cluster, Daemon, free_port, until};
 use crate::{TWO, bcast_and_mcast, left_in_order, medium};
@@ -104,6 +105,40 @@ fn a_file_with_errors_is_refused_with_all_of_them_and_the_daemon_goes_on() {
     assert_eq!(alice.deaths(), 0);
     let restarts = alice.client().snapshot().unwrap().view.nodes[&bob.name].restarts;
     assert_eq!(restarts, 0);
+}
+
+#[test]
+fn a_refusal_outlives_the_supervisor_and_ends_with_the_reload_that_finds_the_files_mended() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    cluster.settle();
+    let alice = &cluster.nodes[0];
+    let mended = refuse_bogus_line(alice);
+    replace_supervisor(alice);
+    let view = alice.client().snapshot().unwrap().view;
+    assert_eq!(view.config_refused.len(), 1, "the files are as they were");
+    edit(alice, |_| mended);
+    let reloaded = reload(alice, Reload::default());
+    assert_eq!(reloaded.outcome, ReloadOutcome::Unchanged);
+    alice.wait_for("the files to count again", |view| {
+        view.config_refused.is_empty() && !view.lacks.iter().any(is_about_files)
+    });
+    let events = alice.events();
+    let again = events.iter().find(|event| is_reloaded(event)).unwrap();
+    assert!(again.text.contains("in use again"), "{}", again.text);
+}
+
+#[test]
+fn a_refusal_ends_with_a_supervisor_that_starts_from_mended_files() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    cluster.settle();
+    let alice = &cluster.nodes[0];
+    let mended = refuse_bogus_line(alice);
+    edit(alice, |_| mended);
+    replace_supervisor(alice);
+    alice.wait_for("the files to count again", |view| {
+        view.config_refused.is_empty()
+    });
+    assert!(alice.events().iter().any(is_reloaded));
 }
 
 #[test]
@@ -544,6 +579,29 @@ fn reload(daemon: &Daemon, wish: Reload) -> Reloaded {
         Success::Reloaded(reloaded) => *reloaded,
         other => panic!("{other:?}"),
     }
+}
+
+fn is_about_files(lack: &Lack) -> bool {
+    lack.what == "the configuration on the disk"
+}
+
+/// A reload that is refused. Returns what ha.cf was before.
+fn refuse_bogus_line(daemon: &Daemon) -> String {
+    let before = fs::read_to_string(daemon.home.join("conf/ha.cf")).unwrap();
+    edit(daemon, |ha_cf| ha_cf + "bogus 1\n");
+    let reloaded = reload(daemon, Reload::default());
+    assert_eq!(reloaded.outcome, ReloadOutcome::Invalid);
+    before
+}
+
+/// Kills the supervisor, and waits until the next one has adopted.
+fn replace_supervisor(daemon: &Daemon) {
+    let former = daemon.pid();
+    daemon.signal(Signal::SIGKILL);
+    until("another supervisor", || {
+        (daemon.pid() != former).then_some(())
+    });
+    daemon.wait_for("the adoption", |view| view.supervisor_deaths == 1);
 }
 
 /// Changes the daemon's ha.cf.
