@@ -5,11 +5,13 @@
 //!
 //! The program is the one the last supervisor was started by; where that does not come up, this
 //! very program is tried in turn with it, so that a broken installation leaves a node with the
-//! supervisor it had.
+//! supervisor it had. A file that lost its execute permission is no help by either name: the kernel
+//! looks at the file and not at its name.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,7 +20,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Launch;
-use crate::pauses::Pauses;
+use crate::pauses::{PAUSE_MAX, Pauses};
 use crate::process::{OWN_PROGRAM, Process};
 
 /// How the next supervisor comes to be.
@@ -113,7 +115,9 @@ impl Revival {
         match spawn(program, launch, self.stderr.as_ref()) {
             Ok(process) => self.started = Some(Started { process, at: now }),
             Err(error) => {
-                self.say(&format!("{} cannot be started: {error}", program.display()));
+                let remedy = remedy(&launch.program);
+                let program = program.display();
+                self.say(&format!("{program} cannot be started: {error}{remedy}"));
                 self.pause(Duration::ZERO, now);
                 self.plan(now);
             }
@@ -150,6 +154,20 @@ impl Revival {
             // Nobody is left to tell that there is nobody to tell.
             let _ = writeln!(File::from(copy), "hbd manager: {text}");
         }
+    }
+}
+
+/// What to do about a program that nobody may execute.
+fn remedy(program: &Path) -> String {
+    match fs::metadata(program) {
+        Ok(file) if file.permissions().mode() & 0o111 == 0 => {
+            let program = program.display();
+            format!(
+                "; chmod 755 {program} and hbd goes on within {} s",
+                PAUSE_MAX.as_secs()
+            )
+        }
+        _ => String::new(),
     }
 }
 

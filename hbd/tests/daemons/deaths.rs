@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use shared::event::{Cause, Event, Kind, NodeStatus, Role, StatusReason};
 use shared::view::{ClusterView, NodeView};
 
 use crate::cluster::{Cluster, Daemon, until};
+use crate::upgrade::with_a_copy;
 use crate::{TWO, bcast_and_mcast};
 
 /// A timer may be late by this share of the difference between deadtime and initdead.
@@ -126,6 +129,34 @@ fn a_supervisor_that_is_killed_is_replaced_and_the_core_goes_on() {
     let known = |events: &[Event]| counters(events, Role::Core);
     assert!(known(&after).starts_with(&known(&before)));
     undisturbed(alice);
+}
+
+#[test]
+fn a_program_that_nobody_may_execute_is_named_and_comes_back_once_it_may_be() {
+    let cluster = with_a_copy();
+    let [alice, bob] = &cluster.nodes[..] else {
+        panic!("two nodes");
+    };
+    let (supervisor, core) = (bob.pid(), bob.core());
+    let restarts = || alice.client().snapshot().unwrap().view.nodes[&bob.name].restarts;
+    let before = restarts();
+    fs::set_permissions(&bob.program, Permissions::from_mode(0o644)).unwrap();
+    end(supervisor);
+    let remedy = format!("; chmod 755 {} and hbd goes on", bob.program.display());
+    until(
+        "both names of the program to be refused, with the remedy",
+        || {
+            let log = bob.log();
+            let told = log.lines().filter(|line| line.contains(&remedy)).count();
+            (told >= 2 && log.contains("/proc/self/exe cannot be started")).then_some(())
+        },
+    );
+    fs::set_permissions(&bob.program, Permissions::from_mode(0o755)).unwrap();
+    until("another supervisor", || {
+        (bob.pid() != supervisor).then_some(())
+    });
+    bob.wait_for("everything as it was", everyone_is_active);
+    assert_eq!((bob.core(), restarts()), (core, before));
 }
 
 #[test]

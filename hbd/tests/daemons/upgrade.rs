@@ -17,7 +17,7 @@ use crate::{TWO, bcast_and_mcast};
 const OWN: &str = env!("CARGO_BIN_EXE_hbd");
 
 /// Two nodes, and bob runs a copy of hbd, which can be replaced by another build.
-fn with_a_copy() -> Cluster {
+pub(crate) fn with_a_copy() -> Cluster {
     let mut cluster = Cluster::start(&TWO, bcast_and_mcast());
     // Alice has heard bob, and hears that he leaves: what she misses of that would be a restart.
     cluster.settle();
