@@ -28,7 +28,7 @@ use std::time::Duration;
 use shared::config::Logging;
 use shared::event::{Event, Severity};
 use shared::names::NodeName;
-use shared::time::Wall;
+use shared::time::{Moment, Wall};
 use tokio::sync::mpsc;
 
 use crate::{clock, thread};
@@ -228,7 +228,7 @@ impl Outlets {
     /// Writes until there is nobody left who could say anything.
     fn serve(&mut self, inbox: &Receiver<Message>, news: &mpsc::Sender<News>) {
         loop {
-            let message = match self.limiter.next_end() {
+            let message = match self.deadline() {
                 Some(end) => inbox.recv_timeout(end.since(clock::boot())),
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
@@ -245,6 +245,9 @@ impl Outlets {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
+                    for outlet in self.ordinary.iter_mut().chain(&mut self.debug) {
+                        report(news, outlet.retry(now.boot));
+                    }
                     for summary in self.limiter.ended(now) {
                         self.write(&summary, news);
                     }
@@ -257,6 +260,13 @@ impl Outlets {
                 }
             }
         }
+    }
+
+    /// When something is to be done though nothing is said.
+    fn deadline(&self) -> Option<Moment> {
+        let outlets = self.ordinary.iter().chain(&self.debug);
+        let retries = outlets.filter_map(Outlet::due);
+        retries.chain(self.limiter.next_end()).min()
     }
 
     /// What was said of targets that are left is over.

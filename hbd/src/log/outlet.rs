@@ -7,7 +7,8 @@ use shared::time::Moment;
 
 use super::record::Record;
 
-/// A target that failed is tried again with the first record after so long.
+/// A target that failed is tried again after so long, with the last record that it did not get: what
+/// can be opened may still take nothing.
 pub(crate) const RETRY: Duration = Duration::from_secs(5);
 
 /// Where records can be written.
@@ -47,6 +48,8 @@ struct Failed {
     /// When it was tried last.
     tried: Moment,
     lost: u64,
+    /// The last of them.
+    last: Record,
 }
 
 impl Outlet {
@@ -77,8 +80,30 @@ impl Outlet {
             && now.since(failed.tried) < RETRY
         {
             failed.lost += 1;
+            failed.last = record.clone();
             return None;
         }
+        self.attempt(record, now)
+    }
+
+    /// When [`Outlet::retry`] is to be called.
+    pub(super) fn due(&self) -> Option<Moment> {
+        self.failed.as_ref().map(|failed| failed.tried + RETRY)
+    }
+
+    /// Tries one that failed, if it is time.
+    pub(super) fn retry(&mut self, now: Moment) -> Option<News> {
+        if self.due()? > now {
+            return None;
+        }
+        let failed = self.failed.as_mut()?;
+        // It is missing again if it cannot be written.
+        failed.lost -= 1;
+        let last = failed.last.clone();
+        self.attempt(&last, now)
+    }
+
+    fn attempt(&mut self, record: &Record, now: Moment) -> Option<News> {
         let written = self.target.write(record);
         let target = self.target.name().to_owned();
         let before = self.failed.take();
@@ -87,7 +112,11 @@ impl Outlet {
             return Some(News::Works { target, lost });
         };
         let lost = before.as_ref().map_or(0, |failed| failed.lost) + 1;
-        self.failed = Some(Failed { tried: now, lost });
+        self.failed = Some(Failed {
+            tried: now,
+            lost,
+            last: record.clone(),
+        });
         before.is_none().then_some(News::Fails { target, error })
     }
 }

@@ -246,6 +246,46 @@ fn a_target_that_works_again_says_what_is_missing() {
 }
 
 #[test]
+fn a_target_that_fails_is_tried_again_by_time_with_the_last_line_it_did_not_get() {
+    let place = Place::new();
+    let file = place.path("not-yet/ha-log");
+    let (news, mut told) = mpsc::channel(16);
+    let mut plan = place.plan();
+    plan.logging.file = Some(file.clone());
+    let mut log = Log::start(&plan, news).unwrap();
+    log.line(Wall(0), Severity::Info, "first");
+    assert!(matches!(told.blocking_recv(), Some(News::Fails { .. })));
+    log.line(Wall(0), Severity::Info, "second");
+    fs::create_dir(place.path("not-yet")).unwrap();
+    until(|| contents(&file).ends_with("info: second\n"));
+    assert_eq!(contents(&file).lines().count(), 1);
+    assert!(matches!(
+        told.blocking_recv(),
+        Some(News::Works { lost: 1, .. })
+    ));
+}
+
+#[test]
+fn a_target_that_fails_on_counts_each_line_once() {
+    let full = file::Style {
+        node: alice(),
+        as_syslog: true,
+    };
+    let mut outlet = Outlet::new(Box::new(file::LogFile::new(Path::new("/dev/full"), full)));
+    let record = Record::line(Wall(0), Severity::Info, "text");
+    let at = |seconds: u64| Moment(seconds * 1_000_000_000);
+    outlet.write(&record, at(1));
+    outlet.write(&record, at(2));
+    assert!(outlet.retry(at(5)).is_none());
+    assert_eq!(outlet.due(), Some(at(6)), "it was too early");
+    assert!(outlet.retry(at(6)).is_none());
+    assert_eq!(outlet.due(), Some(at(11)));
+    let Some(News::Works { lost: 2, .. }) = outlet.given_up() else {
+        panic!("two lines are missing");
+    };
+}
+
+#[test]
 fn a_logger_that_does_not_read_delays_no_caller_and_no_other_target() {
     let place = Place::new();
     let _silent = place.socket("log");
