@@ -25,7 +25,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, Command, ValueHint, value_parser};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use shared::api::{Request, Snapshot};
+use shared::api::{Request, Snapshot, Success};
 use shared::client::{Client, ClientError, Update};
 use shared::config::FileName;
 use shared::config::load::DIRECTORY;
@@ -50,8 +50,8 @@ the check says, facts about this machine, listings of the directories, and a REA
 each file is and what is missing. It works while hbd does not answer, too. Keys, comments and
 parameters that may hold a password are left out, and masked wherever else they occur in clear; but
 what clients sent by hactl message stands in the flight records as it went over the wire. So read it
-all the same before you give it away. The configuration is that of the hbd that answers; where none
-does, give --config, and give --state, as hbd has them. FILE is hbd-report-DATE.tar.gz in the
+all the same before you give it away. Configuration and state are those of the hbd that answers; where
+none does, give --config and --state as hbd has them, and --state also where it has no core to record. FILE is hbd-report-DATE.tar.gz in the
 current directory unless it is named; one that
 exists is left alone unless --force is given.",
     examples: &[
@@ -70,6 +70,8 @@ exists is left alone unless --force is given.",
 
 /// What outlives hbd, unless hbd was told otherwise.
 const STATE: &str = "/var/lib/hbd";
+/// Where in it the flight records are.
+const RECORDS: &str = "records";
 /// Counters come once a second; so long are they listened to.
 const SAMPLES_FOR: Duration = Duration::from_millis(3500);
 /// So many of them.
@@ -103,7 +105,11 @@ fn arguments(command: Command) -> Command {
             DIRECTORY,
             "The configuration of hbd, in place of what it says",
         ))
-        .arg(directory("state", STATE, "What outlives hbd"))
+        .arg(directory(
+            "state",
+            STATE,
+            "What outlives hbd, in place of what it says",
+        ))
 }
 
 fn run(call: &Call) -> Result<Exit, Error> {
@@ -122,17 +128,22 @@ fn run(call: &Call) -> Result<Exit, Error> {
         return Err(super::exists(&file));
     }
     let mut all = Collection::new(&name, now);
-    let running = ask(call, &mut all);
+    let Told {
+        config: running,
+        state: kept_in,
+    } = ask(call, &mut all);
     let path = |name| call.matches.get_one::<PathBuf>(name).map(PathBuf::as_path);
-    let given = call.matches.value_source("config") == Some(ValueSource::CommandLine);
-    let told = running.filter(|_| !given).map(PathBuf::from);
-    let config = told.as_deref().or(path("config"));
+    let typed = |name| call.matches.value_source(name) == Some(ValueSource::CommandLine);
+    let running = running.filter(|_| !typed("config"));
+    let config = running.as_deref().or(path("config"));
     let config = config.unwrap_or(Path::new(DIRECTORY));
-    let state = path("state").unwrap_or(Path::new(STATE));
+    let kept_in = kept_in.filter(|_| !typed("state"));
+    let state = kept_in.as_deref().or(path("state"));
+    let state = state.unwrap_or(Path::new(STATE));
     configuration(config, &mut all);
     kept(state, "journal", "events on the disk", &mut all);
     let flight = "what went into a core, to be replayed as hbd(8) says";
-    kept(state, "records", flight, &mut all);
+    kept(state, RECORDS, flight, &mut all);
     machine::collect(config, &mut all);
     let run = call.socket.parent().unwrap_or(Path::new("/"));
     machine::listings(
@@ -153,22 +164,29 @@ fn run(call: &Call) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-/// Everything that hbd itself can say; where it says that its configuration is.
-fn ask(call: &Call, all: &mut Collection) -> Option<String> {
+/// Where hbd says that its directories are.
+#[derive(Default)]
+struct Told {
+    config: Option<PathBuf>,
+    state: Option<PathBuf>,
+}
+
+/// Everything that hbd itself can say.
+fn ask(call: &Call, all: &mut Collection) -> Told {
+    let mut told = Told::default();
     let mut client = match Client::connect(&call.socket, call.limit) {
         Ok(client) => client,
         Err(error) => {
             all.miss("status, events, samples: what hbd says", &error);
-            return None;
+            return told;
         }
     };
     let hello = client.hello().clone();
-    let mut config = None;
     all.json("hello.json", "version of the hbd that answered", &hello);
     match client.snapshot() {
         Ok(snapshot) => {
             status(&hello, &snapshot, all);
-            config = snapshot.config;
+            told.config = snapshot.config.map(PathBuf::from);
         }
         Err(error) => all.miss("status: state and verdict", &error),
     }
@@ -184,8 +202,10 @@ fn ask(call: &Call, all: &mut Collection) -> Option<String> {
         Ok(events) => all.lines("events.jsonl", "the events that hbd has at hand", &events),
         Err(error) => all.miss("events.jsonl: the events that hbd has at hand", &error),
     }
-    if let Err(error) = client.request(Request::Record) {
-        all.miss("the present flight record of the core", &error);
+    match client.request(Request::Record) {
+        Ok(Success::Recorded { file }) => told.state = state_with(Path::new(&file)),
+        Ok(_) => {}
+        Err(error) => all.miss("the present flight record of the core", &error),
     }
     match samples(client) {
         Ok(samples) => all.lines(
@@ -195,7 +215,14 @@ fn ask(call: &Call, all: &mut Collection) -> Option<String> {
         ),
         Err(error) => all.miss("samples.jsonl: counters", &error),
     }
-    config
+    told
+}
+
+/// The state directory that a flight record is kept in.
+fn state_with(record: &Path) -> Option<PathBuf> {
+    let records = record.parent().filter(|records| records.is_absolute())?;
+    let state = records.parent()?;
+    (records == state.join(RECORDS)).then(|| state.to_owned())
 }
 
 fn status(hello: &shared::api::Hello, snapshot: &Snapshot, all: &mut Collection) {
@@ -278,9 +305,17 @@ fn configuration(directory: &Path, all: &mut Collection) {
 
 /// What hbd keeps in a directory of the disk, as it is: there it outlives hbd.
 fn kept(state: &Path, directory: &str, meaning: &str, all: &mut Collection) {
-    let entries = match fs::read_dir(state.join(directory)) {
+    let path = state.join(directory);
+    let entries = match fs::read_dir(&path) {
         Ok(entries) => entries,
-        Err(error) => return all.miss(&format!("{directory}: {meaning}"), &error),
+        Err(error) => {
+            let what = format!("{directory}: {meaning}");
+            let why = format!(
+                "{}: {error}; give --state DIR if hbd keeps it elsewhere",
+                path.display()
+            );
+            return all.miss(&what, &why);
+        }
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
     paths.sort();

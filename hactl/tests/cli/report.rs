@@ -158,7 +158,7 @@ fn everything_is_in_it_and_no_secret_is() {
 }
 
 #[test]
-fn the_configuration_is_taken_from_where_hbd_says_it_is() {
+fn configuration_and_state_are_taken_from_where_hbd_says_they_are() {
     let machine = machine();
     let snapshot = Snapshot {
         config: Some(machine.path().display().to_string()),
@@ -168,9 +168,27 @@ fn the_configuration_is_taken_from_where_hbd_says_it_is() {
     let server = Server::start(Answer::Everything { events, snapshot });
     let file = machine.path().join("report.tar.gz");
     let mut command = hactl(&server, &["report"]);
-    command.arg(&file).arg("--state").arg(machine.path());
+    ends(&command.arg(&file).output().unwrap(), 0);
+    let files = unpacked(&file);
+    assert!(files.contains_key("config/ha.cf"));
+    assert!(files.contains_key("journal/00000001.jsonl"));
+}
+
+#[test]
+fn a_state_that_is_not_there_is_named_with_the_option_that_names_another() {
+    let machine = machine();
+    let file = machine.path().join("report.tar.gz");
+    let mut command = bare(&["report", "--socket", "/nonexistent/hbd.sock"]);
+    command.arg(&file).args(["--state", "/nonexistent"]);
     ends(&command.output().unwrap(), 0);
-    assert!(unpacked(&file).contains_key("config/ha.cf"));
+    let files = unpacked(&file);
+    let readme = String::from_utf8_lossy(&files["README"]);
+    for directory in ["journal", "records"] {
+        let wanted = format!(
+            ": /nonexistent/{directory}: No such file or directory (os error 2); give --state DIR"
+        );
+        assert!(readme.contains(&wanted), "{readme}");
+    }
 }
 
 #[test]

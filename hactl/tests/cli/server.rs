@@ -199,8 +199,12 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
             (Answer::Silence, _) => {
                 requests.read_to_string(&mut line)?;
             }
-            (Answer::Everything { .. }, Request::Record) => {
-                let file = RECORD.into();
+            (Answer::Everything { snapshot, .. }, Request::Record) => {
+                // One directory is as good as two.
+                let file = match &snapshot.config {
+                    Some(directory) => format!("{directory}/records/new.flight"),
+                    None => RECORD.into(),
+                };
                 ok(&mut stream, id, Success::Recorded { file })?;
             }
             (_, request) => panic!("not in the script: {request:?}"),
