@@ -19,13 +19,18 @@ pub(crate) fn protect(score: i16) -> Option<Lack> {
         return None;
     }
     let error = fs::write(OWN, score.to_string()).err()?;
-    Some(Lack {
+    Some(unprotected(&error))
+}
+
+pub(crate) fn unprotected(error: &io::Error) -> Lack {
+    Lack {
         what: "protection from the OOM killer".into(),
         why: format!("a lower oom_score_adj: {error}"),
         remedy: "give hbd CAP_SYS_RESOURCE, which root in a container may lack, or start it with \
-                 a score of -1000 (OOMScoreAdjust=-1000 in a systemd unit); or say `realtime off` in ha.cf"
+                 a score of -1000 (OOMScoreAdjust=-1000 in a systemd unit); or say `realtime off` \
+                 in ha.cf and restart hbd: a reload does not clear this"
             .into(),
-    })
+    }
 }
 
 fn current() -> io::Result<i16> {

@@ -56,7 +56,8 @@ fn realtime(priority: u8) -> Option<Lack> {
         what: "realtime scheduling of beats".into(),
         why: format!("SCHED_RR at priority {priority}: {error}"),
         remedy: "give hbd CAP_SYS_NICE, which root in a container may lack, or an RTPRIO limit; \
-                 in a control group give it realtime time; or say `realtime off` in ha.cf"
+                 in a control group give it realtime time; or say `realtime off` in ha.cf and \
+                 restart hbd: a reload does not clear this"
             .into(),
     })
 }
@@ -80,7 +81,8 @@ fn limited(limit: u64) -> Lack {
         why: format!("the MEMLOCK limit is {limit} bytes, and hbd may not raise it"),
         remedy: "give hbd CAP_SYS_RESOURCE, which root in a container may lack, or start it with \
                  an unlimited MEMLOCK limit (ulimit -l unlimited; LimitMEMLOCK=infinity in a \
-                 systemd unit); or say `realtime off` in ha.cf"
+                 systemd unit); or say `realtime off` in ha.cf and restart hbd: a reload does not \
+                 clear this"
             .into(),
     }
 }
@@ -90,7 +92,7 @@ fn unlocked(error: &io::Error) -> Lack {
         what: "locked memory".into(),
         why: format!("mlockall: {error}"),
         remedy: "give hbd CAP_IPC_LOCK and see whether the machine is short of memory; or say \
-                 `realtime off` in ha.cf"
+                 `realtime off` in ha.cf and restart hbd: a reload does not clear this"
             .into(),
     }
 }
@@ -132,6 +134,16 @@ mod tests {
         assert!(lack.remedy.starts_with("give hbd CAP_SYS_RESOURCE"));
         assert!(lack.remedy.contains("MEMLOCK"));
         assert!(!lack.remedy.contains("as root"), "{}", lack.remedy);
+    }
+
+    #[test]
+    fn a_remedy_that_a_reload_does_not_bring_says_so() {
+        let error = io::Error::from_raw_os_error(1);
+        let lacks = [limited(0), unlocked(&error), realtime(0).expect("refused")];
+        for lack in lacks.into_iter().chain([oom::unprotected(&error)]) {
+            let end = "`realtime off` in ha.cf and restart hbd: a reload does not clear this";
+            assert!(lack.remedy.ends_with(end), "{}", lack.remedy);
+        }
     }
 
     #[test]
