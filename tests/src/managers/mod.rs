@@ -357,7 +357,7 @@ impl World {
             self.wires[from].clear();
         }
         for (at, _) in &mut self.wires[from] {
-            *at = *at + self.random.span(Duration::ZERO, LATE);
+            *at = self.now + self.random.span(Duration::ZERO, LATE);
         }
         self.wires[from]
             .make_contiguous()
