@@ -15,7 +15,7 @@ use hbd_agents::class::{self, Places};
 use hbd_agents::command::{self, Setting};
 use hbd_agents::report::{Ended, Report, Text};
 use hbd_agents::shim::Job;
-use hbd_agents::verdict::{Verdict, judge};
+use hbd_agents::verdict::judge;
 use hbd_tests::scratch::Scratch;
 use hbd_tests::wait;
 use nix::errno::Errno;
@@ -23,7 +23,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared::config::machine::Program;
 use shared::config::{Logging, Resource, Timing};
-use shared::group::Operation;
+use shared::group::{Operation, Outcome};
 use shared::names::NodeName;
 
 const HBD: &str = env!("CARGO_BIN_EXE_hbd");
@@ -347,11 +347,11 @@ fn a_resource_is_found_run_and_judged() {
         ),
     );
     let steps = [
-        (Operation::Status, Verdict::NotRunning),
-        (Operation::Start, Verdict::Done),
-        (Operation::Status, Verdict::Done),
-        (Operation::Stop, Verdict::Done),
-        (Operation::Status, Verdict::NotRunning),
+        (Operation::Status, Outcome::NotRunning),
+        (Operation::Start, Outcome::Done),
+        (Operation::Status, Outcome::Done),
+        (Operation::Stop, Outcome::Done),
+        (Operation::Status, Outcome::NotRunning),
     ];
     for (number, (operation, expected)) in steps.into_iter().enumerate() {
         assert_eq!(place.operate(number, operation), expected, "step {number}");
@@ -441,7 +441,7 @@ impl Place {
         }
     }
 
-    fn operate(&self, number: usize, operation: Operation) -> Verdict {
+    fn operate(&self, number: usize, operation: Operation) -> Outcome {
         let directory = self.scratch.path();
         let resource = Resource {
             agent: "thing".into(),

@@ -154,6 +154,21 @@ impl fmt::Display for Operation {
     }
 }
 
+/// How an action ended. Each action ends, within its time limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It did what it should; for a question: the resource runs.
+    Done,
+    /// For a question: the resource does not run.
+    NotRunning,
+    /// It did not, or nobody knows.
+    Failed {
+        /// What went wrong: a sentence without its end, with the last line that was said.
+        why: String,
+    },
+}
+
 /// Why a group's state changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,32 +1,18 @@
 //! What the end of an action means for the resource.
 //!
 //! A wrong "it does not run" may make two owners, a wrong "nobody knows" costs a stop: so
-//! [`Verdict::NotRunning`] needs a clear word of the agent.
+//! [`Outcome::NotRunning`] needs a clear word of the agent.
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use shared::group::Operation;
+use shared::group::{Operation, Outcome};
 
 use crate::class::Class;
 use crate::report::{Ended, Report};
 
-/// What is known after an action.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It did what it should; for a status: the resource runs.
-    Done,
-    /// For a status: the resource does not run.
-    NotRunning,
-    /// It did not, or nobody knows.
-    Failed {
-        /// A sentence without its end, with the last line that was written.
-        why: String,
-    },
-}
-
 /// Judges a report.
 #[must_use]
-pub fn judge(class: &Class, operation: Operation, report: &Report) -> Verdict {
+pub fn judge(class: &Class, operation: Operation, report: &Report) -> Outcome {
     let why = match report.ended {
         Ended::Exited { status } => match of_status(class, operation, status, report) {
             Ok(verdict) => return verdict,
@@ -52,13 +38,13 @@ pub fn judge(class: &Class, operation: Operation, report: &Report) -> Verdict {
     failed(why, report)
 }
 
-fn failed(why: String, report: &Report) -> Verdict {
+fn failed(why: String, report: &Report) -> Outcome {
     let said = report.stderr.last_line().or(report.stdout.last_line());
     let why = match said {
         Some(line) => format!("{why}: {}", shortened(line)),
         None => why,
     };
-    Verdict::Failed { why }
+    Outcome::Failed { why }
 }
 
 /// Most characters of a line that is quoted.
@@ -86,7 +72,7 @@ fn of_status(
     operation: Operation,
     status: i32,
     report: &Report,
-) -> Result<Verdict, String> {
+) -> Result<Outcome, String> {
     match (class, operation) {
         (Class::Heartbeat { .. }, Operation::Status) => of_text(report),
         (Class::Systemd { .. }, Operation::Status) => of_unit(status, report),
@@ -94,7 +80,7 @@ fn of_status(
         (Class::Ocf { .. }, _) => of_ocf(operation, status),
         (Class::Lsb { .. }, _) => of_lsb(operation, status),
         (Class::Heartbeat { .. } | Class::Systemd { .. }, _) => match status {
-            0 => Ok(Verdict::Done),
+            0 => Ok(Outcome::Done),
             _ => Err(exited(status, None)),
         },
     }
@@ -102,23 +88,23 @@ fn of_status(
 
 /// As Heartbeat 3.0.6 does: standard output decides whatever the exit status, and what says
 /// nothing that is known does not run.
-fn of_text(report: &Report) -> Result<Verdict, String> {
+fn of_text(report: &Report) -> Result<Outcome, String> {
     let said = |found: fn(&str) -> bool| {
         [&report.stdout.head, &report.stdout.tail]
             .iter()
             .any(|text| found(text))
     };
     if said(says_not_running) {
-        Ok(Verdict::NotRunning)
+        Ok(Outcome::NotRunning)
     } else if said(says_running) {
-        Ok(Verdict::Done)
+        Ok(Outcome::Done)
     } else if report.stdout.left_out > 0 {
         let left_out = report.stdout.left_out;
         Err(format!(
             "whether it runs is not in what was read; {left_out} bytes were not read"
         ))
     } else {
-        Ok(Verdict::NotRunning)
+        Ok(Outcome::NotRunning)
     }
 }
 
@@ -140,23 +126,23 @@ fn says_running(text: &str) -> bool {
 }
 
 /// `systemctl is-active` says one word for one unit.
-fn of_unit(status: i32, report: &Report) -> Result<Verdict, String> {
+fn of_unit(status: i32, report: &Report) -> Result<Outcome, String> {
     match report.stdout.last_line() {
-        Some("active" | "reloading" | "refreshing") => Ok(Verdict::Done),
-        Some("inactive" | "failed") => Ok(Verdict::NotRunning),
+        Some("active" | "reloading" | "refreshing") => Ok(Outcome::Done),
+        Some("inactive" | "failed") => Ok(Outcome::NotRunning),
         Some(_) => Err("neither started nor stopped".into()),
         None => Err(exited(status, None)),
     }
 }
 
 /// Exit codes of the OCF resource agent API, and two that Pacemaker added.
-fn of_ocf(operation: Operation, status: i32) -> Result<Verdict, String> {
+fn of_ocf(operation: Operation, status: i32) -> Result<Outcome, String> {
     let meaning = match (status, operation) {
-        (0, _) => return Ok(Verdict::Done),
-        (7, Operation::Status) => return Ok(Verdict::NotRunning),
-        (7, Operation::Stop) => return Ok(Verdict::Done),
+        (0, _) => return Ok(Outcome::Done),
+        (7, Operation::Status) => return Ok(Outcome::NotRunning),
+        (7, Operation::Stop) => return Ok(Outcome::Done),
         // Running, if promoted or degraded.
-        (8 | 190 | 191, Operation::Status | Operation::Start) => return Ok(Verdict::Done),
+        (8 | 190 | 191, Operation::Status | Operation::Start) => return Ok(Outcome::Done),
         (1, _) => Some("an error"),
         (2, _) => Some("wrong arguments"),
         (3, _) => Some("the agent does not know this operation"),
@@ -175,10 +161,10 @@ fn of_ocf(operation: Operation, status: i32) -> Result<Verdict, String> {
 
 /// Linux Standard Base, Init Script Actions: for `status`. With 1 and 2 something is wrong beyond
 /// that it does not run, and scripts that know nothing of this list end so for any other reason.
-fn of_lsb_status(status: i32) -> Result<Verdict, String> {
+fn of_lsb_status(status: i32) -> Result<Outcome, String> {
     let meaning = match status {
-        0 => return Ok(Verdict::Done),
-        3 => return Ok(Verdict::NotRunning),
+        0 => return Ok(Outcome::Done),
+        3 => return Ok(Outcome::NotRunning),
         1 => Some("dead, and its pid file is there"),
         2 => Some("dead, and its lock file is there"),
         4 => Some("it does not know"),
@@ -188,9 +174,9 @@ fn of_lsb_status(status: i32) -> Result<Verdict, String> {
 }
 
 /// As above, for all other actions.
-fn of_lsb(operation: Operation, status: i32) -> Result<Verdict, String> {
+fn of_lsb(operation: Operation, status: i32) -> Result<Outcome, String> {
     let meaning = match (status, operation) {
-        (0, _) | (7, Operation::Stop) => return Ok(Verdict::Done),
+        (0, _) | (7, Operation::Stop) => return Ok(Outcome::Done),
         (1, _) => Some("an error"),
         (2, _) => Some("wrong arguments"),
         (3, _) => Some("the script does not know this operation"),
@@ -236,7 +222,7 @@ mod tests {
             "INFO:  Running OK",
             "not OK",
         ] {
-            assert_eq!(status(running, 1), Verdict::Done, "{running}");
+            assert_eq!(status(running, 1), Outcome::Done, "{running}");
         }
         for stopped in [
             "not running",
@@ -250,11 +236,11 @@ mod tests {
             "running, then not yet running",
             "is not\u{20}  a Running one",
         ] {
-            assert_eq!(status(stopped, 0), Verdict::NotRunning, "{stopped}");
+            assert_eq!(status(stopped, 0), Outcome::NotRunning, "{stopped}");
         }
         assert_eq!(
             status("not\trunning", 0),
-            Verdict::Done,
+            Outcome::Done,
             "a tab is no blank there"
         );
     }
@@ -263,7 +249,7 @@ mod tests {
     fn a_heartbeat_script_is_not_heard_on_standard_error() {
         let report = report(Ended::Exited { status: 0 }, "", "running");
         let verdict = judge(&heartbeat(), Operation::Status, &report);
-        assert_eq!(verdict, Verdict::NotRunning);
+        assert_eq!(verdict, Outcome::NotRunning);
     }
 
     #[test]
@@ -275,12 +261,12 @@ mod tests {
         assert_eq!(verdict, failed(why));
         report.stdout.tail = "not running".into();
         let verdict = judge(&heartbeat(), Operation::Status, &report);
-        assert_eq!(verdict, Verdict::NotRunning);
+        assert_eq!(verdict, Outcome::NotRunning);
     }
 
     #[test]
     fn a_start_or_stop_of_a_heartbeat_script_ends_with_0() {
-        assert_eq!(ends(&heartbeat(), Operation::Start, 0), Verdict::Done);
+        assert_eq!(ends(&heartbeat(), Operation::Start, 0), Outcome::Done);
         let why = "exit status 127 (a command in it was not found): says why";
         assert_eq!(ends(&heartbeat(), Operation::Stop, 127), failed(why));
     }
@@ -294,12 +280,12 @@ mod tests {
             parameters: [].into(),
         };
         for (operation, status, verdict) in [
-            (Operation::Start, 0, Verdict::Done),
-            (Operation::Status, 0, Verdict::Done),
-            (Operation::Status, 7, Verdict::NotRunning),
-            (Operation::Status, 8, Verdict::Done),
-            (Operation::Status, 190, Verdict::Done),
-            (Operation::Stop, 7, Verdict::Done),
+            (Operation::Start, 0, Outcome::Done),
+            (Operation::Status, 0, Outcome::Done),
+            (Operation::Status, 7, Outcome::NotRunning),
+            (Operation::Status, 8, Outcome::Done),
+            (Operation::Status, 190, Outcome::Done),
+            (Operation::Stop, 7, Outcome::Done),
             (
                 Operation::Stop,
                 8,
@@ -331,8 +317,8 @@ mod tests {
             script: "/x".into(),
         };
         for (operation, status, verdict) in [
-            (Operation::Status, 0, Verdict::Done),
-            (Operation::Status, 3, Verdict::NotRunning),
+            (Operation::Status, 0, Outcome::Done),
+            (Operation::Status, 3, Outcome::NotRunning),
             (
                 Operation::Status,
                 1,
@@ -348,7 +334,7 @@ mod tests {
                 3,
                 failed("exit status 3 (the script does not know this operation): says why"),
             ),
-            (Operation::Stop, 7, Verdict::Done),
+            (Operation::Stop, 7, Outcome::Done),
         ] {
             assert_eq!(
                 ends(&class, operation, status),
@@ -368,13 +354,13 @@ mod tests {
             let report = report(Ended::Exited { status: 3 }, text, "");
             judge(&class, Operation::Status, &report)
         };
-        assert_eq!(status("active\n"), Verdict::Done);
-        assert_eq!(status("inactive\n"), Verdict::NotRunning);
-        assert_eq!(status("failed\n"), Verdict::NotRunning);
+        assert_eq!(status("active\n"), Outcome::Done);
+        assert_eq!(status("inactive\n"), Outcome::NotRunning);
+        assert_eq!(status("failed\n"), Outcome::NotRunning);
         let why = "neither started nor stopped: deactivating";
         assert_eq!(status("deactivating\n"), failed(why));
         assert_eq!(status(""), failed("exit status 3"));
-        assert_eq!(ends(&class, Operation::Start, 0), Verdict::Done);
+        assert_eq!(ends(&class, Operation::Start, 0), Outcome::Done);
     }
 
     #[test]
@@ -415,7 +401,7 @@ mod tests {
     #[test]
     fn a_line_that_is_quoted_is_short_and_of_letters() {
         let report = report(Ended::Exited { status: 1 }, "", &"\u{7}x".repeat(LINE_MAX));
-        let Verdict::Failed { why } = judge(&heartbeat(), Operation::Stop, &report) else {
+        let Outcome::Failed { why } = judge(&heartbeat(), Operation::Stop, &report) else {
             panic!("a status of 1");
         };
         assert!(
@@ -424,13 +410,13 @@ mod tests {
         );
     }
 
-    fn ends(class: &Class, operation: Operation, status: i32) -> Verdict {
+    fn ends(class: &Class, operation: Operation, status: i32) -> Outcome {
         let report = report(Ended::Exited { status }, "", "says why");
         judge(class, operation, &report)
     }
 
-    fn failed(why: &str) -> Verdict {
-        Verdict::Failed { why: why.into() }
+    fn failed(why: &str) -> Outcome {
+        Outcome::Failed { why: why.into() }
     }
 
     fn heartbeat() -> Class {

@@ -105,21 +105,6 @@ pub struct Action {
     pub operation: Operation,
 }
 
-/// How an action ended. Each action ends, within its time limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// It did what it should; for a status: the resource runs.
-    Done,
-    /// For a status: the resource does not run.
-    NotRunning,
-    /// It did not, or nobody knows.
-    Failed {
-        /// What went wrong, with the last line it said.
-        why: String,
-    },
-}
-
 /// What a manager says to that of another node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -19,13 +19,14 @@ mod mutant;
 mod two_node;
 
 use shared::event::Event;
+use shared::group::Outcome;
 use shared::names::NodeName;
 use shared::time::{Moment, Now};
 
 pub use declaration::{Claim, Declaration, Life, Stand};
 pub use io::{
-    Action, ActionId, Group, Kept, KeptGroup, Message, Monitor, Order, Outcome, Output,
-    RETRY_GROWTH_MAX, Refusal, Settings, Startup, Verb,
+    Action, ActionId, Group, Kept, KeptGroup, Message, Monitor, Order, Output, RETRY_GROWTH_MAX,
+    Refusal, Settings, Startup, Verb,
 };
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;

@@ -18,8 +18,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use hbd_manager::{ClusterManager, Message, Mutant, Order, Outcome, Output, Verb};
+use hbd_manager::{ClusterManager, Message, Mutant, Order, Output, Verb};
 use shared::event::Event;
+use shared::group::Outcome;
 use shared::names::NodeName;
 use shared::time::{Moment, Now, Wall};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hbd_manager::{Action, ClusterManager, Kept, Life, Mutant, Outcome, Settings, TwoNode};
+use hbd_manager::{Action, ClusterManager, Kept, Life, Mutant, Settings, TwoNode};
 use shared::event::{Event, Kind, NodeStatus};
-use shared::group::{GroupName, Operation};
+use shared::group::{GroupName, Operation, Outcome};
 use shared::names::{Generation, NodeName};
 use shared::time::{Moment, Now};
 use shared::view::ClusterView;

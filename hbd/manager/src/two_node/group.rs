@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use shared::group::{GroupReason, GroupState, Operation, Willingness};
+use shared::group::{GroupReason, GroupState, Operation, Outcome, Willingness};
 use shared::time::Moment;
 
-use crate::io::{ActionId, Group, KeptGroup, Monitor, Outcome, RETRY_GROWTH_MAX};
+use crate::io::{ActionId, Group, KeptGroup, Monitor, RETRY_GROWTH_MAX};
 
 /// Time between two tries to stop a resource.
 pub(super) const STOP_PAUSE: Duration = Duration::from_secs(1);

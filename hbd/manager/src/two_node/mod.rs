@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use shared::event::{Cause, Event, EventSource, Kind, NodeStatus, Role, StatusReason};
-use shared::group::{GroupName, GroupReason, GroupState, Operation, Willingness};
+use shared::group::{GroupName, GroupReason, GroupState, Operation, Outcome, Willingness};
 use shared::names::NodeName;
 use shared::time::{Moment, Now};
 use shared::view::ClusterView;
@@ -34,8 +34,7 @@ use shared::view::ClusterView;
 use crate::ClusterManager;
 use crate::declaration::{Candidate, Claim, Declaration, Stand, candidate, keeps};
 use crate::io::{
-    Action, ActionId, Kept, Message, Order, Outcome, Output, RETRY_GROWTH_MAX, Refusal, Settings,
-    Verb,
+    Action, ActionId, Kept, Message, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings, Verb,
 };
 use crate::mutant::planted;
 use group::{Local, Next, Phase, STOP_PAUSE, StopStep, Watch, WatchStep};
