@@ -55,6 +55,7 @@ pub fn command(class: &Class, operation: Operation, setting: &Setting<'_>) -> Op
     if operation == Operation::Announce {
         return None;
     }
+    let operation = asked(operation);
     let word = operation.word();
     let mut environment = common(setting);
     let (program, arguments) = match class {
@@ -81,6 +82,14 @@ pub fn command(class: &Class, operation: Operation, setting: &Setting<'_>) -> Op
         arguments,
         environment,
     })
+}
+
+/// Agents of these classes know one question, so that a look at a started resource asks the same.
+pub(crate) fn asked(operation: Operation) -> Operation {
+    match operation {
+        Operation::Monitor => Operation::Status,
+        other => other,
+    }
 }
 
 type Variables = BTreeMap<String, String>;
@@ -273,6 +282,17 @@ mod tests {
             "--no-ask-password start -- -.mount"
         );
         assert_eq!(words(Operation::Status), "is-active -- -.mount");
+    }
+
+    #[test]
+    fn a_look_asks_what_status_asks() {
+        let lsb = Class::Lsb {
+            script: "/etc/init.d/apache2".into(),
+        };
+        for class in [lsb, ocf("/dev/sda")] {
+            let status = made(&class, Operation::Status);
+            assert_eq!(made(&class, Operation::Monitor), status);
+        }
     }
 
     #[test]

@@ -8,13 +8,14 @@ use nix::sys::signal::Signal;
 use shared::group::{Operation, Outcome};
 
 use crate::class::Class;
+use crate::command::asked;
 use crate::report::{Ended, Report};
 
 /// Judges a report.
 #[must_use]
 pub fn judge(class: &Class, operation: Operation, report: &Report) -> Outcome {
     let why = match report.ended {
-        Ended::Exited { status } => match of_status(class, operation, status, report) {
+        Ended::Exited { status } => match of_status(class, asked(operation), status, report) {
             Ok(verdict) => return verdict,
             Err(why) => why,
         },
@@ -283,6 +284,7 @@ mod tests {
             (Operation::Start, 0, Outcome::Done),
             (Operation::Status, 0, Outcome::Done),
             (Operation::Status, 7, Outcome::NotRunning),
+            (Operation::Monitor, 7, Outcome::NotRunning),
             (Operation::Status, 8, Outcome::Done),
             (Operation::Status, 190, Outcome::Done),
             (Operation::Stop, 7, Outcome::Done),
