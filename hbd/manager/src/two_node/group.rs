@@ -1,6 +1,5 @@
 //! A group on this node: what it is, and the one action under way.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use shared::group::{GroupReason, GroupState, Operation, Outcome, Willingness};
@@ -45,9 +44,8 @@ pub(super) enum Phase {
         resource: usize,
         tries: u32,
         step: StopStep,
+        /// After a [restart](GroupReason::Restart) it stays held, and is started again.
         reason: GroupReason,
-        /// It stays held, and is started again.
-        restart: bool,
     },
     Checking {
         resource: usize,
@@ -105,6 +103,15 @@ pub(super) enum Next {
 }
 
 impl Phase {
+    /// The start of the first resource runs.
+    pub(super) fn starting(action: ActionId) -> Self {
+        Self::Starting {
+            resource: 0,
+            action,
+            abandoned: None,
+        }
+    }
+
     /// The next action of a start, a check or a stop runs.
     pub(super) fn go_on(&mut self, next: usize, id: ActionId) {
         match self {
@@ -251,7 +258,7 @@ impl Local {
 
     /// What follows from the end of the awaited action.
     pub(super) fn after(&self, outcome: &Outcome, stop_retries: u32) -> Next {
-        let last = self.group.resources.len() - 1;
+        let last = self.last();
         let done = matches!(outcome, Outcome::Done);
         match &self.phase {
             Phase::Starting {
@@ -274,7 +281,7 @@ impl Local {
             Phase::Stopping { .. } if !done => Next::Blocked,
             Phase::Stopping {
                 resource: 0,
-                restart: true,
+                reason: GroupReason::Restart,
                 ..
             } => Next::Again,
             Phase::Stopping {
@@ -358,8 +365,8 @@ impl Local {
         }
     }
 
-    /// The places of all its resources.
-    pub(super) fn places(&self) -> Vec<usize> {
-        (0..self.group.resources.len()).collect()
+    /// The place of its last resource.
+    pub(super) fn last(&self) -> usize {
+        self.group.resources.len() - 1
     }
 }

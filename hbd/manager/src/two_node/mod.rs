@@ -174,8 +174,8 @@ impl TwoNode {
                 };
                 self.turn(place, checking, GroupState::Started, reason, now);
             } else {
-                let last = self.groups[place].group.resources.len() - 1;
-                let action = self.turn_to_stop(place, last, reason, false, now);
+                let last = self.groups[place].last();
+                let action = self.turn_to_stop(place, last, reason, now);
                 self.push_action(action, place, Operation::Stop, last);
             }
         }
@@ -364,12 +364,13 @@ impl TwoNode {
         let local = &mut self.groups[place];
         local.epoch = local.epoch.max(seen) + 1;
         let action = self.next_action();
-        let starting = Phase::Starting {
-            resource: 0,
-            action,
-            abandoned: None,
-        };
-        self.turn(place, starting, GroupState::Stopped, reason, now);
+        self.turn(
+            place,
+            Phase::starting(action),
+            GroupState::Stopped,
+            reason,
+            now,
+        );
         self.keep();
         self.declare(now.boot);
         self.push_action(action, place, Operation::Start, 0);
@@ -382,15 +383,14 @@ impl TwoNode {
         match &mut self.groups[place].phase {
             Phase::Starting { abandoned, .. } => *abandoned = Some(reason),
             _ => {
-                let last = self.groups[place].group.resources.len() - 1;
+                let last = self.groups[place].last();
                 self.stop_from(place, last, reason, now);
             }
         }
     }
 
     fn stop_from(&mut self, place: usize, resource: usize, reason: GroupReason, now: Now) {
-        let restart = reason == GroupReason::Restart;
-        let action = self.turn_to_stop(place, resource, reason, restart, now);
+        let action = self.turn_to_stop(place, resource, reason, now);
         self.keep();
         self.push_action(action, place, Operation::Stop, resource);
     }
@@ -400,7 +400,6 @@ impl TwoNode {
         place: usize,
         resource: usize,
         reason: GroupReason,
-        restart: bool,
         now: Now,
     ) -> ActionId {
         let from = self.groups[place].state();
@@ -410,7 +409,6 @@ impl TwoNode {
             tries: 0,
             step: StopStep::Acting(action),
             reason: reason.clone(),
-            restart,
         };
         self.turn(place, stopping, from, reason, now);
         action
@@ -436,7 +434,7 @@ impl TwoNode {
     /// The network is told again where the group is.
     fn announce(&mut self, place: usize) {
         if matches!(self.groups[place].phase, Phase::Started(_)) {
-            for resource in self.groups[place].places() {
+            for resource in 0..=self.groups[place].last() {
                 self.act(place, Operation::Announce, resource);
             }
         }
@@ -774,7 +772,7 @@ impl TwoNode {
         self.groups[place].forgive();
         self.groups[place].forgive_restarts();
         if matches!(self.groups[place].phase, Phase::Blocked) {
-            let last = self.groups[place].group.resources.len() - 1;
+            let last = self.groups[place].last();
             self.stop_from(place, last, GroupReason::Cleanup, now);
         }
     }
@@ -830,7 +828,7 @@ impl TwoNode {
     /// by the other node.
     fn repair(&mut self, place: usize, now: Now) {
         let memory = self.settings.retry_after * RETRY_GROWTH_MAX;
-        let last = self.groups[place].group.resources.len() - 1;
+        let last = self.groups[place].last();
         if self.groups[place].count_restart(memory, now.boot) {
             self.stop_from(place, last, GroupReason::Restart, now);
             return;
@@ -852,12 +850,13 @@ impl TwoNode {
             return;
         }
         let action = self.next_action();
-        let starting = Phase::Starting {
-            resource: 0,
-            action,
-            abandoned: None,
-        };
-        self.turn(place, starting, from, GroupReason::Restart, now);
+        self.turn(
+            place,
+            Phase::starting(action),
+            from,
+            GroupReason::Restart,
+            now,
+        );
         self.push_action(action, place, Operation::Start, 0);
     }
 
