@@ -10,6 +10,7 @@ pub mod config;
 pub mod event;
 pub mod exit;
 pub mod group;
+pub mod mutants;
 pub mod names;
 pub mod query;
 pub mod sample;

@@ -21,31 +21,7 @@ macro_rules! planted {
 pub(crate) use planted;
 
 #[cfg(feature = "mutants")]
-macro_rules! mutants {
-    ($($(#[$doc:meta])* $mutant:ident $word:literal,)*) => {
-        /// A bug.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Mutant {
-            $($(#[$doc])* $mutant,)*
-        }
-
-        impl Mutant {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$mutant,)*];
-
-            /// Its name.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self {
-                    $(Self::$mutant => $word,)*
-                }
-            }
-        }
-    };
-}
-
-#[cfg(feature = "mutants")]
-mutants! {
+shared::mutants! {
     /// Messages of a former life count.
     NoGenerationCheck "no-generation-check",
     /// Who seems silent is judged before what arrived is looked at.

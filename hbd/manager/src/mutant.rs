@@ -20,31 +20,7 @@ macro_rules! planted {
 pub(crate) use planted;
 
 #[cfg(feature = "mutants")]
-macro_rules! mutants {
-    ($($(#[$doc:meta])* $mutant:ident $word:literal,)*) => {
-        /// A bug.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Mutant {
-            $($(#[$doc])* $mutant,)*
-        }
-
-        impl Mutant {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$mutant,)*];
-
-            /// Its name.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self {
-                    $(Self::$mutant => $word,)*
-                }
-            }
-        }
-    };
-}
-
-#[cfg(feature = "mutants")]
-mutants! {
+shared::mutants! {
     /// A group is taken though the other node has not answered.
     TakesUnanswered "takes-unanswered",
     /// Answers of before a death count.
