@@ -15,7 +15,6 @@ pub mod node;
 pub mod rules;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use hbd_manager::{ClusterManager, Message, Mutant, Order, Output, Verb};
@@ -24,6 +23,7 @@ use shared::group::Outcome;
 use shared::names::NodeName;
 use shared::time::{Moment, Now, Wall};
 
+use crate::sim::explore::{Failure, clock};
 use crate::sim::random::{Chance, Random};
 use dice::Dice;
 use node::{Node, Work};
@@ -44,26 +44,6 @@ const LATE: Duration = Duration::from_secs(2);
 /// How many of the last lines of its story a failure shows.
 const STORY_MAX: usize = 80;
 
-/// A seed that broke a rule.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// The seed.
-    pub seed: u64,
-    /// Which rule, in words, and when.
-    pub broken: String,
-    /// What happened before it, one line each.
-    pub story: Vec<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.story {
-            writeln!(f, "  {line}")?;
-        }
-        write!(f, "seed {} breaks a rule: {}", self.seed, self.broken)
-    }
-}
-
 /// Runs one seed.
 ///
 /// # Errors
@@ -73,7 +53,8 @@ pub fn run(seed: u64, mutant: Option<Mutant>, story_max: usize) -> Result<(), Bo
     world.run().map_err(|broken| {
         Box::new(Failure {
             seed,
-            broken: format!("{} {broken}", clock(world.now)),
+            at: world.now,
+            broken,
             story: world.story.drain(..).collect(),
         })
     })
@@ -494,10 +475,6 @@ impl World {
             }
         }
     }
-}
-
-fn clock(now: Moment) -> String {
-    format!("{:8.3}", now.0 as f64 / 1e9)
 }
 
 /// The names of the two nodes.

@@ -267,6 +267,6 @@ fn brief(notice: &ClientNotice) -> String {
     }
 }
 
-fn clock(at: Moment) -> String {
+pub(crate) fn clock(at: Moment) -> String {
     format!("{:>4}.{:03}", at.0 / 1_000_000_000, at.0 / 1_000_000 % 1000)
 }
