@@ -29,6 +29,11 @@ pub(crate) fn path() -> io::Result<PathBuf> {
     Ok(named(&word).unwrap_or(here))
 }
 
+/// True of a file that nobody may execute, whoever asks.
+pub(crate) fn is_locked(program: &Path) -> bool {
+    fs::metadata(program).is_ok_and(|file| file.mode() & 0o111 == 0)
+}
+
 /// The path that the first word of a command names.
 fn named(word: &OsStr) -> Option<PathBuf> {
     let path = Path::new(word);

@@ -8,10 +8,9 @@
 //! supervisor it had. A file that lost its execute permission is no help by either name: the kernel
 //! looks at the file and not at its name.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,6 +21,7 @@ use tokio::time::Instant;
 use super::Launch;
 use crate::pauses::{PAUSE_MAX, Pauses};
 use crate::process::{OWN_PROGRAM, Process};
+use crate::program;
 
 /// How the next supervisor comes to be.
 pub(super) struct Revival {
@@ -159,16 +159,14 @@ impl Revival {
 
 /// What to do about a program that nobody may execute.
 fn remedy(program: &Path) -> String {
-    match fs::metadata(program) {
-        Ok(file) if file.permissions().mode() & 0o111 == 0 => {
-            let program = program.display();
-            format!(
-                "; chmod 755 {program} and hbd goes on within {} s",
-                PAUSE_MAX.as_secs()
-            )
-        }
-        _ => String::new(),
+    if !program::is_locked(program) {
+        return String::new();
     }
+    let program = program.display();
+    format!(
+        "; chmod 755 {program} and hbd goes on within {} s",
+        PAUSE_MAX.as_secs()
+    )
 }
 
 fn spawn(program: &Path, launch: &Launch, stderr: Option<&OwnedFd>) -> io::Result<Process> {

@@ -60,34 +60,19 @@ fn paths(node: &NodeView) -> Vec<&str> {
 fn is_same(one: &Medium, other: &Medium) -> bool {
     use MediumKind::{Bcast, Mcast, Mcast6, Ucast, Ucast6};
     one.device == other.device
+        && one.kind.port() == other.kind.port()
         && match (&one.kind, &other.kind) {
-            (Bcast { port: a }, Bcast { port: b }) => a == b,
-            (
-                Mcast { group, port, .. },
-                Mcast {
-                    group: g, port: p, ..
-                },
-            ) => (group, port) == (g, p),
-            (
-                Mcast6 { group, port, .. },
-                Mcast6 {
-                    group: g, port: p, ..
-                },
-            ) => (group, port) == (g, p),
-            (
-                Ucast { port, peers, .. },
-                Ucast {
-                    port: p, peers: q, ..
-                },
-            ) => port == p && peers.iter().any(|peer| q.contains(peer)),
-            (
-                Ucast6 { port, peers, .. },
-                Ucast6 {
-                    port: p, peers: q, ..
-                },
-            ) => port == p && peers.iter().any(|peer| q.contains(peer)),
+            (Bcast { .. }, Bcast { .. }) => true,
+            (Mcast { group: one, .. }, Mcast { group: other, .. }) => one == other,
+            (Mcast6 { group: one, .. }, Mcast6 { group: other, .. }) => one == other,
+            (Ucast { peers: some, .. }, Ucast { peers, .. }) => meet(some, peers),
+            (Ucast6 { peers: some, .. }, Ucast6 { peers, .. }) => meet(some, peers),
             _ => false,
         }
+}
+
+fn meet<T: PartialEq>(some: &[T], others: &[T]) -> bool {
+    some.iter().any(|one| others.contains(one))
 }
 
 fn lines(changes: &[Change]) -> String {

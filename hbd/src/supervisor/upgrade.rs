@@ -17,7 +17,6 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -300,15 +299,12 @@ fn installed(program: &Path) -> Result<String, Unusable> {
             _ => format!("{name} cannot be read: {error}; install hbd there, then try again"),
         },
     })?;
-    let mode = fs::metadata(program).map(|there| there.permissions().mode());
-    match mode {
-        Ok(mode) if mode & 0o111 == 0 => Err(Unusable {
-            build,
-            why: format!("{name} is not executable; chmod 755 {name}, then try again"),
-        }),
-        // Whether it can be executed is seen when it is.
-        _ => Ok(build),
+    if program::is_locked(program) {
+        let why = format!("{name} is not executable; chmod 755 {name}, then try again");
+        return Err(Unusable { build, why });
     }
+    // Whether it can be executed is seen when it is.
+    Ok(build)
 }
 
 /// `program` with all that this one was started with.
