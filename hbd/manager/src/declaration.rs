@@ -18,11 +18,14 @@
 //! nothing that was under way before is taken for news.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 use shared::group::{GroupName, GroupState, Willingness};
 use shared::names::Generation;
 use shared::time::Moment;
+
+use crate::io::Order;
 
 /// One life of one manager. Ordered: a later life is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +74,19 @@ pub struct Declaration {
     pub answer: bool,
     /// The groups of its configuration.
     pub claims: BTreeMap<GroupName, Claim>,
+    /// What an operator ordered there that concerns the reader too, until it is known to have been
+    /// read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Passed>,
+}
+
+/// An order that is passed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed {
+    /// The first declaration that it was in: whoever read a later one has obeyed it.
+    pub number: u64,
+    /// The order.
+    pub order: Order,
 }
 
 /// Whose a group is that nobody holds.

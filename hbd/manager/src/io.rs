@@ -47,6 +47,9 @@ pub struct Settings {
 /// How many times as long as [`Settings::retry_after`] a group waits at most.
 pub const RETRY_GROWTH_MAX: u32 = 20;
 
+/// Most orders that wait to be read by the other node.
+pub const ORDERS_MAX: usize = 32;
+
 /// A group of resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
@@ -103,16 +106,6 @@ pub struct Action {
     pub resource: usize,
     /// What.
     pub operation: Operation,
-}
-
-/// What a manager says to that of another node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Message {
-    /// Its state.
-    Declaration(Declaration),
-    /// An operator gave the order there, and it concerns the receiver.
-    Order(Order),
 }
 
 /// What somebody wants.
@@ -172,6 +165,8 @@ pub enum Refusal {
     Alive(NodeName),
     /// Nothing is moved while the cluster is frozen.
     Frozen,
+    /// The node has not read the last [`ORDERS_MAX`] orders that concern it.
+    Unread(NodeName),
 }
 
 impl fmt::Display for Refusal {
@@ -187,6 +182,10 @@ impl fmt::Display for Refusal {
                 )
             }
             Self::Frozen => f.write_str("the groups are frozen; unfreeze them first"),
+            Self::Unread(node) => write!(
+                f,
+                "{node} has not read the last {ORDERS_MAX} orders; see what its manager does"
+            ),
         }
     }
 }
@@ -199,7 +198,7 @@ pub enum Output {
     /// Do this, and tell the outcome.
     Act(Action),
     /// Say this to the other node.
-    Send(Message),
+    Send(Declaration),
     /// Something happened.
     Event(Box<Event>),
     /// Nothing is held any more, and nothing will be: the node may leave.

@@ -22,10 +22,11 @@ use shared::event::Event;
 use shared::group::Outcome;
 use shared::names::NodeName;
 use shared::time::{Moment, Now};
+use shared::view::ClusterView;
 
-pub use declaration::{Claim, Declaration, Life, Stand};
+pub use declaration::{Claim, Declaration, Life, Passed, Stand};
 pub use io::{
-    Action, ActionId, Group, Kept, KeptGroup, Message, Monitor, Order, Output, RETRY_GROWTH_MAX,
+    Action, ActionId, Group, Kept, KeptGroup, Monitor, ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX,
     Refusal, Settings, Startup, Verb,
 };
 #[cfg(feature = "mutants")]
@@ -34,10 +35,12 @@ pub use two_node::TwoNode;
 
 /// A manager: inputs are events, messages, results, orders and time.
 pub trait ClusterManager {
+    /// This node has another core, and that is what it knows.
+    fn handle_view(&mut self, view: &ClusterView, now: Now);
     /// Something happened: an event of this node's core or supervisor.
     fn handle_event(&mut self, event: &Event, now: Now);
     /// The manager of another node says something.
-    fn handle_message(&mut self, from: &NodeName, message: Message, now: Now);
+    fn handle_message(&mut self, from: &NodeName, declaration: Declaration, now: Now);
     /// An action ended. One that is not awaited is ignored.
     fn handle_result(&mut self, action: ActionId, outcome: Outcome, now: Now);
     /// An operator, or the daemon itself, wants something.

@@ -17,7 +17,7 @@ pub mod rules;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hbd_manager::{ClusterManager, Message, Mutant, Order, Output, Verb};
+use hbd_manager::{ClusterManager, Declaration, Mutant, Order, Output, Verb};
 use shared::event::Event;
 use shared::group::Outcome;
 use shared::names::NodeName;
@@ -70,7 +70,7 @@ pub fn hunt(mutant: Mutant, seeds: std::ops::Range<u64>) -> Option<Box<Failure>>
 
 /// What is under way.
 enum Letter {
-    Message(Message),
+    Message(Box<Declaration>),
     /// The sender leaves, having given everything up.
     Left,
 }
@@ -248,7 +248,7 @@ impl World {
             }
             Letter::Message(message) => {
                 if let Some(manager) = &mut self.nodes[to].manager {
-                    manager.handle_message(&name, message, now);
+                    manager.handle_message(&name, *message, now);
                 }
                 self.carry(to);
             }
@@ -301,7 +301,7 @@ impl World {
                 }
                 Output::Send(message) => {
                     self.rules.count_message(self.now);
-                    self.post(place, Letter::Message(message));
+                    self.post(place, Letter::Message(Box::new(message)));
                 }
                 Output::Event(event) => {
                     self.tell(&format!("{}! {}", self.nodes[place].name, event.text));
@@ -370,8 +370,8 @@ impl World {
                 self.tell(&format!("{name}'s core is replaced"));
                 self.upset(place);
                 let now = self.clock();
-                let events = self.nodes[place].replace_core(now);
-                self.feed(place, events);
+                self.nodes[place].replace_core(now);
+                self.carry(place);
             }
             6 | 7 => self.replace_manager(place),
             8..=10 => {

@@ -173,17 +173,16 @@ impl Node {
         self.new_manager(now);
     }
 
-    pub(super) fn replace_core(&mut self, now: Now) -> Vec<Event> {
-        if !self.up {
-            return Vec::new();
-        }
-        self.generation = self.generation.next();
-        let generation = self.generation;
-        let events = match &mut self.membership {
-            Some(membership) => membership.replace(generation, now),
-            None => Vec::new(),
+    pub(super) fn replace_core(&mut self, now: Now) {
+        let Some(membership) = &mut self.membership else {
+            return;
         };
-        self.noted(events)
+        self.generation = self.generation.next();
+        let events = membership.replace(self.generation, now);
+        self.noted(events);
+        if let Some(manager) = &mut self.manager {
+            manager.handle_view(&self.view, now);
+        }
     }
 
     /// Its machine stops, and all that ran on it.

@@ -32,9 +32,9 @@ use shared::time::{Moment, Now};
 use shared::view::ClusterView;
 
 use crate::ClusterManager;
-use crate::declaration::{Candidate, Claim, Declaration, Stand, candidate, keeps};
+use crate::declaration::{Candidate, Claim, Declaration, Passed, Stand, candidate, keeps};
 use crate::io::{
-    Action, ActionId, Kept, Message, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings, Verb,
+    Action, ActionId, Kept, ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings, Verb,
 };
 use crate::mutant::planted;
 use group::{Local, Next, Phase, STOP_PAUSE, StopStep, Watch, WatchStep};
@@ -70,6 +70,8 @@ pub struct TwoNode {
 struct Own {
     number: u64,
     claims: BTreeMap<GroupName, Claim>,
+    /// What the other node is not known to have read.
+    orders: Vec<Passed>,
     /// By group, the declaration from which on its claim is what it is, as far as it decides.
     since: BTreeMap<GroupName, u64>,
     /// What was said and answered so far does not count.
@@ -536,13 +538,13 @@ impl TwoNode {
         let asked = core::mem::take(&mut self.own.asked);
         if changed || asked || (unread && due) {
             self.own.answered = heard.map(|stand| (stand, now));
-            self.outputs
-                .push_back(Output::Send(Message::Declaration(Declaration {
-                    stand,
-                    heard,
-                    answer: unread,
-                    claims: self.own.claims.clone(),
-                })));
+            self.outputs.push_back(Output::Send(Declaration {
+                stand,
+                heard,
+                answer: unread,
+                claims: self.own.claims.clone(),
+                orders: self.own.orders.clone(),
+            }));
             self.own.repeat_at = Some(now + REPEAT);
         }
         if !unread || planted!(self, NeverRepeats) {
@@ -561,10 +563,12 @@ impl TwoNode {
             })
             .collect();
         let anew = core::mem::take(&mut self.own.anew);
-        if !anew && claims == self.own.claims {
+        let next = self.own.number + 1;
+        let ordered = (self.own.orders.last()).is_some_and(|passed| passed.number == next);
+        if !anew && !ordered && claims == self.own.claims {
             return false;
         }
-        self.own.number += 1;
+        self.own.number = next;
         if anew {
             self.own.fresh_from = self.own.number;
         }
@@ -582,6 +586,7 @@ impl TwoNode {
     fn forget(&mut self) {
         self.peer.latest = None;
         self.peer.declaration = None;
+        self.own.orders.clear();
         self.own.anew = true;
     }
 
@@ -628,10 +633,16 @@ impl TwoNode {
     }
 
     /// The status of the other node changed.
-    fn peer_status(&mut self, to: NodeStatus, reason: &StatusReason, cause: Cause, now: Moment) {
+    fn peer_status(
+        &mut self,
+        to: NodeStatus,
+        reason: &StatusReason,
+        cause: Option<Cause>,
+        now: Moment,
+    ) {
         let was_alive = self.peer.status.is_alive();
         let may_hold = self.peer_may_hold(now);
-        self.peer.begin(to, Some(cause));
+        self.peer.begin(to, cause);
         if was_alive == to.is_alive() && to != NodeStatus::Dead {
             return;
         }
@@ -681,6 +692,8 @@ impl TwoNode {
             return;
         }
         self.own.asked |= declaration.answer && self.owes_answer(declaration.stand, now.boot);
+        self.note_read(declaration.heard);
+        self.obey_passed(&declaration, now);
         match &mut self.peer.latest {
             Some(known) if declaration.stand < known.stand => return,
             Some(known) if declaration.stand == known.stand => {
@@ -691,6 +704,32 @@ impl TwoNode {
         let latest = self.peer.latest.clone();
         if let Some(declaration) = latest.filter(|latest| self.is_fresh(latest)) {
             self.follow(declaration, now);
+        }
+    }
+
+    /// The other node has read so far: what was passed on until then it has obeyed.
+    fn note_read(&mut self, heard: Option<Stand>) {
+        if let Some(heard) = heard.filter(|heard| heard.life == self.settings.life) {
+            self.own
+                .orders
+                .retain(|passed| passed.number > heard.number);
+        }
+    }
+
+    /// Obeys what was ordered there and concerns this node, once.
+    fn obey_passed(&mut self, declaration: &Declaration, now: Now) {
+        let stand = declaration.stand;
+        let before = self.peer.obeyed.max(Some(stand));
+        let before = core::mem::replace(&mut self.peer.obeyed, before);
+        for passed in &declaration.orders {
+            let first = Stand {
+                number: passed.number,
+                ..stand
+            };
+            if before.is_none_or(|before| before < first) {
+                // Whoever gave it was told what came of it there.
+                let _ = self.obey(&passed.order.verb, now);
+            }
         }
     }
 
@@ -917,24 +956,36 @@ impl TwoNode {
 }
 
 impl ClusterManager for TwoNode {
+    fn handle_view(&mut self, view: &ClusterView, now: Now) {
+        self.communication_up = view.communication_up;
+        let node = view.nodes.get(&self.settings.peer);
+        // The other core tells it again, if it is so.
+        let until = now.boot + self.settings.doubt;
+        self.peer.unauthenticated = match node.is_some_and(|node| node.unauthenticated.is_some()) {
+            true => Some(NEVER),
+            false => self.peer.unauthenticated.map(|_| until),
+        };
+        match node.map_or(NodeStatus::Init, |node| node.status) {
+            NodeStatus::Init => self.peer.status = NodeStatus::Init,
+            status if status == self.peer.status => {}
+            status => {
+                let because = self.peer.because.clone();
+                self.peer_status(status, &StatusReason::Remembered, because, now.boot);
+            }
+        }
+        // What was said and answered in between is not known.
+        self.forget();
+        self.settle(now);
+    }
+
     fn handle_event(&mut self, event: &Event, now: Now) {
         let cause = Cause::Event(event.id.clone());
         let peer = &self.settings.peer;
         match &event.kind {
-            Kind::Started(started) => {
-                self.communication_up = false;
-                self.peer.status = NodeStatus::Init;
-                // The new core tells it again, if it is so.
-                let until = now.boot + self.settings.doubt;
-                self.peer.unauthenticated = self.peer.unauthenticated.map(|_| until);
-                if !started.quick_restart {
-                    self.forget();
-                }
-            }
             Kind::CommunicationUp => self.communication_up = true,
             Kind::NodeStatus {
                 node, to, reason, ..
-            } if node == peer => self.peer_status(*to, reason, cause, now.boot),
+            } if node == peer => self.peer_status(*to, reason, Some(cause), now.boot),
             Kind::DeclaredDead { node } if node == peer => {
                 self.peer.because = Some(cause);
                 self.forget();
@@ -958,16 +1009,11 @@ impl ClusterManager for TwoNode {
         self.settle(now);
     }
 
-    fn handle_message(&mut self, from: &NodeName, message: Message, now: Now) {
-        if *from != self.settings.peer {
-            return;
+    fn handle_message(&mut self, from: &NodeName, declaration: Declaration, now: Now) {
+        if *from == self.settings.peer {
+            self.read(declaration, now);
+            self.settle(now);
         }
-        match message {
-            Message::Declaration(declaration) => self.read(declaration, now),
-            // Whoever gave it was told what came of it there.
-            Message::Order(order) => drop(self.obey(&order.verb, now)),
-        }
-        self.settle(now);
     }
 
     fn handle_result(&mut self, action: ActionId, outcome: Outcome, now: Now) {
@@ -979,10 +1025,15 @@ impl ClusterManager for TwoNode {
     }
 
     fn handle_order(&mut self, order: Order, now: Now) -> Result<(), Refusal> {
-        self.obey(&order.verb, now)?;
         let concerns_both = !matches!(order.verb, Verb::Fenced { .. } | Verb::Leave);
-        if concerns_both && self.peer.status.is_alive() {
-            self.outputs.push_back(Output::Send(Message::Order(order)));
+        let passes = concerns_both && self.peer.status.is_alive();
+        if passes && self.own.orders.len() >= ORDERS_MAX {
+            return Err(Refusal::Unread(self.settings.peer.clone()));
+        }
+        self.obey(&order.verb, now)?;
+        if passes {
+            let number = self.own.number + 1;
+            self.own.orders.push(Passed { number, order });
         }
         self.settle(now);
         Ok(())

@@ -4,7 +4,7 @@ use shared::event::{Cause, NodeStatus};
 use shared::group::Hold;
 use shared::time::Moment;
 
-use crate::declaration::Declaration;
+use crate::declaration::{Declaration, Stand};
 use crate::io::Startup;
 
 /// What is known of the other node.
@@ -25,6 +25,8 @@ pub(super) struct Peer {
     pub(super) may_hold: bool,
     /// The last that it said.
     pub(super) latest: Option<Declaration>,
+    /// The last that was read of what it said, ever.
+    pub(super) obeyed: Option<Stand>,
     /// The last that it said since both hear each other: what counts.
     pub(super) declaration: Option<Declaration>,
     /// What holds its takeover back, as was told.
@@ -55,6 +57,7 @@ impl Peer {
             fenced: false,
             may_hold: true,
             latest: None,
+            obeyed: None,
             declaration: None,
             told: None,
         }

@@ -81,11 +81,10 @@ impl Stage {
                     if held { "keep held" } else { "keep free" }.to_string()
                 }
                 Output::Act(action) => format!("{} {}", action.operation, action.resource),
-                Output::Send(Message::Declaration(declaration)) => {
+                Output::Send(declaration) => {
                     let claim = declaration.claims[&group()];
                     format!("say {} {}", claim.state, claim.willing)
                 }
-                Output::Send(Message::Order(_)) => "pass the order on".to_string(),
                 Output::Event(event) => event.text,
                 Output::Released => "released".to_string(),
             });
@@ -134,11 +133,25 @@ impl Stage {
             }),
             answer: false,
             claims: BTreeMap::from([(group(), claim)]),
+            orders: Vec::new(),
         };
-        let message = Message::Declaration(declaration);
+        self.read(declaration, number)
+    }
+
+    fn read(&mut self, declaration: Declaration, number: u64) -> Vec<String> {
         self.manager
-            .handle_message(&name("bob"), message, at(number));
+            .handle_message(&name("bob"), declaration, at(number));
         self.outputs()
+    }
+
+    /// The last declaration, as far as it is waiting to be sent.
+    fn declared(&mut self) -> Option<Declaration> {
+        let outputs = std::iter::from_fn(|| self.manager.poll_output());
+        let declarations = outputs.filter_map(|output| match output {
+            Output::Send(declaration) => Some(declaration),
+            _ => None,
+        });
+        declarations.last()
     }
 
     fn alone() -> Self {
@@ -412,4 +425,95 @@ fn without_unfenced_takeover_a_dead_holder_is_succeeded_when_somebody_made_sure_
     };
     assert_eq!(stage.manager.handle_order(order, at(5)), Ok(()));
     assert!(stage.outputs().contains(&"start 0".to_string()));
+}
+
+fn freeze() -> Order {
+    Order {
+        verb: Verb::Freeze { lasts: None },
+        cause: None,
+    }
+}
+
+#[test]
+fn an_order_is_passed_on_until_the_other_node_has_read_it() {
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 10);
+    stage.hear(GroupState::Stopped, Willingness::Able, 11);
+    assert_eq!(stage.manager.handle_order(freeze(), at(12)), Ok(()));
+    let said = stage.declared().unwrap();
+    assert_eq!(said.orders.len(), 1);
+    assert_eq!(said.orders[0].number, said.stand.number);
+    stage.manager.handle_timeout(at(1_100));
+    assert_eq!(stage.declared().unwrap().orders.len(), 1);
+    stage.hear(GroupState::Stopped, Willingness::Unable, 1_200);
+    assert_eq!(stage.manager.own.orders, []);
+}
+
+#[test]
+fn an_order_that_was_passed_on_is_obeyed_once() {
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 10);
+    let mut declaration = Declaration {
+        stand: Stand {
+            life: life(3),
+            number: 4,
+        },
+        heard: None,
+        answer: true,
+        claims: BTreeMap::new(),
+        orders: vec![Passed {
+            number: 4,
+            order: freeze(),
+        }],
+    };
+    stage.read(declaration.clone(), 11);
+    assert!(stage.manager.is_frozen());
+    let unfreeze = Order {
+        verb: Verb::Unfreeze,
+        cause: None,
+    };
+    assert_eq!(stage.manager.handle_order(unfreeze, at(12)), Ok(()));
+    declaration.stand.number = 5;
+    stage.read(declaration, 13);
+    assert!(!stage.manager.is_frozen());
+}
+
+#[test]
+fn another_core_brings_what_it_knows_and_nothing_is_stopped() {
+    let mut stage = Stage::started();
+    let mut view = ClusterView::default();
+    stage.manager.handle_view(&view, at(10));
+    assert_eq!(stage.outputs(), [] as [&str; 0]);
+    let mut core = EventSource::new(name("alice"), Role::Core, Generation(8));
+    let kind = Kind::NodeStatus {
+        node: name("bob"),
+        from: NodeStatus::Init,
+        to: NodeStatus::Active,
+        reason: StatusReason::Announced,
+    };
+    for kind in [quick_restart(), Kind::CommunicationUp, kind] {
+        view.apply(&core.event(kind, None, at(11)));
+    }
+    stage.manager.handle_view(&view, at(11));
+    assert_eq!(stage.outputs(), ["say started able"]);
+}
+
+fn quick_restart() -> Kind {
+    let nodes = ["alice", "bob"].map(|node| shared::event::ConfiguredNode {
+        name: name(node),
+        kind: shared::event::NodeKind::Normal,
+    });
+    Kind::Started(Box::new(shared::event::Started {
+        version: "0".into(),
+        node: name("alice"),
+        uuid: shared::names::Uuid([0; 16]),
+        generation: Generation(8),
+        quick_restart: true,
+        nodes: nodes.into(),
+        media: Vec::new(),
+        keepalive: Duration::from_millis(100),
+        warntime: Duration::from_secs(1),
+        deadtime: Duration::from_secs(1),
+        initdead: Duration::from_secs(1),
+    }))
 }
