@@ -443,10 +443,7 @@ impl Place {
 
     fn operate(&self, number: usize, operation: Operation) -> Outcome {
         let directory = self.scratch.path();
-        let resource = Resource {
-            agent: "thing".into(),
-            arguments: vec!["x".into()],
-        };
+        let resource = Resource::new("thing::x");
         let places = Places::of(directory);
         let class = class::find(&resource, &places, Program::at).unwrap();
         let setting = Setting {

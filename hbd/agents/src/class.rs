@@ -451,10 +451,6 @@ mod tests {
 
     /// As `haresources` is read.
     fn spelled(text: &str) -> Resource {
-        let mut parts = text.split("::").map(str::to_owned);
-        Resource {
-            agent: parts.next().unwrap(),
-            arguments: parts.collect(),
-        }
+        Resource::new(text)
     }
 }

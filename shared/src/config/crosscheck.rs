@@ -10,7 +10,8 @@ use super::diagnostic::Code;
 use super::draft::{Draft, Given};
 use super::keys::KeyRing;
 use super::model::{
-    Config, GenerationSource, Group, Logging, NODES_MAX, Realtime, Timing, UuidSource,
+    ActionLimits, AutoFailback, Config, GenerationSource, Group, Logging, MANAGER_TIME,
+    ManagerKind, NODES_MAX, Realtime, Resources, StartupRule, Timing, UuidSource,
 };
 use super::report::Report;
 use super::source::FileName;
@@ -21,6 +22,10 @@ const KEEPALIVE_DEFAULT: Duration = Duration::from_secs(1);
 const DEADTIME_DEFAULT: Duration = Duration::from_secs(30);
 const REXMIT_DELAY_DEFAULT: Duration = Duration::from_millis(250);
 const HOPFUDGE_DEFAULT: u8 = 1;
+
+/// What a lease is longer than the time in which a manager is found to hang: its successor has to
+/// start, read what is held, and refresh.
+const LEASE_RESERVE: Duration = Duration::from_secs(3);
 
 /// Below this an `initdead` is probably too short for a boot.
 const INITDEAD_SHORT: Duration = Duration::from_secs(10);
@@ -48,8 +53,10 @@ pub(super) fn finish(draft: Draft, parts: Parts<'_>, report: &mut Report<'_>) ->
     check_initdead(&draft, report);
     check_deadping(&draft, report);
     check_warntime(&draft, report);
+    let timing = timing(&draft)?;
+    let resources = resources(&draft, parts.groups, &timing)?;
     Some(Config {
-        timing: timing(&draft)?,
+        timing,
         nodes: draft.nodes.into_iter().map(|(name, _)| name).collect(),
         media: draft.media.finish(),
         keys: parts.keys?,
@@ -68,9 +75,31 @@ pub(super) fn finish(draft: Draft, parts: Parts<'_>, report: &mut Report<'_>) ->
         hopfudge: draft.hopfudge.or(HOPFUDGE_DEFAULT)?,
         generation: draft.generation.or(GenerationSource::File)?,
         uuid: draft.uuid.or(UuidSource::File)?,
-        groups: parts.groups,
+        resources,
         ineffective: draft.ineffective,
     })
+}
+
+fn resources(draft: &Draft, groups: Vec<Group>, timing: &Timing) -> Option<Resources> {
+    Some(Resources {
+        manager: match groups.is_empty() {
+            true => ManagerKind::None,
+            false => ManagerKind::TwoNode,
+        },
+        groups,
+        failback: draft.auto_failback.or(AutoFailback::Legacy)?,
+        startup: StartupRule::Alone,
+        unfenced_takeover: true,
+        address_lease: lease_default(timing.deadtime),
+        manager_time: MANAGER_TIME,
+        action_limits: ActionLimits::default(),
+    })
+}
+
+/// A manager that is replaced keeps its addresses; a peer takes them over after `deadtime`.
+fn lease_default(deadtime: Duration) -> Duration {
+    let least = (MANAGER_TIME + LEASE_RESERVE).max(deadtime * 2);
+    Duration::from_secs(least.as_secs() + u64::from(least.subsec_nanos() > 0))
 }
 
 fn check_nodes(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'_>) {
@@ -131,7 +160,7 @@ fn check_autojoin(draft: &Draft, has_haresources: bool, report: &mut Report<'_>)
 }
 
 fn check_auto_failback(draft: &Draft, has_groups: bool, report: &mut Report<'_>) {
-    if has_groups && !draft.auto_failback {
+    if has_groups && draft.auto_failback == Given::Absent {
         report
             .about(
                 Code::AutoFailbackMissing,

@@ -146,7 +146,7 @@ pub fn needs_new_core(old: &Config, new: &Config) -> bool {
         logging: _,
         generation: _,
         uuid: _,
-        groups: _,
+        resources: _,
         ineffective: _,
     } = old;
     *nodes != new.nodes

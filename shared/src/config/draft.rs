@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::machine::Mention;
 use super::media::MediaDraft;
-use super::model::{ApiAccess, GenerationSource, Ineffective, UuidSource};
+use super::model::{ApiAccess, AutoFailback, GenerationSource, Ineffective, UuidSource};
 use super::source::Span;
 use crate::names::NodeName;
 
@@ -77,7 +77,7 @@ pub(super) struct Draft {
     pub(super) log_file: Option<PathBuf>,
     pub(super) debug_file: Option<PathBuf>,
     pub(super) syslog_format: Given<bool>,
-    pub(super) auto_failback: bool,
+    pub(super) auto_failback: Given<AutoFailback>,
     pub(super) autojoin: Option<Span>,
     pub(super) api_clients: BTreeMap<String, Span>,
     pub(super) ineffective: Vec<Ineffective>,
@@ -102,7 +102,7 @@ impl Draft {
                 }
                 "use_logd" => self.use_logd = Given::Bad,
                 "logfacility" | "logfile" | "debugfile" => self.log_targets = true,
-                "auto_failback" | "nice_failback" => self.auto_failback = true,
+                "auto_failback" | "nice_failback" => self.auto_failback = Given::Bad,
                 _ => {}
             }
         }

@@ -13,14 +13,12 @@ use super::diagnostic::Code;
 use super::draft::Draft;
 use super::lex::{self, BLANKS, Word};
 use super::machine::{Subject, mention};
-use super::model::{Group, Resource};
+use super::model::{ADDRESS_AGENT, Group, Resource, begins_like_address};
 use super::report::Report;
 use super::source::{Source, Span};
 use super::suggest;
+use crate::group::GroupName;
 use crate::names::NodeName;
-
-/// The agent of a resource that is written as an address only.
-const ADDRESS_AGENT: &str = "IPaddr";
 
 /// Agents whose first argument is ADDRESS/BITS/INTERFACE/BROADCAST.
 const ADDRESS_AGENTS: [&str; 2] = [ADDRESS_AGENT, "IPaddr2"];
@@ -57,10 +55,13 @@ pub(super) fn read(source: &Source, draft: &mut Draft, report: &mut Report<'_>) 
             continue;
         }
         found.first.get_or_insert(words[0].span);
-        if let (Some(node), true) = (node, parsed.len() == resources.len()) {
+        let name = group_name(&resources[0], report);
+        if let (Some(node), Some(name), true) = (node, name, parsed.len() == resources.len()) {
             found.groups.push(Group {
+                name,
                 node,
                 resources: parsed,
+                monitor: None,
             });
         }
     }
@@ -166,18 +167,16 @@ fn check_node(word: &Word<'_>, draft: &Draft, report: &mut Report<'_>) -> Option
     None
 }
 
-/// Digits, dot, digits, dot, digits, dot, and a digit.
-fn begins_like_address(text: &str) -> bool {
-    let mut parts = text.splitn(4, '.');
-    let numbers = parts
-        .by_ref()
-        .take(3)
-        .filter(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-        .count();
-    numbers == 3
-        && parts
-            .next()
-            .is_some_and(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+fn group_name(word: &Word<'_>, report: &mut Report<'_>) -> Option<GroupName> {
+    let reason = match GroupName::new(word.text) {
+        Ok(name) => return Some(name),
+        Err(reason) => reason,
+    };
+    let text = "the first resource cannot be the name of its group";
+    report
+        .at(Code::BadName, word.span, text)
+        .label(reason.to_string());
+    None
 }
 
 fn parts<'s>(word: &Word<'s>) -> Vec<Word<'s>> {
@@ -220,10 +219,7 @@ fn resource(word: &Word<'_>, draft: &mut Draft, report: &mut Report<'_>) -> Opti
         service_address(word, arguments.first(), report)?;
     }
     mention(draft, report, word.span, Subject::Script(agent.to_owned()));
-    Some(Resource {
-        agent: agent.to_owned(),
-        arguments: arguments.iter().map(|word| word.text.to_owned()).collect(),
-    })
+    Some(Resource::new(word.text))
 }
 
 fn syntax(word: &Word<'_>, label: &str, report: &mut Report<'_>) -> Option<Resource> {

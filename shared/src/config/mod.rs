@@ -50,8 +50,9 @@ pub use diagnostic::{Code, Diagnostic, Severity};
 pub use keys::{DigestMethod, Key, KeyRing, Secret};
 pub use media::MEDIA_LINES_MAX;
 pub use model::{
-    Account, ApiAccess, ApiRole, Config, GenerationSource, Group, Host, Ineffective, Logging,
-    Medium, MediumKind, NODES_MAX, Peer6, Realtime, Resource, Timing, UuidSource,
+    Account, ActionLimits, ApiAccess, ApiRole, AutoFailback, Config, GenerationSource, Group, Host,
+    Ineffective, Logging, MANAGER_TIME, ManagerKind, Medium, MediumKind, Monitor, NODES_MAX, Peer6,
+    Realtime, Resource, Resources, StartupRule, Timing, UuidSource,
 };
 pub use running::{Running, RunningKey};
 pub use source::{FileName, Files};

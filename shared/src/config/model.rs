@@ -1,5 +1,7 @@
 //! A configuration that has no error, as plain data.
 
+mod resources;
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::keys::KeyRing;
 use super::source::FileName;
 use crate::names::{MediumName, NodeName};
+
+pub(super) use resources::{ADDRESS_AGENT, begins_like_address};
+pub use resources::{
+    ActionLimits, AutoFailback, Group, MANAGER_TIME, ManagerKind, Monitor, Resource, Resources,
+    StartupRule,
+};
 
 /// Most nodes of a cluster, as in Heartbeat 3.0.6.
 pub const NODES_MAX: usize = 100;
@@ -41,8 +49,8 @@ pub struct Config {
     pub generation: GenerationSource,
     /// Where the UUID of this node comes from.
     pub uuid: UuidSource,
-    /// Resource groups of `haresources`.
-    pub groups: Vec<Group>,
+    /// What is done about resources.
+    pub resources: Resources,
     /// Directives that were accepted and do nothing, for the status.
     pub ineffective: Vec<Ineffective>,
 }
@@ -261,24 +269,6 @@ pub struct ApiAccess {
     pub users: Vec<(ApiRole, Account)>,
     /// Roles granted to groups.
     pub groups: Vec<(ApiRole, Account)>,
-}
-
-/// A line of `haresources`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
-    /// The node that should hold the group.
-    pub node: NodeName,
-    /// Started in this order, stopped in reverse; not empty. The first names the group.
-    pub resources: Vec<Resource>,
-}
-
-/// A resource of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resource {
-    /// The script or built-in agent.
-    pub agent: String,
-    /// Its arguments before the action.
-    pub arguments: Vec<String>,
 }
 
 /// A directive that was accepted and does nothing.

@@ -2,9 +2,11 @@
 
 use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::diagnostic::Code;
+use crate::config::draft::Given;
 use crate::config::lex::{BLANKS, Word};
 use crate::config::machine::Subject;
 use crate::config::media::is_host_name;
+use crate::config::model::AutoFailback;
 use crate::config::reader::Reader;
 
 const FENCING: Effect = Effect::Refused(
@@ -135,10 +137,15 @@ pub(super) const CHAPTER: Chapter = Chapter {
 };
 
 fn auto_failback(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
-    reader.draft.auto_failback = true;
-    if !word.text.eq_ignore_ascii_case("legacy") {
-        reader.boolean(word);
-    }
+    reader.draft.auto_failback = if word.text.eq_ignore_ascii_case("legacy") {
+        Given::Set(AutoFailback::Legacy, word.span)
+    } else {
+        match reader.boolean(word) {
+            Given::Set(true, span) => Given::Set(AutoFailback::On, span),
+            Given::Set(false, span) => Given::Set(AutoFailback::Off, span),
+            Given::Absent | Given::Bad => Given::Bad,
+        }
+    };
 }
 
 fn respawn(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
