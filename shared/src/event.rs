@@ -797,6 +797,13 @@ pub enum Kind {
         /// Why.
         reason: String,
     },
+    /// Something that the manager says to those of other nodes does not go out.
+    NotSaid {
+        /// Why.
+        reason: String,
+        /// How many were not reported since the last report.
+        unreported: u64,
+    },
     /// More messages wait to be acknowledged than should.
     WindowFilling {
         /// The node that is furthest behind.
@@ -1046,7 +1053,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 63] = [
+    pub const WORDS: [&str; 64] = [
         "started",
         "leaving",
         "left",
@@ -1081,6 +1088,7 @@ impl Kind {
         "generation-behind",
         "gap-too-big",
         "message-lost",
+        "not-said",
         "window-filling",
         "deadtime-clamped",
         "keys-changed",
@@ -1193,6 +1201,7 @@ impl Kind {
             | Self::GenerationBehind { .. }
             | Self::Unauthenticated { .. }
             | Self::MessageLost { .. }
+            | Self::NotSaid { .. }
             | Self::ManagerDied { .. }
             | Self::CoreDied { .. }
             | Self::ConfigRefused { .. } => Severity::Error,
@@ -1253,6 +1262,7 @@ impl Kind {
             | Self::Leaving
             | Self::Left
             | Self::CommunicationUp
+            | Self::NotSaid { .. }
             | Self::OwnStall { .. }
             | Self::SupervisorStall { .. }
             | Self::Impostor { .. }

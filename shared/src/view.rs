@@ -503,6 +503,7 @@ impl ClusterView {
             | Kind::Replay { .. }
             | Kind::GapTooBig { .. }
             | Kind::MessageLost { .. }
+            | Kind::NotSaid { .. }
             | Kind::WindowFilling { .. }
             | Kind::DeadtimeClamped { .. }
             | Kind::KeysChanged { .. }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use hbd_core::wire::{Method, fields::FIELDS, limits, status::State, types::TYPES};
+use hbd_core::wire::types::{Between, TYPES};
+use hbd_core::wire::{Method, fields::FIELDS, limits, status::State};
 use hbd_tests::manual::{compare, escape};
 
 const PAGE: &str = "hbd-protocol.7";
@@ -26,6 +27,9 @@ fn the_message_types_are_those_of_the_code() {
         writeln!(table, "Sent {}.", entry.when).expect("a string");
         if !entry.fields.is_empty() {
             writeln!(table, "Own fields: {}.", entry.fields).expect("a string");
+        }
+        if entry.between == Between::Managers {
+            writeln!(table, "What managers say; the core carries it.").expect("a string");
         }
         writeln!(table, "Effect: {}.", entry.effect).expect("a string");
         table
@@ -65,6 +69,8 @@ fn the_limits_are_those_of_the_code() {
         ("fields of a message", limits::FIELDS_MAX),
         ("bytes of a field's name", limits::FIELD_NAME_BYTES_MAX),
         ("depth of nested messages", limits::NESTING_MAX),
+        ("bytes of what a manager says", limits::SAID_BYTES_MAX),
+        ("fields of what a manager says", limits::SAID_FIELDS_MAX),
         ("keys", limits::KEYS_MAX),
         ("nodes", limits::NODES_MAX),
         ("bytes of a node's name", shared::names::NODE_NAME_MAX),

@@ -54,7 +54,9 @@ impl Core {
             heard: None,
         };
         let sequence = self.take_number();
-        let listed = self.everyone_reads_heard().then(|| self.whom_to_list());
+        let listed = self
+            .everyone_has(Level::FEATURE_HEARD)
+            .then(|| self.whom_to_list());
         let config = self.config_to_tell(now);
         let declared = self.declared_to_tell();
         let mut plain = status.to_message();
@@ -173,9 +175,9 @@ impl Core {
     }
 
     /// Fields that Heartbeat does not know go out only when no living node would meet them unasked.
-    fn everyone_reads_heard(&self) -> bool {
-        let reads = |level: Option<Level>| level.is_some_and(|l| l.has(Level::FEATURE_HEARD));
-        self.live_others().all(|(_, peer)| reads(peer.level()))
+    pub(crate) fn everyone_has(&self, feature: u64) -> bool {
+        self.live_others()
+            .all(|(_, peer)| peer.level().is_some_and(|level| level.has(feature)))
     }
 
     /// Whom the next beat lists: everybody who is heard; where the list would be too long, the next in

@@ -7,11 +7,20 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 use shared::event::{Cause, Event};
-use shared::names::KeyIndex;
+use shared::names::{KeyIndex, NodeName};
 use shared::sample::Sample;
 
 use crate::session::{SessionNews, SessionOrder};
 use crate::settings::{KeySpec, MediumIndex, PeerMemory, Times};
+
+/// What a manager says to those of all nodes. The core carries it and gives it no meaning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// One of the managers' [types](crate::wire::types::TYPES).
+    pub message_type: String,
+    /// Its fields, without those that every message has.
+    pub fields: BTreeMap<String, String>,
+}
 
 /// Something the core is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +37,8 @@ pub enum Command {
     LoadAverage(String),
     /// Something about sessions, from the office.
     Session(SessionOrder),
+    /// To the managers of all nodes, from the one of this node.
+    Say(Said),
     /// Verify and sign with these keys from here on.
     Keys {
         /// The index of the key that signs.
@@ -66,6 +77,13 @@ pub enum Output {
     Sample(Box<Sample>),
     /// Something about sessions, for the office.
     Session(SessionNews),
+    /// For the manager of this node, from the one of another. Each message comes once.
+    Heard {
+        /// Which node.
+        from: NodeName,
+        /// What it says.
+        said: Said,
+    },
     /// Keep this for the next core. Comes with every beat of the peer and every change of what is in
     /// it, so that the next core counts no silence that there was not; `generation` and `uuid` go to
     /// the disk where they changed.

@@ -29,13 +29,14 @@ mod peer;
 mod random;
 mod receive;
 mod retransmit;
+mod say;
 mod sequence;
 pub mod session;
 mod settings;
 pub mod wire;
 
 pub use deadline::{Deadline, PeerIndex, Timer};
-pub use io::{Command, Output};
+pub use io::{Command, Output, Said};
 pub use machine::{BadSettings, Core};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;

@@ -134,6 +134,7 @@ pub(crate) enum Sort {
     Lost(PeerIndex),
     Gap(PeerIndex),
     Stall,
+    NotSaid(Cow<'static, str>),
 }
 
 /// Settings that no core can run with. The configuration's checks prevent them.
@@ -316,6 +317,7 @@ impl Core {
             Command::Leave { cause } => self.leave(cause, now),
             Command::Drained => self.judge_all(now),
             Command::Session(order) => self.handle_session(order, now),
+            Command::Say(said) => self.say(&said, now),
             Command::LoadAverage(load) => self.own.load = tidy_load(load),
             Command::Keys { active, keys } => self.change_keys(active, &keys, now),
             Command::Times(times) => self.change_times(times, now),

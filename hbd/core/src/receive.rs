@@ -161,7 +161,10 @@ impl Core {
             types::NODES_REPLY => self.admitted(index, now),
             types::SHUTDOWN_DONE => self.hear_leave(index, now),
             types::STONITH => self.hear_stonith(index, message, now),
-            // Resource management and clients' messages: no part of a cluster without manager.
+            managers if types::is_of_managers(managers) => {
+                self.hear_manager(index, medium, message, now);
+            }
+            // Clients' messages, and what a Heartbeat sends for managers that hbd does not have.
             _ => {}
         }
     }

@@ -185,7 +185,10 @@ impl Pair {
                         Output::Sample(sample) if from == 0 => {
                             self.sent = sample.links[0].outgoing.sent;
                         }
-                        Output::Transmit { .. } | Output::Sample(_) | Output::Session(_) => {}
+                        Output::Transmit { .. }
+                        | Output::Sample(_)
+                        | Output::Session(_)
+                        | Output::Heard { .. } => {}
                         Output::Event(event) => self.events[from].push(*event),
                         Output::Remember(memory) => self.memory[from] = Some(*memory),
                         Output::Drain => self.cores[from].handle_command(Command::Drained, now),

@@ -1,27 +1,59 @@
-//! Whether the manager answers.
+//! The way to the manager: whether it answers, what it is told, what it says to those of others.
 //!
-//! Once a second the core asks, and the manager answers; that is all. The core is who asks because
-//! it is the process that is never held up. Only ticks at which the core itself ran count: after a
-//! stall of the whole machine nobody is accused.
+//! Once a second the core asks, and the manager answers. The core is who asks because it is the
+//! process that is never held up. Only ticks at which the core itself ran count: after a stall of
+//! the whole machine nobody is accused.
+//!
+//! A manager is told what the core knows, and from then on what happens and what other managers say,
+//! in order. Of this nothing is left out: one that does not take it in time is lost as a whole, and
+//! the supervisor puts another in its place, which begins anew.
 
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hbd_core::Said;
+use shared::event::{Event, Kind};
+use shared::names::NodeName;
 use shared::time::Moment;
+use shared::view::ClusterView;
 
 use crate::channel::Channel;
-use crate::manager_process::{Answer, Question};
+use crate::manager_process::{CoreToManager, ManagerToCore};
 
 /// Time between two questions.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// After so many ticks without the answer the manager hangs.
 const UNANSWERED_MAX: u32 = 3;
+/// So many bytes may wait for the manager, behind the view that it begins with.
+const WAITING_MAX: usize = 256 * 1024;
+
+/// Whether a manager decides by events of this kind.
+pub(crate) fn decides(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Started(_)
+            | Kind::Leaving
+            | Kind::CommunicationUp
+            | Kind::NodeStatus { .. }
+            | Kind::NodeHeard { .. }
+            | Kind::NodeRestarted { .. }
+            | Kind::PartitionHealed { .. }
+            | Kind::DeclaredDead { .. }
+            | Kind::DeclaredDeadOver { .. }
+            | Kind::Unauthenticated { .. }
+            | Kind::AuthenticatedAgain { .. }
+            | Kind::UnauthenticatedGone { .. }
+            | Kind::UnauthHoldOver { .. }
+    )
+}
 
 /// The way to the manager.
 #[derive(Default)]
 pub(super) struct Manager {
-    channel: Option<Channel<Question, Answer>>,
+    channel: Option<Channel<CoreToManager, ManagerToCore>>,
+    /// So many bytes may wait in it.
+    waiting_max: usize,
     ticked: Moment,
     /// When the question was asked that is not answered.
     asked: Option<Moment>,
@@ -29,8 +61,8 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    /// A manager is at the other end of the descriptor that came.
-    pub(super) fn meet(&mut self, descriptors: Vec<OwnedFd>) {
+    /// A manager is at the other end of the descriptor that came. It begins with `view`.
+    pub(super) fn meet(&mut self, descriptors: Vec<OwnedFd>, view: ClusterView) {
         let channel = descriptors
             .into_iter()
             .next()
@@ -39,6 +71,13 @@ impl Manager {
             channel,
             ..Self::default()
         };
+        if let Some(channel) = &mut self.channel {
+            let queued = channel.queue(&CoreToManager::View(Box::new(view)), Vec::new());
+            self.waiting_max = channel.waiting() + WAITING_MAX;
+            if queued.is_err() {
+                self.channel = None;
+            }
+        }
     }
 
     /// Asks, if it is time. Returns how long the manager has been silent when that is too long,
@@ -52,41 +91,94 @@ impl Manager {
         let Some(asked) = self.asked else {
             self.asked = Some(now);
             // One that is gone is found so when its answer is waited for.
-            let _ = channel.queue(&Question, Vec::new());
+            let _ = channel.queue(&CoreToManager::Question, Vec::new());
             return None;
         };
         self.unanswered += 1;
         (self.unanswered == UNANSWERED_MAX).then(|| now.since(asked))
     }
 
-    /// Ready when the manager answered, or went: the supervisor knows and sends another.
-    pub(super) fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Something happened. Returns, as the next one does, how long the manager has been silent, when
+    /// it is lost for not taking what it is told.
+    pub(super) fn happened(&mut self, event: &Event, now: Moment) -> Option<Duration> {
+        if self.channel.is_none() || !decides(&event.kind) {
+            return None;
+        }
+        self.tell(&CoreToManager::Event(Box::new(event.clone())), now)
+    }
+
+    /// The manager of another node says something.
+    pub(super) fn heard(&mut self, from: NodeName, said: Said, now: Moment) -> Option<Duration> {
+        self.tell(&CoreToManager::Heard { from, said }, now)
+    }
+
+    fn tell(&mut self, message: &CoreToManager, now: Moment) -> Option<Duration> {
+        let channel = self.channel.as_mut()?;
+        let queued = channel.queue(message, Vec::new());
+        if queued.is_ok() && channel.waiting() <= self.waiting_max {
+            return None;
+        }
+        self.channel = None;
+        Some(now.since(self.asked.unwrap_or(self.ticked)))
+    }
+
+    /// Ready when the manager answered or says something to those of other nodes; or went: the
+    /// supervisor knows and sends another.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Said>> {
         let Some(channel) = &mut self.channel else {
             return Poll::Pending;
         };
-        match ready!(channel.poll_next(context)) {
-            Ok(Some((Answer, _))) => {
+        let said = match ready!(channel.poll_next(context)) {
+            Ok(Some((ManagerToCore::Answer, _))) => {
                 self.asked = None;
                 self.unanswered = 0;
+                None
             }
-            Ok(None) | Err(_) => self.channel = None,
-        }
-        Poll::Ready(())
+            Ok(Some((ManagerToCore::Say(said), _))) => Some(said),
+            Ok(None) | Err(_) => {
+                self.channel = None;
+                None
+            }
+        };
+        Poll::Ready(said)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::future::poll_fn;
     use std::os::unix::net::UnixStream;
 
     use super::*;
 
+    type Other = Channel<ManagerToCore, CoreToManager>;
+
     fn at(seconds: u64) -> Moment {
         Moment(seconds * 1_000_000_000)
     }
 
-    fn run(test: impl AsyncFnOnce(Manager, Channel<Answer, Question>)) {
+    fn said(text: &str) -> Said {
+        Said {
+            message_type: "resource".into(),
+            fields: BTreeMap::from([("info".into(), text.into())]),
+        }
+    }
+
+    fn bob() -> NodeName {
+        NodeName::new("bob").unwrap()
+    }
+
+    /// A manager which has taken the view.
+    fn run(test: impl AsyncFnOnce(Manager, Other)) {
+        run_from_the_start(async |mut manager, mut other| {
+            let view = receive(&mut manager, &mut other).await;
+            assert!(matches!(view, CoreToManager::View(_)), "{view:?}");
+            test(manager, other).await;
+        });
+    }
+
+    fn run_from_the_start(test: impl AsyncFnOnce(Manager, Other)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()
@@ -94,9 +186,23 @@ mod tests {
         runtime.block_on(async {
             let (ours, theirs) = UnixStream::pair().unwrap();
             let mut manager = Manager::default();
-            manager.meet(vec![ours.into()]);
+            manager.meet(vec![ours.into()], ClusterView::default());
             test(manager, Channel::new(theirs.into()).unwrap()).await;
         });
+    }
+
+    /// What the manager's process is told next.
+    async fn receive(manager: &mut Manager, other: &mut Other) -> CoreToManager {
+        tokio::select! {
+            biased;
+            message = other.next() => message.unwrap().unwrap().0,
+            _ = poll_fn(|context| manager.poll_next(context)) => panic!("it said something"),
+        }
+    }
+
+    async fn send(other: &mut Other, message: ManagerToCore) {
+        other.queue(&message, Vec::new()).unwrap();
+        other.flush().await.unwrap();
     }
 
     #[test]
@@ -104,14 +210,10 @@ mod tests {
         run(async |mut manager, mut other| {
             for second in 1..10 {
                 assert_eq!(manager.ask(at(second)), None);
-                tokio::select! {
-                    biased;
-                    question = other.next() => assert!(question.unwrap().is_some()),
-                    () = poll_fn(|context| manager.poll_answer(context)) => panic!("no answer"),
-                }
-                other.queue(&Answer, Vec::new()).unwrap();
-                other.flush().await.unwrap();
-                poll_fn(|context| manager.poll_answer(context)).await;
+                let question = receive(&mut manager, &mut other).await;
+                assert!(matches!(question, CoreToManager::Question));
+                send(&mut other, ManagerToCore::Answer).await;
+                assert_eq!(poll_fn(|context| manager.poll_next(context)).await, None);
             }
         });
     }
@@ -131,6 +233,48 @@ mod tests {
         run(async |mut manager, _other| {
             assert_eq!(manager.ask(at(1)), None);
             assert_eq!(manager.ask(at(100)), None);
+        });
+    }
+
+    #[test]
+    fn what_other_managers_say_comes_in_order_after_the_view() {
+        run_from_the_start(async |mut manager, mut other| {
+            for text in ["one", "two"] {
+                assert_eq!(manager.heard(bob(), said(text), at(1)), None);
+            }
+            let first = receive(&mut manager, &mut other).await;
+            assert!(matches!(first, CoreToManager::View(_)));
+            for text in ["one", "two"] {
+                let CoreToManager::Heard { from, said: heard } =
+                    receive(&mut manager, &mut other).await
+                else {
+                    panic!("something else was told");
+                };
+                assert_eq!((from, heard), (bob(), said(text)));
+            }
+        });
+    }
+
+    #[test]
+    fn what_the_manager_says_is_passed_on() {
+        run(async |mut manager, mut other| {
+            send(&mut other, ManagerToCore::Say(said("one"))).await;
+            let passed_on = poll_fn(|context| manager.poll_next(context)).await;
+            assert_eq!(passed_on, Some(said("one")));
+        });
+    }
+
+    #[test]
+    fn a_manager_that_takes_nothing_is_lost_and_told_once() {
+        run(async |mut manager, _other| {
+            assert_eq!(manager.ask(at(1)), None);
+            let long = said(&"x".repeat(WAITING_MAX / 8));
+            let told: Vec<_> = (0..20)
+                .map(|_| manager.heard(bob(), long.clone(), at(2)))
+                .collect();
+            let told: Vec<_> = told.into_iter().flatten().collect();
+            assert_eq!(told, [Duration::from_secs(1)]);
+            assert_eq!(manager.ask(at(3)), None);
         });
     }
 }

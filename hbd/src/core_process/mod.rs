@@ -5,7 +5,7 @@
 //!    media, read  -----+--> Reactor --> Core --> outputs --+--> media, send
 //!    supervisor  ------+       |                           +--> Outbox --> supervisor
 //!                              |                           +--> Pulse, which wakes nobody
-//!                              +--> asks the manager whether it lives
+//!                              +--> Manager: asks whether it lives, carries what managers say
 //! ```
 //!
 //! It never forks, opens, resolves, logs or touches a disk: descriptors and decisions come from
@@ -14,7 +14,7 @@
 //! supervisor is gone it goes on, and waits for another one ([`crate::bond`]).
 
 mod line;
-mod manager;
+pub(crate) mod manager;
 mod outbox;
 mod reactor;
 mod recorded;

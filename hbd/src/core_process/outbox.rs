@@ -98,6 +98,15 @@ impl Outbox {
         self.events.push_back(event);
     }
 
+    /// What follows from all events so far.
+    pub(super) fn view(&self) -> ClusterView {
+        let mut view = self.base.clone();
+        for event in &self.events {
+            view.apply(event);
+        }
+        view
+    }
+
     /// Something about sessions.
     pub(super) fn session(&mut self, news: SessionNews) {
         self.sessions.push_back(news);

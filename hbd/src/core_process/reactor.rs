@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hbd_core::{Command, MediumIndex, Output, SessionOrder};
+use hbd_core::{Command, MediumIndex, Output, Said, SessionOrder};
 use shared::api::Fault;
 use shared::exit::Exit;
 use shared::time::Moment;
@@ -89,7 +89,7 @@ enum Wake {
     Timer,
     Medium(usize),
     Supervisor(Word<ToCore>),
-    Manager,
+    Manager(Option<Said>),
 }
 
 impl Reactor {
@@ -166,7 +166,11 @@ impl Reactor {
                     let forget = Command::Session(SessionOrder::Forget);
                     self.core.handle_command(forget, now);
                 }
-                Ok(Wake::Manager) => {}
+                Ok(Wake::Manager(said)) => {
+                    if let Some(said) = said {
+                        self.core.handle_command(Command::Say(said), clock::now());
+                    }
+                }
                 Err(_) => return Exit::Failed,
             }
         }
@@ -183,8 +187,8 @@ impl Reactor {
                 if let Poll::Ready(word) = self.bond.poll_next(context) {
                     return Poll::Ready(Ok(Wake::Supervisor(word)));
                 }
-                if self.manager.poll_answer(context).is_ready() {
-                    return Poll::Ready(Ok(Wake::Manager));
+                if let Poll::Ready(said) = self.manager.poll_next(context) {
+                    return Poll::Ready(Ok(Wake::Manager(said)));
                 }
             } else if let Some(index) = self.poll_media(context)? {
                 return Poll::Ready(Ok(Wake::Medium(index)));
@@ -227,7 +231,15 @@ impl Reactor {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Transmit { medium, packet } => self.transmit(medium, &packet),
-            Output::Event(event) => self.outbox.event(event),
+            Output::Event(event) => {
+                let silent = self.manager.happened(&event, clock::boot());
+                self.outbox.event(event);
+                self.report_silence(silent);
+            }
+            Output::Heard { from, said } => {
+                let silent = self.manager.heard(from, said, clock::boot());
+                self.report_silence(silent);
+            }
             Output::Sample(sample) => self.outbox.sample(sample),
             Output::Remember(memory) => {
                 let kept = self.pulse.remember(&memory);
@@ -322,7 +334,7 @@ impl Reactor {
             // There are no second orders.
             ToCore::Start(_) => {}
             ToCore::Adopt { after } => self.be_adopted(after),
-            ToCore::Manager => self.manager.meet(descriptors),
+            ToCore::Manager => self.manager.meet(descriptors, self.outbox.view()),
             ToCore::Open {
                 medium,
                 word,
@@ -429,7 +441,12 @@ impl Reactor {
     }
 
     fn ask_manager(&mut self, now: Moment) {
-        if let Some(silent) = self.manager.ask(now) {
+        let silent = self.manager.ask(now);
+        self.report_silence(silent);
+    }
+
+    fn report_silence(&mut self, silent: Option<Duration>) {
+        if let Some(silent) = silent {
             self.outbox.urgent(FromCore::ManagerSilent(silent));
         }
     }

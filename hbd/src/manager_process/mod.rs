@@ -2,10 +2,10 @@
 //! answers the core, so that the core knows that it lives, and it starts a supervisor again.
 //!
 //! ```text
-//! core  --Question-->          Start, Core, Returns, End
-//!       <--Answer----  manager <-------------------------- supervisor
-//!                         |                                    ^
-//!                         +-- starts another, if it dies ------+
+//! core  --Question, View, Event, Heard-->          Start, Core, Returns, End
+//!       <--Answer, Say-------------------  manager <-------------------------- supervisor
+//!                                             |                                    ^
+//!                                             +-- starts another, if it dies ------+
 //! ```
 //!
 //! It goes on without a supervisor, and lets the next one in ([`crate::bond`]). Where systemd
@@ -19,23 +19,45 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hbd_core::Said;
 use nix::unistd::getuid;
 use serde::{Deserialize, Serialize};
+use shared::event::Event;
 use shared::exit::Exit;
-use shared::names::Generation;
+use shared::names::{Generation, NodeName};
+use shared::view::ClusterView;
 use tokio::runtime::Builder;
 
 use crate::bond::{Bond, Greeting};
 use crate::channel::Channel;
 use crate::worker;
 
-/// The core asks whether the manager lives.
+/// What the core tells its manager.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Question;
+pub(crate) enum CoreToManager {
+    /// Does it live?
+    Question,
+    /// What the core knows, before anything else it says.
+    View(Box<ClusterView>),
+    /// Something happened that a manager [decides by](crate::core_process::manager::decides).
+    Event(Box<Event>),
+    /// The manager of another node says something.
+    Heard {
+        /// Which node.
+        from: NodeName,
+        /// What it says.
+        said: Said,
+    },
+}
 
-/// It does.
+/// What a manager tells the core.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Answer;
+pub(crate) enum ManagerToCore {
+    /// It lives.
+    Answer,
+    /// To the managers of all other nodes.
+    Say(Said),
+}
 
 /// What the supervisor tells a manager.
 #[derive(Debug, Serialize, Deserialize)]

@@ -6,15 +6,15 @@ use std::io;
 use tokio::time::{Instant, sleep_until};
 
 use super::revival::Revival;
-use super::{Answer, FromManager, Question, ToManager};
+use super::{CoreToManager, FromManager, ManagerToCore, ToManager};
 use crate::bond::{Bond, Word};
 use crate::channel::{Channel, Delivery};
 
-type Core = Channel<Answer, Question>;
+type Core = Channel<ManagerToCore, CoreToManager>;
 
 /// What happened.
 enum Wake {
-    Core(io::Result<Option<Delivery<Question>>>),
+    Core(io::Result<Option<Delivery<CoreToManager>>>),
     Supervisor(Word<ToManager>),
     /// A supervisor that this manager started ended.
     Ended(String),
@@ -40,12 +40,14 @@ pub(super) async fn run(mut bond: Bond<FromManager, ToManager>, mut revival: Rev
             () = until(revival.due()) => Wake::Due,
         };
         match wake {
-            Wake::Core(Ok(Some(_))) => {
+            Wake::Core(Ok(Some((CoreToManager::Question, _)))) => {
                 answer(core.as_mut());
                 if !answered && let Some(supervisor) = bond.channel() {
                     answered = supervisor.queue(&FromManager::Answers, Vec::new()).is_ok();
                 }
             }
+            // `none` decides nothing.
+            Wake::Core(Ok(Some(_))) => {}
             Wake::Core(Ok(None) | Err(_)) => core = None,
             Wake::Supervisor(Word::Alone) => revival.plan(Instant::now()),
             Wake::Supervisor(Word::Said((message, descriptors))) => match message {
@@ -74,11 +76,11 @@ pub(super) async fn run(mut bond: Bond<FromManager, ToManager>, mut revival: Rev
 fn answer(core: Option<&mut Core>) {
     if let Some(core) = core {
         // A core that is gone is found so when the next question is waited for.
-        let _ = core.queue(&Answer, Vec::new());
+        let _ = core.queue(&ManagerToCore::Answer, Vec::new());
     }
 }
 
-async fn next_of(core: &mut Option<Core>) -> io::Result<Option<Delivery<Question>>> {
+async fn next_of(core: &mut Option<Core>) -> io::Result<Option<Delivery<CoreToManager>>> {
     match core {
         Some(core) => core.next().await,
         None => pending().await,

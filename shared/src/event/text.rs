@@ -297,6 +297,11 @@ impl fmt::Display for Kind {
                 sequence,
                 reason,
             } => write!(f, "message {sequence} of {node} is lost: {reason}"),
+            Self::NotSaid { reason, unreported } => write!(
+                f,
+                "the manager says something to those of other nodes that is not sent: {reason}{}",
+                Unreported(*unreported)
+            ),
             Self::WindowFilling { node, waiting } => {
                 write!(f, "{waiting} messages wait for {node} to acknowledge them")
             }

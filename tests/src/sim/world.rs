@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hbd_core::session::office::{LEAVE_LIMIT, Notice as ClientNotice, Office};
-use hbd_core::{Command, Core, Deadline, MediumForm, MediumIndex, Mutant, Output};
+use hbd_core::{Command, Core, Deadline, MediumForm, MediumIndex, Mutant, Output, Said};
 use shared::event::{Event, Kind};
+use shared::names::NodeName;
 use shared::sample::Sample;
 use shared::time::Moment;
 
@@ -57,6 +58,15 @@ pub enum Notice {
         /// When what brought it about reached the machine, on the world's clock: a packet may have
         /// waited in the socket.
         arrived: Moment,
+    },
+    /// A core passes on to its manager what the manager of another node says.
+    Heard {
+        /// Whose.
+        node: NodeIndex,
+        /// Who says it.
+        from: NodeName,
+        /// What.
+        said: Said,
     },
     /// A client is told something about its messages.
     Client {
@@ -496,6 +506,9 @@ impl World {
                         event,
                         arrived,
                     });
+                }
+                Output::Heard { from, said } => {
+                    self.notices.push(Notice::Heard { node, from, said });
                 }
                 Output::Sample(sample) => self.notices.push(Notice::Sampled { node, sample }),
                 Output::Remember(memory) => self.machines[node.0].remember(*memory),

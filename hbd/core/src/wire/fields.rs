@@ -118,6 +118,10 @@ fields! {
     NODE = "node", Text, "stonith", "name of the node that was declared dead or left";
     RESULT = "result", Text, "stonith", "what came of resetting it; unneeded: it left in order";
     INFO = "info", Text, "several", "comment with a meaning, by type";
+    RESOURCES_HELD = "rsc_hold", Text, "resource", "what the sender holds: none, local, foreign or all";
+    RESOURCES_TYPE = "rtype", Text, "resource", "full: rsc_hold is all that it holds";
+    RESOURCES_STABLE = "isstable", Decimal, "resource", "1: what it holds will stay so, 0: it is changing";
+    CLAIMS = "hbdclaims", Text, "resource of hbd", "what the sender's manager declares, as JSON; see MANAGERS";
     ACK = "ackseq", Hex, "NS_ackmsg", "highest number up to which all messages arrived";
     FIRST = "firstseq", ByType, "NS_rexmit, NS_nak_rexmit", "first number asked for or refused; decimal in NS_rexmit, hex in NS_nak_rexmit";
     LAST = "lastseq", ByType, "NS_rexmit", "last number asked for, in decimal";
@@ -140,6 +144,38 @@ fields! {
     REASON = "reason", Text, "reset, abort", "why the session is over, as in hbd-api(7)";
     COMPRESSED_PAYLOAD = "_compressed_payload", Binary, "compressed messages", "a whole message, compressed";
     COMPRESSION_ALGORITHM = "_compression_algorithm", Text, "compressed messages", "bz2 or zlib";
+}
+
+/// Names of own additions of hbd begin so.
+pub const OWN_PREFIX: &str = "hbd";
+
+/// Fields of which no manager speaks: they say who sends a message, to whom and how.
+const OF_THE_CORE: [&str; 19] = [
+    TYPE,
+    SRC,
+    SRC_UUID,
+    DEST,
+    DEST_UUID,
+    SEQUENCE,
+    GENERATION,
+    WALL,
+    LOAD,
+    TTL,
+    AUTH,
+    HBD,
+    COMPRESSED_PAYLOAD,
+    COMPRESSION_ALGORITHM,
+    // A Heartbeat passes a message with one of these to a client.
+    "from_id",
+    "to_id",
+    "from_uuid",
+    "to_uuid",
+    "client_gen",
+];
+
+/// Whether a field is the core's in messages of any type.
+pub fn is_of_the_core(name: &str) -> bool {
+    OF_THE_CORE.contains(&name)
 }
 
 #[cfg(test)]

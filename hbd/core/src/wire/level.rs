@@ -28,10 +28,16 @@ impl Level {
     /// Feature: reads `hbdconf` in the status of others.
     pub const FEATURE_CONFIG: u64 = 4;
 
+    /// Feature: reads own fields in what managers say.
+    pub const FEATURE_MANAGERS: u64 = 8;
+
     /// What this program speaks.
     pub const OURS: Self = Self {
         level: 1,
-        features: Self::FEATURE_HEARD | Self::FEATURE_SESSIONS | Self::FEATURE_CONFIG,
+        features: Self::FEATURE_HEARD
+            | Self::FEATURE_SESSIONS
+            | Self::FEATURE_CONFIG
+            | Self::FEATURE_MANAGERS,
     };
 
     /// Reads `1.1`. None for anything else.

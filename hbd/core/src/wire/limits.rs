@@ -35,3 +35,10 @@ pub const STATUS_BYTES_MAX: usize = 31;
 
 /// Most nodes of a cluster, and so most entries of a list of nodes.
 pub const NODES_MAX: usize = 100;
+
+/// Longest names and values of one message between managers, in bytes together: a datagram of a
+/// dozen Ethernet frames, of which any one lost is all lost.
+pub const SAID_BYTES_MAX: usize = 16 * 1024;
+
+/// Most fields of one message between managers.
+pub const SAID_FIELDS_MAX: usize = 64;

@@ -330,6 +330,12 @@ impl Message {
         self.fields.push(field);
     }
 
+    /// Adds a text of any bytes, as a peer may send it.
+    #[cfg(test)]
+    pub(crate) fn append_text(&mut self, name: &str, value: &[u8]) {
+        self.append(FieldKind::Text, name, value);
+    }
+
     fn store(&mut self, bytes: &[u8]) -> Span {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(bytes);

@@ -312,7 +312,7 @@ fn write_trailer(ring: &KeyRing, out: &mut Vec<u8>) {
 
 /// Whether a receiver could decode the message, and how much room its packet needs at most, but
 /// for base64 and structs, which may need more.
-fn check(message: &Message) -> Result<usize, Unsendable> {
+pub(crate) fn check(message: &Message) -> Result<usize, Unsendable> {
     let mut room = netstring::START.len() + netstring::END.len() + 2 * TRAILER_BYTES_MAX;
     if message.is_empty() {
         return Err(Unsendable::Message(FlawKind::NoField));

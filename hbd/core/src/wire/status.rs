@@ -122,7 +122,7 @@ mod tests {
         let message = status.to_message();
         assert_eq!(
             format!("{message:?}"),
-            r#"t="status" st="active" dt="1770" protocol="1" hbd="1.7" hbdheard="bob:1:2:2:2""#
+            r#"t="status" st="active" dt="1770" protocol="1" hbd="1.f" hbdheard="bob:1:2:2:2""#
         );
         assert_eq!(Status::read(&message), Some(status));
     }

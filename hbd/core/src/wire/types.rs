@@ -18,33 +18,59 @@ pub struct TypeEntry {
     pub fields: &'static str,
     /// What a receiver does with it.
     pub effect: &'static str,
+    /// Who speaks in it.
+    pub between: Between,
+}
+
+/// Whose words a type carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// Those of the cores themselves.
+    Cores,
+    /// Those of managers. A core carries them and gives them no meaning.
+    Managers,
 }
 
 macro_rules! types {
-    ($( $constant:ident = $name:literal, $to:literal, $when:literal, $fields:literal, $effect:literal; )*) => {
+    ($( $between:ident $constant:ident = $name:literal, $to:literal, $when:literal, $fields:literal, $effect:literal; )*) => {
         $( #[doc = concat!("`", $name, "`, sent ", $when, ".")] pub const $constant: &str = $name; )*
 
         /// Every type the core of hbd knows, in the order of hbd-protocol(7).
         pub const TYPES: &[TypeEntry] = &[
-            $( TypeEntry { name: $name, to: $to, when: $when, fields: $fields, effect: $effect }, )*
+            $( TypeEntry {
+                name: $name,
+                to: $to,
+                when: $when,
+                fields: $fields,
+                effect: $effect,
+                between: Between::$between,
+            }, )*
         ];
     };
 }
 
 types! {
-    STATUS = "status", "all", "every keepalive and at each change of state", "st dt protocol hbd hbdheard hbddead hbdconf", "the sender is alive";
-    PING = "NS_st", "a ping node", "with each status, as the payload of an echo request", "st info src ts", "the ping node is alive";
-    ACK = "NS_ackmsg", "node", "after several accepted messages", "ackseq", "the sender's window moves on";
-    REQUEST = "NS_rexmit", "node", "when numbers are missing", "firstseq lastseq", "the messages are sent again";
-    REFUSAL = "NS_nak_rexmit", "node", "when a requested message is no longer kept", "firstseq info", "the number is given up";
-    SESSION = "NS_hbdsess", "node", "while clients of both nodes have a session", "frame stream session and others, by frame", "see SESSIONS";
-    NODES_REQUEST = "reqnodes", "node", "once all nodes were heard or declared dead", "", "repnodes is sent back";
-    NODES_REPLY = "repnodes", "node", "in answer to reqnodes", "nodelist delnodelist", "the requester becomes active";
-    SHUTDOWN_DONE = "shutdone", "all", "when all resources are released at shutdown", "st", "resources may be taken over at once";
-    STONITH = "stonith", "all", "by a Heartbeat, when a node was declared dead or left", "node result", "the named node knows that it was declared dead";
+    Cores STATUS = "status", "all", "every keepalive and at each change of state", "st dt protocol hbd hbdheard hbddead hbdconf", "the sender is alive";
+    Cores PING = "NS_st", "a ping node", "with each status, as the payload of an echo request", "st info src ts", "the ping node is alive";
+    Cores ACK = "NS_ackmsg", "node", "after several accepted messages", "ackseq", "the sender's window moves on";
+    Cores REQUEST = "NS_rexmit", "node", "when numbers are missing", "firstseq lastseq", "the messages are sent again";
+    Cores REFUSAL = "NS_nak_rexmit", "node", "when a requested message is no longer kept", "firstseq info", "the number is given up";
+    Cores SESSION = "NS_hbdsess", "node", "while clients of both nodes have a session", "frame stream session and others, by frame", "see SESSIONS";
+    Cores NODES_REQUEST = "reqnodes", "node", "once all nodes were heard or declared dead", "", "repnodes is sent back";
+    Cores NODES_REPLY = "repnodes", "node", "in answer to reqnodes", "nodelist delnodelist", "the requester becomes active";
+    Cores SHUTDOWN_DONE = "shutdone", "all", "when all resources are released at shutdown", "st", "resources may be taken over at once";
+    Cores STONITH = "stonith", "all", "by a Heartbeat, when a node was declared dead or left", "node result", "the named node knows that it was declared dead";
+    Managers RESOURCE = "resource", "all", "at each change of what the node holds", "rsc_hold rtype isstable info hbdclaims", "see MANAGERS";
 }
 
 /// Whether messages of this type carry a sequence number.
 pub fn is_sequenced(message_type: &str) -> bool {
     !message_type.starts_with(UNSEQUENCED_PREFIX)
+}
+
+/// Whether messages of this type carry what managers say.
+pub fn is_of_managers(message_type: &str) -> bool {
+    TYPES
+        .iter()
+        .any(|entry| entry.name == message_type && entry.between == Between::Managers)
 }

@@ -302,6 +302,7 @@ impl Rules {
                 Err(self.of(*node, &format!("does not come to rest: {deadline:?}")))
             }
             Notice::Client { node, notice } => self.client(world, *node, notice),
+            Notice::Heard { .. } => Ok(()),
             Notice::Left { node } => {
                 self.nodes[node.0].runs = false;
                 self.disturb(world.now());

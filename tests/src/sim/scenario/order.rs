@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hbd_core::KeySpec;
+use hbd_core::{KeySpec, Said};
 use shared::names::{ClientName, Generation, KeyIndex, NodeName};
 use shared::session::Class;
 
@@ -72,6 +72,8 @@ pub enum Order {
     Beats(NodeName, Speech),
     /// `hush SPEAKER`: no beats from here on.
     Hush(NodeName),
+    /// `say NODE TYPE FIELD=VALUE...`: what its manager says to those of all nodes.
+    Say(NodeName, Said),
     /// `listen NODE/CLIENT [silent]`: a client listens; unless it is silent it acknowledges each
     /// message at once.
     Listen(Client, bool),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use hbd_core::KeySpec;
+use hbd_core::{KeySpec, Said};
 use shared::names::{ClientName, Generation, KeyIndex, NodeName};
 use shared::session::Class;
 
@@ -207,6 +207,17 @@ const VERBS: &[Verb] = &[
         },
     ),
     ("hush", "hush SPEAKER", |w| Ok(Order::Hush(only(w)?))),
+    ("say", "say NODE TYPE FIELD=VALUE...", |w| match w {
+        [node, message_type, rest @ ..] => {
+            let speech = speech(message_type, rest)?;
+            let said = Said {
+                message_type: speech.message_type,
+                fields: speech.fields.into_iter().collect(),
+            };
+            Ok(Order::Say(name(node)?, said))
+        }
+        _ => Err("needs a node and a message type".into()),
+    }),
     ("listen", "listen NODE/CLIENT [silent]", |w| match w {
         [who] => Ok(Order::Listen(client(who)?, true)),
         [who, word] if word == "silent" => Ok(Order::Listen(client(who)?, false)),

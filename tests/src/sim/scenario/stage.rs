@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use hbd_core::{KeySpec, Settings};
+use hbd_core::{Command, KeySpec, Settings};
 use shared::names::{Generation, KeyIndex, NodeName, Sequence};
 use shared::time::Moment;
 use shared::view::ClusterView;
@@ -166,6 +166,10 @@ impl Stage {
             Order::Beats(who, speech) => self.one(who, |stage, node| stage.beats(node, speech)),
             Order::Hush(who) => self.one(who, |stage, node| {
                 stage.puppet(node)?.beats = None;
+                Ok(())
+            }),
+            Order::Say(node, said) => self.one(node, |stage, node| {
+                stage.world.command(node, Command::Say(said.clone()));
                 Ok(())
             }),
             Order::Listen(client, acknowledges) => self.listen(client, *acknowledges),

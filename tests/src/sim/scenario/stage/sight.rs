@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use hbd_core::Said;
 use hbd_core::wire::{Message, decode_packet};
 use shared::event::LinkStatus;
 use shared::names::NodeName;
@@ -70,12 +71,25 @@ impl Stage {
                 Err(format!("{name} does not come to rest: {deadline:?}"))
             }
             Notice::Client { node, notice } => self.see_client(*node, notice),
+            Notice::Heard { node, from, said } => self.see_heard(*node, from, said),
             Notice::CoreStarted { .. }
             | Notice::Arrived { .. }
             | Notice::Sampled { .. }
             | Notice::Rests { .. }
             | Notice::Left { .. } => Ok(()),
         }
+    }
+
+    fn see_heard(&mut self, node: NodeIndex, from: &NodeName, said: &Said) -> Result<(), String> {
+        self.last_event = self.world.now();
+        if self.silent {
+            return Ok(());
+        }
+        let name = &self.nodes[node.0].settings.node;
+        let fields = said.fields.iter().map(|(name, text)| field(name, text));
+        let fields: String = fields.collect();
+        let message_type = &said.message_type;
+        self.print(format!("{name} heard {from}: {message_type}{fields}"))
     }
 
     pub(super) fn see_packet(
@@ -136,14 +150,15 @@ fn describe(message: &Message) -> String {
     let fields = message
         .fields()
         .filter(|(name, _)| !ORDINARY.contains(name))
-        .map(|(name, value)| {
-            let text = String::from_utf8_lossy(value.as_bytes());
-            match text.contains(' ') {
-                true => format!(" {name}={text:?}"),
-                false => format!(" {name}={text}"),
-            }
-        });
+        .map(|(name, value)| field(name, &String::from_utf8_lossy(value.as_bytes())));
     format!("{}{}", message.message_type(), fields.collect::<String>())
+}
+
+fn field(name: &str, text: &str) -> String {
+    match text.contains(' ') {
+        true => format!(" {name}={text:?}"),
+        false => format!(" {name}={text}"),
+    }
 }
 
 fn describe_node(name: &NodeName, node: &NodeView) -> String {

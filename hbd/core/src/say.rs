@@ -1,0 +1,124 @@
+//! What managers say to each other: the core carries it and gives it no meaning.
+//!
+//! A manager speaks to those of all nodes, in messages of the managers' own types
+//! ([`crate::wire::types`]). Each is a numbered message as any other: it goes over every medium, who
+//! missed it asks for it, and it counts once. From a node that counts as dead nothing is passed on,
+//! and a node says nothing before it is a member of the cluster and after it left, as Heartbeat 3.0.6
+//! does. Between a manager and what it says stand the fields that are the core's
+//! ([`fields::is_of_the_core`]): no manager sets them, none is shown them.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+
+use shared::event::{Kind, NodeKind};
+use shared::time::Now;
+
+use crate::deadline::PeerIndex;
+use crate::io::{Output, Said};
+use crate::machine::{Core, Sort, Stage};
+use crate::settings::MediumIndex;
+use crate::wire::level::Level;
+use crate::wire::limits::{SAID_BYTES_MAX, SAID_FIELDS_MAX};
+use crate::wire::{Message, Value, fields, packet, types};
+
+/// Why something a manager says does not go out, or is not passed on.
+type Reason = Cow<'static, str>;
+
+impl Core {
+    /// Sends what this node's manager says, or tells why not.
+    pub(crate) fn say(&mut self, said: &Said, now: Now) {
+        match self.to_say(said) {
+            Ok(message) => self.send(message, None, now),
+            Err(reason) => self.report_unsaid(reason, now),
+        }
+    }
+
+    fn to_say(&self, said: &Said) -> Result<Message, Reason> {
+        if self.own.stage != Stage::Member {
+            return Err("this node is not active".into());
+        }
+        if !types::is_of_managers(&said.message_type) {
+            return Err("its type is none of the managers'".into());
+        }
+        within_limits(&said.fields)?;
+        let everyone_reads_own = self.everyone_has(Level::FEATURE_MANAGERS);
+        let mut message = Message::new(&said.message_type);
+        for (name, value) in &said.fields {
+            if fields::is_of_the_core(name) {
+                return Err("it sets a field that is not a manager's".into());
+            }
+            if everyone_reads_own || !name.starts_with(fields::OWN_PREFIX) {
+                message.set_text(name, value);
+            }
+        }
+        match packet::check(&message) {
+            Ok(_) => Ok(message),
+            Err(unsendable) => Err(unsendable.to_string().into()),
+        }
+    }
+
+    fn report_unsaid(&mut self, reason: Reason, now: Now) {
+        let sort = Sort::NotSaid(reason.clone());
+        if let Some(unreported) = self.limiter.admit(sort, now.boot) {
+            let reason = reason.into_owned();
+            self.event(Kind::NotSaid { reason, unreported }, None, now);
+        }
+    }
+
+    /// A message that was not known, of a type that is the managers'.
+    pub(crate) fn hear_manager(
+        &mut self,
+        index: PeerIndex,
+        medium: MediumIndex,
+        message: &Message,
+        now: Now,
+    ) {
+        let peer = self.peer(index);
+        if !peer.status.is_alive() || peer.kind != NodeKind::Normal {
+            return;
+        }
+        let said = match read(message) {
+            Ok(said) => said,
+            Err(reason) => return self.refuse_message(reason, message, medium, now),
+        };
+        let from = peer.name.clone();
+        // Before it is passed on, so that no later core takes it for new.
+        self.remember_peer(index);
+        self.output(Output::Heard { from, said });
+    }
+}
+
+/// What a manager is shown of a message.
+fn read(message: &Message) -> Result<Said, &'static str> {
+    let mut said = BTreeMap::new();
+    for (name, value) in message.fields() {
+        let Value::Text(value) = value else {
+            continue;
+        };
+        if fields::is_of_the_core(name) {
+            continue;
+        }
+        let Ok(value) = core::str::from_utf8(value) else {
+            return Err("a field of what its manager says is no UTF-8");
+        };
+        // Of two fields with one name the first counts.
+        said.entry(name.to_string()).or_insert_with(|| value.into());
+    }
+    within_limits(&said)?;
+    Ok(Said {
+        message_type: message.message_type().into(),
+        fields: said,
+    })
+}
+
+fn within_limits(fields: &BTreeMap<String, String>) -> Result<(), &'static str> {
+    let bytes = fields.iter().map(|(name, value)| name.len() + value.len());
+    match fields.len() <= SAID_FIELDS_MAX && bytes.sum::<usize>() <= SAID_BYTES_MAX {
+        true => Ok(()),
+        false => Err("what its manager says is too long"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
