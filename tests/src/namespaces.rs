@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -101,10 +101,28 @@ impl Namespace {
     /// # Errors
     /// [`Error::File`] when it cannot be opened.
     pub fn udp_socket(&self, port: u16) -> Result<UdpSocket, Error> {
-        let file = self.file();
-        let opened = thread::spawn(move || open_in(&file, port)).join();
-        let opened = opened.unwrap_or_else(|_| Err(io::Error::other("the thread ended early")));
+        let opened = self.inside(|| open(port)).and_then(|opened| opened);
         error::file(format!("open UDP port {port} in {}", self.name), opened)
+    }
+
+    /// Calls `work` in this network. What it opens stays in it.
+    ///
+    /// # Errors
+    /// That of the system call.
+    ///
+    /// # Panics
+    /// Where `work` does.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        let network = File::open(self.file())?;
+        // The thread ends, so nothing else moves there.
+        let in_thread = || {
+            setns(network, CloneFlags::CLONE_NEWNET)?;
+            Ok(work())
+        };
+        thread::scope(|scope| match scope.spawn(in_thread).join() {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked),
+        })
     }
 
     /// Runs `ip` on this network.
@@ -191,9 +209,7 @@ impl Drop for Namespace {
     }
 }
 
-/// A socket belongs to the network of the thread that opened it; the thread ends, so nothing else moves there.
-fn open_in(network: &Path, port: u16) -> io::Result<UdpSocket> {
-    setns(File::open(network)?, CloneFlags::CLONE_NEWNET)?;
+fn open(port: u16) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;

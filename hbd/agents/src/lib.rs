@@ -10,12 +10,17 @@
 //! is a process of its own, one for each action, so that whatever a script does ends there, and so
 //! that its result outlives the manager that asked for it. [`actions`] is the directory where the
 //! result is found.
+//!
+//! [`builtin`] has the agents that are part of hbd: calls instead of programs.
 
 pub mod actions;
+pub mod builtin;
 mod capture;
 pub mod class;
 pub mod command;
 mod family;
+pub mod netlink;
+pub mod network;
 pub mod report;
 pub mod shim;
 mod surroundings;

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
@@ -91,4 +92,51 @@ pub(crate) fn no_ambient_capabilities() {
             0,
         )
     };
+}
+
+/// Binds a packet socket to an interface and a kind of frames.
+pub(crate) fn bind_packets(socket: BorrowedFd<'_>, index: u32, kind: u16) -> io::Result<()> {
+    // SAFETY: `sockaddr_ll` is numbers, all of which may be zero.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = kind.to_be();
+    address.sll_ifindex = index.cast_signed();
+    let length = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: the call reads as many bytes as the structure has and keeps no pointer to it.
+    let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+    check(result)
+}
+
+/// Lets a socket receive only what a program of classic BPF accepts, given as code, jump if true,
+/// jump if false, value. The kernel refuses one that is not valid.
+pub(crate) fn filter_packets(
+    socket: BorrowedFd<'_>,
+    steps: &[(u16, u8, u8, u32)],
+) -> io::Result<()> {
+    let step = |&(code, jt, jf, k): &(u16, u8, u8, u32)| libc::sock_filter { code, jt, jf, k };
+    let mut steps: Vec<libc::sock_filter> = steps.iter().map(step).collect();
+    let program = libc::sock_fprog {
+        len: u16::try_from(steps.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
+        filter: steps.as_mut_ptr(),
+    };
+    let length = size_of_val(&program) as libc::socklen_t;
+    // SAFETY: the call copies the steps, which are as many as the structure says, and keeps no
+    // pointer.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            length,
+        )
+    };
+    check(result)
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

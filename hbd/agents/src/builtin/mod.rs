@@ -1,0 +1,3 @@
+//! Agents that are part of hbd.
+
+pub mod ip;
