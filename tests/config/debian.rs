@@ -69,7 +69,7 @@ fn as_they_are() -> Result<(), Error> {
 
 /// Complaints that a made-real example deserves: what is not built, what stands twice, what the file itself calls
 /// wrong.
-const DESERVED: [Code; 12] = [
+const DESERVED: [Code; 14] = [
     Code::NoEffect,
     Code::NotYet,
     Code::Refused,
@@ -81,6 +81,8 @@ const DESERVED: [Code; 12] = [
     Code::KeyCrc,
     Code::AddressTwice,
     Code::GroupKeyTwice,
+    Code::GroupNameTwice,
+    Code::TwoNodeCount,
     Code::ResourcesNotYet,
 ];
 

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use shared::config::{Account, Config, Host, Logging, MediumKind};
+use shared::config::{
+    Account, Config, Host, Logging, ManagerKind, MediumKind, Resource, Resources,
+};
 
 pub(crate) fn describe(config: &Config) -> String {
     let mut out = String::from("valid\n");
@@ -67,6 +69,9 @@ pub(crate) fn describe(config: &Config) -> String {
         config.generation, config.uuid, config.hopfudge, config.log_badpack
     );
     line(&mut out, "other", &sources);
+    if config.resources.manager != ManagerKind::None {
+        managed(&mut out, &config.resources);
+    }
     let Logging {
         facility,
         file,
@@ -87,6 +92,41 @@ pub(crate) fn describe(config: &Config) -> String {
         );
     }
     out
+}
+
+fn managed(out: &mut String, resources: &Resources) {
+    let limits = resources.action_limits;
+    let value = format!(
+        "manager {}, auto_failback {}, startup {}, unfenced takeover {}, lease {}, start {}, stop {}, status {}",
+        resources.manager.word(),
+        resources.failback.word(),
+        resources.startup.word(),
+        resources.unfenced_takeover,
+        ms(resources.address_lease),
+        ms(limits.start),
+        ms(limits.stop),
+        ms(limits.status),
+    );
+    line(out, "resources", &value);
+    for group in &resources.groups {
+        let resources: Vec<String> = group.resources.iter().map(resource).collect();
+        let value = format!("on {}: {}", group.node, resources.join(" "));
+        line(out, &format!("group {}", group.name), &value);
+        if let Some(watch) = group.monitor {
+            let value = format!(
+                "every {}, timeout {}, failures {}, restarts {}",
+                ms(watch.interval),
+                ms(watch.timeout),
+                watch.failures,
+                watch.restarts
+            );
+            line(out, "  watched", &value);
+        }
+    }
+}
+
+fn resource(resource: &Resource) -> String {
+    format!("{}({})", resource.agent, resource.arguments.join(", "))
 }
 
 /// What nobody has to be told.

@@ -294,7 +294,7 @@ fn meaning(request: &Request) -> &'static str {
              .Pq it has errors\nor refused\n\
              .Pq it endangers the cluster; Li force No carries it out all the same .\n\
              .Li diagnostics\nhas every error and warning, as\n.Ic hactl check\nshows them.\n\
-             .Li consequence\nof a change is online, quick-restart, all-nodes or next-start.\n"
+             .Li consequence\nof a change is online, quick-restart, new-manager, all-nodes or next-start.\n"
         }
         Request::Upgrade(_) => {
             "An order: become the program that lies where hbd was started from, if it accepts the \

@@ -211,6 +211,7 @@ fn reload(reload: Reload) -> String {
         Reload::QuickRestart => {
             "quick restart: a new generation of this node; peers see a restart and no death".into()
         }
+        Reload::NewManager => "new manager: beats go on, and what is held stays held".into(),
         Reload::AllNodes(order) => format!("all nodes: {order}"),
         Reload::NextStart => "counts from the next start of hbd on".into(),
     }
@@ -240,6 +241,7 @@ fn directive_json(directive: &Directive, running: Option<&[String]>) -> Value {
         "reload": match directive.reload {
             Reload::Online => "online",
             Reload::QuickRestart => "quick-restart",
+            Reload::NewManager => "new-manager",
             Reload::AllNodes(_) => "all-nodes",
             Reload::NextStart => "next-start",
         },

@@ -19,8 +19,9 @@ pub(crate) const VERB: Verb = Verb {
 hbd reads the files that it was started from, checks them as at the start, and takes them over whole
 or not at all. Each change is shown with what it asks for. online: it is taken over while beats go
 on. quick restart: the core is replaced by its next generation; peers see a restart and no death.
-all nodes: the other nodes need the same, in the order that is shown. next start of hbd: it counts
-from then on. SIGHUP does the same. Ends with 0 if the configuration is in use or has not changed,
+new manager: the manager is replaced; beats go on, and what is held stays held. all nodes: the other
+nodes need the same, in the order that is shown. next start of hbd: it counts from then on. SIGHUP
+does the same. Ends with 0 if the configuration is in use or has not changed,
 and under --dry-run if it would be; with 8 if it has errors; with 7 if hbd refuses it because it
 endangers the cluster. Where it does not end with 0, what ran before goes on.",
     examples: &[

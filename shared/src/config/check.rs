@@ -49,14 +49,14 @@ pub fn text(files: &Files) -> Checked {
     let lost = report.lost_a_line();
     draft.node_bad |= lost;
     draft.media.broken |= lost;
+    draft.haresources_doubtful = lost || unusable(files, FileName::Haresources);
     let keys = keys(files, &sources, &mut report);
     let groups = groups(&sources, &mut draft, &mut report);
     let mentions = std::mem::take(&mut draft.mentions);
     let parts = Parts {
         keys,
-        has_groups: groups.first.is_some(),
+        groups,
         has_haresources: sources.contains_key(&FileName::Haresources),
-        groups: groups.groups,
         node: files.node.as_ref(),
     };
     let config = if sources.contains_key(&FileName::HaCf) {
@@ -188,16 +188,18 @@ fn keys(files: &Files, sources: &Sources, report: &mut Report<'_>) -> Option<Key
     };
     let old = read(FileName::Authkeys);
     let new = read(FileName::HbdKeys);
-    let unusable = |name| {
-        matches!(
-            files.contents.get(&name),
-            Some(Content::NotAFile | Content::TooLarge | Content::Unreadable(_))
-        )
-    };
-    if unusable(FileName::Authkeys) || unusable(FileName::HbdKeys) {
+    if unusable(files, FileName::Authkeys) || unusable(files, FileName::HbdKeys) {
         return None;
     }
     keyfile::join(old, new, report)
+}
+
+/// Whether something stands where a file should, and nobody knows what it says.
+fn unusable(files: &Files, name: FileName) -> bool {
+    matches!(
+        files.contents.get(&name),
+        Some(Content::NotAFile | Content::TooLarge | Content::Unreadable(_))
+    )
 }
 
 fn groups(sources: &Sources, draft: &mut Draft, report: &mut Report<'_>) -> Groups {
@@ -205,6 +207,12 @@ fn groups(sources: &Sources, draft: &mut Draft, report: &mut Report<'_>) -> Grou
         return Groups::default();
     };
     let groups = haresources::read(source, draft, report);
+    refuse_groups(&groups, report);
+    groups
+}
+
+/// The one place that keeps groups away from a release without a manager.
+fn refuse_groups(groups: &Groups, report: &mut Report<'_>) {
     if let Some(first) = groups.first {
         report
             .at(
@@ -215,7 +223,6 @@ fn groups(sources: &Sources, draft: &mut Draft, report: &mut Report<'_>) -> Grou
             .label("the first group")
             .remedy("leave haresources empty on nodes that run hbd");
     }
-    groups
 }
 
 #[cfg(test)]

@@ -4,15 +4,15 @@
 //! which was given wrongly, or by a line that was perhaps meant to give it, stays silent: that line
 //! has its own report.
 
+mod resources;
+
 use std::time::Duration;
 
 use super::diagnostic::Code;
 use super::draft::{Draft, Given};
+use super::haresources::Groups;
 use super::keys::KeyRing;
-use super::model::{
-    ActionLimits, AutoFailback, Config, GenerationSource, Group, Logging, MANAGER_TIME,
-    ManagerKind, NODES_MAX, Realtime, Resources, StartupRule, Timing, UuidSource,
-};
+use super::model::{Config, GenerationSource, Logging, NODES_MAX, Realtime, Timing, UuidSource};
 use super::report::Report;
 use super::source::FileName;
 use super::value::show;
@@ -23,19 +23,13 @@ const DEADTIME_DEFAULT: Duration = Duration::from_secs(30);
 const REXMIT_DELAY_DEFAULT: Duration = Duration::from_millis(250);
 const HOPFUDGE_DEFAULT: u8 = 1;
 
-/// What a lease is longer than the time in which a manager is found to hang: its successor has to
-/// start, read what is held, and refresh.
-const LEASE_RESERVE: Duration = Duration::from_secs(3);
-
 /// Below this an `initdead` is probably too short for a boot.
 const INITDEAD_SHORT: Duration = Duration::from_secs(10);
 
 /// What the other files contributed.
 pub(super) struct Parts<'p> {
     pub(super) keys: Option<KeyRing>,
-    pub(super) groups: Vec<Group>,
-    /// Whether a line of `haresources` names a resource.
-    pub(super) has_groups: bool,
+    pub(super) groups: Groups,
     /// Whether there is a `haresources`, be it empty.
     pub(super) has_haresources: bool,
     /// The node that will use the configuration.
@@ -43,18 +37,22 @@ pub(super) struct Parts<'p> {
 }
 
 /// Checks the whole. The result is absent if a value that cannot be defaulted is.
-pub(super) fn finish(draft: Draft, parts: Parts<'_>, report: &mut Report<'_>) -> Option<Config> {
+pub(super) fn finish(
+    draft: Draft,
+    mut parts: Parts<'_>,
+    report: &mut Report<'_>,
+) -> Option<Config> {
     check_nodes(&draft, parts.node, report);
     check_media(&draft, report);
     check_autojoin(&draft, parts.has_haresources, report);
-    check_auto_failback(&draft, parts.has_groups, report);
+    resources::check(&draft, &mut parts.groups, report);
     check_logging(&draft, report);
     check_deadtime(&draft, report);
     check_initdead(&draft, report);
     check_deadping(&draft, report);
     check_warntime(&draft, report);
     let timing = timing(&draft)?;
-    let resources = resources(&draft, parts.groups, &timing)?;
+    let resources = resources::finish(&draft, parts.groups.groups, &timing)?;
     Some(Config {
         timing,
         nodes: draft.nodes.into_iter().map(|(name, _)| name).collect(),
@@ -78,28 +76,6 @@ pub(super) fn finish(draft: Draft, parts: Parts<'_>, report: &mut Report<'_>) ->
         resources,
         ineffective: draft.ineffective,
     })
-}
-
-fn resources(draft: &Draft, groups: Vec<Group>, timing: &Timing) -> Option<Resources> {
-    Some(Resources {
-        manager: match groups.is_empty() {
-            true => ManagerKind::None,
-            false => ManagerKind::TwoNode,
-        },
-        groups,
-        failback: draft.auto_failback.or(AutoFailback::Legacy)?,
-        startup: StartupRule::Alone,
-        unfenced_takeover: true,
-        address_lease: lease_default(timing.deadtime),
-        manager_time: MANAGER_TIME,
-        action_limits: ActionLimits::default(),
-    })
-}
-
-/// A manager that is replaced keeps its addresses; a peer takes them over after `deadtime`.
-fn lease_default(deadtime: Duration) -> Duration {
-    let least = (MANAGER_TIME + LEASE_RESERVE).max(deadtime * 2);
-    Duration::from_secs(least.as_secs() + u64::from(least.subsec_nanos() > 0))
 }
 
 fn check_nodes(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'_>) {
@@ -156,20 +132,6 @@ fn check_autojoin(draft: &Draft, has_haresources: bool, report: &mut Report<'_>)
             )
             .label("conflicts with haresources")
             .remedy("write `autojoin none`, or remove haresources");
-    }
-}
-
-fn check_auto_failback(draft: &Draft, has_groups: bool, report: &mut Report<'_>) {
-    if has_groups && draft.auto_failback == Given::Absent {
-        report
-            .about(
-                Code::AutoFailbackMissing,
-                FileName::HaCf,
-                "haresources names groups, but auto_failback is not set",
-            )
-            .remedy(
-                "add `auto_failback on` or `auto_failback off`; without it the deprecated `legacy` counts",
-            );
     }
 }
 

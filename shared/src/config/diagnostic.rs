@@ -115,6 +115,9 @@ codes! {
     WarntimeLate Warning "warntime-late" "warntime is not smaller than deadtime, so no beat is ever late."
     LoggingOff Error "logging-off" "All logging is switched off."
     AutojoinWithGroups Error "autojoin-with-groups" "Nodes may join by themselves, but there is a haresources file."
+    ManagerNone Error "manager-none" "haresources names groups, but manager is none."
+    TwoNodeCount Error "two-node-count" "The manager two_node needs exactly two nodes."
+    UnknownGroup Error "unknown-group" "A monitor line names a group that is not in haresources."
     AutoFailbackMissing Warning "auto-failback-missing" "haresources names groups, but auto_failback is not set."
 
     // Keys.
@@ -138,7 +141,8 @@ codes! {
     ResourceSyntax Error "resource-syntax" "A resource is not of the form NAME::ARGUMENT::..."
     IpSyntax Error "ip-syntax" "A service address is not of the form ADDRESS/BITS/INTERFACE/BROADCAST."
     AddressTwice Warning "address-twice" "A service address stands in haresources twice."
-    GroupKeyTwice Warning "group-key-twice" "Two groups begin with the same resource, so orders cannot tell them apart."
+    GroupNameTwice Error "group-name-twice" "Two groups begin with the same resource, so that nobody can tell them apart."
+    GroupKeyTwice Warning "group-key-twice" "The first resource of a group stands in another group, where Heartbeat 3.0.6 finds it, too."
     GroupEmpty Warning "group-empty" "A line of haresources names a node and no resource."
     CommentInContinuedLine Warning "comment-in-continued-line" "Heartbeat 3.0.6 takes the words of this comment for resources."
     BrokenContinuation Warning "broken-continuation" "A backslash that is not the last byte of its line does not continue it."

@@ -23,7 +23,10 @@ pub enum Consequence {
     Online,
     /// The core is replaced by its next generation: peers see a restart and no death, resources stay.
     QuickRestart,
-    /// As a quick restart here, if it has an effect at all; and the same on every other node.
+    /// The manager is replaced by the next one: beats go on, what is held stays held.
+    NewManager,
+    /// As a quick restart or a new manager here, if it has an effect at all; and the same on every
+    /// other node.
     AllNodes,
     /// It counts from the next start of hbd on.
     NextStart,
@@ -34,6 +37,7 @@ impl fmt::Display for Consequence {
         f.pad(match self {
             Self::Online => "online",
             Self::QuickRestart => "quick restart",
+            Self::NewManager => "new manager",
             Self::AllNodes => "all nodes",
             Self::NextStart => "next start of hbd",
         })
@@ -212,6 +216,7 @@ fn directives_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Stateme
         let (consequence, order) = match directive.reload {
             Reload::Online => (Consequence::Online, None),
             Reload::QuickRestart => (Consequence::QuickRestart, None),
+            Reload::NewManager => (Consequence::NewManager, None),
             Reload::AllNodes(order) => (Consequence::AllNodes, Some(order)),
             Reload::NextStart => (Consequence::NextStart, None),
         };

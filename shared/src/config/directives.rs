@@ -9,6 +9,7 @@ mod identity;
 mod logging;
 mod media;
 mod process;
+mod programs;
 mod resources;
 mod timing;
 
@@ -103,6 +104,8 @@ pub enum Reload {
     Online,
     /// A new generation of the node's core; its resources stay where they are.
     QuickRestart,
+    /// Another manager; its resources stay where they are.
+    NewManager,
     /// The same change on all nodes, in the order that the text says.
     AllNodes(&'static str),
     /// Another start of hbd: it says who this node is.
@@ -147,6 +150,7 @@ pub static CHAPTERS: &[Chapter] = &[
     access::CHAPTER,
     logging::CHAPTER,
     resources::CHAPTER,
+    programs::CHAPTER,
     foreign::CHAPTER,
 ];
 

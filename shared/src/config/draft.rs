@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use super::machine::Mention;
 use super::media::MediaDraft;
-use super::model::{ApiAccess, AutoFailback, GenerationSource, Ineffective, UuidSource};
+use super::model::{
+    ActionLimits, ApiAccess, AutoFailback, GenerationSource, Ineffective, ManagerKind, StartupRule,
+    UuidSource,
+};
+use super::monitor::Watches;
 use super::source::Span;
 use crate::names::NodeName;
 
@@ -77,7 +81,16 @@ pub(super) struct Draft {
     pub(super) log_file: Option<PathBuf>,
     pub(super) debug_file: Option<PathBuf>,
     pub(super) syslog_format: Given<bool>,
+    pub(super) manager: Given<ManagerKind>,
     pub(super) auto_failback: Given<AutoFailback>,
+    pub(super) startup: Given<StartupRule>,
+    pub(super) unfenced_takeover: Given<bool>,
+    pub(super) watches: Watches,
+    pub(super) action_limits: ActionLimits,
+    pub(super) action_time_bad: bool,
+    pub(super) lease_seconds: Given<u32>,
+    /// A line that may name a group could not be read.
+    pub(super) haresources_doubtful: bool,
     pub(super) autojoin: Option<Span>,
     pub(super) api_clients: BTreeMap<String, Span>,
     pub(super) ineffective: Vec<Ineffective>,
@@ -95,6 +108,8 @@ impl Draft {
                 "warntime" => self.warntime = Given::Bad,
                 "initdead" => self.initdead = Given::Bad,
                 "deadping" => self.deadping = Given::Bad,
+                "manager" => self.manager = Given::Bad,
+                "actiontime" => self.action_time_bad = true,
                 "node" => self.node_bad = true,
                 "bcast" | "mcast" | "mcast6" | "ucast" | "ucast6" | "serial" | "udp" | "ping"
                 | "ping_group" | "ping6" => {

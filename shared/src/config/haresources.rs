@@ -27,6 +27,8 @@ const ADDRESS_AGENTS: [&str; 2] = [ADDRESS_AGENT, "IPaddr2"];
 #[derive(Default)]
 pub(super) struct Groups {
     pub(super) groups: Vec<Group>,
+    /// The names of all groups, of those too that could not be read.
+    pub(super) names: Vec<String>,
     /// The first line that names a resource.
     pub(super) first: Option<Span>,
 }
@@ -55,6 +57,7 @@ pub(super) fn read(source: &Source, draft: &mut Draft, report: &mut Report<'_>) 
             continue;
         }
         found.first.get_or_insert(words[0].span);
+        found.names.push(resources[0].text.to_owned());
         let name = group_name(&resources[0], report);
         if let (Some(node), Some(name), true) = (node, name, parsed.len() == resources.len()) {
             found.groups.push(Group {
@@ -308,7 +311,7 @@ fn check_keys(lines: &[Vec<Word<'_>>], report: &mut Report<'_>) {
     for (at, line) in lines.iter().enumerate() {
         if let Some(key) = line.get(1) {
             match keys.get(key.text) {
-                Some((_, earlier)) => shared_key(key, *earlier, report),
+                Some((_, earlier)) => name_twice(key, *earlier, report),
                 None => drop(keys.insert(key.text, (at, key.span))),
             }
         }
@@ -320,6 +323,18 @@ fn check_keys(lines: &[Vec<Word<'_>>], report: &mut Report<'_>) {
             }
         }
     }
+}
+
+fn name_twice(word: &Word<'_>, earlier: Span, report: &mut Report<'_>) {
+    report
+        .at(
+            Code::GroupNameTwice,
+            word.span,
+            format!("two groups are called `{}`", word.text),
+        )
+        .label("the name of a group is its first resource")
+        .related(earlier, "the other one")
+        .remedy("put the resources into one line, or let another resource stand first");
 }
 
 fn shared_key(word: &Word<'_>, earlier: Span, report: &mut Report<'_>) {

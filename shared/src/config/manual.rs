@@ -87,6 +87,7 @@ fn reload(reload: Reload) -> String {
     match reload {
         Reload::Online => "Reload: online.".into(),
         Reload::QuickRestart => "Reload: quick restart.".into(),
+        Reload::NewManager => "Reload: new manager.".into(),
         Reload::AllNodes(order) => format!("Reload: all nodes; {order}."),
         Reload::NextStart => "A change counts from the next start of hbd on.".into(),
     }

@@ -37,6 +37,7 @@ pub mod machine;
 pub mod manual;
 mod media;
 mod model;
+mod monitor;
 mod reader;
 pub mod render;
 mod report;

@@ -12,7 +12,9 @@ use super::keys::KeyRing;
 use super::source::FileName;
 use crate::names::{MediumName, NodeName};
 
-pub(super) use resources::{ADDRESS_AGENT, begins_like_address};
+pub(super) use resources::{
+    ADDRESS_AGENT, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, LIMIT_MAX, begins_like_address,
+};
 pub use resources::{
     ActionLimits, AutoFailback, Group, MANAGER_TIME, ManagerKind, Monitor, Resource, Resources,
     StartupRule,

@@ -205,6 +205,41 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// A time with an upper bound in whole seconds.
+    pub(super) fn time_up_to(
+        &mut self,
+        word: &Word<'_>,
+        zero: Zero,
+        max: Duration,
+    ) -> Given<Duration> {
+        match self.time(word, zero) {
+            Given::Set(time, _) if time > max => {
+                self.wrong(Code::BadTime, word, "time")
+                    .label(format!("longer than {}", value::show(max)));
+                Given::Bad
+            }
+            given => given,
+        }
+    }
+
+    /// What stands before and behind the `=` of NAME=VALUE.
+    pub(super) fn assignment<'s>(&mut self, word: &Word<'s>) -> Option<(Word<'s>, Word<'s>)> {
+        match word.text.find('=') {
+            Some(at) if at > 0 && at + 1 < word.text.len() => {
+                Some((word.part(0, at), word.part(at + 1, word.text.len())))
+            }
+            _ => {
+                let text = format!("`{}` is no assignment", word.text);
+                let (word_of, syntax) = (self.directive.word, self.directive.syntax);
+                self.report
+                    .at(Code::BadAssignment, word.span, text)
+                    .label("is not of the form NAME=VALUE")
+                    .remedy(format!("write `{word_of} {syntax}`"));
+                None
+            }
+        }
+    }
+
     /// Yes or no.
     pub(super) fn boolean(&mut self, word: &Word<'_>) -> Given<bool> {
         match value::boolean(word.text) {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::keys::DigestMethod;
 use super::model::Timing;
 use super::model::{
-    Account, ApiRole, Config, GenerationSource, Host, Medium, MediumKind, UuidSource,
+    Account, ApiRole, Config, GenerationSource, Group, Host, Medium, MediumKind, Resources,
+    UuidSource,
 };
 use crate::names::KeyIndex;
 
@@ -93,9 +94,57 @@ fn values(config: &Config) -> BTreeMap<String, Vec<String>> {
         say("rtprio", priority.to_string());
     }
     say("hopfudge", config.hopfudge.to_string());
+    for (word, value) in managed(&config.resources) {
+        say(word, value);
+    }
     say("hbgenmethod", generation(config.generation).into());
     say("uuidfrom", uuid(config.uuid).into());
     values
+}
+
+/// What counts about resources: nothing where there are none.
+fn managed(resources: &Resources) -> Vec<(&'static str, String)> {
+    if resources.groups.is_empty() {
+        return Vec::new();
+    }
+    let limits = &resources.action_limits;
+    let limits = [
+        ("start", limits.start),
+        ("stop", limits.stop),
+        ("status", limits.status),
+    ]
+    .map(|(operation, limit)| format!("{operation}={}", as_written(limit)));
+    let mut values = vec![
+        ("manager", resources.manager.word().to_owned()),
+        ("auto_failback", resources.failback.word().to_owned()),
+        ("startup", resources.startup.word().to_owned()),
+        ("unfenced_takeover", switch(resources.unfenced_takeover)),
+        ("actiontime", limits.join(" ")),
+        ("addrlease", resources.address_lease.as_secs().to_string()),
+    ];
+    values.extend(resources.groups.iter().map(|g| ("monitor", monitor(g))));
+    values
+}
+
+fn monitor(group: &Group) -> String {
+    let name = &group.name;
+    match &group.monitor {
+        None => format!("{name} off"),
+        Some(watch) => format!(
+            "{name} {} timeout={} failures={} restarts={}",
+            as_written(watch.interval),
+            as_written(watch.timeout),
+            watch.failures,
+            watch.restarts
+        ),
+    }
+}
+
+fn as_written(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => time.as_secs().to_string(),
+        _ => format!("{}ms", time.as_millis()),
+    }
 }
 
 fn times(timing: &Timing) -> [(&'static str, String); 6] {

@@ -1,23 +1,43 @@
-//! What happens to resources, and what guards them.
+//! Who holds what, and how it is looked after.
 
 use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::diagnostic::Code;
 use crate::config::draft::Given;
-use crate::config::lex::{BLANKS, Word};
-use crate::config::machine::Subject;
-use crate::config::media::is_host_name;
-use crate::config::model::AutoFailback;
+use crate::config::lex::Word;
+use crate::config::model::{
+    AutoFailback, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, LIMIT_MAX, ManagerKind, StartupRule,
+};
+use crate::config::monitor;
 use crate::config::reader::Reader;
+use crate::config::suggest;
+use crate::config::value::Zero;
 
-const FENCING: Effect = Effect::Refused(
-    "fencing is not built; it guards against two owners, so hbd does not start without it",
-);
-const NO_CLIENTS: Effect =
-    Effect::NotYet("hbd starts no programs yet; let the service manager start this one");
+/// What all of these do while `haresources` may name no group.
+const MANAGED: Effect = Effect::NotYet("hbd moves no resources yet");
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Resources",
     directives: &[
+        Directive {
+            word: "manager",
+            owner: Owner::Hbd,
+            syntax: "none|two_node",
+            example: "manager two_node",
+            default: "two_node if haresources names a group, else none",
+            bounds: "two_node: exactly two nodes; none: no group",
+            repeat: Repeat::LastCounts,
+            effect: MANAGED,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "who decides which node holds what",
+            long: "With none, hbd tells who lives and holds nothing. With two_node, each group of haresources runs on one of two nodes: on its preferred one when the cluster starts, \
+                   on the other one when that dies, leaves, or cannot start it. \
+                   Fewer or more than two nodes are an error, and so is none where haresources names a group: others would trust this node to serve it.",
+            grammar: Grammar::Words(|reader, word| {
+                let kinds = [ManagerKind::None, ManagerKind::TwoNode];
+                reader.draft.manager = reader.choice(word, &kinds.map(|kind| (kind.word(), kind)));
+            }),
+        },
         Directive {
             word: "auto_failback",
             owner: Owner::Heartbeat,
@@ -26,11 +46,13 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "legacy",
             bounds: "a boolean or legacy",
             repeat: Repeat::LastCounts,
-            effect: Effect::NotYet("hbd moves no resources yet"),
-            reload: EVERYWHERE,
+            effect: MANAGED,
+            reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "whether groups return to their preferred node",
-            long: "With on, a group goes back when its preferred node returns; with off it stays where it is. \
+            long: "With on, a group goes back when its preferred node returns: a second, short outage, for the certainty of what runs where. \
+                   With off it stays where it is, until that node dies or somebody moves it. \
+                   Between two nodes of hbd legacy is the same as on: the node that comes back asks for its groups and gets them. \
                    Heartbeat 3.0.6 warns at each start when the line is missing.",
             grammar: Grammar::Words(auto_failback),
         },
@@ -52,86 +74,105 @@ pub(super) const CHAPTER: Chapter = Chapter {
             }),
         },
         Directive {
-            word: "stonith",
-            owner: Owner::Heartbeat,
-            syntax: "TYPE FILE",
-            example: "stonith baytech /etc/ha.d/conf/stonith.baytech",
-            default: "",
+            word: "startup",
+            owner: Owner::Hbd,
+            syntax: "alone|wait_for_peer",
+            example: "startup wait_for_peer",
+            default: "alone",
             bounds: "",
             repeat: Repeat::LastCounts,
-            effect: FENCING,
-            reload: Reload::QuickRestart,
+            effect: MANAGED,
+            reload: Reload::NewManager,
             scope: Scope::Node,
-            short: "fencing device, described in a file",
-            long: "A node that is declared dead is reset before its resources are taken.",
-            grammar: Grammar::Line(|reader, rest| {
-                reader.exactly::<2>(rest);
+            short: "what a node does that starts and never hears the other one",
+            long: "With alone it takes every group after `initdead`. With wait_for_peer it takes none until the other node was heard, or somebody confirms that it is off. \
+                   alone serves as soon as possible after a power cut, and makes two owners where both nodes start and no path between them works. \
+                   wait_for_peer excludes that, at the price of no service where the other node does not come back. \
+                   The nodes may differ: if only one of them begins alone, two that start apart never both serve.",
+            grammar: Grammar::Words(|reader, word| {
+                let rules = [StartupRule::Alone, StartupRule::WaitForPeer];
+                reader.draft.startup = reader.choice(word, &rules.map(|rule| (rule.word(), rule)));
             }),
         },
         Directive {
-            word: "stonith_host",
-            owner: Owner::Heartbeat,
-            syntax: "HOST|* TYPE PARAMETER ...",
-            example: "stonith_host * baytech 10.0.0.3 user password",
-            default: "",
+            word: "unfenced_takeover",
+            owner: Owner::Hbd,
+            syntax: "BOOLEAN",
+            example: "unfenced_takeover no",
+            default: "yes",
             bounds: "",
-            repeat: Repeat::Adds,
-            effect: FENCING,
-            reload: Reload::QuickRestart,
-            scope: Scope::Node,
-            short: "fencing device, described in the line",
-            long: "HOST is the node that can reach the device; a star means all. Passwords in this file can be read by whoever may read the file.",
-            grammar: Grammar::Line(|reader, rest| {
-                let words = rest.split(&BLANKS).len();
-                if words < 2 {
-                    reader.missing(words);
-                }
+            repeat: Repeat::LastCounts,
+            effect: MANAGED,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "whether a dead node is succeeded though nothing made sure that it is off",
+            long: "Decides only where no fencing device is configured. With yes the groups of a node that is silent for `deadtime` are started on the other one at once, as Heartbeat does: \
+                   if it only seems dead because every path to it failed, both serve until one path works again. \
+                   With no the groups wait until somebody has made sure that the node is off and says so: never two owners, and no owner until then.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.draft.unfenced_takeover = reader.boolean(word);
             }),
         },
         Directive {
-            word: "respawn",
-            owner: Owner::Heartbeat,
-            syntax: "USER PROGRAM ARGUMENT ...",
-            example: "respawn hacluster /usr/lib/heartbeat/ipfail",
-            default: "",
-            bounds: "an absolute path",
+            word: "monitor",
+            owner: Owner::Hbd,
+            syntax: "GROUP|* TIME|off [timeout=TIME] [failures=N] [restarts=N]",
+            example: "monitor * 10 timeout=5 failures=2 restarts=3",
+            default: "no group is watched; timeout as status of actiontime, failures 1, restarts 3",
+            bounds: "times larger than 0, timeout at most a day; failures 1 to 100; restarts 0 to 100",
             repeat: Repeat::Adds,
-            effect: NO_CLIENTS,
-            reload: Reload::Online,
-            scope: Scope::Node,
-            short: "program that is started and kept running",
-            long: "The program is started as USER and started again when it ends, unless it ends with exit code 100.",
-            grammar: Grammar::Line(respawn),
+            effect: MANAGED,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "how a group is watched while it is started",
+            long: "GROUP is the first resource of the group, as haresources spells it; a star means each group that has no line of its own, and off takes one out of it. \
+                   Its resources are asked one after the other whether they work; TIME passes from the end of one round to the next. \
+                   One that says no, or nothing for timeout, has failed. After failures rounds in a row with a failure the group is stopped and started on the same node; \
+                   after restarts of such starts it goes to the other node. A group that works for long has all of them left again. \
+                   Without a line a service that breaks while its node lives stays broken until somebody sees it, as under Heartbeat. \
+                   Sane intervals lie between 5 seconds and a few minutes. Smaller: a break is found sooner, but the questions themselves are load. \
+                   A timeout that a busy machine exceeds restarts what works; raise failures rather than timeout.",
+            grammar: Grammar::Line(monitor::apply),
         },
         Directive {
-            word: "failfast",
-            owner: Owner::Heartbeat,
-            syntax: "USER PROGRAM ARGUMENT ...",
-            example: "failfast hacluster /usr/lib/heartbeat/ipfail",
-            default: "",
-            bounds: "an absolute path",
+            word: "actiontime",
+            owner: Owner::Hbd,
+            syntax: "OPERATION=TIME ...",
+            example: "actiontime start=300 stop=100 status=20",
+            default: "start=100 stop=100 status=20",
+            bounds: "larger than 0, at most a day",
             repeat: Repeat::Adds,
-            effect: NO_CLIENTS,
-            reload: Reload::Online,
-            scope: Scope::Node,
-            short: "program whose end restarts the node",
-            long: "As `respawn`, but the machine is rebooted when the program ends.",
-            grammar: Grammar::Line(respawn),
+            effect: MANAGED,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "how long an action on a resource may take",
+            long: "OPERATION is start, stop or status: the question whether a resource runs. \
+                   An action that takes longer is ended, with everything it started, and has failed: no script hangs a takeover for ever. \
+                   start and stop should be longer than the slowest resource needs on a busy machine, a check of its file system included, and longer than the 90 seconds after which systemd gives up a unit. \
+                   Smaller: a slow start counts as a failed one, and the group goes to the other node, where it may be as slow; a slow stop is tried again and then blocks the group. \
+                   Larger: nobody serves for so long when a script hangs.",
+            grammar: Grammar::Words(action_time),
         },
         Directive {
-            word: "env",
-            owner: Owner::Heartbeat,
-            syntax: "NAME=VALUE ...",
-            example: "env LANG=C",
-            default: "",
-            bounds: "",
-            repeat: Repeat::Adds,
-            effect: Effect::NotYet("hbd starts no resource scripts yet"),
-            reload: Reload::Online,
-            scope: Scope::Node,
-            short: "environment of resource scripts",
-            long: "Scripts see each value as HA_NAME.",
-            grammar: Grammar::Words(env),
+            word: "addrlease",
+            owner: Owner::Hbd,
+            syntax: "SECONDS",
+            example: "addrlease 20",
+            default: "2 x deadtime rounded up, at least 6",
+            bounds: "5 to 86400",
+            repeat: Repeat::LastCounts,
+            effect: MANAGED,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "time after which the kernel takes away a service address that nobody refreshes",
+            long: "A service address is added with this lifetime, and hbd refreshes it every second. If all of hbd dies or freezes, the kernel takes the address away by itself, \
+                   so that it does not stay on a machine that nobody looks after while the other node has it, too. \
+                   Must be larger than the 3 seconds after which a manager that hangs is replaced, and the time its successor needs. \
+                   Smaller: the address is gone sooner where hbd is, but also where the machine only stalls. Larger: after the end of hbd two machines have the address for longer, counted from `deadtime`.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.draft.lease_seconds =
+                    reader.number(word, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX);
+            }),
         },
     ],
 };
@@ -148,29 +189,32 @@ fn auto_failback(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
     };
 }
 
-fn respawn(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
-    let words = rest.split(&BLANKS);
-    let [user, program, ..] = words.as_slice() else {
-        return reader.missing(words.len());
-    };
-    if is_host_name(user.text) {
-        reader.mention(user.span, Subject::User(user.text.to_owned()));
-    } else {
-        let text = format!("`{}` cannot be the name of a user", user.text);
-        reader.report.at(Code::BadName, user.span, text);
-    }
-    if reader.path(program).set().is_some() {
-        reader.mention(program.span, Subject::Program(program.text.to_owned()));
-    }
-}
+const OPERATIONS: [&str; 3] = ["start", "stop", "status"];
 
-fn env(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
-    if word.text.find('=').is_none_or(|at| at == 0) {
-        let text = format!("`{}` is no assignment", word.text);
-        reader
+fn action_time(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    let (name, value) = match reader.assignment(word) {
+        Some(pair) => pair,
+        None => return reader.draft.action_time_bad = true,
+    };
+    if !OPERATIONS.contains(&name.text) {
+        reader.draft.action_time_bad = true;
+        let text = format!("`{}` is no operation for `actiontime`", name.text);
+        let note = reader
             .report
-            .at(Code::BadAssignment, word.span, text)
-            .label("lacks NAME=")
-            .remedy("write `env NAME=VALUE`");
+            .at(Code::BadWord, name.span, text)
+            .remedy("write one of start, stop, status");
+        if let Some(near) = suggest::nearest(name.text, OPERATIONS) {
+            note.replacement(near);
+        }
+        return;
+    }
+    let Some(time) = reader.time_up_to(&value, Zero::Refused, LIMIT_MAX).set() else {
+        return reader.draft.action_time_bad = true;
+    };
+    let limits = &mut reader.draft.action_limits;
+    match name.text {
+        "start" => limits.start = time,
+        "stop" => limits.stop = time,
+        _ => limits.status = time,
     }
 }

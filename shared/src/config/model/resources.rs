@@ -10,6 +10,15 @@ use crate::names::NodeName;
 /// Silence after which the manager is replaced: it answers every second.
 pub const MANAGER_TIME: Duration = Duration::from_secs(3);
 
+/// Longest time that an action can be given.
+pub(in crate::config) const LIMIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Shortest lease of an address in seconds: a manager that hangs is found, and its successor
+/// refreshes what is held.
+pub(in crate::config) const LEASE_SECONDS_MIN: u32 = 5;
+/// Longest lease of an address in seconds.
+pub(in crate::config) const LEASE_SECONDS_MAX: u32 = 24 * 3600;
+
 /// What is done about resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
@@ -115,11 +124,12 @@ pub struct ActionLimits {
     pub status: Duration,
 }
 
+/// Longer than systemd waits for a unit (90 s), and than OCF agents advise.
 impl Default for ActionLimits {
     fn default() -> Self {
         Self {
-            start: Duration::from_secs(60),
-            stop: Duration::from_secs(60),
+            start: Duration::from_secs(100),
+            stop: Duration::from_secs(100),
             status: Duration::from_secs(20),
         }
     }
