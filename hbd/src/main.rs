@@ -45,7 +45,7 @@ fn main() -> Exit {
         Some(RoleCommand::TryRights { rights }) => rights::try_out(&rights),
         Some(RoleCommand::Act { run, id }) => hbd_agents::shim::run(&run, &id),
         Some(RoleCommand::Core { fd, .. }) => core_process::run(fd),
-        Some(RoleCommand::Manager { fd, .. }) => manager_process::run(fd),
+        Some(RoleCommand::Manager { fd, run }) => manager_process::run(fd, &run),
         Some(RoleCommand::Demo(options)) => demo::run(&options),
         Some(RoleCommand::DemoKeeper(options)) => demo::keeper::run(&options),
         None if cli.options.check => check(&cli.options),

@@ -9,6 +9,7 @@
 //! Each step is one link or one rename, so there is no moment at which an action is neither begun
 //! nor not begun. An identity is used once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
@@ -28,7 +29,7 @@ const REPORT_MAX: u64 = 1 << 20;
 const RESERVED: usize = 4096;
 
 /// Names an action and its files: letters, digits and `-`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id(String);
 
 impl FromStr for Id {
@@ -99,6 +100,22 @@ impl Actions {
         // It may have ended since the first look.
         let ended = self.report(id)?;
         Ok(ended.map_or(Found::Lost, Found::Ended))
+    }
+
+    /// The actions of which something is there.
+    pub fn known(&self) -> io::Result<BTreeSet<Id>> {
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            entries => entries?,
+        };
+        let mut known = BTreeSet::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            let name = name.to_str().unwrap_or_default();
+            let id = name.strip_suffix(".running").unwrap_or(name);
+            known.extend(id.parse());
+        }
+        Ok(known)
     }
 
     /// Removes what is there of an action that is not running.

@@ -226,6 +226,12 @@ impl Lives {
         cores.map(|life| life.generation).max().unwrap_or_default()
     }
 
+    /// The last event of the latest life of that role.
+    pub(crate) fn last_of(&self, role: Role) -> Option<&EventId> {
+        let events = self.0.iter().filter(|id| id.incarnation.role == role);
+        events.max_by_key(|id| id.incarnation.generation)
+    }
+
     fn note(&mut self, id: &EventId) {
         let same = |known: &EventId| (known.incarnation, &known.node) == (id.incarnation, &id.node);
         match self.0.iter_mut().find(|known| same(known)) {

@@ -1,36 +1,50 @@
-//! The manager's process. In this release it has one manager, `none`, which holds nothing: it
+//! The manager's process: the [policy](chief), its [hands](works) and its [memory](record). It also
 //! answers the core, so that the core knows that it lives, and it starts a supervisor again.
 //!
 //! ```text
-//! core  --Question, View, Event, Heard-->          Start, Core, Returns, End
-//!       <--Answer, Say-------------------  manager <-------------------------- supervisor
-//!                                             |                                    ^
-//!                                             +-- starts another, if it dies ------+
+//! core  --Question, events, Heard-->         <--Start, Core, orders--
+//!       <--Answer, Say-------------- manager --events, answers------> supervisor
+//!                                     |   |                               ^
+//!                          shims <----+   +-- starts another, if it dies -+
 //! ```
 //!
 //! It goes on without a supervisor, and lets the next one in ([`crate::bond`]). Where systemd
 //! started hbd that next one comes from systemd, and the manager starts none: never both.
 
+mod chief;
+mod duty;
 mod reactor;
+mod record;
+mod release;
 mod revival;
+mod said;
+mod works;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hbd_core::Said;
+use hbd_manager::{Life, Order, Refusal};
 use nix::unistd::getuid;
 use serde::{Deserialize, Serialize};
 use shared::event::Event;
 use shared::exit::Exit;
+use shared::group::GroupName;
 use shared::names::{Generation, NodeName};
-use shared::view::ClusterView;
+use shared::view::{ClusterView, GroupView};
 use tokio::runtime::Builder;
 
+pub(crate) use duty::Duty;
+
 use crate::bond::{Bond, Greeting};
-use crate::channel::Channel;
-use crate::worker;
+use crate::channel::{Channel, Lack};
+use crate::{clock, worker};
+use chief::{Beginning, Chief};
+use reactor::Reactor;
+use revival::Revival;
 
 /// What the core tells its manager.
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,16 +78,23 @@ pub(crate) enum ManagerToCore {
 pub(crate) enum ToManager {
     /// The manager begins. With it come the lock that proves that there is one manager, its
     /// [door](crate::bond), and standard error for a supervisor that it starts.
-    Start {
-        /// The generation of the supervisor.
-        generation: Generation,
-        /// How a supervisor is started again.
-        supervisor: Option<Launch>,
-    },
-    /// A supervisor that did not start this manager goes on with it. Standard error comes along.
+    Start(Box<Start>),
+    /// A supervisor that did not start this manager goes on with it, and has its events up to this
+    /// one. Standard error comes along.
     Adopt {
         /// How a supervisor is started again.
         supervisor: Option<Launch>,
+        /// The counter of the last event of this manager's generation that is on record.
+        after: u64,
+    },
+    /// Why this node cannot do what a member must; nothing when it can again.
+    Sick(Option<String>),
+    /// Somebody wants something. Answered with the same number.
+    Order {
+        /// Counts the orders.
+        id: u64,
+        /// What.
+        order: Order,
     },
     /// The core is at the other end of the socket that comes along. Behind it come what will
     /// [remain](crate::pulse) of that core, to be kept for the next supervisor.
@@ -87,11 +108,45 @@ pub(crate) enum ToManager {
     End,
 }
 
+/// What a manager begins with.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Start {
+    /// The generation of the supervisor.
+    pub(crate) generation: Generation,
+    /// How a supervisor is started again.
+    pub(crate) supervisor: Option<Launch>,
+    /// What it is there for.
+    pub(crate) duty: Duty,
+    /// How many events the managers of this generation told.
+    pub(crate) events: u64,
+    /// What former managers told of the groups.
+    pub(crate) groups: BTreeMap<GroupName, GroupView>,
+    /// Nothing of hbd ran: what is held is to be released.
+    pub(crate) fresh: bool,
+}
+
 /// What a manager tells the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromManager {
     /// It answered the core for the first time.
     Answers,
+    /// Something happened.
+    Event(Box<Event>),
+    /// The order of that number is followed, or why it is not.
+    Ordered {
+        /// Which.
+        id: u64,
+        /// Why not.
+        refusal: Option<Refusal>,
+    },
+    /// After an order to leave: nothing is held any more.
+    Released,
+    /// It cannot do everything it should.
+    Lacks(Lack),
+    /// That is over.
+    LacksNoMore(String),
+    /// An error that is no event.
+    Say(String),
 }
 
 /// How a supervisor was started: all that another needs to be the same.
@@ -108,31 +163,49 @@ pub(crate) struct Launch {
 }
 
 /// Runs a manager whose supervisor is at the other end of the inherited descriptor.
-pub(crate) fn run(descriptor: RawFd) -> Exit {
+pub(crate) fn run(descriptor: RawFd, run: &Path) -> Exit {
     let mut runtime = Builder::new_current_thread();
-    worker::run("manager", descriptor, runtime.enable_all(), begin)
+    worker::run("manager", descriptor, runtime.enable_all(), |supervisor| {
+        begin(supervisor, run)
+    })
 }
 
 /// Waits for the first orders, and follows them.
-async fn begin(mut supervisor: Channel<FromManager, ToManager>) -> Exit {
-    let Ok(Some((
-        ToManager::Start {
-            generation,
-            supervisor: launch,
-        },
-        descriptors,
-    ))) = supervisor.next().await
-    else {
+async fn begin(mut supervisor: Channel<FromManager, ToManager>, run: &Path) -> Exit {
+    let Ok(Some((ToManager::Start(start), descriptors))) = supervisor.next().await else {
         return Exit::Failed;
     };
     let Ok([lock, listener, stderr]) = <[OwnedFd; 3]>::try_from(descriptors) else {
         return Exit::Failed;
     };
+    let Start {
+        generation,
+        supervisor: launch,
+        duty,
+        events,
+        groups,
+        fresh,
+    } = *start;
+    let beginning = Beginning {
+        duty,
+        life: Life {
+            generation,
+            began: clock::boot(),
+        },
+        events,
+        groups,
+        fresh,
+    };
+    let revival = Revival::new(launch, Some(stderr));
     let mut bond = Bond::new(supervisor, getuid().as_raw());
-    if bond.set_door(listener, Greeting::own(generation)).is_err() {
+    let reactor = bond
+        .set_door(listener, Greeting::own(generation))
+        .and_then(|()| Chief::new(run, beginning))
+        .and_then(|chief| Reactor::new(bond, revival, chief));
+    let Ok(reactor) = reactor else {
         return Exit::Failed;
-    }
-    reactor::run(bond, revival::Revival::new(launch, Some(stderr))).await;
+    };
+    reactor.run().await;
     drop(lock);
     Exit::Done
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::adoption::{self, FoundCore, FoundManager};
 use super::flight::Flights;
 use super::health::Health;
+use super::manager::Managed;
 use super::media::Media;
 use super::messages::Messages;
 use super::recorder::{self, Past, Recorder};
@@ -120,6 +121,11 @@ impl Supervisor {
             _ if core.is_trace() || manager.is_trace() => Past::CoreGone,
             _ => Past::Gone,
         };
+        let managed = Managed {
+            told: restored.lives.last_of(Role::Manager).cloned(),
+            retiring: None,
+            fresh: matches!(past, Past::Gone),
+        };
         let unfinished = match past {
             Past::Gone => restored.unfinished(clock::boot()),
             Past::Lives(_) | Past::CoreGone => None,
@@ -172,6 +178,8 @@ impl Supervisor {
             manager: Post::Closed,
             manager_answers: false,
             manager_pauses: Pauses::default(),
+            managed,
+            releasing: None,
             health: Health::new(clock::boot()),
             stalls: Stalls::default(),
             memory: peers

@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use shared::event::{Cause, Kind, Role, Severity};
+use hbd_manager::{Order, Verb};
+use shared::event::{Cause, EventId, Kind, Role, Severity};
+use shared::names::Generation;
 use shared::time::Moment;
 
 use super::Supervisor;
@@ -15,7 +17,7 @@ use super::adoption::{Lock, other_build};
 use super::worker::{Manager, Post};
 use crate::bond::Greeting;
 use crate::channel::ToCore;
-use crate::manager_process::{FromManager, Launch, ToManager};
+use crate::manager_process::{Duty, FromManager, Launch, Start, ToManager};
 use crate::pauses::PAUSE_MAX;
 use crate::{clock, service_manager};
 
@@ -30,19 +32,26 @@ impl Supervisor {
             let door = self.run.make_door(Role::Manager)?;
             let stderr = stderr()?;
             let mut manager = Manager::spawn(Role::Manager, self.run.path(), generation)?;
-            let start = ToManager::Start {
+            let start = Start {
                 generation,
                 supervisor,
+                duty: self.duty(),
+                events: self.managed.events(generation),
+                groups: self.recorder.view().groups.clone(),
+                fresh: self.managed.fresh,
             };
+            let start = ToManager::Start(Box::new(start));
             manager.tell(&start, vec![lock, door, stderr])?;
             Ok(manager)
         });
         match launched {
             Ok(manager) => {
+                self.managed.fresh = false;
                 self.run.name(Role::Manager, manager.pid());
                 self.manager = Post::Held(Box::new(manager));
                 self.manager_answers = false;
                 self.pair_up();
+                self.brief_manager();
             }
             Err(error) => self.no_manager(&error.to_string(), cause),
         }
@@ -78,7 +87,8 @@ impl Supervisor {
             return;
         }
         let told = launch(&self.program).and_then(|supervisor| {
-            let adopt = ToManager::Adopt { supervisor };
+            let after = self.managed.events(greeting.generation);
+            let adopt = ToManager::Adopt { supervisor, after };
             worker.tell(&adopt, vec![stderr()?])
         });
         if let Err(error) = told {
@@ -88,13 +98,76 @@ impl Supervisor {
         self.manager = Post::Held(worker);
         self.manager_answers = true;
         self.pair_up();
+        self.brief_manager();
+    }
+
+    /// What the manager is there for.
+    pub(super) fn duty(&self) -> Duty {
+        let configured = &self.configured;
+        Duty::of(
+            &configured.config,
+            &self.settings.node,
+            configured.directory(),
+        )
+    }
+
+    /// Tells a manager what it missed.
+    fn brief_manager(&mut self) {
+        if let Some(reason) = self.recorder.view().sick.clone() {
+            self.tell_manager(&ToManager::Sick(Some(reason)));
+        }
+        if self.releasing.is_some() {
+            self.order_release();
+        }
+    }
+
+    /// A manager that does not take a message is one that dies, which is noticed elsewhere.
+    pub(super) fn tell_manager(&mut self, message: &ToManager) {
+        if let Some(manager) = self.manager.holder()
+            && let Err(error) = manager.tell(message, Vec::new())
+        {
+            let text = format!("a message for the manager was lost: {error}");
+            self.recorder.say(Severity::Error, &text);
+        }
     }
 
     /// The manager says something.
-    pub(super) fn heard_manager(&mut self, message: &FromManager) {
+    pub(super) fn heard_manager(&mut self, message: FromManager) {
         match message {
             FromManager::Answers => self.manager_answers = true,
+            FromManager::Event(event) => {
+                self.managed.told = Some(event.id.clone());
+                self.recorder.record(*event);
+            }
+            FromManager::Ordered { .. } => {}
+            FromManager::Released => {
+                if let Some(signal) = self.releasing.take() {
+                    self.leave_cluster(&signal);
+                }
+            }
+            FromManager::Lacks(lack) => self.lack(lack),
+            FromManager::LacksNoMore(what) => self.lacks_no_more(&what),
+            FromManager::Say(text) => self.recorder.say(Severity::Error, &text),
         }
+    }
+
+    /// Ends the manager in favour of one with another duty. One that is dead has its successor on
+    /// its way.
+    pub(super) fn retire_manager(&mut self, cause: Cause) {
+        if let Post::Held(_) = self.manager {
+            self.managed.retiring = Some(cause);
+            self.tell_manager(&ToManager::End);
+        }
+    }
+
+    /// Asks the manager to give up everything.
+    pub(super) fn order_release(&mut self) {
+        let cause = self.releasing.clone().map(Cause::Order);
+        let order = Order {
+            verb: Verb::Leave,
+            cause,
+        };
+        self.tell_manager(&ToManager::Order { id: 0, order });
     }
 
     /// The manager is gone. `hung`: because it had to be killed.
@@ -146,6 +219,26 @@ impl Supervisor {
             manager.ended(LAST_LIMIT).await;
             manager.end().await;
         }
+    }
+}
+
+/// What is known of the manager's past.
+#[derive(Debug)]
+pub(super) struct Managed {
+    /// The last event that a manager told.
+    pub(super) told: Option<EventId>,
+    /// The manager was told to end in favour of the next one, for this cause.
+    pub(super) retiring: Option<Cause>,
+    /// Nothing of hbd ran: what is held is to be released.
+    pub(super) fresh: bool,
+}
+
+impl Managed {
+    /// How many events the managers of that generation told.
+    fn events(&self, generation: Generation) -> u64 {
+        let told = self.told.as_ref();
+        let same = told.filter(|id| id.incarnation.generation == generation);
+        same.map_or(0, |id| id.counter)
     }
 }
 

@@ -47,6 +47,7 @@ use std::time::Duration;
 use hbd_core::session::office;
 use hbd_core::{Command, Pace, PeerMemory, Settings};
 use nix::sys::stat::{Mode, umask};
+use shared::config::ManagerKind;
 use shared::event::{Cause, Event, EventId, Kind, Severity};
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
@@ -75,6 +76,7 @@ use crate::timer::Timer;
 use crate::{clock, sys};
 use flight::Flights;
 use health::{Change, Health, Signs};
+use manager::Managed;
 use media::{Changes, Media};
 use messages::Messages;
 use recorder::Recorder;
@@ -171,6 +173,9 @@ struct Supervisor {
     manager: Post<ToManager, FromManager>,
     manager_answers: bool,
     manager_pauses: Pauses,
+    managed: Managed,
+    /// The manager gives up everything before this node leaves, which that signal wants.
+    releasing: Option<String>,
     health: Health,
     stalls: Stalls,
     memory: BTreeMap<NodeName, PeerMemory>,
@@ -271,12 +276,18 @@ impl Supervisor {
     }
 
     fn note_health(&mut self, change: Option<Change>, cause: Option<Cause>) {
-        let kind = match change {
+        let (kind, sick) = match change {
             None => return,
-            Some(Change::Sick(reason)) => Kind::Sick { reason },
-            Some(Change::Over) => Kind::SickOver,
+            Some(Change::Sick(reason)) => (
+                Kind::Sick {
+                    reason: reason.clone(),
+                },
+                Some(reason),
+            ),
+            Some(Change::Over) => (Kind::SickOver, None),
         };
         self.recorder.note(kind, cause);
+        self.tell_manager(&ToManager::Sick(sick));
     }
 
     fn lack(&mut self, lack: Lack) {
@@ -347,15 +358,24 @@ impl Supervisor {
         }
     }
 
-    /// Leaves the cluster; told once more, ends at once.
+    /// Gives up what is held, then leaves the cluster; told once more, ends at once.
     fn leave(&mut self, signal: &str) {
-        if self.leaving.is_some() {
+        if self.leaving.is_some() || self.releasing.is_some() {
             let text = format!("{signal} again: ending without leaving the cluster in order");
             self.recorder.say(Severity::Warning, &text);
             self.exit = Some(Exit::Failed);
             return;
         }
         self.service.stopping();
+        if self.configured.config.resources.manager == ManagerKind::None {
+            self.leave_cluster(signal);
+        } else {
+            self.releasing = Some(signal.to_owned());
+            self.order_release();
+        }
+    }
+
+    fn leave_cluster(&mut self, signal: &str) {
         self.leaving = Some(clock::boot() + LEAVE_LIMIT);
         match self.core {
             Post::Held(_) => {

@@ -97,7 +97,7 @@ pub(super) async fn run(
                 }
             }
             Wake::Core(None) => bury(&mut supervisor, None).await,
-            Wake::Manager(Some(message)) => supervisor.heard_manager(&message),
+            Wake::Manager(Some(message)) => supervisor.heard_manager(message),
             Wake::Manager(None) => bury_manager(&mut supervisor, None).await,
             Wake::Interfaces(true) => supervisor.refresh_media(),
             // Looking around every few seconds has to do.
@@ -154,6 +154,9 @@ async fn bury_manager(supervisor: &mut Supervisor, silent: Option<Duration>) {
     if let Some(manager) = supervisor.manager.take() {
         let since = manager.since;
         let how = death(silent, manager.end().await);
+        if let (None, Some(cause)) = (silent, supervisor.managed.retiring.take()) {
+            return supervisor.relaunch_manager(Some(cause));
+        }
         supervisor.manager_died(how, since, silent.is_some());
     }
 }

@@ -19,7 +19,7 @@ use shared::config::render::{Style, render_all};
 use shared::config::{Config, Diagnostic, Files};
 use shared::event::{Cause, Kind, Severity};
 use shared::names::NodeName;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::sync::{mpsc, oneshot};
 
 use hbd_core::Command;
@@ -128,6 +128,11 @@ impl Configured {
     }
 
     /// As `hactl check` shows them.
+    /// Where it is.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     fn shown(&self, warnings: &[Diagnostic]) -> String {
         let style = Style {
             directory: Some(&self.directory),
@@ -337,6 +342,7 @@ impl Supervisor {
         self.keep_accepted(&accepted.files, &accepted.addresses);
         self.configured.refused = false;
         self.configured.files = accepted.files;
+        let former_duty = self.duty();
         let former = std::mem::replace(&mut self.configured.config, accepted.config);
         let config = &self.configured.config;
         self.rights = rights;
@@ -345,7 +351,10 @@ impl Supervisor {
         }
         let (files, node) = (&self.configured.files, self.configured.node.clone());
         self.settings = settings(config, files, node, self.settings.uuid);
-        if diff::needs_new_core(&former, config) {
+        if self.duty() != former_duty {
+            self.retire_manager(Cause::Event(id.clone()));
+        }
+        if diff::needs_new_core(&former, &self.configured.config) {
             self.retire_core(Cause::Event(id));
         } else {
             self.change_online(&former);

@@ -121,6 +121,7 @@ impl TwoNode {
         let mut peer = Peer::new(node.map_or(NodeStatus::Init, |node| node.status));
         let in_doubt = node.is_some_and(|node| node.unauthenticated.is_some());
         peer.unauthenticated = in_doubt.then_some(NEVER);
+        peer.states = states_on(view, &settings.peer);
         let groups = settings.groups.iter().map(|group| {
             let kept = *kept.groups.entry(group.name.clone()).or_default();
             Local::new(group.clone(), group.preferred == settings.node, kept)
@@ -522,7 +523,7 @@ impl TwoNode {
 
     /// Says what this node is, where that changed, was asked for or was not answered.
     fn declare(&mut self, now: Moment) {
-        if !self.peer.status.is_alive() {
+        if !self.peer.status.is_alive() || self.released {
             self.own.repeat_at = None;
             return;
         }
@@ -646,6 +647,9 @@ impl TwoNode {
         if was_alive == to.is_alive() && to != NodeStatus::Dead {
             return;
         }
+        if to == NodeStatus::Dead {
+            self.peer.states.clear();
+        }
         self.peer.may_hold = may_hold;
         self.peer.left = *reason == StatusReason::Left;
         self.forget();
@@ -653,16 +657,14 @@ impl TwoNode {
 
     /// The peer said something else of itself.
     fn follow(&mut self, declaration: Declaration, now: Now) {
-        let before = self.peer.declaration.replace(declaration);
+        self.peer.declaration = Some(declaration);
         for place in 0..self.groups.len() {
             let name = self.groups[place].group.name.clone();
-            let from = before
-                .as_ref()
-                .and_then(|before| before.claims.get(&name))
-                .map_or(GroupState::Stopped, |claim| claim.state);
             let to = self
                 .peer_claim(place)
                 .map_or(GroupState::Stopped, |claim| claim.state);
+            let from = self.peer.states.insert(name.clone(), to);
+            let from = from.unwrap_or(GroupState::Stopped);
             if from != to {
                 let kind = Kind::GroupState {
                     group: name,
@@ -953,6 +955,13 @@ impl TwoNode {
             self.groups[place].phase.try_again(action);
         }
     }
+}
+
+/// What a former manager told of the groups on that node.
+fn states_on(view: &ClusterView, node: &NodeName) -> BTreeMap<GroupName, GroupState> {
+    let groups = view.groups.iter();
+    let on = groups.filter_map(|(name, group)| Some((name.clone(), group.nodes.get(node)?.state)));
+    on.collect()
 }
 
 impl ClusterManager for TwoNode {

@@ -1,7 +1,9 @@
 //! The other node, as far as it decides who holds what.
 
+use alloc::collections::BTreeMap;
+
 use shared::event::{Cause, NodeStatus};
-use shared::group::Hold;
+use shared::group::{GroupName, GroupState, Hold};
 use shared::time::Moment;
 
 use crate::declaration::{Declaration, Stand};
@@ -29,6 +31,8 @@ pub(super) struct Peer {
     pub(super) obeyed: Option<Stand>,
     /// The last that it said since both hear each other: what counts.
     pub(super) declaration: Option<Declaration>,
+    /// What the groups are there, as was told.
+    pub(super) states: BTreeMap<GroupName, GroupState>,
     /// What holds its takeover back, as was told.
     pub(super) told: Option<Hold>,
 }
@@ -59,6 +63,7 @@ impl Peer {
             latest: None,
             obeyed: None,
             declaration: None,
+            states: BTreeMap::new(),
             told: None,
         }
     }

@@ -1,0 +1,399 @@
+//! The policy and all that it needs: its record, its actions, its words.
+//!
+//! ```text
+//!  shims of a former manager end, orphans are released --+
+//!  the core says what it knows --------------------------+--> the policy begins
+//!
+//!  events, declarations, orders, outcomes --> policy --> record, actions, declarations, events
+//! ```
+//!
+//! What the policy wants is done in its order: what is to be kept is in the record before the action
+//! that follows it begins. While the record cannot be written, nothing else is done.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hbd_core::Said;
+use hbd_manager::{ActionId, ClusterManager, Kept, Life, Order, Output, TwoNode, Verb};
+use shared::config::Resource;
+use shared::event::{Event, EventSource, Kind, Role};
+use shared::group::{GroupName, Outcome};
+use shared::names::NodeName;
+use shared::time::Moment;
+use shared::view::{ClusterView, GroupView};
+use tokio::task::JoinHandle;
+
+use super::FromManager;
+use super::duty::Duty;
+use super::record::Record;
+use super::release::{Released, release};
+use super::said;
+use super::works::{Works, settle_former};
+use crate::channel::Lack;
+use crate::clock;
+
+/// Orders that wait for the policy to begin.
+const ORDERS_MAX: usize = 32;
+/// Events that are kept for a supervisor which has not seen them.
+const EVENTS_MAX: usize = 1024;
+/// Time until a record that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// What is lacking while it cannot be written.
+const RECORD: &str = "the record of what is held";
+
+/// The policy with its hands and its memory.
+pub(super) struct Chief {
+    duty: Duty,
+    life: Life,
+    record: Record,
+    works: Works,
+    preparation: Option<JoinHandle<io::Result<Vec<Released>>>>,
+    policy: Option<Box<TwoNode>>,
+    /// How many events the managers of this generation told.
+    events: u64,
+    view: Option<ClusterView>,
+    /// What former managers told of the groups.
+    groups: BTreeMap<GroupName, GroupView>,
+    sick: Option<String>,
+    orders: VecDeque<(u64, Order)>,
+    /// Not written yet, and when it is tried again.
+    unkept: Option<(Kept, Moment)>,
+    /// That was told.
+    lacks: bool,
+    told: VecDeque<Box<Event>>,
+    /// For the supervisor.
+    news: VecDeque<FromManager>,
+    /// For the managers of other nodes.
+    said: VecDeque<Said>,
+}
+
+/// How a manager begins.
+pub(super) struct Beginning {
+    /// What it is there for.
+    pub(super) duty: Duty,
+    /// Its life.
+    pub(super) life: Life,
+    /// How many events the managers of this generation told.
+    pub(super) events: u64,
+    /// What former managers told of the groups.
+    pub(super) groups: BTreeMap<GroupName, GroupView>,
+    /// Nothing of hbd ran: what is held is to be released.
+    pub(super) fresh: bool,
+}
+
+impl Chief {
+    /// Of the instance in `run`. Needs a runtime.
+    pub(super) fn new(run: &Path, beginning: Beginning) -> io::Result<Self> {
+        let Beginning {
+            duty,
+            life,
+            events,
+            groups,
+            fresh,
+        } = beginning;
+        let mut record = Record::open(run)?;
+        if fresh {
+            record.unsettle();
+        }
+        let orphans = record.orphans(&duty.resources);
+        let preparation = prepare(
+            run.to_owned(),
+            life,
+            orphans.into_iter().collect(),
+            duty.clone(),
+        );
+        Ok(Self {
+            preparation: Some(tokio::spawn(preparation)),
+            works: Works::new(run),
+            duty,
+            life,
+            record,
+            policy: None,
+            events,
+            view: None,
+            groups,
+            sick: None,
+            orders: VecDeque::new(),
+            unkept: None,
+            lacks: false,
+            told: VecDeque::new(),
+            news: VecDeque::new(),
+            said: VecDeque::new(),
+        })
+    }
+
+    /// What the core knows, before anything else that it says.
+    pub(super) fn see(&mut self, view: ClusterView) {
+        match &mut self.policy {
+            Some(policy) => policy.handle_view(&view, clock::now()),
+            None => self.view = Some(view),
+        }
+        self.go_on();
+    }
+
+    /// Something happened.
+    pub(super) fn note(&mut self, event: &Event) {
+        match (&mut self.policy, &mut self.view) {
+            (Some(policy), _) => policy.handle_event(event, clock::now()),
+            (None, Some(view)) => view.apply(event),
+            (None, None) => {}
+        }
+        self.go_on();
+    }
+
+    /// Whether this node can do what a member must.
+    pub(super) fn feel(&mut self, sick: Option<String>) {
+        self.sick.clone_from(&sick);
+        let kind = sick.map_or(Kind::SickOver, |reason| Kind::Sick { reason });
+        // The supervisor told it; this is for the policy alone.
+        let mut source = EventSource::new(
+            self.duty.node.clone(),
+            Role::Supervisor,
+            self.life.generation,
+        );
+        let event = source.event(kind, None, clock::now());
+        if let Some(policy) = &mut self.policy {
+            policy.handle_event(&event, clock::now());
+        }
+        self.go_on();
+    }
+
+    /// The manager of another node says something. One that is not understood, or comes too early,
+    /// is said again.
+    pub(super) fn hear(&mut self, from: &NodeName, said: &Said) {
+        if let (Some(policy), Some(declaration)) = (&mut self.policy, said::read(said)) {
+            policy.handle_message(from, declaration, clock::now());
+            self.go_on();
+        }
+    }
+
+    /// Somebody wants something.
+    pub(super) fn obey(&mut self, id: u64, order: Order) {
+        if self.duty.policy.is_none() {
+            if order.verb == Verb::Leave {
+                self.news.push_back(FromManager::Released);
+            }
+            return;
+        }
+        match &mut self.policy {
+            Some(policy) => {
+                let refusal = policy.handle_order(order, clock::now()).err();
+                self.news.push_back(FromManager::Ordered { id, refusal });
+            }
+            None if self.orders.len() < ORDERS_MAX => self.orders.push_back((id, order)),
+            None => {}
+        }
+        self.go_on();
+    }
+
+    /// Something that was under way has ended. Never while nothing is. May be given up and called
+    /// again.
+    pub(super) async fn progress(&mut self) -> Progress {
+        let preparation = async {
+            match &mut self.preparation {
+                Some(handle) => handle.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            (action, outcome) = self.works.next() => Progress::Ended(action, outcome),
+            prepared = preparation => {
+                let prepared = prepared.map_err(io::Error::other).flatten();
+                Progress::Prepared(prepared)
+            }
+        }
+    }
+
+    /// Goes on after it.
+    pub(super) fn advance(&mut self, progress: Progress) {
+        match progress {
+            Progress::Ended(action, outcome) => {
+                if let Some(policy) = &mut self.policy {
+                    policy.handle_result(action, outcome, clock::now());
+                }
+            }
+            Progress::Prepared(prepared) => self.prepared(prepared),
+        }
+        self.go_on();
+    }
+
+    /// When [`Chief::wake`] is to be called.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        if let Some((_, at)) = &self.unkept {
+            return Some(*at);
+        }
+        self.policy
+            .as_ref()
+            .and_then(|policy| policy.poll_deadline())
+    }
+
+    /// The deadline has come.
+    pub(super) fn wake(&mut self) {
+        if let Some(policy) = &mut self.policy
+            && self.unkept.is_none()
+        {
+            policy.handle_timeout(clock::now());
+        }
+        self.go_on();
+    }
+
+    /// What the supervisor is to know next.
+    pub(super) fn news(&mut self) -> Option<FromManager> {
+        self.news.pop_front()
+    }
+
+    /// What the managers of other nodes are to be told next.
+    pub(super) fn said(&mut self) -> Option<Said> {
+        self.said.pop_front()
+    }
+
+    /// Nobody is there to be told.
+    pub(super) fn hush(&mut self) {
+        self.news.clear();
+    }
+
+    /// A supervisor is there that knows the events up to this one.
+    pub(super) fn tell_again(&mut self, after: u64) {
+        let told = self.told.iter();
+        let unknown = told.filter(|event| event.id.counter > after).cloned();
+        self.news = unknown.map(FromManager::Event).collect();
+    }
+
+    fn prepared(&mut self, prepared: io::Result<Vec<Released>>) {
+        self.preparation = None;
+        let released = match prepared {
+            Ok(released) => released,
+            Err(error) => {
+                self.lack(Some(format!(
+                    "what a former manager left cannot be read: {error}"
+                )));
+                Vec::new()
+            }
+        };
+        for (group, result) in released {
+            if let Err(error) = result {
+                self.news.push_back(FromManager::Say(format!(
+                    "{group} is in no file any more, and could not be stopped: {error}"
+                )));
+            } else if let Err(error) = self.record.forget(&group) {
+                self.lack(Some(error.to_string()));
+            }
+        }
+    }
+
+    /// Begins if everything for it is there, and does what the policy wants.
+    fn go_on(&mut self) {
+        self.begin();
+        if let Some((kept, _)) = self.unkept.take() {
+            self.keep(kept);
+        }
+        while self.unkept.is_none()
+            && let Some(output) = self.policy.as_mut().and_then(|policy| policy.poll_output())
+        {
+            self.carry_out(output);
+        }
+    }
+
+    fn begin(&mut self) {
+        let (None, None, Some(settings)) = (&self.policy, &self.preparation, &self.duty.policy)
+        else {
+            return;
+        };
+        let Some(mut view) = self.view.take() else {
+            return;
+        };
+        view.sick = self.sick.clone();
+        view.groups = std::mem::take(&mut self.groups);
+        let mut settings = settings.clone();
+        settings.life = self.life;
+        settings.events = self.events;
+        let now = clock::now();
+        let kept = self.record.held().kept.clone();
+        let policy = self
+            .policy
+            .insert(Box::new(TwoNode::new(settings, kept, &view, now)));
+        for (id, order) in self.orders.drain(..) {
+            let refusal = policy.handle_order(order, now).err();
+            self.news.push_back(FromManager::Ordered { id, refusal });
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Keep(kept) => self.keep(kept),
+            Output::Act(action) => {
+                let resources = self.duty.resources.get(&action.group);
+                // The policy knows no others.
+                if let Some(resource) = resources.and_then(|all| all.get(action.resource)) {
+                    self.works.begin(&action, resource, &self.duty);
+                }
+            }
+            Output::Send(declaration) => {
+                if let Some(policy) = &self.duty.policy {
+                    // What it said before is of no use any more.
+                    self.said.clear();
+                    let node = &self.duty.node;
+                    self.said
+                        .push_back(said::say(&declaration, &policy.groups, node));
+                }
+            }
+            Output::Event(event) => {
+                self.events = event.id.counter;
+                if self.told.len() == EVENTS_MAX {
+                    self.told.pop_front();
+                }
+                self.told.push_back(event.clone());
+                self.news.push_back(FromManager::Event(event));
+            }
+            Output::Released => self.news.push_back(FromManager::Released),
+        }
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        match self.record.keep(kept.clone(), &self.duty.resources) {
+            Ok(()) => self.lack(None),
+            Err(error) => {
+                self.unkept = Some((kept, clock::boot() + RETRY));
+                self.lack(Some(error.to_string()));
+            }
+        }
+    }
+
+    /// Tells that nothing can be done, and why, or that it can again.
+    fn lack(&mut self, why: Option<String>) {
+        if std::mem::replace(&mut self.lacks, why.is_some()) == why.is_some() {
+            return;
+        }
+        self.news.push_back(match why {
+            Some(why) => FromManager::Lacks(Lack {
+                what: RECORD.into(),
+                why,
+                remedy: "make room in the run directory: until then no group is started, stopped \
+                         or moved; it is tried again every second"
+                    .into(),
+            }),
+            None => FromManager::LacksNoMore(RECORD.into()),
+        });
+    }
+}
+
+/// What was under way and has ended.
+pub(super) enum Progress {
+    /// An action.
+    Ended(ActionId, Outcome),
+    /// What comes before the policy.
+    Prepared(io::Result<Vec<Released>>),
+}
+
+async fn prepare(
+    run: PathBuf,
+    life: Life,
+    orphans: Vec<(GroupName, Vec<Resource>)>,
+    duty: Duty,
+) -> io::Result<Vec<Released>> {
+    settle_former(&run).await?;
+    let name = format!("{:x}-{:x}", life.generation.0, life.began.0);
+    Ok(release(&run, &name, orphans, &duty).await)
+}

@@ -1,0 +1,121 @@
+//! What this node holds, in the file `held` of the run directory: for the manager that follows.
+//!
+//! It is replaced by a rename before anything is done that it tells of. It need not outlive the
+//! machine: what was held before a reboot is held no more, so it is not synced, and one of another
+//! boot is not read.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use hbd_manager::Kept;
+use serde::{Deserialize, Serialize};
+use shared::config::Resource;
+use shared::group::GroupName;
+
+use super::duty::Resources;
+
+const NAME: &str = "held";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// Longest file that is read.
+const BYTES_MAX: u64 = 16 << 20;
+
+/// What the file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Held {
+    /// Of which boot.
+    boot: String,
+    /// What the policy keeps.
+    pub(super) kept: Kept,
+    /// The resources of the groups, in the order of each.
+    pub(super) resources: Resources,
+}
+
+/// The file.
+pub(super) struct Record {
+    path: PathBuf,
+    held: Held,
+}
+
+impl Record {
+    /// That of a run directory, with what it says.
+    pub(super) fn open(run: &Path) -> io::Result<Self> {
+        let path = run.join(NAME);
+        let boot = fs::read_to_string(BOOT_ID)?.trim().to_owned();
+        let held = read(&path)?.filter(|held| held.boot == boot);
+        let held = held.unwrap_or(Held {
+            boot,
+            ..Held::default()
+        });
+        Ok(Self { path, held })
+    }
+
+    /// What it says.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// Nothing of hbd ran for a while: whatever is held is in doubt.
+    pub(super) fn unsettle(&mut self) {
+        for kept in self.held.kept.groups.values_mut() {
+            kept.started = false;
+        }
+    }
+
+    /// Says something else from here on. `known` are the resources of the groups there are; of
+    /// others it says what it said.
+    pub(super) fn keep(&mut self, kept: Kept, known: &Resources) -> io::Result<()> {
+        let mut next = self.held.clone();
+        next.kept = kept;
+        next.resources.extend(known.clone());
+        next.resources
+            .retain(|group, _| next.kept.groups.contains_key(group));
+        self.write(next)
+    }
+
+    /// The group is not held any more.
+    pub(super) fn forget(&mut self, group: &GroupName) -> io::Result<()> {
+        let mut next = self.held.clone();
+        next.kept.groups.remove(group);
+        next.resources.remove(group);
+        self.write(next)
+    }
+
+    /// Groups that are held and that nobody `known` is there for, with their resources.
+    pub(super) fn orphans(&self, known: &Resources) -> BTreeMap<GroupName, Vec<Resource>> {
+        let kept = &self.held.kept.groups;
+        let held = |group: &GroupName| kept.get(group).is_some_and(|kept| kept.held);
+        let orphaned = self.held.resources.iter();
+        let orphaned = orphaned.filter(|(group, _)| held(group) && !known.contains_key(*group));
+        orphaned
+            .map(|(group, words)| (group.clone(), words.clone()))
+            .collect()
+    }
+
+    fn write(&mut self, held: Held) -> io::Result<()> {
+        let beside = self.path.with_extension("new");
+        let written = write(&beside, &held).and_then(|()| fs::rename(&beside, &self.path));
+        if written.is_err() {
+            // What is left of it would only take room.
+            let _ = fs::remove_file(&beside);
+        }
+        written.map(|()| self.held = held)
+    }
+}
+
+fn write(path: &Path, held: &Held) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)?.write_all(&serde_json::to_vec(held)?)
+}
+
+fn read(path: &Path) -> io::Result<Option<Held>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let reader = io::BufReader::new(io::Read::take(file, BYTES_MAX));
+    Ok(Some(serde_json::from_reader(reader)?))
+}

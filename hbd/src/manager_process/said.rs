@@ -1,0 +1,141 @@
+//! What managers say to each other, as the cores carry it: Heartbeat's `resource` message, with the
+//! declaration as an own field.
+//!
+//! ```text
+//! t=resource rsc_hold=local rtype=full isstable=1 hbdclaims={"stand":...,"claims":{...}}
+//! ```
+//!
+//! What a Heartbeat reads of it is the groups in two heaps: those that prefer the sender, `local`,
+//! and the others, `foreign` (hbd-protocol(7)).
+
+use hbd_core::Said;
+use hbd_manager::{Declaration, Group};
+use shared::group::GroupState;
+use shared::names::NodeName;
+
+const RESOURCE: &str = "resource";
+const CLAIMS: &str = "hbdclaims";
+
+/// The message in which `node` declares this of its groups.
+pub(super) fn say(declaration: &Declaration, groups: &[Group], node: &NodeName) -> Said {
+    let state = |group: &Group| declaration.claims.get(&group.name).map(|claim| claim.state);
+    let holds = |own: bool| {
+        let heap = groups
+            .iter()
+            .filter(|group| (group.preferred == *node) == own);
+        let mut states = heap.filter_map(state);
+        states.any(GroupState::is_held)
+    };
+    let hold = match (holds(true), holds(false)) {
+        (false, false) => "none",
+        (true, false) => "local",
+        (false, true) => "foreign",
+        (true, true) => "all",
+    };
+    let rests = |state| matches!(state, GroupState::Stopped | GroupState::Started);
+    let stable = groups.iter().filter_map(state).all(rests);
+    // A declaration has no map whose keys are not text.
+    let claims = serde_json::to_string(declaration).unwrap_or_default();
+    let fields = [
+        ("rsc_hold", hold),
+        ("rtype", "full"),
+        ("isstable", if stable { "1" } else { "0" }),
+        (CLAIMS, claims.as_str()),
+    ];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Said {
+        message_type: RESOURCE.to_owned(),
+        fields: fields.into(),
+    }
+}
+
+/// The declaration in it, if there is one that can be read.
+pub(super) fn read(said: &Said) -> Option<Declaration> {
+    let claims = said.fields.get(CLAIMS)?;
+    let ours = said.message_type == RESOURCE;
+    serde_json::from_str(claims).ok().filter(|_| ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hbd_manager::{Claim, Life, Stand};
+    use shared::group::{GroupName, Willingness};
+    use shared::names::Generation;
+    use shared::time::Moment;
+
+    use super::*;
+
+    fn name(text: &str) -> NodeName {
+        NodeName::new(text).unwrap()
+    }
+
+    fn group(text: &str, preferred: &str) -> Group {
+        Group {
+            name: GroupName::new(text).unwrap(),
+            preferred: name(preferred),
+            resources: vec![text.to_owned()],
+            monitor: None,
+        }
+    }
+
+    fn declaration(states: &[(&str, GroupState)]) -> Declaration {
+        let claim = |state| Claim {
+            state,
+            willing: Willingness::Able,
+            epoch: 3,
+        };
+        let claims = states.iter();
+        let claims = claims.map(|(text, state)| (GroupName::new(text).unwrap(), claim(*state)));
+        Declaration {
+            stand: Stand {
+                life: Life {
+                    generation: Generation(7),
+                    began: Moment(9),
+                },
+                number: 2,
+            },
+            heard: None,
+            answer: true,
+            claims: claims.collect::<BTreeMap<_, _>>(),
+            orders: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_declaration_survives_its_message() {
+        let declared = declaration(&[("web", GroupState::Started)]);
+        let said = say(&declared, &[group("web", "alice")], &name("alice"));
+        assert_eq!(read(&said), Some(declared));
+    }
+
+    #[test]
+    fn a_heartbeat_reads_two_heaps() {
+        let groups = [group("web", "alice"), group("mail", "bob")];
+        let said = |states: &[(&str, GroupState)]| {
+            let said = say(&declaration(states), &groups, &name("alice"));
+            let field = |name: &str| said.fields[name].clone();
+            (field("rsc_hold"), field("isstable"))
+        };
+        use GroupState::{Started, Starting, Stopped};
+        let told = |web, mail| said(&[("web", web), ("mail", mail)]);
+        assert_eq!(told(Stopped, Stopped), ("none".into(), "1".into()));
+        assert_eq!(told(Started, Stopped), ("local".into(), "1".into()));
+        assert_eq!(told(Stopped, Started), ("foreign".into(), "1".into()));
+        assert_eq!(told(Started, Starting), ("all".into(), "0".into()));
+    }
+
+    #[test]
+    fn anything_else_is_no_declaration() {
+        let said = |message_type: &str, claims: &str| Said {
+            message_type: message_type.into(),
+            fields: [("hbdclaims".to_owned(), claims.to_owned())].into(),
+        };
+        assert_eq!(read(&said("resource", "")), None);
+        assert_eq!(read(&said("resource", "{\"stand\":1}")), None);
+        let whole = serde_json::to_string(&declaration(&[])).unwrap();
+        assert_eq!(read(&said("status", &whole)), None);
+        assert!(read(&said("resource", &whole)).is_some());
+    }
+}

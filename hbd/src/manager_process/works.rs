@@ -1,0 +1,212 @@
+//! Actions under way: each a task, which starts a shim and waits for it.
+//!
+//! ```text
+//! Action --> class --> command --> shim --> what it left in RUN/actions --> verdict --> Outcome
+//! ```
+//!
+//! A script of Heartbeat's kind is asked first whether the resource runs, and started only if it does
+//! not, as Heartbeat 3.0.6 does. At most [`SHIMS_MAX`] shims run at a time; others wait their turn.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hbd_agents::actions::{Actions, Found, Id};
+use hbd_agents::class::{self, Class, Places};
+use hbd_agents::command::command;
+use hbd_agents::report::Report;
+use hbd_agents::shim::Job;
+use hbd_agents::verdict::judge;
+use hbd_manager::{Action, ActionId};
+use shared::config::Resource;
+use shared::config::machine::Program;
+use shared::group::{GroupName, Operation, Outcome};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::duty::Duty;
+use crate::process::{self, OWN_PROGRAM};
+
+/// Shims at a time.
+const SHIMS_MAX: usize = 32;
+/// What an empty pipe takes at once (`pipe(7)`).
+const PIPE: usize = 64 * 1024;
+/// How long what does not end in time may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(5);
+/// Time between two looks at the shims of a former manager.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The actions.
+pub(super) struct Works {
+    run: PathBuf,
+    turns: Arc<Semaphore>,
+    tasks: JoinSet<(ActionId, Outcome)>,
+}
+
+impl Works {
+    /// Of the instance in `run`.
+    pub(super) fn new(run: &Path) -> Self {
+        Self {
+            run: run.to_owned(),
+            turns: Arc::new(Semaphore::new(SHIMS_MAX)),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Begins an action. Needs a runtime.
+    pub(super) fn begin(&mut self, action: &Action, resource: &Resource, duty: &Duty) {
+        let ActionId { life, number } = action.id;
+        let name = format!("{:x}-{:x}-{number}", life.generation.0, life.began.0);
+        let errand = Errand::new(
+            &self.run,
+            name,
+            action.operation,
+            (&action.group, resource),
+            duty,
+        );
+        let id = action.id;
+        let turns = Arc::clone(&self.turns);
+        self.tasks.spawn(async move {
+            // It is never closed.
+            let _turn = turns.acquire().await;
+            let outcome = match errand {
+                Ok(errand) => errand.run().await,
+                Err(error) => failed(error),
+            };
+            (id, outcome)
+        });
+    }
+
+    /// The next end of an action; never while there is none. May be given up and called again.
+    pub(super) async fn next(&mut self) -> (ActionId, Outcome) {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(ended)) => return ended,
+                // A task that panicked would be a fault of hbd: the release build ends there.
+                Some(Err(_)) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// Waits until no shim of a former manager runs, and forgets what they left.
+pub(super) async fn settle_former(run: &Path) -> io::Result<()> {
+    let actions = Actions::of(run);
+    for id in actions.known()? {
+        while actions.settle(&id)? == Found::Running {
+            sleep(LOOK).await;
+        }
+        actions.forget(&id)?;
+    }
+    Ok(())
+}
+
+/// All that is needed to carry out an action.
+pub(super) struct Errand {
+    run: PathBuf,
+    name: String,
+    class: Class,
+    /// To be asked first, and then to be done.
+    question: Option<Job>,
+    job: Option<Job>,
+}
+
+impl Errand {
+    /// To do this to that resource, under a name that is used once.
+    pub(super) fn new(
+        run: &Path,
+        name: String,
+        operation: Operation,
+        (group, resource): (&GroupName, &Resource),
+        duty: &Duty,
+    ) -> Result<Self, class::Error> {
+        let places = Places::of(duty.configuration());
+        let class = class::find(resource, &places, Program::at)?;
+        let job = |operation| {
+            let setting = duty.setting(group, operation);
+            command(&class, operation, &setting).map(|command| Job {
+                operation,
+                command,
+                limit: setting.limit,
+                grace: GRACE,
+            })
+        };
+        let asks = operation == Operation::Start && matches!(class, Class::Heartbeat { .. });
+        Ok(Self {
+            run: run.to_owned(),
+            name,
+            question: asks.then(|| job(Operation::Status)).flatten(),
+            job: job(operation),
+            class,
+        })
+    }
+
+    /// Carries it out.
+    pub(super) async fn run(self) -> Outcome {
+        if let Some(question) = &self.question
+            && self.shim("-q", question).await == Outcome::Done
+        {
+            return Outcome::Done;
+        }
+        match &self.job {
+            Some(job) => self.shim("", job).await,
+            None => Outcome::Done,
+        }
+    }
+
+    async fn shim(&self, part: &str, job: &Job) -> Outcome {
+        match self.report(part, job).await {
+            Ok(report) => judge(&self.class, job.operation, &report),
+            Err(error) => failed(format!("no shim could do it: {error}")),
+        }
+    }
+
+    async fn report(&self, part: &str, job: &Job) -> io::Result<Report> {
+        let id: Id = format!("{}{part}", self.name)
+            .parse()
+            .map_err(io::Error::other)?;
+        let (shim, mut output) = start(&self.run, &id, job)?;
+        let how = shim.ended().await;
+        let actions = Actions::of(&self.run);
+        let report = match actions.settle(&id)? {
+            Found::Ended(report) => *report,
+            // What could not be kept was said instead.
+            _ => serde_json::from_reader(&mut output)
+                .map_err(|_| io::Error::other(format!("the shim left no report ({how})")))?,
+        };
+        actions.forget(&id)?;
+        Ok(report)
+    }
+}
+
+pub(super) fn failed(why: impl ToString) -> Outcome {
+    Outcome::Failed {
+        why: why.to_string(),
+    }
+}
+
+/// A shim that does the job, and what it says if it cannot leave its report.
+fn start(run: &Path, id: &Id, job: &Job) -> io::Result<(process::Process, impl io::Read)> {
+    let mut child = Process::new(OWN_PROGRAM)
+        .args(["act", "--run"])
+        .arg(run)
+        .arg("--id")
+        .arg(id.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let shim = process::Process::started(&child)?;
+    let job = serde_json::to_vec(job)?;
+    if job.len() > PIPE {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(&job)?;
+    }
+    let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    Ok((shim, output))
+}
