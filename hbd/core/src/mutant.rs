@@ -72,4 +72,10 @@ shared::mutants! {
     ConfigUnread "config-unread",
     /// Other keys count after a restart only.
     KeysLate "keys-late",
+    /// What managers say is passed on each time it comes.
+    SaidTwice "said-twice",
+    /// What managers say is not sent again.
+    SaidLost "said-lost",
+    /// What managers say is passed on from the dead too.
+    SaidByTheDead "said-by-the-dead",
 }

@@ -120,6 +120,9 @@ impl Core {
         }
         let is_status = message.message_type() == types::STATUS;
         if peer.status == NodeStatus::Dead && !self.returns(index, is_status, sequence, now) {
+            if planted!(self, SaidByTheDead) {
+                self.hear(index, medium, sequence, message, now);
+            }
             return;
         }
         if self.note_over_link(index, medium, sequence, is_status, now)
@@ -136,7 +139,9 @@ impl Core {
         if is_status {
             self.read_config(index, message, now);
         }
-        let known = arrival == Arrival::Known && !planted!(self, DuplicateCounts);
+        let again = planted!(self, DuplicateCounts)
+            || planted!(self, SaidTwice) && types::is_of_managers(message.message_type());
+        let known = arrival == Arrival::Known && !again;
         if !known && self.is_for_us(message) {
             self.hear(index, medium, sequence, message, now);
         }

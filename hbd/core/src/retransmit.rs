@@ -15,7 +15,7 @@ use crate::history::Found;
 use crate::machine::{Core, Sort};
 use crate::mutant::planted;
 use crate::sequence::{Arrival, REQUEST_MAX, ack_every};
-use crate::wire::{Message, fields, retransmission};
+use crate::wire::{Message, fields, retransmission, types};
 
 /// A message is sent again at most once in `max_rexmit_delay` less this, whoever asks.
 const AGAIN_SLACK: Duration = Duration::from_millis(10);
@@ -101,6 +101,9 @@ impl Core {
         let last = numbers.end().0.min(first.saturating_add(REQUEST_MAX - 1));
         for number in (first..=last).map(Sequence) {
             match self.history.again(number, pause, now.boot) {
+                Found::Message(message)
+                    if planted!(self, SaidLost)
+                        && types::is_of_managers(message.message_type()) => {}
                 Found::Message(message) => {
                     let message = message.clone();
                     self.put_everywhere(&message, now);

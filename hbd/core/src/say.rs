@@ -17,6 +17,7 @@ use shared::time::Now;
 use crate::deadline::PeerIndex;
 use crate::io::{Output, Said};
 use crate::machine::{Core, Sort, Stage};
+use crate::mutant::planted;
 use crate::settings::MediumIndex;
 use crate::wire::level::Level;
 use crate::wire::limits::{SAID_BYTES_MAX, SAID_FIELDS_MAX};
@@ -75,7 +76,8 @@ impl Core {
         now: Now,
     ) {
         let peer = self.peer(index);
-        if !peer.status.is_alive() || peer.kind != NodeKind::Normal {
+        let alive = peer.status.is_alive() || planted!(self, SaidByTheDead);
+        if !alive || peer.kind != NodeKind::Normal {
             return;
         }
         let said = match read(message) {

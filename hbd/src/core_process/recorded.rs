@@ -129,9 +129,20 @@ fn without_secrets(command: &Command) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use hbd_core::Said;
     use shared::names::KeyIndex;
 
     use super::*;
+
+    #[test]
+    fn what_the_manager_says_is_recorded_as_it_is() {
+        let command = Command::Say(Said {
+            message_type: "resource".into(),
+            fields: [("info".into(), "standby".into())].into(),
+        });
+        let recorded: Command = serde_json::from_slice(&without_secrets(&command)).unwrap();
+        assert_eq!(format!("{recorded:?}"), format!("{command:?}"));
+    }
 
     #[test]
     fn a_recorded_command_holds_no_key() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hbd_core::wire::{Form, KeyRing, Message, Method, encode_packet};
 use hbd_core::{
-    Command, Core, KeySpec, MediumForm, MediumIndex, MediumSettings, Output, Settings, Start,
+    Command, Core, KeySpec, MediumForm, MediumIndex, MediumSettings, Output, Said, Settings, Start,
 };
 use shared::event::{ConfiguredNode, NodeKind};
 use shared::names::{Generation, KeyIndex, MediumName, NodeName, Uuid};
@@ -27,6 +27,16 @@ const TYPES: [&str; 9] = [
     "NS_st",
     "resource",
 ];
+const FIELDS: [&str; 8] = [
+    "info",
+    "rsc_hold",
+    "hbdclaims",
+    "hbd",
+    "dest",
+    "auth",
+    "",
+    "a=b",
+];
 const STATES: [&str; 7] = ["init", "up", "active", "dead", "ping", "", "sleeping"];
 
 pub(crate) fn property(input: &[u8]) {
@@ -42,6 +52,10 @@ pub(crate) fn property(input: &[u8]) {
         at = at + Duration::from_millis(u64::from(bytes[0]) * 10);
         core.handle_timeout(now(at));
         drain(&mut core, at);
+        if bytes[7] & 1 == 1 {
+            core.handle_command(Command::Say(words(&bytes)), now(at));
+            drain(&mut core, at);
+        }
         let message = message(&bytes);
         if let Ok(mut packet) = encode_packet(&message, &ring, form(bytes[1])) {
             if bytes[1] & 0x40 != 0 {
@@ -108,6 +122,17 @@ fn message(bytes: &[u8; 8]) -> Message {
     message.set_hex("hg", edge(who >> 3 & 7));
     message.set_hex("ts", u64::from(number));
     message
+}
+
+/// What this node's own manager says: fields that it may set and others, of any length.
+fn words(bytes: &[u8; 8]) -> Said {
+    let [_, _, kind, who, number, more, ..] = *bytes;
+    let text = String::from_utf8_lossy(bytes).repeat(usize::from(more) * 16);
+    let name = FIELDS[usize::from(number) % FIELDS.len()];
+    Said {
+        message_type: TYPES[TYPES.len() - 1 - usize::from(kind >> 6)].into(),
+        fields: [(name.into(), text), ("isstable".into(), who.to_string())].into(),
+    }
 }
 
 /// Small numbers as they are, and the edges of what fits.

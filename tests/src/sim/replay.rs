@@ -246,7 +246,8 @@ mod tests {
     use std::time::Duration;
 
     use hbd_core::flight::{HALF_MIN, Ring};
-    use hbd_core::{KeySpec, MediumForm, MediumIndex, MediumSettings};
+    use hbd_core::wire::types;
+    use hbd_core::{KeySpec, MediumForm, MediumIndex, MediumSettings, Said};
     use shared::event::{ConfiguredNode, NodeKind};
     use shared::names::{Generation, KeyIndex, MediumName, NodeName, Uuid};
     use shared::time::Wall;
@@ -310,6 +311,32 @@ mod tests {
     }
 
     #[test]
+    fn what_managers_say_is_an_input_as_any_other() {
+        let mut alice = Alice::start();
+        let mut bob = core("bob", 1, "secret", alice.now);
+        alice.hear(&mut bob, Duration::from_secs(10));
+        let said = Said {
+            message_type: types::RESOURCE.into(),
+            fields: [("rsc_hold".into(), "all".into())].into(),
+        };
+        bob.handle_command(Command::Say(said.clone()), alice.now);
+        alice.hear(&mut bob, Duration::from_secs(1));
+        assert_eq!(alice.heard, std::slice::from_ref(&said));
+        // Nobody answers her: she is no member, and is told so.
+        alice.say(said);
+        alice.hear(&mut bob, Duration::from_secs(1));
+        let replayed = replay(&alice.image).unwrap_or_else(|difference| panic!("{difference}"));
+        assert!(replayed.events > 5);
+        let entries = &flight::read(&alice.image).unwrap()[0];
+        let words = entries
+            .iter()
+            .map(|entry| String::from_utf8_lossy(entry.payload));
+        let words: String = words.collect();
+        assert!(words.contains("{\"say\":{"), "{words}");
+        assert!(words.contains("\"not-said\""), "{words}");
+    }
+
+    #[test]
     fn a_state_that_is_another_is_told() {
         let mut alice = Alice::start();
         let mut bob = core("bob", 1, "secret", alice.now);
@@ -341,6 +368,7 @@ mod tests {
         core: Core,
         ring: Ring<Vec<u8>>,
         image: Vec<u8>,
+        heard: Vec<Said>,
         now: Now,
     }
 
@@ -355,6 +383,7 @@ mod tests {
                 core: core("alice", 1, "secret", now),
                 ring,
                 image: Vec::new(),
+                heard: Vec::new(),
                 now,
             };
             alice.take_outputs();
@@ -407,6 +436,13 @@ mod tests {
             self.take_outputs();
         }
 
+        fn say(&mut self, said: Said) {
+            let order = Command::Say(said);
+            self.record(EntryKind::Command, &serde_json::to_vec(&order).unwrap());
+            self.core.handle_command(order, self.now);
+            self.take_outputs();
+        }
+
         fn record(&mut self, kind: EntryKind, payload: &[u8]) {
             let input = Entry {
                 kind,
@@ -430,6 +466,7 @@ mod tests {
                         self.record(EntryKind::Command, &drained);
                         self.core.handle_command(Command::Drained, self.now);
                     }
+                    Output::Heard { said, .. } => self.heard.push(said),
                     _ => {}
                 }
             }

@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod faults;
 pub mod letters;
+pub mod managers;
 pub mod peek;
 pub mod rules;
 
@@ -22,6 +23,7 @@ use shared::time::Moment;
 use cluster::Cluster;
 use faults::Faults;
 use letters::Letters;
+use managers::Managers;
 use rules::Rules;
 
 use super::Notice;
@@ -85,6 +87,7 @@ pub fn run(seed: u64, options: Options) -> Result<(), Box<Failure>> {
         rules: Rules::new(&cluster),
         faults: Faults::new(seed, count),
         letters: Letters::new(seed, count),
+        managers: Managers::new(seed),
         story: VecDeque::new(),
         options,
         notices: Vec::new(),
@@ -154,6 +157,7 @@ struct Run {
     rules: Rules,
     faults: Faults,
     letters: Letters,
+    managers: Managers,
     story: VecDeque<String>,
     options: Options,
     notices: Vec<Notice>,
@@ -178,7 +182,8 @@ impl Run {
     fn play_until(&mut self, cluster: &mut Cluster, end: Moment) -> Result<(), String> {
         loop {
             // Asked anew for each step: what a step shows clients they plan from.
-            let stop = self.faults.next().min(self.letters.next()).min(end);
+            let clients = self.letters.next().min(self.managers.next());
+            let stop = self.faults.next().min(clients).min(end);
             if cluster.world.step(stop) {
                 self.look(cluster)?;
                 continue;
@@ -191,6 +196,8 @@ impl Run {
                 self.look(cluster)?;
             }
             self.letters.due(cluster, &mut self.rules);
+            self.look(cluster)?;
+            self.managers.due(cluster, &mut self.rules);
             self.look(cluster)?;
         }
     }
@@ -212,6 +219,12 @@ impl Run {
                 Notice::Client { node, notice } => {
                     let name = cluster.world.machine(*node).name().clone();
                     self.tell(cluster, || format!("{name}: {}", brief(notice)));
+                }
+                Notice::Heard { node, from, said } => {
+                    let name = cluster.world.machine(*node).name().clone();
+                    self.tell(cluster, || {
+                        format!("{name} heard {from}: {:?}", said.fields)
+                    });
                 }
                 Notice::Transmitted {
                     node,

@@ -16,6 +16,7 @@
 //! | slow media | carry no list of what was heard |
 //! | rest | every deadline lies ahead once a core has taken its inputs |
 //! | letters | messages arrive in order, once and as sent; delivered is what was acknowledged |
+//! | managers | what one says is heard once, from the living; all of it where nothing is in its way |
 //! | bounds | packets, events, waiting messages and requests per time are limited |
 //! | agreement | what nodes believe is true once nothing has changed for long enough |
 //! | configuration | at the end each node knows whose files differ from its own |
@@ -24,6 +25,7 @@ mod belief;
 mod events;
 mod ledger;
 mod letters;
+mod managers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -147,6 +149,7 @@ pub struct Rules {
     second: u64,
     /// What clients wrote to each other.
     pub letters: letters::Letters,
+    managers: managers::Managers,
 }
 
 impl Rules {
@@ -184,6 +187,7 @@ impl Rules {
             settles: settles_within(cluster),
             second: 0,
             letters: letters::Letters::default(),
+            managers: managers::Managers::default(),
         }
     }
 
@@ -221,6 +225,7 @@ impl Rules {
         if std::mem::replace(&mut self.identities_sound, true) {
             return;
         }
+        self.managers.healed();
         self.seen.clear();
         self.passed.clear();
         self.arrived.clear();
@@ -261,6 +266,7 @@ impl Rules {
                 if !*quick_restart {
                     self.letters.daemon_began(*node);
                 }
+                self.managers.core_began(*node, *quick_restart);
                 self.core_started(world, *node, *quick_restart);
                 Ok(())
             }
@@ -281,6 +287,7 @@ impl Rules {
                 arrived,
             } => {
                 self.count_event(*node, *arrived)?;
+                self.manager_lost(*node, event);
                 self.event(world, *node, event)
             }
             Notice::Sampled { node, sample } => {
@@ -302,7 +309,7 @@ impl Rules {
                 Err(self.of(*node, &format!("does not come to rest: {deadline:?}")))
             }
             Notice::Client { node, notice } => self.client(world, *node, notice),
-            Notice::Heard { .. } => Ok(()),
+            Notice::Heard { node, from, said } => self.manager_hears(*node, from, said),
             Notice::Left { node } => {
                 self.nodes[node.0].runs = false;
                 self.disturb(world.now());
@@ -347,6 +354,7 @@ impl Rules {
                 self.nobody_is_forgotten(index)?;
             }
         }
+        self.managers_heard_everything(cluster)?;
         if now.since(self.changed) > self.settles && self.lossy.is_empty() {
             self.agreement(cluster)?;
         }
