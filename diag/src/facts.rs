@@ -44,6 +44,11 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
                     .programs
                     .insert(path.clone(), Program::at(Path::new(path))),
             ),
+            Subject::Agent { paths, .. } => facts.programs.extend(
+                paths
+                    .iter()
+                    .map(|path| (path.clone(), Program::at(Path::new(path)))),
+            ),
             Subject::Script(name) => drop(
                 facts
                     .scripts

@@ -138,7 +138,8 @@ codes! {
 
     // Resource groups.
     UnknownNode Error "unknown-node" "haresources names a node that is not in ha.cf."
-    ResourceSyntax Error "resource-syntax" "A resource is not of the form NAME::ARGUMENT::..."
+    ResourceSyntax Error "resource-syntax" "A resource names no agent, or has an argument that its agent cannot be given."
+    ClassUnknown Warning "class-unknown" "A resource looks as if it named a class of agents, but is taken for the name of a script."
     IpSyntax Error "ip-syntax" "A service address is not of the form ADDRESS/BITS/INTERFACE/BROADCAST."
     AddressTwice Warning "address-twice" "A service address stands in haresources twice."
     GroupNameTwice Error "group-name-twice" "Two groups begin with the same resource, so that nobody can tell them apart."
@@ -160,7 +161,7 @@ codes! {
     CoreUserMissing Warning "core-user-missing" "The user hbd-core does not exist, so that hbd's core runs as nobody."
     GroupUnknown Error "group-unknown" "A user group does not exist here."
     ProgramMissing Warning "program-missing" "A program does not exist or cannot be executed."
-    ScriptMissing Warning "script-missing" "A resource script does not exist or cannot be executed."
+    ScriptMissing Warning "script-missing" "A resource script or agent does not exist or cannot be executed."
     ServicePort Warning "service-port" "The UDP port belongs to another service."
 
     TooManyProblems Error "too-many-problems" "There are more problems than are shown."

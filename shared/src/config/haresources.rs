@@ -6,13 +6,16 @@
 //! removes comments from the first physical line of a joined line only, and a backslash before a
 //! blank or a comment joins nothing.
 
+mod class;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use self::class::Needs;
 use super::diagnostic::Code;
 use super::draft::Draft;
 use super::lex::{self, BLANKS, Word};
-use super::machine::{Subject, mention};
+use super::machine::mention;
 use super::model::{ADDRESS_AGENT, Group, Resource, begins_like_address};
 use super::report::Report;
 use super::source::{Source, Span};
@@ -194,11 +197,6 @@ fn parts<'s>(word: &Word<'s>) -> Vec<Word<'s>> {
 
 fn resource(word: &Word<'_>, draft: &mut Draft, report: &mut Report<'_>) -> Option<Resource> {
     let parts = parts(word);
-    let (agent, arguments) = if begins_like_address(word.text) {
-        (ADDRESS_AGENT, parts.as_slice())
-    } else {
-        (parts[0].text, &parts[1..])
-    };
     if let Some(empty) = parts.iter().find(|part| part.text.is_empty()) {
         let at = if empty.span.start == empty.span.end {
             *word
@@ -211,17 +209,13 @@ fn resource(word: &Word<'_>, draft: &mut Draft, report: &mut Report<'_>) -> Opti
             report,
         );
     }
-    if agent.contains('/') || agent.starts_with('.') {
-        return syntax(
-            &parts[0],
-            "the name of a script holds no slash and begins with no dot",
-            report,
-        );
+    if begins_like_address(word.text) {
+        service_address(word, parts.first(), report)?;
+    } else if let Needs::Agent(subject) = class::read(&parts, report)? {
+        mention(draft, report, word.span, subject);
+    } else if ADDRESS_AGENTS.contains(&parts[0].text) {
+        service_address(word, parts.get(1), report)?;
     }
-    if ADDRESS_AGENTS.contains(&agent) {
-        service_address(word, arguments.first(), report)?;
-    }
-    mention(draft, report, word.span, Subject::Script(agent.to_owned()));
     Some(Resource::new(word.text))
 }
 

@@ -82,6 +82,13 @@ pub enum Subject {
     Program(String),
     /// A resource script, by its name.
     Script(String),
+    /// An agent of another class.
+    Agent {
+        /// As `haresources` spells it.
+        name: String,
+        /// Programs, one of which has to be there.
+        paths: Vec<String>,
+    },
 }
 
 /// What a medium needs of its interface.
@@ -208,6 +215,7 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::UserGroup(name) => account(Code::GroupUnknown, "group", name, &facts.groups),
         Subject::Program(path) => program(path, facts),
         Subject::Script(name) => script(name, facts),
+        Subject::Agent { name, paths } => agent(name, paths, facts),
     }?;
     Some(finding.into_diagnostic(mention))
 }
@@ -372,6 +380,31 @@ fn script(name: &str, facts: &Facts) -> Option<Finding> {
         message: format!("the resource script `{name}` cannot be run"),
         label,
         remedy: "it must be an executable file in resource.d or /etc/init.d".to_owned(),
+        replacement: None,
+    })
+}
+
+fn agent(name: &str, paths: &[String], facts: &Facts) -> Option<Finding> {
+    let look = |path: &String| facts.programs.get(path).copied();
+    let found: Vec<Program> = paths.iter().map(look).collect::<Option<_>>()?;
+    if found.contains(&Program::Executable) {
+        return None;
+    }
+    let (label, remedy) = match found.iter().position(|f| *f == Program::NotExecutable) {
+        Some(at) => (
+            "is no executable file",
+            format!("make {} an executable file", paths[at]),
+        ),
+        None => (
+            "does not exist",
+            format!("install it: there is no {}", paths.join(" and no ")),
+        ),
+    };
+    Some(Finding {
+        code: Code::ScriptMissing,
+        message: format!("the resource agent `{name}` cannot be run"),
+        label,
+        remedy,
         replacement: None,
     })
 }

@@ -51,9 +51,10 @@ pub use diagnostic::{Code, Diagnostic, Severity};
 pub use keys::{DigestMethod, Key, KeyRing, Secret};
 pub use media::MEDIA_LINES_MAX;
 pub use model::{
-    Account, ActionLimits, ApiAccess, ApiRole, AutoFailback, Config, GenerationSource, Group, Host,
-    Ineffective, Logging, MANAGER_TIME, ManagerKind, Medium, MediumKind, Monitor, NODES_MAX, Peer6,
-    Realtime, Resource, Resources, StartupRule, Timing, UuidSource,
+    Account, ActionLimits, ApiAccess, ApiRole, AutoFailback, BUILT_IN_AGENTS, Config,
+    GenerationSource, Group, Host, Ineffective, Logging, MANAGER_TIME, ManagerKind, Medium,
+    MediumKind, Monitor, NODES_MAX, Peer6, Realtime, Resource, Resources, StartupRule, Timing,
+    UuidSource,
 };
 pub use running::{Running, RunningKey};
 pub use source::{FileName, Files};

@@ -16,8 +16,8 @@ pub(super) use resources::{
     ADDRESS_AGENT, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, LIMIT_MAX, begins_like_address,
 };
 pub use resources::{
-    ActionLimits, AutoFailback, Group, MANAGER_TIME, ManagerKind, Monitor, Resource, Resources,
-    StartupRule,
+    ActionLimits, AutoFailback, BUILT_IN_AGENTS, Group, MANAGER_TIME, ManagerKind, Monitor,
+    Resource, Resources, StartupRule,
 };
 
 /// Most nodes of a cluster, as in Heartbeat 3.0.6.

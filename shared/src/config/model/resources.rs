@@ -173,6 +173,12 @@ pub struct Resource {
     pub arguments: Vec<String>,
 }
 
+/// Agents that are part of hbd, so that they mean the same on each node: no script of such a name
+/// is looked for.
+pub const BUILT_IN_AGENTS: [&str; 7] = [
+    "IPaddr", "IPaddr2", "IPv6addr", "MACaddr", "Dummy", "Delay", "Http",
+];
+
 /// The agent of a resource that is written as an address only.
 pub(in crate::config) const ADDRESS_AGENT: &str = "IPaddr";
 

@@ -1,0 +1,119 @@
+//! What `hactl check` says about a resource is what becomes of it.
+
+use std::path::Path;
+
+use hbd_agents::class::{self, Error, Places};
+use shared::config::machine::{Facts, Program, Subject};
+use shared::config::source::{FileName, Files};
+use shared::config::{BUILT_IN_AGENTS, Code, Resource, check, machine};
+
+const WORDS: [&str; 29] = [
+    "apache",
+    "apache::a::b=c",
+    "Filesystem::/dev/sdb1::/srv::ext4",
+    "../x",
+    ".x",
+    "a/b",
+    "10.0.0.5",
+    "10.0.0.5/24/eth0",
+    "ocf:heartbeat:Dummy",
+    "ocf:heartbeat:Dummy::state=/run/a=b::op_sleep=",
+    "ocf:heartbeat:Dummy::state",
+    "ocf:heartbeat:Dummy::=x",
+    "ocf:heartbeat:Dummy::a-b=x",
+    "ocf:heartbeat:Dummy::a=x::a=y",
+    "ocf:heartbeat",
+    "ocf:..:x",
+    "ocf:a:../x",
+    "ocf::heartbeat:x",
+    "ocf",
+    "lsb:apache2",
+    "lsb:apache2::x",
+    "lsb:../x",
+    "lsb:",
+    "systemd:a@b.service",
+    "systemd:a::b",
+    "systemd:a/b",
+    "heartbeat:apache",
+    "upstart:apache",
+    "of:heartbeat:Dummy",
+];
+
+fn checked(word: &str) -> check::Checked {
+    let haresources = format!("alice {word}\n");
+    check::text(
+        &Files::default()
+            .with(FileName::HaCf, "node alice bob\nbcast eth0\n")
+            .with(FileName::Authkeys, "auth 1\n1 sha1 any-key-will-do\n")
+            .with(FileName::Haresources, &haresources),
+    )
+}
+
+fn places() -> Places {
+    Places::of(Path::new("/etc/ha.d"))
+}
+
+#[test]
+fn a_word_is_refused_by_the_check_where_it_names_no_agent() {
+    for word in WORDS {
+        let wrong = [Code::ResourceSyntax, Code::IpSyntax];
+        let codes = checked(word).diagnostics;
+        let accepted = !codes.iter().any(|found| wrong.contains(&found.code));
+        let found = class::find(&Resource::new(word), &places(), |_| Program::Executable);
+        let usable = match &found {
+            Err(Error::Spelling { .. } | Error::Argument { .. }) => false,
+            Ok(_) | Err(_) => true,
+        };
+        assert_eq!(accepted, usable, "{word}: {found:?}");
+    }
+}
+
+#[test]
+fn the_check_of_a_machine_looks_where_agents_are_looked_for() {
+    for word in WORDS {
+        let find = |found| class::find(&Resource::new(word), &places(), |_| found);
+        let (Ok(_), Err(Error::Missing { searched, .. })) =
+            (find(Program::Executable), find(Program::Missing))
+        else {
+            continue;
+        };
+        let mentions = checked(word).mentions;
+        let looked = mentions.iter().find_map(|mention| match &mention.subject {
+            Subject::Agent { paths, .. } => Some(paths.iter().map(Into::into).collect()),
+            Subject::Script(name) => Some(
+                ["/etc/ha.d/resource.d", "/etc/init.d"]
+                    .map(|directory| Path::new(directory).join(name))
+                    .into(),
+            ),
+            _ => None,
+        });
+        assert_eq!(looked, Some(searched), "{word}");
+    }
+}
+
+#[test]
+fn an_agent_that_is_missing_is_told_and_one_that_is_there_is_not() {
+    let mentions = checked("systemd:mysql").mentions;
+    let told = |first, second| {
+        let programs = [("/usr/bin/systemctl", first), ("/bin/systemctl", second)];
+        let facts = Facts {
+            programs: programs
+                .map(|(path, found)| (path.to_owned(), found))
+                .into(),
+            ..Facts::default()
+        };
+        let found = machine::check(&mentions, &facts);
+        found.iter().any(|told| told.code == Code::ScriptMissing)
+    };
+    assert!(told(Program::Missing, Program::Missing));
+    assert!(told(Program::Missing, Program::NotExecutable));
+    assert!(!told(Program::Missing, Program::Executable));
+    assert!(!told(Program::Executable, Program::Missing));
+}
+
+#[test]
+fn the_check_knows_all_built_in_agents() {
+    for name in class::BUILT_IN {
+        assert!(BUILT_IN_AGENTS.contains(&name), "{name}");
+    }
+}
