@@ -150,7 +150,7 @@ fields! {
 pub const OWN_PREFIX: &str = "hbd";
 
 /// Fields of which no manager speaks: they say who sends a message, to whom and how.
-const OF_THE_CORE: [&str; 19] = [
+const OF_THE_CORE: [&str; 17] = [
     TYPE,
     SRC,
     SRC_UUID,
@@ -168,8 +168,6 @@ const OF_THE_CORE: [&str; 19] = [
     // A Heartbeat passes a message with one of these to a client.
     "from_id",
     "to_id",
-    "from_uuid",
-    "to_uuid",
     "client_gen",
 ];
 

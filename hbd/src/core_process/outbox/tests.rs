@@ -88,6 +88,20 @@ fn a_gap_that_cannot_be_filled_is_told_and_a_view_stands_for_it() {
     assert_eq!(again.len(), 2 + EVENTS_MAX + 1);
 }
 
+#[test]
+fn the_view_of_a_manager_holds_all_events_also_those_that_are_not_kept() {
+    let mut outbox = Outbox::default();
+    let mut source = source();
+    outbox.event(event(&mut source));
+    for _ in 0..EVENTS_MAX + 10 {
+        outbox.event(Box::new(source.event(Kind::Leaving, None, Now::default())));
+    }
+    let view = outbox.view();
+    assert!(view.communication_up && view.leaving);
+    let last = view.last_event.map(|last| last.counter);
+    assert_eq!(last, Some(EVENTS_MAX as u64 + 11));
+}
+
 fn source() -> EventSource {
     let alice = NodeName::new("alice").unwrap();
     EventSource::new(alice, Role::Core, Generation(1))
