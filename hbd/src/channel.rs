@@ -206,6 +206,8 @@ pub(crate) struct Channel<S, R> {
     outgoing: VecDeque<Frame>,
     waiting: usize,
     incoming: Vec<u8>,
+    /// Longest frame that is taken.
+    frame_max: usize,
     descriptors: VecDeque<OwnedFd>,
     piece: Box<[u8]>,
     kinds: PhantomData<(S, R)>,
@@ -228,10 +230,16 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
             outgoing: VecDeque::new(),
             waiting: 0,
             incoming: Vec::new(),
+            frame_max: FRAME_MAX,
             descriptors: VecDeque::new(),
             piece: vec![0; PIECE].into(),
             kinds: PhantomData,
         })
+    }
+
+    /// The same channel, on which the other end sends no longer frames.
+    pub(crate) fn taking_at_most(self, frame_max: usize) -> Self {
+        Self { frame_max, ..self }
     }
 
     /// The same channel for other words, with all that waits in it.
@@ -242,6 +250,7 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
             outgoing: self.outgoing,
             waiting: self.waiting,
             incoming: self.incoming,
+            frame_max: self.frame_max,
             descriptors: self.descriptors,
             piece: self.piece,
             kinds: PhantomData,
@@ -362,7 +371,7 @@ impl<S: Serialize, R: DeserializeOwned> Channel<S, R> {
             return Ok(None);
         };
         let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
-        if length > FRAME_MAX {
+        if length > self.frame_max {
             return Err(io::Error::other("a frame of the other process is too long"));
         }
         let Some(body) = rest.get(..length) else {

@@ -27,6 +27,9 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const UNANSWERED_MAX: u32 = 3;
 /// So many bytes may wait for the manager, behind the view that it begins with.
 const WAITING_MAX: usize = 256 * 1024;
+/// Longest frame of a manager in bytes: more than JSON makes of the longest message, and little enough
+/// to be recorded.
+const FRAME_MAX: usize = 128 * 1024;
 
 /// Whether a manager decides by events of this kind.
 pub(crate) fn decides(kind: &Kind) -> bool {
@@ -60,13 +63,27 @@ pub(super) struct Manager {
     unanswered: u32,
 }
 
+/// What comes of a manager.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// It lives.
+    Answer,
+    /// To the managers of all other nodes.
+    Say(Said),
+    /// What it said cannot be read: it is lost.
+    Nonsense,
+    /// It is gone. The supervisor knows and sends another.
+    Gone,
+}
+
 impl Manager {
     /// A manager is at the other end of the descriptor that came. It begins with `view`.
     pub(super) fn meet(&mut self, descriptors: Vec<OwnedFd>, view: ClusterView) {
         let channel = descriptors
             .into_iter()
             .next()
-            .and_then(|socket| Channel::new(socket).ok());
+            .and_then(|socket| Channel::new(socket).ok())
+            .map(|channel| channel.taking_at_most(FRAME_MAX));
         *self = Self {
             channel,
             ..Self::default()
@@ -118,29 +135,33 @@ impl Manager {
         if queued.is_ok() && channel.waiting() <= self.waiting_max {
             return None;
         }
-        self.channel = None;
-        Some(now.since(self.asked.unwrap_or(self.ticked)))
+        Some(self.lose(now))
     }
 
-    /// Ready when the manager answered or says something to those of other nodes; or went: the
-    /// supervisor knows and sends another.
-    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Said>> {
+    /// Nothing more is told to this manager and nothing heard of it. Returns how long it has been silent.
+    pub(super) fn lose(&mut self, now: Moment) -> Duration {
+        self.channel = None;
+        now.since(self.asked.unwrap_or(self.ticked))
+    }
+
+    /// Ready when there is word of the manager.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Word> {
         let Some(channel) = &mut self.channel else {
             return Poll::Pending;
         };
-        let said = match ready!(channel.poll_next(context)) {
+        Poll::Ready(match ready!(channel.poll_next(context)) {
             Ok(Some((ManagerToCore::Answer, _))) => {
                 self.asked = None;
                 self.unanswered = 0;
-                None
+                Word::Answer
             }
-            Ok(Some((ManagerToCore::Say(said), _))) => Some(said),
-            Ok(None) | Err(_) => {
+            Ok(Some((ManagerToCore::Say(said), _))) => Word::Say(said),
+            Ok(None) => {
                 self.channel = None;
-                None
+                Word::Gone
             }
-        };
-        Poll::Ready(said)
+            Err(_) => Word::Nonsense,
+        })
     }
 }
 
@@ -196,8 +217,12 @@ mod tests {
         tokio::select! {
             biased;
             message = other.next() => message.unwrap().unwrap().0,
-            _ = poll_fn(|context| manager.poll_next(context)) => panic!("it said something"),
+            word = next(manager) => panic!("{word:?}"),
         }
+    }
+
+    async fn next(manager: &mut Manager) -> Word {
+        poll_fn(|context| manager.poll_next(context)).await
     }
 
     async fn send(other: &mut Other, message: ManagerToCore) {
@@ -213,7 +238,7 @@ mod tests {
                 let question = receive(&mut manager, &mut other).await;
                 assert!(matches!(question, CoreToManager::Question));
                 send(&mut other, ManagerToCore::Answer).await;
-                assert_eq!(poll_fn(|context| manager.poll_next(context)).await, None);
+                assert_eq!(next(&mut manager).await, Word::Answer);
             }
         });
     }
@@ -259,8 +284,23 @@ mod tests {
     fn what_the_manager_says_is_passed_on() {
         run(async |mut manager, mut other| {
             send(&mut other, ManagerToCore::Say(said("one"))).await;
-            let passed_on = poll_fn(|context| manager.poll_next(context)).await;
-            assert_eq!(passed_on, Some(said("one")));
+            assert_eq!(next(&mut manager).await, Word::Say(said("one")));
+        });
+    }
+
+    #[test]
+    fn a_manager_that_says_too_much_at_once_is_lost() {
+        run(async |mut manager, mut other| {
+            assert_eq!(manager.ask(at(1)), None);
+            let long = said(&"x".repeat(FRAME_MAX));
+            other.queue(&ManagerToCore::Say(long), Vec::new()).unwrap();
+            let word = tokio::select! {
+                word = next(&mut manager) => word,
+                Err(error) = other.flush() => panic!("{error}"),
+            };
+            assert_eq!(word, Word::Nonsense);
+            assert_eq!(manager.lose(at(3)), Duration::from_secs(2));
+            assert_eq!(manager.ask(at(4)), None);
         });
     }
 

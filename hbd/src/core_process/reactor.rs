@@ -16,14 +16,14 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hbd_core::{Command, MediumIndex, Output, Said, SessionOrder};
+use hbd_core::{Command, MediumIndex, Output, SessionOrder};
 use shared::api::Fault;
 use shared::exit::Exit;
 use shared::time::Moment;
 use shared::times;
 
 use super::line::{Change, Held, Line};
-use super::manager::Manager;
+use super::manager::{self, Manager};
 use super::outbox::Outbox;
 use super::recorded::Recorded;
 use super::rest::Rest;
@@ -89,7 +89,7 @@ enum Wake {
     Timer,
     Medium(usize),
     Supervisor(Word<ToCore>),
-    Manager(Option<Said>),
+    Manager(manager::Word),
 }
 
 impl Reactor {
@@ -166,11 +166,7 @@ impl Reactor {
                     let forget = Command::Session(SessionOrder::Forget);
                     self.core.handle_command(forget, now);
                 }
-                Ok(Wake::Manager(said)) => {
-                    if let Some(said) = said {
-                        self.core.handle_command(Command::Say(said), clock::now());
-                    }
-                }
+                Ok(Wake::Manager(word)) => self.listen(word),
                 Err(_) => return Exit::Failed,
             }
         }
@@ -187,8 +183,8 @@ impl Reactor {
                 if let Poll::Ready(word) = self.bond.poll_next(context) {
                     return Poll::Ready(Ok(Wake::Supervisor(word)));
                 }
-                if let Poll::Ready(said) = self.manager.poll_next(context) {
-                    return Poll::Ready(Ok(Wake::Manager(said)));
+                if let Poll::Ready(word) = self.manager.poll_next(context) {
+                    return Poll::Ready(Ok(Wake::Manager(word)));
                 }
             } else if let Some(index) = self.poll_media(context)? {
                 return Poll::Ready(Ok(Wake::Medium(index)));
@@ -443,6 +439,20 @@ impl Reactor {
     fn ask_manager(&mut self, now: Moment) {
         let silent = self.manager.ask(now);
         self.report_silence(silent);
+    }
+
+    fn listen(&mut self, word: manager::Word) {
+        match word {
+            manager::Word::Say(said) => {
+                let now = clock::now();
+                self.core.handle_command(Command::Say(said), now);
+            }
+            manager::Word::Nonsense => {
+                let silent = self.manager.lose(clock::boot());
+                self.report_silence(Some(silent));
+            }
+            manager::Word::Answer | manager::Word::Gone => {}
+        }
     }
 
     fn report_silence(&mut self, silent: Option<Duration>) {
