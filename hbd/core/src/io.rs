@@ -37,7 +37,8 @@ pub enum Command {
     LoadAverage(String),
     /// Something about sessions, from the office.
     Session(SessionOrder),
-    /// To the managers of all nodes, from the one of this node.
+    /// To the managers of all other nodes, from the one of this node. Before this node is a member it
+    /// waits, and of each type the last one is sent.
     Say(Said),
     /// Verify and sign with these keys from here on.
     Keys {

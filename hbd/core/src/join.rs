@@ -98,6 +98,7 @@ impl Core {
         self.own.stage = Stage::Member;
         self.deadlines.disarm(Timer::AskNodes);
         self.set_own_status(NodeStatus::Active, reason, now);
+        self.say_what_waits(now);
     }
 
     pub(crate) fn leave(&mut self, cause: Option<Cause>, now: Now) {

@@ -30,7 +30,7 @@ use shared::time::{Moment, Now};
 use crate::agreement::Announcement;
 use crate::deadline::{Deadline, Deadlines, PeerIndex, Timer};
 use crate::history::History;
-use crate::io::{Command, Output};
+use crate::io::{Command, Output, Said};
 use crate::limiter::Limiter;
 use crate::memory::media_hash;
 use crate::mutant::planted;
@@ -65,6 +65,8 @@ pub struct Core {
     pub(crate) random: Random,
     pub(crate) limiter: Limiter<Sort>,
     pub(crate) sessions: Sessions,
+    /// What the manager said before this node was a member, of each type the last.
+    pub(crate) unsaid: BTreeMap<String, Said>,
     /// When somebody else last used our name.
     pub(crate) impostor: Option<Moment>,
     pub(crate) window_filling: bool,
@@ -231,6 +233,7 @@ impl Core {
             deadlines: Deadlines::default(),
             judgements: Vec::new(),
             sessions: Sessions::new(start.seed),
+            unsaid: BTreeMap::new(),
             random,
             limiter: Limiter::new(),
             impostor: None,
@@ -317,7 +320,7 @@ impl Core {
             Command::Leave { cause } => self.leave(cause, now),
             Command::Drained => self.judge_all(now),
             Command::Session(order) => self.handle_session(order, now),
-            Command::Say(said) => self.say(&said, now),
+            Command::Say(said) => self.say(said, now),
             Command::LoadAverage(load) => self.own.load = tidy_load(load),
             Command::Keys { active, keys } => self.change_keys(active, &keys, now),
             Command::Times(times) => self.change_times(times, now),

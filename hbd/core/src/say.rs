@@ -4,7 +4,7 @@
 //! ([`crate::wire::types`]). Each is a numbered message as any other: it goes over every medium, who
 //! missed it asks for it, and it counts once. From a node that counts as dead nothing is passed on,
 //! and a node says nothing before it is a member of the cluster and after it left, as Heartbeat 3.0.6
-//! does. Between a manager and what it says stand the fields that are the core's
+//! does: what its manager says too early waits, of each type the last one. Between a manager and what it says stand the fields that are the core's
 //! ([`fields::is_of_the_core`]): no manager sets them, none is shown them.
 
 use alloc::borrow::Cow;
@@ -28,21 +28,31 @@ type Reason = Cow<'static, str>;
 
 impl Core {
     /// Sends what this node's manager says, or tells why not.
-    pub(crate) fn say(&mut self, said: &Said, now: Now) {
-        match self.to_say(said) {
-            Ok(message) => self.send(message, None, now),
+    pub(crate) fn say(&mut self, said: Said, now: Now) {
+        if matches!(self.own.stage, Stage::Leaving | Stage::Left) {
+            return;
+        }
+        match self.to_say(&said) {
+            Ok(message) if self.own.stage == Stage::Member => self.send(message, None, now),
+            Ok(_) => drop(self.unsaid.insert(said.message_type.clone(), said)),
             Err(reason) => self.report_unsaid(reason, now),
         }
     }
 
-    fn to_say(&self, said: &Said) -> Result<Message, Reason> {
-        if self.own.stage != Stage::Member {
-            return Err("this node is not active".into());
+    /// Sends what was said too early.
+    pub(crate) fn say_what_waits(&mut self, now: Now) {
+        for said in core::mem::take(&mut self.unsaid).into_values() {
+            self.say(said, now);
         }
+    }
+
+    fn to_say(&self, said: &Said) -> Result<Message, Reason> {
         if !types::is_of_managers(&said.message_type) {
             return Err("its type is none of the managers'".into());
         }
-        within_limits(&said.fields)?;
+        if !fit(&said.fields) {
+            return Err("it is too long".into());
+        }
         let everyone_reads_own = self.everyone_has(Level::FEATURE_MANAGERS);
         let mut message = Message::new(&said.message_type);
         for (name, value) in &said.fields {
@@ -107,19 +117,19 @@ fn read(message: &Message) -> Result<Said, &'static str> {
         // Of two fields with one name the first counts.
         said.entry(name.to_string()).or_insert_with(|| value.into());
     }
-    within_limits(&said)?;
-    Ok(Said {
-        message_type: message.message_type().into(),
-        fields: said,
-    })
-}
-
-fn within_limits(fields: &BTreeMap<String, String>) -> Result<(), &'static str> {
-    let bytes = fields.iter().map(|(name, value)| name.len() + value.len());
-    match fields.len() <= SAID_FIELDS_MAX && bytes.sum::<usize>() <= SAID_BYTES_MAX {
-        true => Ok(()),
+    match fit(&said) {
+        true => Ok(Said {
+            message_type: message.message_type().into(),
+            fields: said,
+        }),
         false => Err("what its manager says is too long"),
     }
+}
+
+/// Whether fields stay within the limits of what managers say.
+fn fit(fields: &BTreeMap<String, String>) -> bool {
+    let bytes = fields.iter().map(|(name, value)| name.len() + value.len());
+    fields.len() <= SAID_FIELDS_MAX && bytes.sum::<usize>() <= SAID_BYTES_MAX
 }
 
 #[cfg(test)]

@@ -101,6 +101,8 @@ struct Seen {
     /// The last beat came while nothing read it, and when a core began that found it.
     waits: bool,
     found: Moment,
+    /// The last beat is none above what a former core told of: the next one cannot know that it is new.
+    passed_over: bool,
     /// The highest generation that it reported.
     reported: Generation,
     /// It was declared dead for its silence in this generation.

@@ -106,7 +106,8 @@ impl Rules {
         self.passed.remove(&(index, peer));
         let seen = self.seen.entry((index, peer)).or_default();
         seen.died = Some(seen.generation);
-        let beat = seen.beat.filter(|_| self.identities_sound)?;
+        let counts = self.identities_sound && !seen.passed_over;
+        let beat = seen.beat.filter(|_| counts)?;
         let silent = now.since(beat.at);
         (silent < beat.deadtime).then(|| format!("a beat came {silent:?} ago"))
     }

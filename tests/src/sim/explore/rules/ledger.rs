@@ -61,6 +61,7 @@ impl Rules {
             }
             if std::mem::take(&mut seen.waits) {
                 seen.found = world.now();
+                seen.passed_over |= quick_restart && seen.sequence <= seen.remembered;
             }
         }
     }
@@ -146,11 +147,13 @@ impl Rules {
             let known = seen.beat.map_or(beat.deadtime, |before| before.deadtime);
             world.now().since(at) + GIVES_UP_EARLIER >= known.min(beat.deadtime)
         });
+        let told_of = seen.remembered != Sequence(u64::MAX) && read.sequence <= seen.remembered;
         if given_up {
             seen.replayed = world.now();
-        } else if read.sequence > seen.sequence {
+        } else if read.sequence > seen.sequence && !told_of {
             seen.sequence = read.sequence;
             seen.beat = Some(beat);
+            seen.passed_over = false;
         } else if read.sequence > seen.remembered {
             seen.replayed = world.now();
         }
