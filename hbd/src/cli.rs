@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use shared::names::NodeName;
 
-use crate::{demo, log};
+use crate::{agent, demo, log};
 
 /// Where state is kept unless another directory is named.
 pub(crate) const STATE: &str = "/var/lib/hbd";
+/// What names an instance unless another directory is named.
+pub(crate) const RUN: &str = "/run/hbd";
 
 /// High-availability daemon: beats with its peers and knows who lives.
 ///
@@ -43,7 +45,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR", default_value = STATE)]
     pub(crate) state: PathBuf,
     /// Directory of the control socket and the locks; names the instance
-    #[arg(long, value_name = "DIR", default_value = "/run/hbd")]
+    #[arg(long, value_name = "DIR", default_value = RUN)]
     pub(crate) run: PathBuf,
     /// Name of this node [default: nodeinfo in the config directory, else uname -n]
     #[arg(long, value_name = "NAME", value_parser = NodeName::new)]
@@ -90,6 +92,16 @@ pub(crate) enum RoleCommand {
         #[arg(long)]
         run: PathBuf,
     },
+    /// A built-in resource agent, called as the scripts of Heartbeat are
+    Agent(agent::Options),
+    /// The server of the agent Http; only that starts it
+    #[command(hide = true)]
+    ServeHttp {
+        /// Where it listens, for whoever looks at a list of processes
+        address: String,
+        /// What it answers
+        node: String,
+    },
     /// Does one thing to one resource, as standard input tells; only hbd itself starts it
     #[command(hide = true)]
     Act {
@@ -125,7 +137,8 @@ mod tests {
         let command = Cli::command();
         let shown = |command: &&clap::Command| !command.is_hide_set();
         for part in std::iter::once(&command).chain(command.get_subcommands().filter(shown)) {
-            for option in part.get_arguments().filter(|option| !option.is_hide_set()) {
+            let named = |option: &&clap::Arg| !option.is_hide_set() && !option.is_positional();
+            for option in part.get_arguments().filter(named) {
                 let long = option.get_long().expect("options have long names");
                 assert!(page.contains(&format!("Fl -{long}")), "--{long}");
             }

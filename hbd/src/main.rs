@@ -1,6 +1,7 @@
 //! The daemon: a supervisor, and the processes it starts from the same program.
 
 mod accepted;
+mod agent;
 mod bond;
 mod channel;
 mod cli;
@@ -44,6 +45,8 @@ fn main() -> Exit {
     match cli.role {
         Some(RoleCommand::TryRights { rights }) => rights::try_out(&rights),
         Some(RoleCommand::Act { run, id }) => hbd_agents::shim::run(&run, &id),
+        Some(RoleCommand::Agent(options)) => agent::run(&options),
+        Some(RoleCommand::ServeHttp { node, .. }) => hbd_agents::builtin::http::serve(&node),
         Some(RoleCommand::Core { fd, .. }) => core_process::run(fd),
         Some(RoleCommand::Manager { fd, run }) => manager_process::run(fd, &run),
         Some(RoleCommand::Demo(options)) => demo::run(&options),

@@ -59,7 +59,7 @@ impl Process {
     }
 
     fn open(pid: i32) -> io::Result<Self> {
-        let descriptor = sys::process_descriptor(pid)?;
+        let descriptor = hbd_agents::process_descriptor(pid)?;
         let descriptor = sys::watch(descriptor, Interest::READABLE)?;
         Ok(Self { pid, descriptor })
     }
@@ -72,7 +72,7 @@ impl Process {
     /// Kills it, if it has not ended.
     pub(crate) fn kill(&self) {
         // It may have ended, which is as good.
-        let _ = sys::signal_process(self.descriptor.get_ref().as_fd(), libc::SIGKILL);
+        let _ = hbd_agents::signal_process(self.descriptor.get_ref().as_fd(), libc::SIGKILL);
     }
 
     /// Waits for its end, and leaves how it was to whoever started it. May be given up and called

@@ -82,6 +82,26 @@ fn a_job_inherits_nothing_that_is_peculiar_to_hbd() {
     }
 }
 
+/// Its server outlives the shim.
+#[test]
+fn a_built_in_agent_is_run_as_any_other() {
+    let place = Place::new();
+    let steps = [
+        (Operation::Status, Outcome::NotRunning),
+        (Operation::Start, Outcome::Done),
+        (Operation::Monitor, Outcome::Done),
+        (Operation::Stop, Outcome::Done),
+        (Operation::Monitor, Outcome::NotRunning),
+    ];
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let word = format!("Http::{}", free.local_addr().unwrap());
+    drop(free);
+    for (number, (operation, expected)) in steps.into_iter().enumerate() {
+        let outcome = place.operate(number, &word, operation);
+        assert_eq!(outcome, expected, "step {number}");
+    }
+}
+
 #[test]
 fn a_job_that_hangs_is_ended() {
     let report = Place::new().report(short("exec sleep 1000"));
@@ -354,7 +374,11 @@ fn a_resource_is_found_run_and_judged() {
         (Operation::Status, Outcome::NotRunning),
     ];
     for (number, (operation, expected)) in steps.into_iter().enumerate() {
-        assert_eq!(place.operate(number, operation), expected, "step {number}");
+        assert_eq!(
+            place.operate(number, "thing::x", operation),
+            expected,
+            "step {number}"
+        );
     }
 }
 
@@ -441,12 +465,14 @@ impl Place {
         }
     }
 
-    fn operate(&self, number: usize, operation: Operation) -> Outcome {
+    fn operate(&self, number: usize, word: &str, operation: Operation) -> Outcome {
         let directory = self.scratch.path();
-        let resource = Resource::new("thing::x");
+        let resource = Resource::new(word);
         let places = Places::of(directory);
         let class = class::find(&resource, &places, Program::at).unwrap();
         let setting = Setting {
+            program: Path::new(HBD),
+            run: directory,
             node: &NodeName::new("alice").unwrap(),
             configuration: directory,
             ocf_root: &places.ocf_root,

@@ -72,6 +72,27 @@ impl From<Health> for Exit {
     }
 }
 
+/// Whether a service runs, by the exit codes of init scripts (Linux Standard Base). Their numbers
+/// mean other things than those of [`Exit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Service {
+    /// It runs.
+    Runs = 0,
+    /// It does not.
+    Stopped = 3,
+}
+
+impl From<Service> for Exit {
+    /// The exit code with the same number.
+    fn from(service: Service) -> Self {
+        match service {
+            Service::Runs => Self::Done,
+            Service::Stopped => Self::Unreachable,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -2,13 +2,14 @@
 //!
 //! | spelled | class |
 //! |---|---|
-//! | `NAME::ARGUMENT…` | `heartbeat`: a script in `resource.d`, else in `/etc/init.d` |
+//! | `NAME::ARGUMENT…` | built-in, if there is one of that name |
+//! | | else `heartbeat`: a script in `resource.d`, else in `/etc/init.d` |
 //! | `ocf:PROVIDER:AGENT::KEY=VALUE…` | `ocf` |
 //! | `lsb:NAME` | `lsb`: a script in `/etc/init.d` |
 //! | `systemd:UNIT` | `systemd` |
 //!
 //! The names of built-in agents come first: a script of such a name is not looked for, so that
-//! `IPaddr` means the same on each node.
+//! `IPaddr` means the same on each node, whether or not Heartbeat's own scripts are installed.
 
 use std::collections::BTreeMap;
 use std::error;
@@ -18,12 +19,18 @@ use std::path::{Path, PathBuf};
 use shared::config::Resource;
 use shared::config::machine::Program;
 
-/// Agents that are part of hbd. The network knows the first four, the others are for tests.
-pub const BUILT_IN: [&str; 6] = ["IPaddr", "IPaddr2", "IPv6addr", "MACaddr", "Dummy", "Delay"];
+use crate::builtin::Agent;
 
 /// A resource whose agent was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Class {
+    /// An agent that is part of hbd.
+    BuiltIn {
+        /// With what its resource says.
+        agent: Agent,
+        /// As it stands in `haresources`: its name, and what follows it.
+        words: Vec<String>,
+    },
     /// A script as Heartbeat 3.0.6 runs it: the text that it prints decides.
     Heartbeat {
         /// The script.
@@ -85,10 +92,10 @@ impl Places {
 /// Why a resource has no agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The name of a built-in agent that does not exist yet.
+    /// A built-in agent cannot be given these arguments.
     BuiltIn {
-        /// The name.
-        agent: String,
+        /// What is wrong with them, and what would be right.
+        why: String,
     },
     /// No class is spelled like this.
     Spelling {
@@ -123,9 +130,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BuiltIn { agent } => {
-                write!(f, "the built-in agent {agent} does not exist yet")
-            }
+            Self::BuiltIn { why } => f.write_str(why),
             Self::Spelling { agent, expected } => {
                 write!(f, "`{agent}` names no agent: write {expected}")
             }
@@ -159,9 +164,8 @@ pub fn find(
     look: impl Fn(&Path) -> Program,
 ) -> Result<Class, Error> {
     let agent = resource.agent.as_str();
-    if BUILT_IN.contains(&agent) {
-        let agent = agent.to_owned();
-        return Err(Error::BuiltIn { agent });
+    if let Some(class) = built_in(resource)? {
+        return Ok(class);
     }
     match agent.split_once(':') {
         Some(("ocf", rest)) => ocf(resource, rest, places, look),
@@ -170,6 +174,19 @@ pub fn find(
         // A script may be called so.
         _ => heartbeat(resource, places, look),
     }
+}
+
+fn built_in(resource: &Resource) -> Result<Option<Class>, Error> {
+    let Resource {
+        agent, arguments, ..
+    } = resource;
+    let found = Agent::parse(agent, arguments).map_err(|error| Error::BuiltIn {
+        why: error.to_string(),
+    })?;
+    Ok(found.map(|built_in| Class::BuiltIn {
+        agent: built_in,
+        words: [std::slice::from_ref(agent), arguments].concat(),
+    }))
 }
 
 fn heartbeat(
@@ -353,14 +370,18 @@ mod tests {
     }
 
     #[test]
-    fn built_in_names_are_known_and_say_that_they_do_not_exist_yet() {
-        for name in BUILT_IN {
-            let error = found(name).unwrap_err().to_string();
-            assert_eq!(
-                error,
-                format!("the built-in agent {name} does not exist yet")
-            );
-        }
+    fn a_built_in_agent_comes_before_a_script_of_its_name() {
+        let Class::BuiltIn { agent, words } = found("IPaddr::10.0.0.5/24/eth0").unwrap() else {
+            panic!("both are there");
+        };
+        assert!(matches!(agent, Agent::Address(_)));
+        assert_eq!(words, ["IPaddr", "10.0.0.5/24/eth0"]);
+    }
+
+    #[test]
+    fn what_a_built_in_agent_cannot_be_given_is_told() {
+        let error = found("Delay::soon").unwrap_err().to_string();
+        assert!(error.starts_with("`Delay::soon` is no resource"), "{error}");
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub struct Command {
 /// What an agent may want to know of the daemon.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting<'a> {
+    /// The program of hbd, which is a built-in agent's too.
+    pub program: &'a Path,
+    /// The run directory.
+    pub run: &'a Path,
     /// This node.
     pub node: &'a NodeName,
     /// The directory of `ha.cf`.
@@ -49,21 +53,22 @@ pub struct Setting<'a> {
     pub limit: Duration,
 }
 
-/// What is run; nothing where nothing is to be done: only built-in agents announce.
+/// What is run; nothing where nothing is to be done: only built-in agents announce, and not all.
 #[must_use]
 pub fn command(class: &Class, operation: Operation, setting: &Setting<'_>) -> Option<Command> {
-    if operation == Operation::Announce {
+    if operation == Operation::Announce && !announces(class) {
         return None;
     }
-    let operation = asked(operation);
+    let operation = asked(class, operation);
     let word = operation.word();
     let mut environment = common(setting);
     let (program, arguments) = match class {
+        Class::BuiltIn { words, .. } => (setting.program, of_agent(words, operation, setting)),
         Class::Heartbeat { script, arguments } => {
             environment.extend(of_heartbeat(setting));
             let mut arguments = arguments.clone();
             arguments.push(word.to_owned());
-            (script, arguments)
+            (script.as_path(), arguments)
         }
         Class::Ocf { script, .. } => {
             environment.extend(of_heartbeat(setting));
@@ -72,24 +77,38 @@ pub fn command(class: &Class, operation: Operation, setting: &Setting<'_>) -> Op
                 Operation::Status => "monitor",
                 _ => word,
             };
-            (script, vec![word.to_owned()])
+            (script.as_path(), vec![word.to_owned()])
         }
-        Class::Lsb { script } => (script, vec![word.to_owned()]),
-        Class::Systemd { systemctl, unit } => (systemctl, of_systemctl(operation, unit)),
+        Class::Lsb { script } => (script.as_path(), vec![word.to_owned()]),
+        Class::Systemd { systemctl, unit } => (systemctl.as_path(), of_systemctl(operation, unit)),
     };
     Some(Command {
-        program: program.clone(),
+        program: program.to_owned(),
         arguments,
         environment,
     })
 }
 
-/// Agents of these classes know one question, so that a look at a started resource asks the same.
-pub(crate) fn asked(operation: Operation) -> Operation {
-    match operation {
-        Operation::Monitor => Operation::Status,
-        other => other,
+fn announces(class: &Class) -> bool {
+    matches!(class, Class::BuiltIn { agent, .. } if agent.announces())
+}
+
+/// Agents of other classes know one question, so that a look at a started resource asks the same.
+pub(crate) fn asked(class: &Class, operation: Operation) -> Operation {
+    match (class, operation) {
+        (Class::BuiltIn { .. }, operation) => operation,
+        (_, Operation::Monitor) => Operation::Status,
+        (_, other) => other,
     }
+}
+
+/// `hbd agent --run DIR NAME ARGUMENT... OPERATION`.
+fn of_agent(words: &[String], operation: Operation, setting: &Setting<'_>) -> Vec<String> {
+    let mut arguments: Vec<String> = ["agent", "--run"].map(str::to_owned).into();
+    arguments.push(setting.run.display().to_string());
+    arguments.extend_from_slice(words);
+    arguments.push(operation.word().to_owned());
+    arguments
 }
 
 type Variables = BTreeMap<String, String>;
@@ -201,6 +220,7 @@ fn of_systemctl(operation: Operation, unit: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builtin::Agent;
 
     #[test]
     fn a_script_of_heartbeat_gets_its_arguments_and_then_the_operation() {
@@ -296,8 +316,28 @@ mod tests {
     }
 
     #[test]
-    fn only_built_in_agents_announce() {
+    fn a_built_in_agent_is_the_program_of_hbd() {
+        let command = made(&built_in(&["Dummy", "a b"]), Operation::Monitor);
+        assert_eq!(command.program, Path::new("/usr/sbin/hbd"));
+        let expected = ["agent", "--run", "/run/hbd", "Dummy", "a b", "monitor"];
+        assert_eq!(command.arguments, expected);
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        assert_eq!(lines(&command), ["HA_CURHOST=alice", "HOME=/", path]);
+    }
+
+    #[test]
+    fn only_agents_that_neighbours_must_know_of_announce() {
         assert_eq!(with(&ocf("/dev/sda"), Operation::Announce), None);
+        assert_eq!(with(&built_in(&["Dummy"]), Operation::Announce), None);
+        let mac = built_in(&["MACaddr", "02:00:5e:00:00:01", "eth0"]);
+        let command = made(&mac, Operation::Announce);
+        assert_eq!(command.arguments.last().unwrap(), "announce");
+    }
+
+    fn built_in(words: &[&str]) -> Class {
+        let words: Vec<String> = words.iter().copied().map(str::to_owned).collect();
+        let agent = Agent::parse(&words[0], &words[1..]).unwrap().unwrap();
+        Class::BuiltIn { agent, words }
     }
 
     fn ocf(device: &str) -> Class {
@@ -323,6 +363,8 @@ mod tests {
     fn with(class: &Class, operation: Operation) -> Option<Command> {
         let seconds = Duration::from_secs;
         let setting = Setting {
+            program: Path::new("/usr/sbin/hbd"),
+            run: Path::new("/run/hbd"),
             node: &NodeName::new("alice").unwrap(),
             configuration: Path::new("/etc/ha.d"),
             ocf_root: Path::new("/usr/lib/ocf"),

@@ -26,3 +26,5 @@ pub mod shim;
 mod surroundings;
 mod sys;
 pub mod verdict;
+
+pub use sys::{process_descriptor, signal_process};

@@ -311,6 +311,17 @@ pub(crate) fn raise(netlink: &mut Netlink, link: &Link) -> io::Result<()> {
     netlink.order(request)
 }
 
+/// Gives an interface another hardware address.
+pub(crate) fn set_hardware(
+    netlink: &mut Netlink,
+    link: &Link,
+    hardware: HardwareAddress,
+) -> io::Result<()> {
+    let mut request = Request::link(libc::RTM_NEWLINK, 0, link.index);
+    request.attribute(libc::IFLA_ADDRESS, &hardware.0);
+    netlink.order(request)
+}
+
 /// The first bits of an address.
 pub(crate) fn network_of(address: IpAddr, prefix: u8) -> IpAddr {
     let left_out = |bits: u32| bits.saturating_sub(prefix.into());

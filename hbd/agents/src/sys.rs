@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
@@ -92,6 +92,34 @@ pub(crate) fn no_ambient_capabilities() {
             0,
         )
     };
+}
+
+/// A descriptor of a process, readable once it has ended (`pidfd_open(2)`, since Linux 5.3).
+pub fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
+    const NON_BLOCKING: libc::c_int = libc::O_NONBLOCK;
+    // SAFETY: the call takes two numbers and returns a number. Glibc before 2.36 has no wrapper.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, NON_BLOCKING) };
+    let descriptor = RawFd::try_from(descriptor).unwrap_or(-1);
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel made the descriptor for this process by this very call.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Sends a signal to the very process the descriptor is of (`pidfd_send_signal(2)`).
+pub fn signal_process(process: BorrowedFd<'_>, signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: without a siginfo the call takes numbers only. Glibc before 2.36 has no wrapper.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    check(if result < 0 { -1 } else { 0 })
 }
 
 /// Binds a packet socket to an interface and a kind of frames.

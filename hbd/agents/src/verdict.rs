@@ -5,6 +5,7 @@
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use shared::exit::Service;
 use shared::group::{Operation, Outcome};
 
 use crate::class::Class;
@@ -15,7 +16,8 @@ use crate::report::{Ended, Report};
 #[must_use]
 pub fn judge(class: &Class, operation: Operation, report: &Report) -> Outcome {
     let why = match report.ended {
-        Ended::Exited { status } => match of_status(class, asked(operation), status, report) {
+        Ended::Exited { status } => match of_status(class, asked(class, operation), status, report)
+        {
             Ok(verdict) => return verdict,
             Err(why) => why,
         },
@@ -75,15 +77,29 @@ fn of_status(
     report: &Report,
 ) -> Result<Outcome, String> {
     match (class, operation) {
+        (Class::BuiltIn { .. }, Operation::Status | Operation::Monitor) => of_built_in(status),
         (Class::Heartbeat { .. }, Operation::Status) => of_text(report),
         (Class::Systemd { .. }, Operation::Status) => of_unit(status, report),
         (Class::Lsb { .. }, Operation::Status) => of_lsb_status(status),
         (Class::Ocf { .. }, _) => of_ocf(operation, status),
         (Class::Lsb { .. }, _) => of_lsb(operation, status),
-        (Class::Heartbeat { .. } | Class::Systemd { .. }, _) => match status {
-            0 => Ok(Outcome::Done),
-            _ => Err(exited(status, None)),
-        },
+        (Class::BuiltIn { .. } | Class::Heartbeat { .. } | Class::Systemd { .. }, _) => {
+            match status {
+                0 => Ok(Outcome::Done),
+                _ => Err(exited(status, None)),
+            }
+        }
+    }
+}
+
+/// Exit codes of `hbd agent`, [`Service`].
+fn of_built_in(status: i32) -> Result<Outcome, String> {
+    const RUNS: i32 = Service::Runs as i32;
+    const STOPPED: i32 = Service::Stopped as i32;
+    match status {
+        RUNS => Ok(Outcome::Done),
+        STOPPED => Ok(Outcome::NotRunning),
+        _ => Err(exited(status, None)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hbd_agents::class::{self, Error, Places};
+use hbd_agents::class::{self, Class, Error, Places};
 use shared::config::machine::{Facts, Program, Subject};
 use shared::config::source::{FileName, Files};
 use shared::config::{BUILT_IN_AGENTS, Code, Resource, check, machine};
@@ -112,8 +112,13 @@ fn an_agent_that_is_missing_is_told_and_one_that_is_there_is_not() {
 }
 
 #[test]
-fn the_check_knows_all_built_in_agents() {
-    for name in class::BUILT_IN {
-        assert!(BUILT_IN_AGENTS.contains(&name), "{name}");
+fn the_names_of_built_in_agents_are_what_the_check_takes_them_for() {
+    for name in BUILT_IN_AGENTS {
+        let found = class::find(&Resource::new(name), &places(), |_| Program::Executable);
+        let built_in = matches!(
+            found,
+            Ok(Class::BuiltIn { .. }) | Err(Error::BuiltIn { .. })
+        );
+        assert!(built_in, "{name}: {found:?}");
     }
 }

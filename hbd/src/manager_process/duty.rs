@@ -12,6 +12,8 @@ use shared::group::{GroupName, Operation};
 use shared::names::{Generation, NodeName};
 use shared::time::Moment;
 
+use crate::process::OWN_PROGRAM;
+
 /// How often a failed stop is tried again, as Heartbeat 3.0.6 does.
 pub(super) const STOP_RETRIES: u32 = 10;
 /// How long a group whose start failed is not tried again on the same node, the first time.
@@ -72,9 +74,14 @@ impl Duty {
         &self.configuration
     }
 
-    /// What an agent may want to know of the daemon, for something that is done to a resource of
-    /// that group.
-    pub(super) fn setting(&self, group: &GroupName, operation: Operation) -> Setting<'_> {
+    /// What an agent may want to know of the daemon with that run directory, for something that is
+    /// done to a resource of that group.
+    pub(super) fn setting<'a>(
+        &'a self,
+        run: &'a Path,
+        group: &GroupName,
+        operation: Operation,
+    ) -> Setting<'a> {
         let look = self.looks.get(group);
         let limit = match operation {
             Operation::Start => self.limits.start,
@@ -83,6 +90,8 @@ impl Duty {
             Operation::Status | Operation::Announce => self.limits.status,
         };
         Setting {
+            program: Path::new(OWN_PROGRAM),
+            run,
             node: &self.node,
             configuration: &self.configuration,
             ocf_root: Path::new(OCF_ROOT),

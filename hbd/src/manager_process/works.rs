@@ -127,7 +127,7 @@ impl Errand {
         let places = Places::of(duty.configuration());
         let class = class::find(resource, &places, Program::at)?;
         let job = |operation| {
-            let setting = duty.setting(group, operation);
+            let setting = duty.setting(run, group, operation);
             command(&class, operation, &setting).map(|command| Job {
                 operation,
                 command,

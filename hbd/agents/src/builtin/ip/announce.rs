@@ -1,9 +1,11 @@
 //! Telling the neighbours and switches where an address is.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::packets::Packets;
 use super::{Address, Error, Scene, frame};
+use crate::network::Link;
 
 /// When an address is announced, after it was started or a path was healed: often at first, since
 /// a neighbour that does not hear of it goes on sending to the former owner; later for switches
@@ -27,18 +29,18 @@ impl Address {
         if there.is_empty() {
             return Err(Error::Gone { ip: self.ip });
         }
-        for (link, _) in there {
-            let Some(own) = link.neighbour_address() else {
-                continue;
-            };
-            let frames = frame::announcements(self.ip, own, link.routes);
-            Packets::open(link.index, self.ip)
-                .and_then(|packets| frames.iter().try_for_each(|frame| packets.send(frame)))
-                .map_err(|error| {
-                    let doing = format!("announce {} on {}", self.ip, link.name);
-                    Error::refused(doing, error)
-                })?;
-        }
-        Ok(())
+        let mut links = there.iter().map(|(link, _)| link);
+        links.try_for_each(|link| announce_on(link, self.ip))
     }
+}
+
+/// Announces an address that is on that interface.
+pub(in crate::builtin) fn announce_on(link: &Link, ip: IpAddr) -> Result<(), Error> {
+    let Some(own) = link.neighbour_address() else {
+        return Ok(());
+    };
+    let frames = frame::announcements(ip, own, link.routes);
+    Packets::open(link.index, ip)
+        .and_then(|packets| frames.iter().try_for_each(|frame| packets.send(frame)))
+        .map_err(|error| Error::refused(format!("announce {ip} on {}", link.name), error))
 }

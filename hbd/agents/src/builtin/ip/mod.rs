@@ -24,7 +24,6 @@
 //! keeps the route of that one (`IFA_F_NOPREFIXROUTE`): with a lease, it would end with the lease.
 
 mod announce;
-mod error;
 mod frame;
 mod packets;
 mod place;
@@ -39,10 +38,11 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 pub use announce::ANNOUNCEMENTS;
-pub use error::Error;
+pub(super) use announce::announce_on;
 pub use probe::{Probe, Probed};
 
 use self::place::Place;
+pub use super::Error;
 use crate::netlink::{CREATE, Netlink, REPLACE};
 use crate::network::{self, FOREVER, Held, Link, Manner};
 
@@ -153,21 +153,11 @@ impl Address {
     pub fn monitor(&self) -> Result<bool, Error> {
         let there = Scene::of(self)?.whereabouts(self);
         for (link, held) in &there {
-            let interface = || link.name.clone();
-            if !link.is_up() {
-                return Err(Error::Down {
-                    interface: interface(),
-                });
-            }
-            if !link.has_carrier() {
-                return Err(Error::NoCarrier {
-                    interface: interface(),
-                });
-            }
+            super::check(link)?;
             if held.has(libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED) {
                 return Err(Error::Duplicate {
                     ip: self.ip,
-                    interface: interface(),
+                    interface: link.name.clone(),
                 });
             }
         }

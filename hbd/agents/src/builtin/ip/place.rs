@@ -32,7 +32,7 @@ pub(super) fn spelled(address: &Address, links: &[Link]) -> Result<Option<Place>
         Some(name) => {
             let found = links.iter().find(|link| link.name == *name);
             Some(found.ok_or_else(|| Error::NoInterface {
-                ip: address.ip,
+                what: address.ip.to_string(),
                 interface: name.clone(),
             })?)
         }

@@ -7,18 +7,20 @@ use crate::network::bits_max;
 
 impl Address {
     /// Reads what a resource says: the agent's name, and what follows it. A resource that is
-    /// written as an address only has that as its agent's name.
+    /// written as an address only has that as its agent's name. `::` separates arguments, and one
+    /// is all there is: where there are more, they are the parts of an IPv6 address.
     pub fn parse(agent: &str, arguments: &[String]) -> Result<Self, Error> {
-        let wrong = |why| Error::Spelling {
-            text: [&[agent.to_owned()], arguments].concat().join("::"),
-            why,
-        };
         let text = match arguments {
-            [] => agent,
-            [text] => text,
-            _ => return Err(wrong("one argument is all it takes")),
+            [] => agent.to_owned(),
+            parts => parts.join("::"),
         };
-        read(text).map_err(wrong)
+        let whole = || [&[agent.to_owned()], arguments].concat().join("::");
+        read(&text).map_err(|why| Error::Spelling {
+            text: whole(),
+            what: "service address",
+            why,
+            expected: "ADDRESS/BITS/INTERFACE/BROADCAST",
+        })
     }
 }
 
@@ -152,11 +154,13 @@ mod tests {
             );
             assert_eq!(error.to_string(), expected);
         }
-        let two = ["10.0.0.5".to_owned(), "eth0".to_owned()];
-        let error = Address::parse("IPaddr", &two).unwrap_err().to_string();
-        assert!(
-            error.starts_with("`IPaddr::10.0.0.5::eth0` is no"),
-            "{error}"
-        );
+    }
+
+    #[test]
+    fn an_ipv6_address_is_whole_again_after_it_was_taken_for_arguments() {
+        let parts = ["fd00".to_owned(), "5/64/eth0".to_owned()];
+        let found = Address::parse("IPv6addr", &parts).unwrap();
+        let spelled = Address::parse("IPv6addr", &["fd00::5/64/eth0".to_owned()]);
+        assert_eq!(found, spelled.unwrap());
     }
 }

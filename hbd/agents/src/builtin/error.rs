@@ -1,4 +1,4 @@
-//! Why something could not be done with an address.
+//! Why a built-in agent could not do something.
 
 use std::error;
 use std::fmt;
@@ -7,20 +7,26 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-/// Why something could not be done with an address.
+use crate::network::HardwareAddress;
+
+/// Why a built-in agent could not do something.
 #[derive(Debug)]
 pub enum Error {
-    /// It is no address as a resource spells it.
+    /// It is no resource of this agent.
     Spelling {
         /// What stands there.
         text: String,
+        /// What it should be.
+        what: &'static str,
         /// What is wrong with it.
         why: &'static str,
+        /// How it is spelled.
+        expected: &'static str,
     },
     /// There is no such interface.
     NoInterface {
-        /// The address.
-        ip: IpAddr,
+        /// What should be on it.
+        what: String,
         /// The interface.
         interface: String,
     },
@@ -66,6 +72,35 @@ pub enum Error {
         /// The interface.
         interface: String,
     },
+    /// An interface has a hardware address, and hbd did not give it.
+    ForeignHardware {
+        /// The address.
+        hardware: HardwareAddress,
+        /// The interface.
+        interface: String,
+    },
+    /// An interface has no hardware address of Ethernet.
+    NoEthernet {
+        /// The interface.
+        interface: String,
+    },
+    /// An interface changes its hardware address only while it is down.
+    MustBeDown {
+        /// The interface.
+        interface: String,
+    },
+    /// What an interface had before is not what hbd wrote.
+    Memory {
+        /// The interface.
+        interface: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A process of an agent does what it should not.
+    Process {
+        /// What is the matter, and what to do.
+        trouble: String,
+    },
     /// The kernel refused something. Nothing was changed by the step that failed.
     Refused {
         /// What was asked of it.
@@ -76,6 +111,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Of what is no resource of `agent`.
+    pub(super) fn spelling(
+        agent: &str,
+        arguments: &[String],
+        why: &'static str,
+        expected: &'static str,
+    ) -> Self {
+        Self::Spelling {
+            text: [&[agent.to_owned()], arguments].concat().join("::"),
+            what: "resource",
+            why,
+            expected,
+        }
+    }
+
     pub(super) fn refused(doing: String, error: io::Error) -> Self {
         Self::Refused { doing, error }
     }
@@ -84,16 +134,16 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Spelling { text, why } => write!(
+            Self::Spelling {
+                text,
+                what,
+                why,
+                expected,
+            } => write!(f, "`{text}` is no {what}: {why}; write {expected}"),
+            Self::NoInterface { what, interface } => write!(
                 f,
-                "`{text}` is no service address: {why}; write ADDRESS/BITS/INTERFACE/BROADCAST"
+                "there is no interface {interface} for {what}; see `ip link`"
             ),
-            Self::NoInterface { ip, interface } => {
-                write!(
-                    f,
-                    "there is no interface {interface} for {ip}; see `ip link`"
-                )
-            }
             Self::NoRoute {
                 ip,
                 interface: None,
@@ -137,6 +187,29 @@ impl fmt::Display for Error {
                 "IPv6 is switched off on {interface}: sysctl net.ipv6.conf.{interface}\
                  .disable_ipv6=0"
             ),
+            Self::ForeignHardware {
+                hardware,
+                interface,
+            } => write!(
+                f,
+                "{interface} has {hardware} already, and hbd did not give it: give it back its \
+                 own one, as `ip -d link show {interface}` tells it"
+            ),
+            Self::NoEthernet { interface } => write!(
+                f,
+                "{interface} has no hardware address that could be another one"
+            ),
+            Self::MustBeDown { interface } => write!(
+                f,
+                "{interface} changes its hardware address only while it is down, and that would \
+                 cost its routes: give the service an interface of its own, as a macvlan is"
+            ),
+            Self::Memory { interface, why } => write!(
+                f,
+                "the hardware address that {interface} had before is not known: what was \
+                 remembered is not {why}"
+            ),
+            Self::Process { trouble } => f.write_str(trouble),
             Self::Refused { doing, error } => {
                 let lacks_right = error.raw_os_error() == Some(Errno::EPERM as i32);
                 let remedy = match lacks_right {
