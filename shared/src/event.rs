@@ -996,6 +996,15 @@ pub enum Kind {
         /// Who keeps it.
         keeper: NodeName,
     },
+    /// Another machine answers for an address that this node has.
+    AddressContested {
+        /// Its group.
+        group: GroupName,
+        /// The address.
+        address: std::net::IpAddr,
+        /// The hardware address of the other machine.
+        hardware: String,
+    },
     /// Another node is dead, and this one may not take over yet.
     TakeoverHeld {
         /// The dead node.
@@ -1053,7 +1062,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 64] = [
+    pub const WORDS: [&str; 65] = [
         "started",
         "leaving",
         "left",
@@ -1116,6 +1125,7 @@ impl Kind {
         "group-state",
         "action-failed",
         "group-contested",
+        "address-contested",
         "takeover-held",
         "takeover-free",
     ];
@@ -1208,6 +1218,7 @@ impl Kind {
             Self::PartitionHealed { .. }
             | Self::DeclaredDead { .. }
             | Self::GroupContested { .. }
+            | Self::AddressContested { .. }
             | Self::UnauthHoldOver { .. }
             | Self::ClonedIdentity { .. }
             | Self::Sick { .. }
@@ -1250,7 +1261,8 @@ impl Kind {
             | Self::DeadtimeClamped { node, .. } => Object::Node(node.clone()),
             Self::GroupState { group, .. }
             | Self::ActionFailed { group, .. }
-            | Self::GroupContested { group, .. } => Object::Group(group.clone()),
+            | Self::GroupContested { group, .. }
+            | Self::AddressContested { group, .. } => Object::Group(group.clone()),
             Self::LinkStatus { link, .. }
             | Self::LinkOneWay { link }
             | Self::LinkBothWays { link } => Object::Link(link.clone()),

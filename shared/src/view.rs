@@ -228,7 +228,7 @@ pub struct GroupView {
     /// Who keeps it, while two nodes hold it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contested: Option<NodeName>,
-    /// The last action on it that failed, until it is started again.
+    /// The last thing that went wrong with it, until it is started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
 }
@@ -486,7 +486,7 @@ impl ClusterView {
                 };
                 self.group(group).turn(node, on);
             }
-            Kind::ActionFailed { group, .. } => {
+            Kind::ActionFailed { group, .. } | Kind::AddressContested { group, .. } => {
                 self.group(group).failed = Some(event.text.clone());
             }
             Kind::GroupContested { group, keeper, .. } => {

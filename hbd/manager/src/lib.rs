@@ -18,8 +18,10 @@ mod io;
 mod mutant;
 mod two_node;
 
+use alloc::string::String;
+
 use shared::event::Event;
-use shared::group::Outcome;
+use shared::group::{GroupName, Outcome};
 use shared::names::NodeName;
 use shared::time::{Moment, Now};
 use shared::view::ClusterView;
@@ -43,6 +45,8 @@ pub trait ClusterManager {
     fn handle_message(&mut self, from: &NodeName, declaration: Declaration, now: Now);
     /// An action ended. One that is not awaited is ignored.
     fn handle_result(&mut self, action: ActionId, outcome: Outcome, now: Now);
+    /// A resource of a started group, the how manieth, was found not to run, and why.
+    fn handle_loss(&mut self, group: &GroupName, resource: usize, why: String, now: Now);
     /// An operator, or the daemon itself, wants something.
     fn handle_order(&mut self, order: Order, now: Now) -> Result<(), Refusal>;
     /// The deadline has come.

@@ -16,21 +16,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hbd_core::Said;
-use hbd_manager::{ActionId, ClusterManager, Kept, Life, Order, Output, TwoNode, Verb};
+use hbd_manager::{ClusterManager, Kept, Life, Order, Output, TwoNode, Verb};
 use shared::config::Resource;
 use shared::event::{Event, EventSource, Kind, Role};
-use shared::group::{GroupName, Outcome};
+use shared::group::GroupName;
 use shared::names::NodeName;
 use shared::time::Moment;
 use shared::view::{ClusterView, GroupView};
 use tokio::task::JoinHandle;
 
 use super::FromManager;
+use super::addresses::Addresses;
 use super::duty::Duty;
 use super::record::Record;
 use super::release::{Released, release};
 use super::said;
-use super::works::{Works, settle_former};
+use super::works::{Ended, Works, settle_former};
 use crate::channel::Lack;
 use crate::clock;
 
@@ -97,6 +98,10 @@ impl Chief {
         if fresh {
             record.unsettle();
         }
+        let mut addresses = Addresses::new(duty.address_lease, clock::boot());
+        record.addresses().for_each(|(place, address)| {
+            addresses.adopt(place, address, clock::boot());
+        });
         let orphans = record.orphans(&duty.resources);
         let preparation = prepare(
             run.to_owned(),
@@ -106,7 +111,7 @@ impl Chief {
         );
         Ok(Self {
             preparation: Some(tokio::spawn(preparation)),
-            works: Works::new(run),
+            works: Works::new(run, addresses),
             duty,
             life,
             record,
@@ -198,7 +203,7 @@ impl Chief {
             }
         };
         tokio::select! {
-            (action, outcome) = self.works.next() => Progress::Ended(action, outcome),
+            ended = self.works.next() => Progress::Ended(ended),
             prepared = preparation => {
                 let prepared = prepared.map_err(io::Error::other).flatten();
                 Progress::Prepared(prepared)
@@ -209,11 +214,15 @@ impl Chief {
     /// Goes on after it.
     pub(super) fn advance(&mut self, progress: Progress) {
         match progress {
-            Progress::Ended(action, outcome) => {
+            Progress::Ended(Ended::Action(action, outcome)) => {
                 if let Some(policy) = &mut self.policy {
                     policy.handle_result(action, outcome, clock::now());
                 }
             }
+            Progress::Ended(Ended::Contested(kind)) => {
+                self.news.push_back(FromManager::Note(kind));
+            }
+            Progress::Ended(Ended::Nothing) => {}
             Progress::Prepared(prepared) => self.prepared(prepared),
         }
         self.go_on();
@@ -221,20 +230,31 @@ impl Chief {
 
     /// When [`Chief::wake`] is to be called.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        if let Some((_, at)) = &self.unkept {
-            return Some(*at);
-        }
-        self.policy
-            .as_ref()
-            .and_then(|policy| policy.poll_deadline())
+        let policy = match (&self.unkept, &self.policy) {
+            (Some((_, at)), _) => Some(*at),
+            (None, Some(policy)) => policy.poll_deadline(),
+            (None, None) => None,
+        };
+        let addresses = self.works.addresses.deadline();
+        policy.into_iter().chain(addresses).min()
+    }
+
+    /// The core said something.
+    pub(super) fn core_lives(&mut self) {
+        self.works.addresses.core_lives(clock::boot());
     }
 
     /// The deadline has come.
     pub(super) fn wake(&mut self) {
-        if let Some(policy) = &mut self.policy
-            && self.unkept.is_none()
-        {
-            policy.handle_timeout(clock::now());
+        let now = clock::now();
+        let lost = self.works.addresses.wake(now.boot);
+        if let Some(policy) = &mut self.policy {
+            for ((group, resource), error) in lost {
+                policy.handle_loss(&group, resource, error.to_string(), now);
+            }
+            if self.unkept.is_none() && policy.poll_deadline().is_some_and(|at| at <= now.boot) {
+                policy.handle_timeout(now);
+            }
         }
         self.go_on();
     }
@@ -381,8 +401,8 @@ impl Chief {
 
 /// What was under way and has ended.
 pub(super) enum Progress {
-    /// An action.
-    Ended(ActionId, Outcome),
+    /// A task.
+    Ended(Ended),
     /// What comes before the policy.
     Prepared(io::Result<Vec<Released>>),
 }

@@ -11,6 +11,7 @@
 //! It goes on without a supervisor, and lets the next one in ([`crate::bond`]). Where systemd
 //! started hbd that next one comes from systemd, and the manager starts none: never both.
 
+mod addresses;
 mod chief;
 mod duty;
 mod reactor;
@@ -30,7 +31,7 @@ use hbd_core::Said;
 use hbd_manager::{Life, Order, Refusal};
 use nix::unistd::getuid;
 use serde::{Deserialize, Serialize};
-use shared::event::Event;
+use shared::event::{Event, Kind};
 use shared::exit::Exit;
 use shared::group::GroupName;
 use shared::names::{Generation, NodeName};
@@ -132,6 +133,8 @@ pub(crate) enum FromManager {
     Answers,
     /// Something happened.
     Event(Box<Event>),
+    /// Something happened, which the supervisor numbers.
+    Note(Box<Kind>),
     /// The order of that number is followed, or why it is not.
     Ordered {
         /// Which.

@@ -125,6 +125,7 @@ impl Reactor {
     }
 
     fn hear_core(&mut self, message: CoreToManager) {
+        self.chief.core_lives();
         match message {
             CoreToManager::Question => self.answer(),
             CoreToManager::View(view) => self.chief.see(*view),

@@ -10,12 +10,15 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use hbd_agents::builtin::ip::Address;
 use hbd_manager::Kept;
 use serde::{Deserialize, Serialize};
 use shared::config::Resource;
 use shared::group::GroupName;
 
+use super::addresses::Place;
 use super::duty::Resources;
+use super::works;
 
 const NAME: &str = "held";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -81,6 +84,20 @@ impl Record {
         next.kept.groups.remove(group);
         next.resources.remove(group);
         self.write(next)
+    }
+
+    /// The addresses of groups that were started, with their places.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = (Place, Address)> {
+        let started = self.held.kept.groups.iter();
+        let started = started.filter(|(_, kept)| kept.held && kept.started);
+        started.flat_map(|(group, _)| {
+            let resources = self.held.resources.get(group).into_iter().flatten();
+            let addresses = resources.enumerate().filter_map(|(place, resource)| {
+                let address = works::address(resource)?.ok()?;
+                Some(((group.clone(), place), address))
+            });
+            addresses.collect::<Vec<_>>()
+        })
     }
 
     /// Groups that are held and that nobody `known` is there for, with their resources.

@@ -8,7 +8,7 @@ use shared::group::{GroupName, Operation, Outcome};
 use tokio::time::sleep;
 
 use super::duty::{Duty, STOP_RETRIES};
-use super::works::{Errand, failed};
+use super::works::{Errand, address, failed};
 
 /// Time between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -56,6 +56,16 @@ async fn stop(
     resource: &Resource,
     duty: &Duty,
 ) -> Outcome {
+    match address(resource) {
+        Some(Ok(address)) => {
+            return match address.stop() {
+                Ok(()) => Outcome::Done,
+                Err(error) => failed(error),
+            };
+        }
+        Some(Err(error)) => return failed(error),
+        None => {}
+    }
     match Errand::new(run, name, Operation::Stop, (group, resource), duty) {
         Ok(errand) => errand.run().await,
         Err(error) => failed(error),

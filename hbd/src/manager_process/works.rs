@@ -4,6 +4,8 @@
 //! Action --> class --> command --> shim --> what it left in RUN/actions --> verdict --> Outcome
 //! ```
 //!
+//! Addresses are handled [here](super::addresses), at once.
+//!
 //! A script of Heartbeat's kind is asked first whether the resource runs, and started only if it does
 //! not, as Heartbeat 3.0.6 does. At most [`SHIMS_MAX`] shims run at a time; others wait their turn.
 
@@ -11,9 +13,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hbd_agents::actions::{Actions, Found, Id};
+use hbd_agents::builtin::ip::{Address, Error as AddressError, Probe, Probed};
 use hbd_agents::class::{self, Class, Places};
 use hbd_agents::command::command;
 use hbd_agents::report::Report;
@@ -22,12 +25,15 @@ use hbd_agents::verdict::judge;
 use hbd_manager::{Action, ActionId};
 use shared::config::Resource;
 use shared::config::machine::Program;
+use shared::event::Kind;
 use shared::group::{GroupName, Operation, Outcome};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::addresses::Addresses;
 use super::duty::Duty;
+use crate::clock;
 use crate::process::{self, OWN_PROGRAM};
 
 /// Shims at a time.
@@ -36,6 +42,10 @@ const SHIMS_MAX: usize = 32;
 const PIPE: usize = 64 * 1024;
 /// How long what does not end in time may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
+/// Agents that are handled here.
+const ADDRESS_AGENTS: [&str; 3] = ["IPaddr", "IPaddr2", "IPv6addr"];
+/// Time between two looks for the answer of another machine.
+const ANSWER_LOOK: Duration = Duration::from_millis(50);
 /// Time between two looks at the shims of a former manager.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -43,13 +53,25 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Works {
     run: PathBuf,
     turns: Arc<Semaphore>,
-    tasks: JoinSet<(ActionId, Outcome)>,
+    tasks: JoinSet<Ended>,
+    pub(super) addresses: Addresses,
+}
+
+/// What a task found out.
+pub(super) enum Ended {
+    /// How an action ended.
+    Action(ActionId, Outcome),
+    /// Another machine answers for an address that was started.
+    Contested(Box<Kind>),
+    /// Nothing that matters.
+    Nothing,
 }
 
 impl Works {
     /// Of the instance in `run`.
-    pub(super) fn new(run: &Path) -> Self {
+    pub(super) fn new(run: &Path, addresses: Addresses) -> Self {
         Self {
+            addresses,
             run: run.to_owned(),
             turns: Arc::new(Semaphore::new(SHIMS_MAX)),
             tasks: JoinSet::new(),
@@ -58,7 +80,16 @@ impl Works {
 
     /// Begins an action. Needs a runtime.
     pub(super) fn begin(&mut self, action: &Action, resource: &Resource, duty: &Duty) {
-        let ActionId { life, number } = action.id;
+        let id = action.id;
+        if let Some(address) = address(resource) {
+            let outcome = match address {
+                Ok(address) => self.handle(action, address),
+                Err(error) => failed(error),
+            };
+            self.tasks.spawn(async move { Ended::Action(id, outcome) });
+            return;
+        }
+        let ActionId { life, number } = id;
         let name = format!("{:x}-{:x}-{number}", life.generation.0, life.began.0);
         let errand = Errand::new(
             &self.run,
@@ -67,7 +98,6 @@ impl Works {
             (&action.group, resource),
             duty,
         );
-        let id = action.id;
         let turns = Arc::clone(&self.turns);
         self.tasks.spawn(async move {
             // It is never closed.
@@ -76,14 +106,25 @@ impl Works {
                 Ok(errand) => errand.run().await,
                 Err(error) => failed(error),
             };
-            (id, outcome)
+            Ended::Action(id, outcome)
         });
     }
 
-    /// The next end of an action; never while there is none. May be given up and called again.
-    pub(super) async fn next(&mut self) -> (ActionId, Outcome) {
+    fn handle(&mut self, action: &Action, address: Address) -> Outcome {
+        let place = (action.group.clone(), action.resource);
+        let asked = address.clone();
+        let outcome = (self.addresses).act(action.operation, place, address, clock::boot());
+        if action.operation == Operation::Start && outcome == Outcome::Done {
+            self.tasks.spawn(ask_for(action.group.clone(), asked));
+        }
+        outcome
+    }
+
+    /// What the next task found out; never while there is none. May be given up and called again.
+    pub(super) async fn next(&mut self) -> Ended {
         loop {
             match self.tasks.join_next().await {
+                Some(Ok(Ended::Nothing)) => {}
                 Some(Ok(ended)) => return ended,
                 // A task that panicked would be a fault of hbd: the release build ends there.
                 Some(Err(_)) => {}
@@ -91,6 +132,37 @@ impl Works {
             }
         }
     }
+}
+
+/// Asks whether another machine has the address too.
+async fn ask_for(group: GroupName, address: Address) -> Ended {
+    let began = Instant::now();
+    // Who cannot ask knows nothing.
+    let Ok(mut probe) = Probe::begin(&address) else {
+        return Ended::Nothing;
+    };
+    loop {
+        match probe.poll(began.elapsed()) {
+            Ok(Probed::Waiting { until }) => {
+                let next = until.saturating_sub(began.elapsed()).min(ANSWER_LOOK);
+                sleep(next).await;
+            }
+            Ok(Probed::Other(hardware)) => {
+                return Ended::Contested(Box::new(Kind::AddressContested {
+                    group,
+                    address: address.ip(),
+                    hardware: hardware.to_string(),
+                }));
+            }
+            Ok(Probed::Nobody) | Err(_) => return Ended::Nothing,
+        }
+    }
+}
+
+/// The address that a resource is, if it is one.
+pub(super) fn address(resource: &Resource) -> Option<Result<Address, AddressError>> {
+    let is_one = ADDRESS_AGENTS.contains(&resource.agent.as_str());
+    is_one.then(|| Address::parse(&resource.agent, &resource.arguments))
 }
 
 /// Waits until no shim of a former manager runs, and forgets what they left.

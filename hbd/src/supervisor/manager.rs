@@ -139,6 +139,9 @@ impl Supervisor {
                 self.managed.told = Some(event.id.clone());
                 self.recorder.record(*event);
             }
+            FromManager::Note(kind) => {
+                self.recorder.note(*kind, None);
+            }
             FromManager::Ordered { .. } => {}
             FromManager::Released => {
                 if let Some(signal) = self.releasing.take() {

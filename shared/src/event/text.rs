@@ -437,6 +437,15 @@ impl fmt::Display for Kind {
                 f,
                 "group {group} is held here and on {node}; {keeper} keeps it"
             ),
+            Self::AddressContested {
+                group,
+                address,
+                hardware,
+            } => write!(
+                f,
+                "{address} (group {group}) is here, and the machine with {hardware} answers for \
+                 it too: take it away there"
+            ),
             Self::TakeoverHeld { node, reason } => {
                 write!(
                     f,

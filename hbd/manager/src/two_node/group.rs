@@ -10,6 +10,9 @@ use crate::io::{ActionId, Group, KeptGroup, Monitor, RETRY_GROWTH_MAX};
 /// Time between two tries to stop a resource.
 pub(super) const STOP_PAUSE: Duration = Duration::from_secs(1);
 
+/// Starts anew of a group that nobody told to watch.
+const RESTARTS_UNWATCHED: u32 = 1;
+
 /// A group and what becomes of it.
 #[derive(Debug)]
 pub(super) struct Local {
@@ -332,7 +335,8 @@ impl Local {
         if forgotten {
             self.forgive_restarts();
         }
-        let allowed = self.group.monitor.map_or(0, |monitor| monitor.restarts);
+        let monitor = self.group.monitor;
+        let allowed = monitor.map_or(RESTARTS_UNWATCHED, |monitor| monitor.restarts);
         if self.restarts >= allowed {
             return false;
         }

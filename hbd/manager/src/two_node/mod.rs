@@ -22,6 +22,7 @@ mod peer;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -1031,6 +1032,28 @@ impl ClusterManager for TwoNode {
             self.advance(place, &outcome, now);
             self.settle(now);
         }
+    }
+
+    fn handle_loss(&mut self, group: &GroupName, resource: usize, why: String, now: Now) {
+        let place = (self.groups.iter()).position(|local| local.group.name == *group);
+        let Some(place) = place else {
+            return;
+        };
+        let local = &self.groups[place];
+        let (Phase::Started(_), Some(word)) = (&local.phase, local.group.resources.get(resource))
+        else {
+            return;
+        };
+        let kind = Kind::ActionFailed {
+            group: group.clone(),
+            resource: word.clone(),
+            operation: Operation::Monitor,
+            why,
+            failures: 1,
+        };
+        self.tell(kind, None, now);
+        self.repair(place, now);
+        self.settle(now);
     }
 
     fn handle_order(&mut self, order: Order, now: Now) -> Result<(), Refusal> {

@@ -427,6 +427,26 @@ fn without_unfenced_takeover_a_dead_holder_is_succeeded_when_somebody_made_sure_
     assert!(stage.outputs().contains(&"start 0".to_string()));
 }
 
+#[test]
+fn a_resource_that_is_lost_is_started_anew_here_and_then_there() {
+    let mut stage = Stage::started();
+    let mut lose = |stage: &mut Stage, millis| {
+        let lost = "the address is gone".to_string();
+        (stage.manager).handle_loss(&group(), 0, lost, at(millis));
+        stage.outputs()
+    };
+    let outputs = lose(&mut stage, 10);
+    assert!(outputs[0].contains("the address is gone"), "{outputs:?}");
+    assert!(outputs[1].contains("started anew"), "{outputs:?}");
+    for millis in 11..15 {
+        stage.end(Outcome::Done, millis);
+    }
+    assert!(matches!(stage.manager.groups[0].phase, Phase::Started(_)));
+    let outputs = lose(&mut stage, 20);
+    assert!(outputs[1].contains("did not help"), "{outputs:?}");
+    assert_eq!(lose(&mut stage, 21), [] as [&str; 0]);
+}
+
 fn freeze() -> Order {
     Order {
         verb: Verb::Freeze { lasts: None },
