@@ -20,6 +20,7 @@ use crate::config::Running;
 use crate::config::diff::Change;
 use crate::event::{Event, Role};
 use crate::names::{ClientName, Generation, MediumName, NodeName};
+use crate::order::{self, GroupOrder, GroupVerb};
 use crate::query::EventQuery;
 use crate::sample::Sample;
 use crate::session::{Class, Ending, Payload};
@@ -97,6 +98,8 @@ pub enum Request {
         /// The message's.
         delivery: u64,
     },
+    /// Something about groups: carried out by the manager, or told what it would do.
+    Order(Box<GroupOrder>),
     /// Put faults on a medium, or take them off; refused unless hbd runs under `--allow-faults`.
     Fault(Fault),
     /// Read the configuration anew, and take it over if it has no error.
@@ -115,6 +118,11 @@ impl Request {
                 ClientRole::Observe
             }
             Self::Send(_) | Self::Listen { .. } | Self::Acknowledge { .. } => ClientRole::Operate,
+            Self::Order(order) => match order.verb {
+                // It lets a node take over without anybody having asked the other.
+                GroupVerb::ConfirmFence { .. } => ClientRole::Admin,
+                _ => ClientRole::Operate,
+            },
             Self::Record | Self::Fault(_) | Self::Reload(_) | Self::Upgrade(_) => ClientRole::Admin,
         }
     }
@@ -316,6 +324,8 @@ pub enum Success {
     },
     /// Of an order: it was carried out.
     Done,
+    /// Of `order`: what it does to each group.
+    Ordered(Vec<order::Change>),
     /// Of `reload`.
     Reloaded(Box<Reloaded>),
     /// Of `upgrade`.

@@ -1017,6 +1017,48 @@ pub enum Kind {
         /// The node that was waited for.
         node: NodeName,
     },
+    /// An operator wants a group on a node.
+    GroupWanted {
+        /// The group.
+        group: GroupName,
+        /// Where.
+        node: NodeName,
+        /// For how long; for ever if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lasts: Option<Duration>,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// That is over: the group is where it would be without it.
+    GroupWantedOver {
+        /// The group.
+        group: GroupName,
+    },
+    /// What failed with a group is forgotten, and tried again.
+    GroupCleaned {
+        /// The group.
+        group: GroupName,
+    },
+    /// No group is started, stopped or moved.
+    Frozen {
+        /// For how long; for ever if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lasts: Option<Duration>,
+        /// Nothing is looked at either.
+        #[serde(default)]
+        maintenance: bool,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// That is over.
+    Unfrozen,
+    /// Somebody made sure that a dead node is off.
+    FenceConfirmed {
+        /// The node.
+        node: NodeName,
+    },
     /// A kind that this program does not know.
     #[serde(skip)]
     Unknown {
@@ -1062,7 +1104,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 65] = [
+    pub const WORDS: [&str; 71] = [
         "started",
         "leaving",
         "left",
@@ -1128,6 +1170,12 @@ impl Kind {
         "address-contested",
         "takeover-held",
         "takeover-free",
+        "group-wanted",
+        "group-wanted-over",
+        "group-cleaned",
+        "frozen",
+        "unfrozen",
+        "fence-confirmed",
     ];
 
     /// How much an operator should care.
@@ -1156,6 +1204,11 @@ impl Kind {
             Self::NodeStatus { .. }
             | Self::NodeRestarted { .. }
             | Self::TakeoverFree { .. }
+            | Self::GroupWanted { .. }
+            | Self::GroupWantedOver { .. }
+            | Self::GroupCleaned { .. }
+            | Self::FenceConfirmed { .. }
+            | Self::Unfrozen
             | Self::Started(_)
             | Self::Left
             | Self::JeopardyOver { .. }
@@ -1201,6 +1254,7 @@ impl Kind {
             | Self::Degraded { .. }
             | Self::ConfigWarning { .. }
             | Self::ConfigDiffers { .. }
+            | Self::Frozen { .. }
             | Self::Adopted { upgrade: false, .. }
             | Self::EndedUnasked { .. }
             | Self::EventsDropped { .. }
@@ -1258,11 +1312,15 @@ impl Kind {
             | Self::ConfigAgrees { node }
             | Self::TakeoverHeld { node, .. }
             | Self::TakeoverFree { node }
+            | Self::FenceConfirmed { node }
             | Self::DeadtimeClamped { node, .. } => Object::Node(node.clone()),
             Self::GroupState { group, .. }
             | Self::ActionFailed { group, .. }
             | Self::GroupContested { group, .. }
-            | Self::AddressContested { group, .. } => Object::Group(group.clone()),
+            | Self::AddressContested { group, .. }
+            | Self::GroupWanted { group, .. }
+            | Self::GroupWantedOver { group }
+            | Self::GroupCleaned { group } => Object::Group(group.clone()),
             Self::LinkStatus { link, .. }
             | Self::LinkOneWay { link }
             | Self::LinkBothWays { link } => Object::Link(link.clone()),
@@ -1297,6 +1355,8 @@ impl Kind {
             | Self::EventsDropped { .. }
             | Self::JournalDamaged { .. }
             | Self::FlightRecorded { .. }
+            | Self::Frozen { .. }
+            | Self::Unfrozen
             | Self::Unknown { .. } => Object::Daemon,
         }
     }

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod group;
 pub mod mutants;
 pub mod names;
+pub mod order;
 pub mod query;
 pub mod sample;
 pub mod session;

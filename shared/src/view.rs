@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    ConfigDifference, Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus, Role,
-    Started, Unverified,
+    Cause, ConfigDifference, Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus,
+    Role, Started, Unverified,
 };
 use crate::group::{GroupName, GroupState, Hold};
 use crate::names::{Generation, LinkName, MediumName, NodeName, Uuid};
@@ -79,6 +79,9 @@ pub struct ClusterView {
     /// The groups of resources that a manager told of.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<GroupName, GroupView>,
+    /// The freeze that lasts, and whether it is a maintenance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<(bool, Ordered)>,
     /// The dead node that may not be succeeded yet, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover_held: Option<(NodeName, Hold)>,
@@ -228,9 +231,44 @@ pub struct GroupView {
     /// Who keeps it, while two nodes hold it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contested: Option<NodeName>,
+    /// Where an operator wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<(NodeName, Ordered)>,
     /// The last thing that went wrong with it, until it is started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+}
+
+/// An order that lasts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered {
+    /// When it was given.
+    pub since: Stamp,
+    /// For how long; for ever if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Duration>,
+    /// Who gave it.
+    pub who: String,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Ordered {
+    fn of(event: &Event, lasts: Option<Duration>, reason: Option<&str>) -> Self {
+        Self {
+            since: Stamp {
+                boot: event.boot,
+                wall: event.wall,
+            },
+            lasts,
+            who: match &event.cause {
+                Some(Cause::Order(who)) => who.clone(),
+                _ => "nobody that is known".into(),
+            },
+            reason: reason.map(str::to_owned),
+        }
+    }
 }
 
 /// A group on one node.
@@ -496,6 +534,26 @@ impl ClusterView {
                 self.takeover_held = Some((node.clone(), *reason));
             }
             Kind::TakeoverFree { .. } => self.takeover_held = None,
+            Kind::GroupWanted {
+                group,
+                node,
+                lasts,
+                reason,
+            } => {
+                let order = Ordered::of(event, *lasts, reason.as_deref());
+                self.group(group).wanted = Some((node.clone(), order));
+            }
+            Kind::GroupWantedOver { group } => self.group(group).wanted = None,
+            Kind::GroupCleaned { group } => self.group(group).failed = None,
+            Kind::Frozen {
+                lasts,
+                maintenance,
+                reason,
+            } => {
+                let order = Ordered::of(event, *lasts, reason.as_deref());
+                self.frozen = Some((*maintenance, order));
+            }
+            Kind::Unfrozen => self.frozen = None,
             Kind::Left
             | Kind::LateBeat { .. }
             | Kind::UnauthHoldOver { .. }
@@ -512,6 +570,7 @@ impl ClusterView {
             | Kind::FlightRecorded { .. }
             | Kind::Adopted { upgrade: true, .. }
             | Kind::Replaced { .. }
+            | Kind::FenceConfirmed { .. }
             | Kind::Unknown { .. } => {}
         }
     }

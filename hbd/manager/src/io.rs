@@ -8,9 +8,10 @@ use core::fmt;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shared::event::{Cause, Event};
+use shared::event::Event;
 use shared::group::{GroupName, Operation};
 use shared::names::NodeName;
+use shared::order::GroupVerb;
 use shared::time::Moment;
 
 use crate::declaration::{Declaration, Life};
@@ -112,43 +113,11 @@ pub struct Action {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// What.
-    pub verb: Verb,
-    /// Who wants it, and why.
-    pub cause: Option<Cause>,
-}
-
-/// What can be wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verb {
-    /// These groups should be held by that node, for so long.
-    Move {
-        /// Which.
-        groups: Vec<GroupName>,
-        /// Where.
-        to: NodeName,
-        /// For how long the other node is the last choice; for ever, if absent.
-        lasts: Option<Duration>,
-    },
-    /// Forget what failed with these groups, and try again.
-    Cleanup {
-        /// Which.
-        groups: Vec<GroupName>,
-    },
-    /// Start, stop and move nothing, for so long.
-    Freeze {
-        /// For ever, if absent.
-        lasts: Option<Duration>,
-    },
-    /// End a freeze.
-    Unfreeze,
-    /// Somebody made sure that the node, which is dead, is off.
-    Fenced {
-        /// Which.
-        node: NodeName,
-    },
-    /// Stop everything; the node leaves. Ends in [`Output::Released`].
-    Leave,
+    pub verb: GroupVerb,
+    /// Who.
+    pub who: String,
+    /// Why, in their words.
+    pub reason: Option<String>,
 }
 
 /// Why an order is not followed.
@@ -165,6 +134,8 @@ pub enum Refusal {
     Alive(NodeName),
     /// Nothing is moved while the cluster is frozen.
     Frozen,
+    /// The manager has only just begun, and does not know yet who lives.
+    TooEarly,
     /// The node has not read the last [`ORDERS_MAX`] orders that concern it.
     Unread(NodeName),
 }
@@ -182,6 +153,7 @@ impl fmt::Display for Refusal {
                 )
             }
             Self::Frozen => f.write_str("the groups are frozen; unfreeze them first"),
+            Self::TooEarly => f.write_str("the manager has only just begun; try again in a moment"),
             Self::Unread(node) => write!(
                 f,
                 "{node} has not read the last {ORDERS_MAX} orders; see what its manager does"
@@ -210,12 +182,30 @@ pub enum Output {
 pub struct Kept {
     /// By group, those that were never touched left out.
     pub groups: BTreeMap<GroupName, KeptGroup>,
-    /// When a freeze ends; the end of time if never.
-    pub frozen_until: Option<Moment>,
+    /// The freeze that lasts.
+    pub frozen: Option<Frozen>,
+}
+
+/// Nothing is started, stopped or moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// Until when; the end of time if for ever.
+    pub until: Moment,
+    /// Nothing is looked at either.
+    pub maintenance: bool,
+}
+
+/// An operator wants the group somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Where.
+    pub on: NodeName,
+    /// Until when; the end of time if for ever.
+    pub until: Moment,
 }
 
 /// What is kept of a group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptGroup {
     /// A resource of it may run here.
     pub held: bool,
@@ -233,6 +223,6 @@ pub struct KeptGroup {
     pub restarted_at: Option<Moment>,
     /// When it may be tried again after such a failure.
     pub retry_at: Option<Moment>,
-    /// Until when this node is the last choice.
-    pub reluctant_until: Option<Moment>,
+    /// Where an operator wants it.
+    pub wanted: Option<Wanted>,
 }

@@ -19,17 +19,19 @@ mod mutant;
 mod two_node;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use shared::event::Event;
 use shared::group::{GroupName, Outcome};
 use shared::names::NodeName;
+use shared::order::Change;
 use shared::time::{Moment, Now};
 use shared::view::ClusterView;
 
 pub use declaration::{Claim, Declaration, Life, Passed, Stand};
 pub use io::{
-    Action, ActionId, Group, Kept, KeptGroup, Monitor, ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX,
-    Refusal, Settings, Startup, Verb,
+    Action, ActionId, Frozen, Group, Kept, KeptGroup, Monitor, ORDERS_MAX, Order, Output,
+    RETRY_GROWTH_MAX, Refusal, Settings, Startup, Wanted,
 };
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
@@ -47,8 +49,12 @@ pub trait ClusterManager {
     fn handle_result(&mut self, action: ActionId, outcome: Outcome, now: Now);
     /// A resource of a started group, the how manieth, was found not to run, and why.
     fn handle_loss(&mut self, group: &GroupName, resource: usize, why: String, now: Now);
-    /// An operator, or the daemon itself, wants something.
-    fn handle_order(&mut self, order: Order, now: Now) -> Result<(), Refusal>;
+    /// An operator wants something: what that does to the groups.
+    fn handle_order(&mut self, order: Order, now: Now) -> Result<Vec<Change>, Refusal>;
+    /// What an order would do; nothing is done.
+    fn plan(&self, order: Order, now: Now) -> Result<Vec<Change>, Refusal>;
+    /// The node leaves: everything is given up. Ends in [`Output::Released`].
+    fn leave(&mut self, now: Now);
     /// The deadline has come.
     fn handle_timeout(&mut self, now: Now);
     /// What is to be done next.

@@ -16,8 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hbd_core::Said;
-use hbd_manager::{ClusterManager, Kept, Life, Order, Output, TwoNode, Verb};
-use shared::config::Resource;
+use hbd_manager::{ClusterManager, Kept, Life, Order, Output, Refusal, TwoNode};
 use shared::event::{Event, EventSource, Kind, Role};
 use shared::group::GroupName;
 use shared::names::NodeName;
@@ -27,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use super::FromManager;
 use super::addresses::Addresses;
-use super::duty::Duty;
+use super::duty::{Duty, Resources};
 use super::record::Record;
 use super::release::{Released, release};
 use super::said;
@@ -35,8 +34,6 @@ use super::works::{Ended, Works, settle_former};
 use crate::channel::Lack;
 use crate::clock;
 
-/// Orders that wait for the policy to begin.
-const ORDERS_MAX: usize = 32;
 /// Events that are kept for a supervisor which has not seen them.
 const EVENTS_MAX: usize = 1024;
 /// Time until a record that could not be written is tried again.
@@ -58,7 +55,8 @@ pub(super) struct Chief {
     /// What former managers told of the groups.
     groups: BTreeMap<GroupName, GroupView>,
     sick: Option<String>,
-    orders: VecDeque<(u64, Order)>,
+    /// It is told to give up everything.
+    leaves: bool,
     /// Not written yet, and when it is tried again.
     unkept: Option<(Kept, Moment)>,
     /// That was told.
@@ -103,12 +101,7 @@ impl Chief {
             addresses.adopt(place, address, clock::boot());
         });
         let orphans = record.orphans(&duty.resources);
-        let preparation = prepare(
-            run.to_owned(),
-            life,
-            orphans.into_iter().collect(),
-            duty.clone(),
-        );
+        let preparation = prepare(run.to_owned(), life, orphans, duty.clone());
         Ok(Self {
             preparation: Some(tokio::spawn(preparation)),
             works: Works::new(run, addresses),
@@ -120,7 +113,7 @@ impl Chief {
             view: None,
             groups,
             sick: None,
-            orders: VecDeque::new(),
+            leaves: false,
             unkept: None,
             lacks: false,
             told: VecDeque::new(),
@@ -174,20 +167,23 @@ impl Chief {
         }
     }
 
-    /// Somebody wants something.
-    pub(super) fn obey(&mut self, id: u64, order: Order) {
-        if self.duty.policy.is_none() {
-            if order.verb == Verb::Leave {
-                self.news.push_back(FromManager::Released);
-            }
-            return;
-        }
+    /// An operator wants something, or wants to know what that would do.
+    pub(super) fn obey(&mut self, id: u64, order: Order, dry_run: bool) {
+        let outcome = match &mut self.policy {
+            Some(policy) if dry_run => policy.plan(order, clock::now()),
+            Some(policy) => policy.handle_order(order, clock::now()),
+            None => Err(Refusal::TooEarly),
+        };
+        self.news.push_back(FromManager::Ordered { id, outcome });
+        self.go_on();
+    }
+
+    /// The node leaves: everything is given up.
+    pub(super) fn leave(&mut self) {
+        self.leaves = true;
         match &mut self.policy {
-            Some(policy) => {
-                let refusal = policy.handle_order(order, clock::now()).err();
-                self.news.push_back(FromManager::Ordered { id, refusal });
-            }
-            None if self.orders.len() < ORDERS_MAX => self.orders.push_back((id, order)),
+            Some(policy) => policy.leave(clock::now()),
+            None if self.duty.policy.is_none() => self.news.push_back(FromManager::Released),
             None => {}
         }
         self.go_on();
@@ -295,7 +291,7 @@ impl Chief {
         for (group, result) in released {
             if let Err(error) = result {
                 self.news.push_back(FromManager::Say(format!(
-                    "{group} is in no file any more, and could not be stopped: {error}"
+                    "{group} is not what it was started as any more, and could not be stopped: {error}"
                 )));
             } else if let Err(error) = self.record.forget(&group) {
                 self.lack(Some(error.to_string()));
@@ -334,9 +330,8 @@ impl Chief {
         let policy = self
             .policy
             .insert(Box::new(TwoNode::new(settings, kept, &view, now)));
-        for (id, order) in self.orders.drain(..) {
-            let refusal = policy.handle_order(order, now).err();
-            self.news.push_back(FromManager::Ordered { id, refusal });
+        if self.leaves {
+            policy.leave(now);
         }
     }
 
@@ -410,7 +405,7 @@ pub(super) enum Progress {
 async fn prepare(
     run: PathBuf,
     life: Life,
-    orphans: Vec<(GroupName, Vec<Resource>)>,
+    orphans: Resources,
     duty: Duty,
 ) -> io::Result<Vec<Released>> {
     settle_former(&run).await?;

@@ -35,6 +35,7 @@ use shared::event::{Event, Kind};
 use shared::exit::Exit;
 use shared::group::GroupName;
 use shared::names::{Generation, NodeName};
+use shared::order::Change;
 use shared::view::{ClusterView, GroupView};
 use tokio::runtime::Builder;
 
@@ -96,7 +97,11 @@ pub(crate) enum ToManager {
         id: u64,
         /// What.
         order: Order,
+        /// Only tell what would happen.
+        dry_run: bool,
     },
+    /// Give up everything: the node leaves.
+    Leave,
     /// The core is at the other end of the socket that comes along. Behind it come what will
     /// [remain](crate::pulse) of that core, to be kept for the next supervisor.
     Core {
@@ -135,14 +140,14 @@ pub(crate) enum FromManager {
     Event(Box<Event>),
     /// Something happened, which the supervisor numbers.
     Note(Box<Kind>),
-    /// The order of that number is followed, or why it is not.
+    /// What the order of that number does, or why it is not followed.
     Ordered {
         /// Which.
         id: u64,
-        /// Why not.
-        refusal: Option<Refusal>,
+        /// What it does.
+        outcome: Result<Vec<Change>, Refusal>,
     },
-    /// After an order to leave: nothing is held any more.
+    /// After [`ToManager::Leave`]: nothing is held any more.
     Released,
     /// It cannot do everything it should.
     Lacks(Lack),

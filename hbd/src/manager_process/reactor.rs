@@ -164,7 +164,8 @@ impl Reactor {
                 self.bond.keep(generation, descriptors.collect());
             }
             ToManager::Sick(sick) => self.chief.feel(sick),
-            ToManager::Order { id, order } => self.chief.obey(id, order),
+            ToManager::Order { id, order, dry_run } => self.chief.obey(id, order, dry_run),
+            ToManager::Leave => self.chief.leave(),
             ToManager::Returns(within) => self.revival.expect_return(within),
         }
     }

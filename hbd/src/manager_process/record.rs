@@ -100,15 +100,14 @@ impl Record {
         })
     }
 
-    /// Groups that are held and that nobody `known` is there for, with their resources.
-    pub(super) fn orphans(&self, known: &Resources) -> BTreeMap<GroupName, Vec<Resource>> {
+    /// Groups that are held and are not among those that are `known`, or have other resources
+    /// there; with the resources that they were held with.
+    pub(super) fn orphans(&self, known: &Resources) -> Resources {
         let kept = &self.held.kept.groups;
         let held = |group: &GroupName| kept.get(group).is_some_and(|kept| kept.held);
-        let orphaned = self.held.resources.iter();
-        let orphaned = orphaned.filter(|(group, _)| held(group) && !known.contains_key(*group));
-        orphaned
-            .map(|(group, words)| (group.clone(), words.clone()))
-            .collect()
+        let mut orphans = self.held.resources.clone();
+        orphans.retain(|group, resources| held(group) && known.get(group) != Some(resources));
+        orphans
     }
 
     fn write(&mut self, held: Held) -> io::Result<()> {

@@ -16,6 +16,7 @@ use super::health::Health;
 use super::manager::Managed;
 use super::media::Media;
 use super::messages::Messages;
+use super::ordering::Ordering;
 use super::recorder::{self, Past, Recorder};
 use super::reload::Configured;
 use super::stall::Stalls;
@@ -196,6 +197,7 @@ impl Supervisor {
             lacks: BTreeSet::new(),
             inherited: Vec::new(),
             orders: control::Orders::default(),
+            ordering: Ordering::default(),
             program: program::path().map_err(|error| StartError::System {
                 operation: "find the program file",
                 error,

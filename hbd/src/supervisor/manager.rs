@@ -7,7 +7,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use hbd_manager::{Order, Verb};
 use shared::event::{Cause, EventId, Kind, Role, Severity};
 use shared::names::Generation;
 use shared::time::Moment;
@@ -117,7 +116,7 @@ impl Supervisor {
             self.tell_manager(&ToManager::Sick(Some(reason)));
         }
         if self.releasing.is_some() {
-            self.order_release();
+            self.tell_manager(&ToManager::Leave);
         }
     }
 
@@ -142,7 +141,7 @@ impl Supervisor {
             FromManager::Note(kind) => {
                 self.recorder.note(*kind, None);
             }
-            FromManager::Ordered { .. } => {}
+            FromManager::Ordered { id, outcome } => self.ordered(id, outcome),
             FromManager::Released => {
                 if let Some(signal) = self.releasing.take() {
                     self.leave_cluster(&signal);
@@ -163,20 +162,11 @@ impl Supervisor {
         }
     }
 
-    /// Asks the manager to give up everything.
-    pub(super) fn order_release(&mut self) {
-        let cause = self.releasing.clone().map(Cause::Order);
-        let order = Order {
-            verb: Verb::Leave,
-            cause,
-        };
-        self.tell_manager(&ToManager::Order { id: 0, order });
-    }
-
     /// The manager is gone. `hung`: because it had to be killed.
     pub(super) fn manager_died(&mut self, how: String, since: Moment, hung: bool) {
         let now = clock::boot();
         let id = self.recorder.note(Kind::ManagerDied { how }, None);
+        self.orders_are_lost();
         if self.leaving.is_some() {
             return;
         }

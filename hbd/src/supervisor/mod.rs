@@ -25,6 +25,7 @@ mod life;
 mod manager;
 mod media;
 mod messages;
+mod ordering;
 mod reactor;
 mod recorder;
 mod reload;
@@ -79,6 +80,7 @@ use health::{Change, Health, Signs};
 use manager::Managed;
 use media::{Changes, Media};
 use messages::Messages;
+use ordering::Ordering;
 use recorder::Recorder;
 use reload::Configured;
 use stall::Stalls;
@@ -192,6 +194,7 @@ struct Supervisor {
     /// What a former supervisor told to be lacking, and this one has not found so yet.
     inherited: Vec<view::Lack>,
     orders: control::Orders,
+    ordering: Ordering,
     /// The file it was started by, as it was then.
     program: PathBuf,
     /// What the supervisor left that made room for this one.
@@ -371,7 +374,7 @@ impl Supervisor {
             self.leave_cluster(signal);
         } else {
             self.releasing = Some(signal.to_owned());
-            self.order_release();
+            self.tell_manager(&ToManager::Leave);
         }
     }
 

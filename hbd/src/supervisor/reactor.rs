@@ -155,6 +155,7 @@ async fn bury_manager(supervisor: &mut Supervisor, silent: Option<Duration>) {
         let since = manager.since;
         let how = death(silent, manager.end().await);
         if let (None, Some(cause)) = (silent, supervisor.managed.retiring.take()) {
+            supervisor.orders_are_lost();
             return supervisor.relaunch_manager(Some(cause));
         }
         supervisor.manager_died(how, since, silent.is_some());

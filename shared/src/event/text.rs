@@ -455,7 +455,61 @@ impl fmt::Display for Kind {
             Self::TakeoverFree { node } => {
                 write!(f, "node {node} holds no takeover back any more")
             }
+            Self::GroupWanted {
+                group,
+                node,
+                lasts,
+                reason,
+            } => {
+                write!(f, "group {group} is wanted on {node}{}", For(*lasts))?;
+                because(f, reason.as_deref())
+            }
+            Self::GroupWantedOver { group } => {
+                write!(f, "group {group} is wanted nowhere in particular any more")
+            }
+            Self::GroupCleaned { group } => {
+                write!(
+                    f,
+                    "what failed with group {group} is forgotten, and tried again"
+                )
+            }
+            Self::Frozen {
+                lasts,
+                maintenance,
+                reason,
+            } => {
+                let what = match maintenance {
+                    true => "maintenance: no group is started, stopped, moved or looked at",
+                    false => "frozen: no group is started, stopped or moved",
+                };
+                write!(f, "{what}{}", For(*lasts))?;
+                because(f, reason.as_deref())
+            }
+            Self::Unfrozen => f.write_str("not frozen any more"),
+            Self::FenceConfirmed { node } => {
+                write!(f, "node {node} is off: somebody made sure of it")
+            }
             Self::Unknown { kind, .. } => write!(f, "{kind}"),
         }
+    }
+}
+
+/// For how long an order lasts.
+struct For(Option<Duration>);
+
+impl fmt::Display for For {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(lasts) => write!(f, " for {}", Span(lasts)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why somebody ordered it.
+fn because(f: &mut fmt::Formatter<'_>, reason: Option<&str>) -> fmt::Result {
+    match reason {
+        Some(reason) => write!(f, " ({reason})"),
+        None => Ok(()),
     }
 }

@@ -17,10 +17,11 @@ pub mod rules;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hbd_manager::{ClusterManager, Declaration, Mutant, Order, Output, Verb};
+use hbd_manager::{ClusterManager, Declaration, Mutant, Order, Output};
 use shared::event::Event;
 use shared::group::Outcome;
 use shared::names::NodeName;
+use shared::order::{Choice, GroupVerb};
 use shared::time::{Moment, Now, Wall};
 
 use crate::sim::explore::{Failure, clock};
@@ -387,11 +388,12 @@ impl World {
             }
             16 if self.nodes[place].up => {
                 self.nodes[place].leaves = true;
-                let order = Order {
-                    verb: Verb::Leave,
-                    cause: None,
-                };
-                self.give(place, order);
+                self.tell(&format!("{name} is told to leave"));
+                let now = self.clock();
+                if let Some(manager) = &mut self.nodes[place].manager {
+                    manager.leave(now);
+                }
+                self.carry(place);
             }
             17 => {
                 let now = self.clock();
@@ -420,26 +422,34 @@ impl World {
     fn order(&mut self, place: usize) {
         let group = self.dice.any_group(&mut self.random);
         let lasts = Some(Duration::from_secs(self.random.between(1, 60)));
-        let groups = vec![group];
+        let groups = Choice::Named(vec![group]);
         let verb = match self.random.below(6) {
-            0 | 1 => Verb::Move {
+            0 | 1 => GroupVerb::Move {
                 groups,
-                to: self.nodes[0].name.clone(),
+                to: Some(self.nodes[0].name.clone()),
                 lasts,
             },
-            2 | 3 => Verb::Move {
+            2 | 3 => GroupVerb::Move {
                 groups,
-                to: self.nodes[1].name.clone(),
+                to: Some(self.nodes[1].name.clone()),
                 lasts,
             },
-            4 => Verb::Cleanup { groups },
-            _ if self.random.happens(Chance::percent(50)) => Verb::Freeze { lasts },
-            _ => Verb::Unfreeze,
+            4 => GroupVerb::Cleanup { groups },
+            _ if self.random.happens(Chance::percent(50)) => GroupVerb::Freeze {
+                lasts,
+                maintenance: self.random.happens(Chance::percent(50)),
+            },
+            _ => GroupVerb::Unfreeze,
         };
-        self.give(place, Order { verb, cause: None });
+        self.give(place, verb);
     }
 
-    fn give(&mut self, place: usize, order: Order) {
+    fn give(&mut self, place: usize, verb: GroupVerb) {
+        let order = Order {
+            verb,
+            who: "the world".into(),
+            reason: None,
+        };
         let now = self.clock();
         let line = format!("{} is told: {:?}", self.nodes[place].name, order.verb);
         self.tell(&line);
@@ -469,9 +479,9 @@ impl World {
 
     fn clean(&mut self) {
         for place in 0..2 {
-            let groups = self.dice.groups.iter().map(|g| g.name.clone()).collect();
-            for verb in [Verb::Unfreeze, Verb::Cleanup { groups }] {
-                self.give(place, Order { verb, cause: None });
+            let groups = Choice::All;
+            for verb in [GroupVerb::Unfreeze, GroupVerb::Cleanup { groups }] {
+                self.give(place, verb);
             }
         }
     }

@@ -297,8 +297,8 @@ impl Node {
 
     /// It hears the other node, does not hold the group, and nothing keeps it from starting it.
     pub(super) fn would_take(&self, group: &GroupName) -> bool {
-        let kept = self.kept.groups.get(group).copied().unwrap_or_default();
-        let hindered = self.sick || self.leaves || self.kept.frozen_until.is_some();
+        let kept = self.kept.groups.get(group).cloned().unwrap_or_default();
+        let hindered = self.sick || self.leaves || self.kept.frozen.is_some();
         self.up && self.hears_peer() && !hindered && !kept.held && kept.failures == 0
     }
 

@@ -3,9 +3,10 @@
 use core::time::Duration;
 
 use shared::group::{GroupReason, GroupState, Operation, Outcome, Willingness};
+use shared::names::NodeName;
 use shared::time::Moment;
 
-use crate::io::{ActionId, Group, KeptGroup, Monitor, RETRY_GROWTH_MAX};
+use crate::io::{ActionId, Group, KeptGroup, Monitor, RETRY_GROWTH_MAX, Wanted};
 
 /// Time between two tries to stop a resource.
 pub(super) const STOP_PAUSE: Duration = Duration::from_secs(1);
@@ -14,7 +15,7 @@ pub(super) const STOP_PAUSE: Duration = Duration::from_secs(1);
 const RESTARTS_UNWATCHED: u32 = 1;
 
 /// A group and what becomes of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Local {
     pub(super) group: Group,
     /// This node is its preferred one.
@@ -27,13 +28,13 @@ pub(super) struct Local {
     pub(super) restarts: u32,
     pub(super) restarted_at: Option<Moment>,
     pub(super) retry_at: Option<Moment>,
-    pub(super) reluctant_until: Option<Moment>,
+    pub(super) wanted: Option<Wanted>,
     /// The other node holds it too, and that was told.
     pub(super) contested: bool,
 }
 
 /// What the group is, with what is under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Phase {
     Stopped,
     Starting {
@@ -166,7 +167,7 @@ impl Local {
             restarts: kept.restarts,
             restarted_at: kept.restarted_at,
             retry_at: kept.retry_at,
-            reluctant_until: kept.reluctant_until,
+            wanted: kept.wanted,
             contested: false,
         }
     }
@@ -182,16 +183,16 @@ impl Local {
         }
     }
 
-    /// How willing this node is by what happened to this group.
-    pub(super) fn willing(&self, now: Moment) -> Willingness {
+    /// How willing `node`, which is this one, is by what happened to this group.
+    pub(super) fn willing(&self, node: &NodeName, now: Moment) -> Willingness {
         if self.failures > 0 {
             return match self.retry_at {
                 Some(at) if now < at => Willingness::Unable,
                 _ => Willingness::Reluctant,
             };
         }
-        match self.reluctant_until {
-            Some(until) if now < until => Willingness::Reluctant,
+        match &self.wanted {
+            Some(wanted) if now < wanted.until && wanted.on != *node => Willingness::Reluctant,
             _ => Willingness::Able,
         }
     }
@@ -206,7 +207,7 @@ impl Local {
             restarts: self.restarts,
             restarted_at: self.restarted_at,
             retry_at: self.retry_at,
-            reluctant_until: self.reluctant_until,
+            wanted: self.wanted.clone(),
         }
     }
 
@@ -223,9 +224,8 @@ impl Local {
             }) => Some(until),
             _ => None,
         };
-        [pause, self.retry_at, self.reluctant_until]
-            .into_iter()
-            .flatten()
+        let wanted = self.wanted.as_ref().map(|wanted| wanted.until);
+        [pause, self.retry_at, wanted].into_iter().flatten()
     }
 
     /// The action whose end is awaited.
@@ -362,11 +362,10 @@ impl Local {
         })
     }
 
-    /// The moments that have passed.
-    pub(super) fn expire(&mut self, now: Moment) {
-        for moment in [&mut self.retry_at, &mut self.reluctant_until] {
-            moment.take_if(|moment| *moment <= now);
-        }
+    /// The moments that have passed. True if an operator's wish is over with them.
+    pub(super) fn expire(&mut self, now: Moment) -> bool {
+        self.retry_at.take_if(|moment| *moment <= now);
+        self.wanted.take_if(|wanted| wanted.until <= now).is_some()
     }
 
     /// The place of its last resource.

@@ -29,13 +29,15 @@ use core::time::Duration;
 use shared::event::{Cause, Event, EventSource, Kind, NodeStatus, Role, StatusReason};
 use shared::group::{GroupName, GroupReason, GroupState, Operation, Outcome, Willingness};
 use shared::names::NodeName;
+use shared::order::{Change, Choice, GroupVerb};
 use shared::time::{Moment, Now};
 use shared::view::ClusterView;
 
 use crate::ClusterManager;
 use crate::declaration::{Candidate, Claim, Declaration, Passed, Stand, candidate, keeps};
 use crate::io::{
-    Action, ActionId, Kept, ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings, Verb,
+    Action, ActionId, Frozen, Kept, ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings,
+    Wanted,
 };
 use crate::mutant::planted;
 use group::{Local, Next, Phase, STOP_PAUSE, StopStep, Watch, WatchStep};
@@ -47,7 +49,7 @@ pub(crate) const REPEAT: Duration = Duration::from_secs(1);
 const NEVER: Moment = Moment(u64::MAX);
 
 /// The manager of one of two nodes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TwoNode {
     settings: Settings,
     groups: Vec<Local>,
@@ -57,7 +59,7 @@ pub struct TwoNode {
     sick: bool,
     leaving: bool,
     released: bool,
-    frozen_until: Option<Moment>,
+    frozen: Option<Frozen>,
     kept: Kept,
     events: EventSource,
     outputs: VecDeque<Output>,
@@ -67,7 +69,7 @@ pub struct TwoNode {
 }
 
 /// What this node declared.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Own {
     number: u64,
     claims: BTreeMap<GroupName, Claim>,
@@ -124,7 +126,7 @@ impl TwoNode {
         peer.unauthenticated = in_doubt.then_some(NEVER);
         peer.states = states_on(view, &settings.peer);
         let groups = settings.groups.iter().map(|group| {
-            let kept = *kept.groups.entry(group.name.clone()).or_default();
+            let kept = kept.groups.entry(group.name.clone()).or_default().clone();
             Local::new(group.clone(), group.preferred == settings.node, kept)
         });
         let groups = groups.collect();
@@ -145,7 +147,7 @@ impl TwoNode {
             sick: view.sick.is_some(),
             leaving: false,
             released: false,
-            frozen_until: kept.frozen_until,
+            frozen: kept.frozen,
             kept,
             events,
             outputs: VecDeque::new(),
@@ -160,7 +162,7 @@ impl TwoNode {
     fn begun(mut self, now: Now) -> Self {
         for place in 0..self.groups.len() {
             let local = &self.groups[place];
-            let kept = self.kept.groups.get(&local.group.name).copied();
+            let kept = self.kept.groups.get(&local.group.name).cloned();
             let Some(kept) = kept.filter(|kept| kept.held) else {
                 continue;
             };
@@ -189,12 +191,7 @@ impl TwoNode {
 
     /// Decides on every group by all that is known, and declares the outcome.
     fn settle(&mut self, now: Now) {
-        for local in &mut self.groups {
-            local.expire(now.boot);
-        }
-        for moment in [&mut self.frozen_until, &mut self.peer.unauthenticated] {
-            moment.take_if(|moment| *moment <= now.boot);
-        }
+        self.expire(now);
         self.tell_hold(now);
         for place in 0..self.groups.len() {
             match self.decide(place, now.boot) {
@@ -207,6 +204,25 @@ impl TwoNode {
         self.keep();
         self.declare(now.boot);
         self.release();
+    }
+
+    /// Tells which orders are over.
+    fn expire(&mut self, now: Now) {
+        for place in 0..self.groups.len() {
+            if self.groups[place].expire(now.boot) {
+                let group = self.groups[place].group.name.clone();
+                self.tell(Kind::GroupWantedOver { group }, None, now);
+            }
+        }
+        if self
+            .frozen
+            .take_if(|frozen| frozen.until <= now.boot)
+            .is_some()
+        {
+            self.tell(Kind::Unfrozen, None, now);
+        }
+        let doubt = &mut self.peer.unauthenticated;
+        doubt.take_if(|until| *until <= now.boot);
     }
 
     fn decide(&self, place: usize, now: Moment) -> Option<Decision> {
@@ -303,7 +319,7 @@ impl TwoNode {
     }
 
     fn is_frozen(&self) -> bool {
-        self.frozen_until.is_some()
+        self.frozen.is_some()
     }
 
     fn willing(&self, place: usize, now: Moment) -> Willingness {
@@ -311,7 +327,7 @@ impl TwoNode {
         if self.sick || leaving || self.is_frozen() {
             return Willingness::Unable;
         }
-        self.groups[place].willing(now)
+        self.groups[place].willing(&self.settings.node, now)
     }
 
     fn claim(&self, place: usize, now: Moment) -> Claim {
@@ -514,7 +530,7 @@ impl TwoNode {
             groups: groups
                 .map(|local| (local.group.name.clone(), local.kept()))
                 .collect(),
-            frozen_until: self.frozen_until,
+            frozen: self.frozen,
         };
         if self.kept != kept {
             self.kept = kept.clone();
@@ -730,8 +746,9 @@ impl TwoNode {
                 ..stand
             };
             if before.is_none_or(|before| before < first) {
-                // Whoever gave it was told what came of it there.
-                let _ = self.obey(&passed.order.verb, now);
+                if self.check(&passed.order.verb).is_ok() {
+                    self.obey(&passed.order, now);
+                }
             }
         }
     }
@@ -746,67 +763,182 @@ impl TwoNode {
             })
     }
 
-    fn obey(&mut self, verb: &Verb, now: Now) -> Result<(), Refusal> {
-        self.check(verb)?;
-        let until = |lasts: Option<Duration>| match lasts {
-            Some(lasts) => now.boot + lasts,
-            None => NEVER,
-        };
-        match verb {
-            Verb::Move { groups, to, lasts } => {
-                let here = *to == self.settings.node;
-                for local in self.chosen(groups) {
-                    local.reluctant_until = (!here).then(|| until(*lasts));
+    /// Follows an order that says all: which groups, and where.
+    fn obey(&mut self, order: &Order, now: Now) {
+        let until = |lasts: Option<Duration>| lasts.map_or(NEVER, |lasts| now.boot + lasts);
+        let reason = order.reason.clone();
+        match &order.verb {
+            GroupVerb::Move { groups, to, lasts } => {
+                let on = to.clone().unwrap_or_else(|| self.settings.peer.clone());
+                for place in self.chosen(groups) {
+                    let wanted = Wanted {
+                        on: on.clone(),
+                        until: until(*lasts),
+                    };
+                    self.groups[place].wanted = Some(wanted);
+                    let kind = Kind::GroupWanted {
+                        group: self.groups[place].group.name.clone(),
+                        node: on.clone(),
+                        lasts: *lasts,
+                        reason: reason.clone(),
+                    };
+                    self.tell_ordered(kind, order, now);
                 }
             }
-            Verb::Cleanup { groups } => {
-                for place in 0..self.groups.len() {
-                    if groups.contains(&self.groups[place].group.name) {
-                        self.clean(place, now);
-                    }
+            GroupVerb::Cleanup { groups } => {
+                for place in self.chosen(groups) {
+                    let group = self.groups[place].group.name.clone();
+                    self.tell_ordered(Kind::GroupCleaned { group }, order, now);
+                    self.clean(place, now);
                 }
             }
-            Verb::Freeze { lasts } => self.frozen_until = Some(until(*lasts)),
-            Verb::Unfreeze => self.frozen_until = None,
-            Verb::Fenced { .. } => self.peer.fenced = true,
-            Verb::Leave => self.leaving = true,
+            GroupVerb::Freeze { lasts, maintenance } => {
+                self.frozen = Some(Frozen {
+                    until: until(*lasts),
+                    maintenance: *maintenance,
+                });
+                let kind = Kind::Frozen {
+                    lasts: *lasts,
+                    maintenance: *maintenance,
+                    reason,
+                };
+                self.tell_ordered(kind, order, now);
+            }
+            GroupVerb::Unfreeze => {
+                if self.frozen.take().is_some() {
+                    self.tell_ordered(Kind::Unfrozen, order, now);
+                }
+            }
+            GroupVerb::ConfirmFence { node } => {
+                self.peer.fenced = true;
+                let kind = Kind::FenceConfirmed { node: node.clone() };
+                self.tell_ordered(kind, order, now);
+            }
         }
-        Ok(())
     }
 
-    fn check(&self, verb: &Verb) -> Result<(), Refusal> {
-        match verb {
-            Verb::Move { groups, .. } | Verb::Cleanup { groups } => {
-                let known = |name: &GroupName| self.groups.iter().any(|g| g.group.name == *name);
-                if let Some(unknown) = groups.iter().find(|name| !known(name)) {
-                    return Err(Refusal::NoGroup(unknown.clone()));
-                }
+    fn tell_ordered(&mut self, kind: Kind, order: &Order, now: Now) {
+        self.tell(kind, Some(Cause::Order(order.who.clone())), now);
+    }
+
+    fn check(&self, verb: &GroupVerb) -> Result<(), Refusal> {
+        if let GroupVerb::Move { groups, .. } | GroupVerb::Cleanup { groups } = verb
+            && let Choice::Named(names) = groups
+        {
+            let known = |name: &GroupName| self.groups.iter().any(|g| g.group.name == *name);
+            if let Some(unknown) = names.iter().find(|name| !known(name)) {
+                return Err(Refusal::NoGroup(unknown.clone()));
             }
-            Verb::Fenced { node } => {
-                if *node != self.settings.peer {
-                    return Err(Refusal::NoNode(node.clone()));
-                }
-                if self.peer.status != NodeStatus::Dead {
-                    return Err(Refusal::Alive(node.clone()));
-                }
-            }
-            Verb::Freeze { .. } | Verb::Unfreeze | Verb::Leave => {}
         }
+        let peer = &self.settings.peer;
         match verb {
-            Verb::Move { .. } if self.is_frozen() => Err(Refusal::Frozen),
-            Verb::Move { to, .. } if *to == self.settings.node => Ok(()),
-            Verb::Move { to, .. } if *to != self.settings.peer => Err(Refusal::NoNode(to.clone())),
-            Verb::Move { to, .. } if !self.peer.status.is_alive() => {
-                Err(Refusal::NotAlive(to.clone()))
+            GroupVerb::Move { .. } if self.is_frozen() => Err(Refusal::Frozen),
+            GroupVerb::Move { to: Some(to), .. } if *to == self.settings.node => Ok(()),
+            GroupVerb::Move { to: Some(to), .. } if to != peer => Err(Refusal::NoNode(to.clone())),
+            GroupVerb::Move { .. } if !self.peer.status.is_alive() => {
+                Err(Refusal::NotAlive(peer.clone()))
+            }
+            GroupVerb::ConfirmFence { node } if node != peer => Err(Refusal::NoNode(node.clone())),
+            GroupVerb::ConfirmFence { node } if self.peer.status != NodeStatus::Dead => {
+                Err(Refusal::Alive(node.clone()))
             }
             _ => Ok(()),
         }
     }
 
-    fn chosen<'a>(&'a mut self, groups: &'a [GroupName]) -> impl Iterator<Item = &'a mut Local> {
-        self.groups
-            .iter_mut()
-            .filter(|local| groups.contains(&local.group.name))
+    /// The same order in words that mean the same on the other node.
+    fn spelled_out(&self, order: Order) -> Order {
+        let named = |groups: &Choice| {
+            let places = self.chosen(groups).into_iter();
+            Choice::Named(
+                places
+                    .map(|place| self.groups[place].group.name.clone())
+                    .collect(),
+            )
+        };
+        let verb = match &order.verb {
+            GroupVerb::Move { groups, to, lasts } => GroupVerb::Move {
+                groups: named(groups),
+                to: Some(to.clone().unwrap_or_else(|| self.settings.peer.clone())),
+                lasts: *lasts,
+            },
+            GroupVerb::Cleanup { groups } => GroupVerb::Cleanup {
+                groups: named(groups),
+            },
+            other => other.clone(),
+        };
+        Order { verb, ..order }
+    }
+
+    /// The places of these groups.
+    fn chosen(&self, choice: &Choice) -> Vec<usize> {
+        let is_meant = |local: &Local| match choice {
+            Choice::Named(names) => names.contains(&local.group.name),
+            Choice::All => true,
+            Choice::Local => local.preferred,
+            Choice::Foreign => !local.preferred,
+        };
+        let places = self.groups.iter().enumerate();
+        let meant = places.filter(|(_, local)| is_meant(local));
+        meant.map(|(place, _)| place).collect()
+    }
+
+    /// Where the group is, as far as this node knows.
+    fn whereabouts(&self, place: usize) -> Option<NodeName> {
+        if self.groups[place].state().is_held() {
+            return Some(self.settings.node.clone());
+        }
+        let there = self
+            .peer_claim(place)
+            .is_some_and(|claim| claim.state.is_held());
+        there.then(|| self.settings.peer.clone())
+    }
+
+    /// Where the group will be, if all goes well.
+    fn destination(&self, place: usize, now: Moment) -> Option<NodeName> {
+        let whereabouts = self.whereabouts(place);
+        if self.is_frozen() {
+            return whereabouts;
+        }
+        let own = self.willing(place, now);
+        let peer = match self.peer.status.is_alive() {
+            true => self.peer_will_be(place),
+            false => Willingness::Unable,
+        };
+        if own == peer && !self.settings.failback && whereabouts.is_some() {
+            return whereabouts;
+        }
+        match candidate(own, peer, self.groups[place].preferred) {
+            Candidate::Nobody => None,
+            Candidate::Own => Some(self.settings.node.clone()),
+            Candidate::Peer => Some(self.settings.peer.clone()),
+        }
+    }
+
+    /// How willing the other node will be once it knows where the group is wanted. Of what failed
+    /// there this node knows nothing.
+    fn peer_will_be(&self, place: usize) -> Willingness {
+        let (_, said) = self.claimed(place).unwrap_or((false, Willingness::Unable));
+        let wanted = self.groups[place].wanted.as_ref();
+        match wanted.map(|wanted| wanted.on == self.settings.node) {
+            Some(true) => said.min(Willingness::Reluctant),
+            Some(false) if said == Willingness::Reluctant => Willingness::Able,
+            _ => said,
+        }
+    }
+
+    /// What an order does that was just followed, to groups that were there before.
+    fn changes(&self, order: &Order, before: &[Option<NodeName>], now: Moment) -> Vec<Change> {
+        let places = match &order.verb {
+            GroupVerb::Move { groups, .. } | GroupVerb::Cleanup { groups } => self.chosen(groups),
+            _ => self.chosen(&Choice::All),
+        };
+        let change = |place: usize| Change {
+            group: self.groups[place].group.name.clone(),
+            from: before[place].clone(),
+            to: self.destination(place, now),
+        };
+        places.into_iter().map(change).collect()
     }
 
     /// Forgets what failed; what did not stop is stopped once more.
@@ -904,6 +1036,9 @@ impl TwoNode {
 
     /// The next look at groups for which it is time.
     fn look(&mut self, now: Moment) {
+        if self.frozen.is_some_and(|frozen| frozen.maintenance) {
+            return;
+        }
         for place in 0..self.groups.len() {
             if let Phase::Started(Watch {
                 step: Some(WatchStep::Pausing(until)),
@@ -1036,7 +1171,7 @@ impl ClusterManager for TwoNode {
 
     fn handle_loss(&mut self, group: &GroupName, resource: usize, why: String, now: Now) {
         let place = (self.groups.iter()).position(|local| local.group.name == *group);
-        let Some(place) = place else {
+        let Some(place) = place.filter(|_| !self.is_frozen()) else {
             return;
         };
         let local = &self.groups[place];
@@ -1056,19 +1191,34 @@ impl ClusterManager for TwoNode {
         self.settle(now);
     }
 
-    fn handle_order(&mut self, order: Order, now: Now) -> Result<(), Refusal> {
-        let concerns_both = !matches!(order.verb, Verb::Fenced { .. } | Verb::Leave);
+    fn handle_order(&mut self, order: Order, now: Now) -> Result<Vec<Change>, Refusal> {
+        self.check(&order.verb)?;
+        let order = self.spelled_out(order);
+        let concerns_both = !matches!(order.verb, GroupVerb::ConfirmFence { .. });
         let passes = concerns_both && self.peer.status.is_alive();
         if passes && self.own.orders.len() >= ORDERS_MAX {
             return Err(Refusal::Unread(self.settings.peer.clone()));
         }
-        self.obey(&order.verb, now)?;
+        let before: Vec<_> = (0..self.groups.len())
+            .map(|place| self.whereabouts(place))
+            .collect();
+        self.obey(&order, now);
+        let changes = self.changes(&order, &before, now.boot);
         if passes {
             let number = self.own.number + 1;
             self.own.orders.push(Passed { number, order });
         }
         self.settle(now);
-        Ok(())
+        Ok(changes)
+    }
+
+    fn plan(&self, order: Order, now: Now) -> Result<Vec<Change>, Refusal> {
+        self.clone().handle_order(order, now)
+    }
+
+    fn leave(&mut self, now: Now) {
+        self.leaving = true;
+        self.settle(now);
     }
 
     fn handle_timeout(&mut self, now: Now) {
@@ -1085,7 +1235,7 @@ impl ClusterManager for TwoNode {
         let groups = self.groups.iter().flat_map(Local::deadlines);
         groups
             .chain(self.own.repeat_at)
-            .chain(self.frozen_until)
+            .chain(self.frozen.map(|frozen| frozen.until))
             .chain(self.peer.unauthenticated)
             .filter(|at| *at != NEVER)
             .min()

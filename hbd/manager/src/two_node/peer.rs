@@ -10,7 +10,7 @@ use crate::declaration::{Declaration, Stand};
 use crate::io::Startup;
 
 /// What is known of the other node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) status: NodeStatus,
     /// The event that said so.

@@ -333,7 +333,7 @@ fn a_manager_that_follows_another_looks_before_it_does_anything() {
     };
     let kept = Kept {
         groups: BTreeMap::from([(group(), kept)]),
-        frozen_until: None,
+        frozen: None,
     };
     let mut stage = Stage::new(settings(), kept);
     assert_eq!(stage.outputs()[0], "status 0");
@@ -350,7 +350,7 @@ fn what_was_interrupted_is_stopped_first() {
     };
     let kept = Kept {
         groups: BTreeMap::from([(group(), kept)]),
-        frozen_until: None,
+        frozen: None,
     };
     let mut stage = Stage::new(settings(), kept);
     assert!(stage.outputs().contains(&"stop 1".to_string()));
@@ -361,11 +361,7 @@ fn a_node_leaves_when_everything_is_stopped_and_said() {
     let mut stage = Stage::started();
     stage.bob(NodeStatus::Active, 10);
     stage.hear(GroupState::Stopped, Willingness::Able, 11);
-    let leave = Order {
-        verb: Verb::Leave,
-        cause: None,
-    };
-    assert_eq!(stage.manager.handle_order(leave, at(12)), Ok(()));
+    stage.manager.leave(at(12));
     assert_eq!(stage.outputs()[2], "stop 1");
     stage.end(Outcome::Done, 13);
     let outputs = stage.end(Outcome::Done, 14);
@@ -378,14 +374,7 @@ fn a_node_leaves_when_everything_is_stopped_and_said() {
 #[test]
 fn a_move_to_a_dead_node_is_refused() {
     let mut stage = Stage::started();
-    let order = Order {
-        verb: Verb::Move {
-            groups: vec![group()],
-            to: name("bob"),
-            lasts: None,
-        },
-        cause: None,
-    };
+    let order = move_to("bob");
     assert_eq!(
         stage.manager.handle_order(order, at(5)),
         Err(Refusal::NotAlive(name("bob")))
@@ -396,10 +385,7 @@ fn a_move_to_a_dead_node_is_refused() {
 fn nobody_can_have_made_sure_that_a_living_node_is_off() {
     let mut stage = Stage::started();
     stage.bob(NodeStatus::Active, 4);
-    let order = Order {
-        verb: Verb::Fenced { node: name("bob") },
-        cause: None,
-    };
+    let order = order(GroupVerb::ConfirmFence { node: name("bob") });
     assert_eq!(
         stage.manager.handle_order(order, at(5)),
         Err(Refusal::Alive(name("bob")))
@@ -419,18 +405,15 @@ fn without_unfenced_takeover_a_dead_holder_is_succeeded_when_somebody_made_sure_
     let outputs = stage.bob(NodeStatus::Dead, 3);
     assert_eq!(outputs.len(), 1);
     assert!(outputs[0].contains("unfenced_takeover no"), "{outputs:?}");
-    let order = Order {
-        verb: Verb::Fenced { node: name("bob") },
-        cause: None,
-    };
-    assert_eq!(stage.manager.handle_order(order, at(5)), Ok(()));
+    let order = order(GroupVerb::ConfirmFence { node: name("bob") });
+    assert!(stage.manager.handle_order(order, at(5)).is_ok());
     assert!(stage.outputs().contains(&"start 0".to_string()));
 }
 
 #[test]
 fn a_resource_that_is_lost_is_started_anew_here_and_then_there() {
     let mut stage = Stage::started();
-    let mut lose = |stage: &mut Stage, millis| {
+    let lose = |stage: &mut Stage, millis| {
         let lost = "the address is gone".to_string();
         (stage.manager).handle_loss(&group(), 0, lost, at(millis));
         stage.outputs()
@@ -447,11 +430,89 @@ fn a_resource_that_is_lost_is_started_anew_here_and_then_there() {
     assert_eq!(lose(&mut stage, 21), [] as [&str; 0]);
 }
 
-fn freeze() -> Order {
+fn order(verb: GroupVerb) -> Order {
     Order {
-        verb: Verb::Freeze { lasts: None },
-        cause: None,
+        verb,
+        who: "uid 0".into(),
+        reason: None,
     }
+}
+
+fn freeze() -> Order {
+    order(GroupVerb::Freeze {
+        lasts: None,
+        maintenance: false,
+    })
+}
+
+fn move_to(node: &str) -> Order {
+    order(GroupVerb::Move {
+        groups: Choice::All,
+        to: Some(name(node)),
+        lasts: Some(Duration::from_secs(60)),
+    })
+}
+
+fn change(from: &str, to: &str) -> Change {
+    Change {
+        group: group(),
+        from: Some(name(from)),
+        to: Some(name(to)),
+    }
+}
+
+#[test]
+fn an_order_says_what_it_does_and_a_plan_does_not_do_it() {
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 10);
+    stage.hear(GroupState::Stopped, Willingness::Able, 11);
+    let moved = Ok(vec![change("alice", "bob")]);
+    assert_eq!(stage.manager.plan(move_to("bob"), at(12)), moved);
+    assert_eq!(stage.outputs(), [] as [&str; 0]);
+    assert_eq!(stage.manager.handle_order(move_to("bob"), at(12)), moved);
+    let outputs = stage.outputs();
+    assert!(
+        outputs[0].contains("is wanted on bob for 60 s"),
+        "{outputs:?}"
+    );
+    assert!(outputs.contains(&"stop 1".to_string()), "{outputs:?}");
+}
+
+#[test]
+fn a_wish_ends_by_itself() {
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 10);
+    stage.hear(GroupState::Stopped, Willingness::Able, 11);
+    stage
+        .manager
+        .handle_order(move_to("alice"), at(12))
+        .unwrap();
+    stage.outputs();
+    stage.manager.handle_timeout(at(60_013));
+    let outputs = stage.outputs();
+    assert!(outputs[1].contains("nowhere in particular"), "{outputs:?}");
+}
+
+#[test]
+fn in_maintenance_nothing_is_looked_at() {
+    let mut stage = Stage::started();
+    let verb = GroupVerb::Freeze {
+        lasts: None,
+        maintenance: true,
+    };
+    assert!(stage.manager.handle_order(order(verb), at(5)).is_ok());
+    stage.outputs();
+    stage.manager.handle_timeout(at(11_000));
+    assert_eq!(stage.outputs(), [] as [&str; 0]);
+    assert!(
+        stage
+            .manager
+            .handle_order(order(GroupVerb::Unfreeze), at(11_001))
+            .is_ok()
+    );
+    stage.outputs();
+    stage.manager.handle_timeout(at(11_002));
+    assert_eq!(stage.outputs(), ["monitor 0"]);
 }
 
 #[test]
@@ -459,7 +520,7 @@ fn an_order_is_passed_on_until_the_other_node_has_read_it() {
     let mut stage = Stage::started();
     stage.bob(NodeStatus::Active, 10);
     stage.hear(GroupState::Stopped, Willingness::Able, 11);
-    assert_eq!(stage.manager.handle_order(freeze(), at(12)), Ok(()));
+    assert!(stage.manager.handle_order(freeze(), at(12)).is_ok());
     let said = stage.declared().unwrap();
     assert_eq!(said.orders.len(), 1);
     assert_eq!(said.orders[0].number, said.stand.number);
@@ -488,11 +549,8 @@ fn an_order_that_was_passed_on_is_obeyed_once() {
     };
     stage.read(declaration.clone(), 11);
     assert!(stage.manager.is_frozen());
-    let unfreeze = Order {
-        verb: Verb::Unfreeze,
-        cause: None,
-    };
-    assert_eq!(stage.manager.handle_order(unfreeze, at(12)), Ok(()));
+    let unfreeze = order(GroupVerb::Unfreeze);
+    assert!(stage.manager.handle_order(unfreeze, at(12)).is_ok());
     declaration.stand.number = 5;
     stage.read(declaration, 13);
     assert!(!stage.manager.is_frozen());

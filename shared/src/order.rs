@@ -1,0 +1,137 @@
+//! What an operator wants of the groups, in the words of the API.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::group::GroupName;
+use crate::names::NodeName;
+
+/// Longest reason in bytes.
+pub const REASON_MAX: usize = 200;
+
+/// An order about groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupOrder {
+    /// What.
+    pub verb: GroupVerb,
+    /// Why, in the operator's words: at most [`REASON_MAX`] bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Only say what would happen.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What can be wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupVerb {
+    /// These groups are to be on that node, for so long; afterwards it is as if nothing had been
+    /// said.
+    Move {
+        /// Which.
+        groups: Choice,
+        /// Where; else on the node that is not the one which is asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<NodeName>,
+        /// For ever, if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lasts: Option<Duration>,
+    },
+    /// Forget what failed with these groups, and try again.
+    Cleanup {
+        /// Which.
+        groups: Choice,
+    },
+    /// Start, stop and move nothing, for so long.
+    Freeze {
+        /// For ever, if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lasts: Option<Duration>,
+        /// Look at nothing either: somebody works on the services.
+        #[serde(default)]
+        maintenance: bool,
+    },
+    /// End a freeze.
+    Unfreeze,
+    /// Somebody made sure that the node, which is dead, is off.
+    ConfirmFence {
+        /// Which.
+        node: NodeName,
+    },
+}
+
+/// Some of the groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// These.
+    Named(Vec<GroupName>),
+    /// All.
+    All,
+    /// Those that prefer the node which is asked.
+    Local,
+    /// The others.
+    Foreign,
+}
+
+/// What an order does to one group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Which.
+    pub group: GroupName,
+    /// Where it is.
+    pub from: Option<NodeName>,
+    /// Where it goes, or stays.
+    pub to: Option<NodeName>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let group = &self.group;
+        match (&self.from, &self.to) {
+            (None, None) => write!(f, "group {group} stays stopped"),
+            (Some(from), None) => write!(f, "group {group} is stopped on {from}"),
+            (None, Some(to)) => write!(f, "group {group} is started on {to}"),
+            (Some(from), Some(to)) if from == to => write!(f, "group {group} stays on {to}"),
+            (Some(from), Some(to)) => write!(f, "group {group} moves from {from} to {to}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_order_does_is_a_sentence() {
+        let node = |text| Some(NodeName::new(text).unwrap());
+        let change = |from, to| {
+            let group = GroupName::new("web").unwrap();
+            Change { group, from, to }.to_string()
+        };
+        assert_eq!(change(None, None), "group web stays stopped");
+        assert_eq!(change(node("a"), node("a")), "group web stays on a");
+        assert_eq!(change(node("a"), node("b")), "group web moves from a to b");
+    }
+
+    #[test]
+    fn an_order_is_short_json() {
+        let order = GroupOrder {
+            verb: GroupVerb::Move {
+                groups: Choice::Local,
+                to: None,
+                lasts: None,
+            },
+            reason: None,
+            dry_run: false,
+        };
+        let text = serde_json::to_string(&order).unwrap();
+        assert_eq!(
+            text,
+            r#"{"verb":{"move":{"groups":"local"}},"dry_run":false}"#
+        );
+    }
+}
