@@ -206,23 +206,7 @@ fn groups(sources: &Sources, draft: &mut Draft, report: &mut Report<'_>) -> Grou
     let Some(source) = sources.get(&FileName::Haresources) else {
         return Groups::default();
     };
-    let groups = haresources::read(source, draft, report);
-    refuse_groups(&groups, report);
-    groups
-}
-
-/// The one place that keeps groups away from a release without a manager.
-fn refuse_groups(groups: &Groups, report: &mut Report<'_>) {
-    if let Some(first) = groups.first {
-        report
-            .at(
-                Code::ResourcesNotYet,
-                first,
-                "haresources names a group, but this release moves no resources",
-            )
-            .label("the first group")
-            .remedy("leave haresources empty on nodes that run hbd");
-    }
+    haresources::read(source, draft, report)
 }
 
 #[cfg(test)]

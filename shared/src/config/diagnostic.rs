@@ -147,7 +147,6 @@ codes! {
     GroupEmpty Warning "group-empty" "A line of haresources names a node and no resource."
     CommentInContinuedLine Warning "comment-in-continued-line" "Heartbeat 3.0.6 takes the words of this comment for resources."
     BrokenContinuation Warning "broken-continuation" "A backslash that is not the last byte of its line does not continue it."
-    ResourcesNotYet Error "resources-not-yet" "haresources names groups, but this release moves no resources."
 
     // The machine.
     InterfaceMissing Warning "interface-missing" "A network interface does not exist here."

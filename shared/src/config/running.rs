@@ -248,10 +248,15 @@ mod tests {
     const SECRET: &str = "a-secret-that-nobody-sees";
 
     fn running(ha_cf: &str) -> Running {
+        running_with(ha_cf, "")
+    }
+
+    fn running_with(ha_cf: &str, haresources: &str) -> Running {
         let keys = format!("auth 1\n1 sha1 {SECRET}\n2 md5 {SECRET}\n");
         let files = Files::default()
             .with(FileName::HaCf, ha_cf)
-            .with(FileName::Authkeys, &keys);
+            .with(FileName::Authkeys, &keys)
+            .with(FileName::Haresources, haresources);
         let checked = check::text(&files);
         Running::of(&checked.config.expect("a configuration"))
     }
@@ -283,8 +288,43 @@ mod tests {
     }
 
     #[test]
+    fn what_counts_of_groups_can_be_written_as_it_is_said() {
+        let ha_cf = "node alice bob\nbcast eth0\nauto_failback off\n";
+        let own = "monitor apache 2.5 timeout=20\nactiontime stop=1500ms\n";
+        let groups = "alice apache\nbob mysql\n";
+        let first = running_with(&format!("{ha_cf}{own}"), groups);
+        assert_eq!(
+            first.values["monitor"],
+            [
+                "apache 2500ms timeout=20 failures=1 restarts=3",
+                "mysql off"
+            ]
+        );
+        let words = [
+            "manager",
+            "startup",
+            "unfenced_takeover",
+            "actiontime",
+            "addrlease",
+            "monitor",
+        ];
+        let said = words.iter().flat_map(|word| {
+            let lines = &first.values[*word];
+            lines.iter().map(move |line| format!("{word} {line}\n"))
+        });
+        let again = running_with(&format!("{ha_cf}{}", said.collect::<String>()), groups);
+        assert_eq!(again.values, first.values);
+    }
+
+    #[test]
+    fn without_groups_nothing_counts_of_what_is_said_about_them() {
+        let running = running("node alice bob\nbcast eth0\nauto_failback off\n");
+        assert!(!running.values.contains_key("auto_failback"));
+    }
+
+    #[test]
     fn every_word_is_a_directive() {
-        let running = running("node alice\nbcast eth0\nrtprio 3\n");
+        let running = running_with("node alice bob\nbcast eth0\nrtprio 3\n", "alice apache\n");
         for word in running.values.keys() {
             assert!(crate::config::directives::find(word).is_some(), "{word}");
         }

@@ -12,9 +12,6 @@ use crate::config::reader::Reader;
 use crate::config::suggest;
 use crate::config::value::Zero;
 
-/// What all of these do while `haresources` may name no group.
-const MANAGED: Effect = Effect::NotYet("hbd moves no resources yet");
-
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Resources",
     directives: &[
@@ -26,7 +23,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "two_node if haresources names a group, else none",
             bounds: "two_node: exactly two nodes; none: no group",
             repeat: Repeat::LastCounts,
-            effect: MANAGED,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "who decides which node holds what",
@@ -46,7 +43,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "legacy",
             bounds: "a boolean or legacy",
             repeat: Repeat::LastCounts,
-            effect: MANAGED,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "whether groups return to their preferred node",
@@ -81,7 +78,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "alone",
             bounds: "",
             repeat: Repeat::LastCounts,
-            effect: MANAGED,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Node,
             short: "what a node does that starts and never hears the other one",
@@ -102,7 +99,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "yes",
             bounds: "",
             repeat: Repeat::LastCounts,
-            effect: MANAGED,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "whether a dead node is succeeded though nothing made sure that it is off",
@@ -121,7 +118,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "no group is watched; timeout as status of actiontime, failures 1, restarts 3",
             bounds: "times larger than 0, timeout at most a day; failures 1 to 100; restarts 0 to 100",
             repeat: Repeat::Adds,
-            effect: MANAGED,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "how a group is watched while it is started",
@@ -142,7 +139,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "start=100 stop=100 status=20",
             bounds: "larger than 0, at most a day",
             repeat: Repeat::Adds,
-            effect: MANAGED,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "how long an action on a resource may take",
@@ -161,7 +158,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "2 x deadtime rounded up, at least 6",
             bounds: "5 to 86400",
             repeat: Repeat::LastCounts,
-            effect: MANAGED,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "time after which the kernel takes away a service address that nobody refreshes",
