@@ -10,6 +10,7 @@
 //! carries them once a second.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -1001,7 +1002,7 @@ pub enum Kind {
         /// Its group.
         group: GroupName,
         /// The address.
-        address: std::net::IpAddr,
+        address: IpAddr,
         /// The hardware address of the other machine.
         hardware: String,
     },

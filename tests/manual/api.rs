@@ -1,6 +1,7 @@
 //! hbd-api(7): every request and frame with an example, roles, error codes, limits.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use hbd_core::session::{INBOUND_MAX, INBOUND_OF_PEER_MAX, LISTENERS_MAX, OUTBOUND_MAX};
 use hbd_tests::manual::{compare, escape};
@@ -13,7 +14,9 @@ use shared::api::{
 use shared::config::diff::{Change, Consequence, Line};
 use shared::config::{FileName, Files, Running, check};
 use shared::event::{Event, EventSource, Kind, NodeStatus, Role, StatusReason};
+use shared::group::GroupName;
 use shared::names::{ClientName, Generation, MediumName, NodeName};
+use shared::order::{self, Choice, GroupOrder, GroupVerb};
 use shared::query::{Bound, EventQuery, PAGE_BYTES, PAGE_EVENTS};
 use shared::sample::Sample;
 use shared::session::{Ending, Payload};
@@ -200,7 +203,7 @@ fn who_sends_messages_from_scripts_is_told_how_many_may_be_on_their_way() {
     assert!(page.contains(&text), "hactl.1 lacks: {text}");
 }
 
-fn requests() -> [Request; 11] {
+fn requests() -> [Request; 12] {
     [
         Request::Snapshot,
         Request::Config,
@@ -223,6 +226,15 @@ fn requests() -> [Request; 11] {
             name: client("backup"),
         },
         Request::Acknowledge { delivery: 1 },
+        Request::Order(Box::new(GroupOrder {
+            verb: GroupVerb::Move {
+                groups: Choice::Named(vec![group()]),
+                to: Some(node("bob")),
+                lasts: Some(Duration::from_secs(3600)),
+            },
+            reason: Some("new disk".into()),
+            dry_run: true,
+        })),
         Request::Fault(Fault {
             medium: MediumName::new("eth0").expect("a name"),
             cut_in: true,
@@ -247,6 +259,7 @@ fn word(request: &Request) -> &'static str {
         Request::Send(_) => "send",
         Request::Listen { .. } => "listen",
         Request::Acknowledge { .. } => "acknowledge",
+        Request::Order(_) => "order",
         Request::Fault(_) => "fault",
         Request::Reload(_) => "reload",
         Request::Upgrade(_) => "upgrade",
@@ -283,6 +296,7 @@ fn meaning(request: &Request) -> &'static str {
             "The listener of this connection took a message, and those before it from the same \
              sender.\n"
         }
+        Request::Order(_) => ORDER,
         Request::Fault(_) => {
             "An order: cut a medium inwards or outwards, or let it lose so many of 100 packets in \
              each direction.\nAll false and zero heals it.\nRefused unless hbd runs under\n.Fl \
@@ -306,6 +320,45 @@ fn meaning(request: &Request) -> &'static str {
         }
     }
 }
+
+/// What `order` takes.
+const ORDER: &str = "\
+An order about groups, which the manager carries out;
+.Li dry_run
+only tells what it would do.
+The reply names each group with where it is and where it goes.
+Of a
+.Li verb ,
+.Li groups
+is
+.Li {\"named\":[...]} ,
+all, local
+.Pq those that prefer this node
+or foreign;
+.Li lasts
+is for ever where it is left out;
+.Li reason
+is one line of at most 200 bytes.
+.Bl -tag -width \"confirm-fence\" -compact
+.It Li move
+The groups are wanted on the node
+.Li to ;
+without it on the other node.
+.It Li cleanup
+What failed with the groups is forgotten, and tried again.
+.It Li freeze
+No group is started, stopped or moved; with
+.Li maintenance
+none is looked at either.
+.It Li unfreeze
+Ends that.
+Without fields: the verb is its word.
+.It Li confirm-fence
+Needs admin: the
+.Li node ,
+which is dead, is off; it may be succeeded.
+.El
+";
 
 /// What `events` takes.
 const EVENTS: &str = "\
@@ -357,6 +410,11 @@ fn reply(request: &Request) -> Success {
         },
         Request::Send(_) => Success::Delivered,
         Request::Listen { .. } | Request::Acknowledge { .. } | Request::Fault(_) => Success::Done,
+        Request::Order(_) => Success::Ordered(vec![order::Change {
+            group: group(),
+            from: Some(node("alice")),
+            to: Some(node("bob")),
+        }]),
         Request::Reload(_) => Success::Reloaded(Box::new(Reloaded {
             outcome: ReloadOutcome::WouldApply,
             changes: vec![Change {
@@ -383,6 +441,10 @@ fn reply(request: &Request) -> Success {
             reason: String::new(),
         })),
     }
+}
+
+fn group() -> GroupName {
+    GroupName::new("10.0.0.5/24/eth0").expect("a name")
 }
 
 fn line(text: &str) -> Line {

@@ -13,12 +13,13 @@ const SOURCES: [&str; 2] = [
     include_str!("../../shared/src/group.rs"),
 ];
 /// What the text of a page calls the types that are written as text or numbers.
-const PLAIN: [(&str, &str); 17] = [
+const PLAIN: [(&str, &str); 18] = [
     ("String", "text"),
     ("NodeName", "name of a node"),
     ("MediumName", "name of a medium"),
     ("GroupName", "name of a group"),
     ("LinkName", "object of peer and medium"),
+    ("IpAddr", "IP address"),
     ("Uuid", "UUID"),
     ("EventId", "name of an event"),
     ("KeyIndex", "number"),

@@ -12,7 +12,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hbd-manager", &["hbd-shared"]),
     ("hbd-agents", &["hbd-shared"]),
     ("hbd-diag", &["hbd-shared", "hbd-core"]),
-    ("hbd", &["hbd-shared", "hbd-core", "hbd-agents", "hbd-diag"]),
+    (
+        "hbd",
+        &[
+            "hbd-shared",
+            "hbd-core",
+            "hbd-manager",
+            "hbd-agents",
+            "hbd-diag",
+        ],
+    ),
     ("hactl", &["hbd-shared", "hbd-diag"]),
     (
         "hbd-tests",

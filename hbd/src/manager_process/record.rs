@@ -4,7 +4,6 @@
 //! machine: what was held before a reboot is held no more, so it is not synced, and one of another
 //! boot is not read.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,7 +12,6 @@ use std::path::{Path, PathBuf};
 use hbd_agents::builtin::ip::Address;
 use hbd_manager::Kept;
 use serde::{Deserialize, Serialize};
-use shared::config::Resource;
 use shared::group::GroupName;
 
 use super::addresses::Place;

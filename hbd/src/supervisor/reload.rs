@@ -434,10 +434,12 @@ fn changes(configured: &Configured, accepted: &Accepted) -> Vec<Change> {
                 change.consequence = Consequence::Online;
             }
         }
-    } else if changes
-        .iter()
-        .all(|change| change.consequence == Consequence::Online)
-    {
+    } else if changes.iter().all(|change| {
+        matches!(
+            change.consequence,
+            Consequence::Online | Consequence::NewManager
+        )
+    }) {
         changes.push(Change {
             what: "the order of lines, or the address of a name".into(),
             removed: Vec::new(),

@@ -745,10 +745,9 @@ impl TwoNode {
                 number: passed.number,
                 ..stand
             };
-            if before.is_none_or(|before| before < first) {
-                if self.check(&passed.order.verb).is_ok() {
-                    self.obey(&passed.order, now);
-                }
+            let unread = before.is_none_or(|before| before < first);
+            if unread && self.check(&passed.order.verb).is_ok() {
+                self.obey(&passed.order, now);
             }
         }
     }
