@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use shared::names::NodeName;
 
-use crate::{agent, demo, log};
+use crate::{agent, demo, log, manager_process};
 
 /// Where state is kept unless another directory is named.
 pub(crate) const STATE: &str = "/var/lib/hbd";
@@ -69,6 +69,8 @@ pub(crate) struct Options {
 pub(crate) enum RoleCommand {
     /// Three nodes on this machine, and what happens when things break
     Demo(demo::Options),
+    /// Stop what this node holds, where hbd died and does not run
+    Release(manager_process::release::Options),
     /// The process that keeps the nodes of the demo; only the demo itself starts it
     #[command(hide = true)]
     DemoKeeper(demo::keeper::Options),

@@ -49,6 +49,7 @@ fn main() -> Exit {
         Some(RoleCommand::ServeHttp { node, .. }) => hbd_agents::builtin::http::serve(&node),
         Some(RoleCommand::Core { fd, .. }) => core_process::run(fd),
         Some(RoleCommand::Manager { fd, run }) => manager_process::run(fd, &run),
+        Some(RoleCommand::Release(options)) => manager_process::release::run(&options),
         Some(RoleCommand::Demo(options)) => demo::run(&options),
         Some(RoleCommand::DemoKeeper(options)) => demo::keeper::run(&options),
         None if cli.options.check => check(&cli.options),
@@ -59,7 +60,7 @@ fn main() -> Exit {
 /// What is wrong with the configuration on standard output, as `hactl check` shows it, and what
 /// the machine would refuse.
 fn check(options: &Options) -> Exit {
-    let node = match startup::node_name(options) {
+    let node = match startup::node_name(options.node.as_ref(), &options.config) {
         Ok(node) => node,
         Err(error) => {
             error.print();

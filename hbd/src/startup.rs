@@ -176,7 +176,7 @@ pub(crate) struct State {
 
 /// Reads the configuration, claims the directories, and reads the state.
 pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
-    let node = node_name(options)?;
+    let node = node_name(options.node.as_ref(), &options.config)?;
     let (accepted, run, problem) = match copies_in_use(options)? {
         Some((copies, run)) => {
             let (accepted, problem) = beside_workers(options, &node, &copies)?;
@@ -286,10 +286,10 @@ impl State {
 }
 
 /// `--node`, else `nodeinfo`, else `uname -n`.
-pub(crate) fn node_name(options: &Options) -> Result<NodeName, StartError> {
-    match &options.node {
+pub(crate) fn node_name(said: Option<&NodeName>, config: &Path) -> Result<NodeName, StartError> {
+    match said {
         Some(node) => Ok(node.clone()),
-        None => diag::facts::node::own_name(&options.config).map_err(StartError::Name),
+        None => diag::facts::node::own_name(config).map_err(StartError::Name),
     }
 }
 

@@ -16,7 +16,7 @@ mod chief;
 mod duty;
 mod reactor;
 mod record;
-mod release;
+pub(crate) mod release;
 mod revival;
 mod said;
 mod works;

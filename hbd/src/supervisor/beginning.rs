@@ -122,7 +122,11 @@ impl Supervisor {
             _ if core.is_trace() || manager.is_trace() => Past::CoreGone,
             _ => Past::Gone,
         };
+        // One release at most is under way.
+        let (released, releases) = mpsc::channel(1);
         let managed = Managed {
+            released,
+            failed: false,
             told: restored.lives.last_of(Role::Manager).cloned(),
             retiring: None,
             fresh: matches!(past, Past::Gone),
@@ -257,6 +261,7 @@ impl Supervisor {
             reads,
             checks,
             log,
+            releases,
             watch,
         };
         Ok((supervisor, sources))

@@ -91,6 +91,13 @@ impl Health {
         self.failures.push_back(now);
     }
 
+    /// Too many managers failed lately.
+    pub(super) fn lacks_manager(&self, now: Moment) -> bool {
+        let first = self.failures.front();
+        let lately = first.is_some_and(|first| now.since(*first) < FAILURES_WITHIN);
+        lately && self.failures.len() == FAILURES_MAX
+    }
+
     /// True where peers are to take over.
     pub(super) fn is_sick(&self) -> bool {
         self.sick_since.is_some()
@@ -136,9 +143,7 @@ impl Health {
                 Span(settings.deadtime)
             ));
         }
-        let first = self.failures.front()?;
-        let many = self.failures.len() == FAILURES_MAX && now.since(*first) < FAILURES_WITHIN;
-        many.then(|| {
+        self.lacks_manager(now).then(|| {
             format!(
                 "{FAILURES_MAX} managers in {} hung, or died before they answered",
                 Span(FAILURES_WITHIN)

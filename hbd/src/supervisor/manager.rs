@@ -10,12 +10,14 @@ use std::time::Duration;
 use shared::event::{Cause, EventId, Kind, Role, Severity};
 use shared::names::Generation;
 use shared::time::Moment;
+use tokio::sync::mpsc;
 
 use super::Supervisor;
 use super::adoption::{Lock, other_build};
 use super::worker::{Manager, Post};
 use crate::bond::Greeting;
 use crate::channel::ToCore;
+use crate::manager_process::release::{Released, release_all};
 use crate::manager_process::{Duty, FromManager, Launch, Start, ToManager};
 use crate::pauses::PAUSE_MAX;
 use crate::{clock, service_manager};
@@ -153,6 +155,46 @@ impl Supervisor {
         }
     }
 
+    /// No manager can be had: what is held is stopped without one.
+    pub(super) fn release_without_manager(&mut self) {
+        let text = "no manager can be had: what is held is stopped, and this node leaves";
+        self.recorder.say(Severity::Critical, text);
+        let manager = self.manager.take();
+        self.manager = Post::Closed;
+        self.orders_are_lost();
+        let (run, duty) = (self.run.path().to_owned(), self.duty());
+        let released = self.managed.released.clone();
+        tokio::spawn(async move {
+            if let Some(manager) = manager {
+                manager.end().await;
+            }
+            // There is room for the one result there will be.
+            let _ = released.try_send(release_all(&run, &duty).await);
+        });
+    }
+
+    /// What is held was stopped without a manager, or was not.
+    pub(super) fn released_without_manager(&mut self, released: io::Result<Vec<Released>>) {
+        let left = match released {
+            Ok(released) => {
+                let left = released.into_iter().filter_map(|(group, result)| {
+                    let why = result.err()?;
+                    Some(format!("{group} could not be stopped: {why}"))
+                });
+                left.collect()
+            }
+            Err(error) => vec![format!("what is held is not known: {error}")],
+        };
+        if left.is_empty() {
+            self.managed.failed = true;
+            return self.leave_cluster("no manager can be had");
+        }
+        for text in left {
+            let text = format!("{text}; stop it by hand, then end hbd with hbd release");
+            self.recorder.say(Severity::Critical, &text);
+        }
+    }
+
     /// Ends the manager in favour of one with another duty. One that is dead has its successor on
     /// its way.
     pub(super) fn retire_manager(&mut self, cause: Cause) {
@@ -224,6 +266,10 @@ pub(super) struct Managed {
     pub(super) retiring: Option<Cause>,
     /// Nothing of hbd ran: what is held is to be released.
     pub(super) fresh: bool,
+    /// Takes what became of a release without a manager.
+    pub(super) released: mpsc::Sender<io::Result<Vec<Released>>>,
+    /// This node leaves because no manager can be had.
+    pub(super) failed: bool,
 }
 
 impl Managed {

@@ -65,6 +65,7 @@ use crate::control::{self, Ask, Control};
 use crate::journal::Report;
 use crate::lock::Held;
 use crate::log::News;
+use crate::manager_process::release::Released;
 use crate::manager_process::{FromManager, ToManager};
 use crate::medium::interface::Interfaces;
 use crate::pauses::Pauses;
@@ -224,6 +225,7 @@ struct Sources {
     reads: mpsc::Receiver<reload::Read>,
     checks: mpsc::Receiver<Checked>,
     log: mpsc::Receiver<News>,
+    releases: mpsc::Receiver<std::io::Result<Vec<Released>>>,
     watch: Option<Watch>,
 }
 
@@ -255,7 +257,12 @@ impl Supervisor {
                 self.recorder.say(Severity::Critical, &reason);
                 self.exit = Some(Exit::ConfigInvalid);
             }
-            FromCore::Left => self.exit = Some(Exit::Done),
+            FromCore::Left => {
+                self.exit = Some(match self.managed.failed {
+                    true => Exit::Failed,
+                    false => Exit::Done,
+                });
+            }
         }
         None
     }
@@ -289,8 +296,13 @@ impl Supervisor {
             ),
             Some(Change::Over) => (Kind::SickOver, None),
         };
+        let falls_sick = sick.is_some();
         self.recorder.note(kind, cause);
         self.tell_manager(&ToManager::Sick(sick));
+        let holds = self.configured.config.resources.manager != ManagerKind::None;
+        if falls_sick && holds && self.health.lacks_manager(clock::boot()) {
+            self.release_without_manager();
+        }
     }
 
     fn lack(&mut self, lack: Lack) {

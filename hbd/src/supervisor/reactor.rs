@@ -23,6 +23,7 @@ use crate::control::Ask;
 use crate::journal::Report;
 use crate::log::News;
 use crate::manager_process::FromManager;
+use crate::manager_process::release::Released;
 use crate::pulse::PulseWatch;
 use crate::state::{Job, StateError};
 use crate::sys;
@@ -43,6 +44,7 @@ enum Wake {
     Flight(Kept),
     Read(Box<super::reload::Read>),
     Log(News),
+    Released(std::io::Result<Vec<Released>>),
     /// The core did not come round in time.
     Silent,
     Look,
@@ -79,6 +81,7 @@ pub(super) async fn run(
             Some(kept) = sources.flights.recv() => Wake::Flight(kept),
             Some(read) = sources.reads.recv() => Wake::Read(Box::new(read)),
             Some(news) = sources.log.recv() => Wake::Log(news),
+            Some(released) = sources.releases.recv() => Wake::Released(released),
             // Behind everything else: whoever may connect could do so without end.
             stream = sources.control.accept() => Wake::Client(stream),
             _ = expired(&mut timer) => Wake::Look,
@@ -117,6 +120,7 @@ pub(super) async fn run(
             Wake::Journal(report) => supervisor.journalled(report),
             Wake::Flight(kept) => supervisor.flight_kept(kept),
             Wake::Log(news) => supervisor.log_changed(news),
+            Wake::Released(released) => supervisor.released_without_manager(released),
             Wake::Silent => {
                 let limit = silence_limit(&supervisor.settings);
                 bury(&mut supervisor, Some(limit)).await;

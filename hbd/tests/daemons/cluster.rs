@@ -24,6 +24,8 @@ const ALL: usize = 4096;
 /// The nodes of a test.
 pub(crate) struct Cluster {
     directory: PathBuf,
+    /// What `haresources` says, if there is one.
+    groups: Option<&'static str>,
     pub(crate) nodes: Vec<Daemon>,
 }
 
@@ -39,12 +41,31 @@ impl Cluster {
         media: impl Fn(&str) -> String,
         words: &[&'static str],
     ) -> Self {
+        Self::start_all(names, media, words, None)
+    }
+
+    /// As [`Cluster::start`], with groups of resources.
+    pub(crate) fn holding(
+        names: &[&str],
+        media: impl Fn(&str) -> String,
+        groups: &'static str,
+    ) -> Self {
+        Self::start_all(names, media, &[], Some(groups))
+    }
+
+    fn start_all(
+        names: &[&str],
+        media: impl Fn(&str) -> String,
+        words: &[&'static str],
+        groups: Option<&'static str>,
+    ) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("hbd-daemons-{}-{count}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         let mut cluster = Self {
             directory,
+            groups,
             nodes: Vec::new(),
         };
         for name in names {
@@ -70,6 +91,9 @@ impl Cluster {
             media(name)
         );
         fs::write(conf.join("ha.cf"), ha_cf).unwrap();
+        if let Some(groups) = self.groups {
+            fs::write(conf.join("haresources"), groups).unwrap();
+        }
         fs::write(conf.join("authkeys"), "auth 1\n1 sha1 daemons\n").unwrap();
         let mode = Permissions::from_mode(0o600);
         fs::set_permissions(conf.join("authkeys"), mode).unwrap();

@@ -6,6 +6,7 @@ mod cluster;
 mod deaths;
 mod flight;
 mod frozen;
+mod holding;
 mod journal;
 mod log;
 mod reload;
