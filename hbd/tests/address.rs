@@ -192,20 +192,28 @@ fn neighbours_survive_lease() -> Result<(), Error> {
     neighbours_survive(&stage)
 }
 
+/// As a router announces a network: address and route end some day.
 fn route_survives_lease() -> Result<(), Error> {
     let stage = Stage::new()?;
-    let route = || stage.alice.ip(&["-6", "route", "show", "fd00::/64"]);
-    let before = route()?;
-    stage.start("fd00::5/64/eth0", Lease::of(BRIEF))?;
-    assert_eq!(route()?, before, "with the address");
-    wait::until_true(SOON, "the lease ran out", || {
-        Ok(stage.record("fd00::5")?.is_none())
-    })?;
-    assert_eq!(route()?, before, "after the address");
-    // A network of its own has a route of its own.
-    stage.start("fd05::5/64/eth0", Lease::of(SOON))?;
-    let own = stage.alice.ip(&["-6", "route", "show", "fd05::/64"])?;
-    assert!(own.contains("dev eth0"), "{own}");
+    let reaches = |ip: &str| stage.alice.ip(&["-6", "route", "get", ip]).is_ok();
+    let other = "addr add fd06::1/64 dev eth0 valid_lft 1000 preferred_lft 1000";
+    stage.alice.ip(&other.split(' ').collect::<Vec<_>>())?;
+    // The last one has a network of its own, whose route ends with it.
+    for (ip, neighbour, stays) in [
+        ("fd00::5", "fd00::9", true),
+        ("fd06::5", "fd06::9", true),
+        ("fd05::5", "fd05::9", false),
+    ] {
+        stage.start(&format!("{ip}/64/eth0"), Lease::of(BRIEF))?;
+        assert!(reaches(neighbour), "{neighbour}");
+        wait::until_true(SOON, "the lease ran out", || {
+            Ok(stage.record(ip)?.is_none())
+        })?;
+        match stays {
+            true => assert!(reaches(neighbour), "{neighbour}"),
+            false => wait::until_true(SOON, "its route ended", || Ok(!reaches(neighbour)))?,
+        }
+    }
     Ok(())
 }
 

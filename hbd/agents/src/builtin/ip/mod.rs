@@ -21,7 +21,8 @@
 //! **IPv6**: duplicate address detection is left out (`IFA_F_NODAD`): it would keep the address from
 //! being used for seconds, and switch it off for good where the former owner answers late. That is
 //! what a [`Probe`] is for. Where another address of the same network is there already, the network
-//! keeps the route of that one (`IFA_F_NOPREFIXROUTE`): with a lease, it would end with the lease.
+//! keeps the route of that one (`IFA_F_NOPREFIXROUTE`): one that a router announced would get the
+//! lifetime of the lease, and end with it.
 
 mod announce;
 mod frame;
