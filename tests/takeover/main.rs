@@ -1,0 +1,79 @@
+//! Two real nodes take over from each other, and a third machine asks every service address each millisecond.
+//!
+//! What the managers' rules prove of the policy in virtual time is asked here of whole programs and a real kernel: how
+//! long nobody answers, whether an address is ever on two machines, whether the neighbours learn where it went.
+
+mod deaths;
+mod judgement;
+mod moves;
+mod observer;
+mod packets;
+mod planted;
+mod processes;
+mod record;
+mod splits;
+mod stage;
+mod stops;
+
+use std::process::ExitCode;
+
+use hbd_tests::error::Error;
+use hbd_tests::precondition::Precondition::{Namespaces, PacketFilter, Root};
+use hbd_tests::precondition::trial;
+use hbd_tests::tier::Tier;
+use libtest_mimic::{Arguments, Trial};
+
+/// The tests mostly wait, but who asks each millisecond is to be let.
+const THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let mut trials = judgement::trials();
+    trials.extend([
+        takeover("what_is_done_by_hand_is_seen", planted::faults),
+        takeover(
+            "a_dead_node_is_succeeded_and_gets_its_group_back",
+            deaths::with_failback,
+        ),
+        takeover(
+            "a_move_by_order_is_a_short_gap_and_no_overlap",
+            moves::by_order,
+        ),
+        takeover("a_node_that_is_stopped_hands_over_at_once", stops::of_one),
+    ]);
+    if Tier::of_this_run() >= Tier::Ci {
+        trials.extend([
+            takeover(
+                "a_dead_node_is_succeeded_and_its_successor_keeps_the_group",
+                deaths::without_failback,
+            ),
+            takeover(
+                "processes_that_are_killed_again_and_again_move_nothing",
+                processes::killed,
+            ),
+            takeover(
+                "where_all_of_hbd_is_killed_the_kernel_takes_the_address_away",
+                processes::all_killed,
+            ),
+            takeover(
+                "a_manager_that_hangs_is_replaced_and_nothing_moves",
+                processes::manager_hangs,
+            ),
+            takeover(
+                "after_a_silence_in_which_both_served_the_first_owner_keeps_its_group",
+                splits::partition,
+            ),
+            takeover(
+                "a_node_that_stood_still_serves_beside_the_other_only_for_a_while",
+                splits::freeze,
+            ),
+            takeover("when_both_are_stopped_nothing_is_left", stops::of_both),
+        ]);
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn takeover(name: &str, test: fn() -> Result<(), Error>) -> Trial {
+    trial("takeover", name, &[Root, Namespaces, PacketFilter], test)
+}

@@ -1,0 +1,130 @@
+//! The nodes do not hear each other, or one of them stands still.
+
+use std::time::Duration;
+
+use hbd_tests::error::Error;
+use hbd_tests::wait;
+use shared::event::Kind;
+
+use crate::stage::{
+    ALICE, BASE, BASE_GROUP, BOB, DEADTIME, LEASE, MOVE_GAP, NODES, SECOND, SERVICES, SOON, Stage,
+    WEB, WEB_GROUP, WEB6, demand, demand_between, limit, play_running,
+};
+
+/// Longer than deadtime, shorter than what is left of a lease.
+const FREEZE: Duration = Duration::from_secs(3);
+
+pub(crate) fn partition() -> Result<(), Error> {
+    play_running("auto_failback off", |stage| {
+        let parted = stage.now();
+        stage.part(true)?;
+        for (ip, taker) in [(WEB, BOB), (WEB6, BOB), (BASE, ALICE)] {
+            let taken = stage.changed(ip, (taker, true), parted, SOON)?;
+            let longest = DEADTIME + limit(SECOND);
+            let took = taken.saturating_sub(parted);
+            demand_between(&format!("both have {ip}"), took, DEADTIME / 2, longest)?;
+        }
+        for node in [ALICE, BOB] {
+            wait::until_true(SOON, "whoever took over knows of the other", || {
+                let contested = stage.events(node, |event| {
+                    matches!(event.kind, Kind::AddressContested { .. }).then_some(())
+                });
+                Ok(!contested?.is_empty())
+            })?;
+        }
+        let healed = stage.now();
+        stage.part(false)?;
+        for (ip, taker, keeper) in [(WEB, BOB, ALICE), (WEB6, BOB, ALICE), (BASE, ALICE, BOB)] {
+            let lost = stage.changed(ip, (taker, false), healed, SOON)?;
+            let took = lost.saturating_sub(healed);
+            demand_between(
+                &format!("{} gives {ip} up", NODES[taker]),
+                took,
+                Duration::ZERO,
+                limit(SECOND),
+            )?;
+            stage.answered(ip, keeper, lost, SOON)?;
+        }
+        stage.settled([ALICE, BOB])?;
+        keepers_never_lost(stage)?;
+        for (node, group, keeper) in [
+            (ALICE, WEB_GROUP, ALICE),
+            (BOB, WEB_GROUP, ALICE),
+            (ALICE, BASE_GROUP, BOB),
+            (BOB, BASE_GROUP, BOB),
+        ] {
+            said_who_keeps(stage, node, group, keeper)?;
+        }
+        stage.demand_neighbour(&[WEB, WEB6], ALICE)?;
+        stage.demand_neighbour(&[BASE], BOB)?;
+        let gap = stage.demand_gaps(&SERVICES, healed, limit(MOVE_GAP))?;
+        println!("longest gap after the heal: {gap:?}");
+        Ok(())
+    })
+}
+
+/// What was held before the silence was held all the time.
+fn keepers_never_lost(stage: &Stage) -> Result<(), Error> {
+    for (ip, keeper) in [(WEB, ALICE), (WEB6, ALICE), (BASE, BOB)] {
+        let lost = stage.seen(|record| record.changed(ip, keeper, false, Duration::ZERO))?;
+        demand(
+            lost.is_none(),
+            &format!("{} never lost {ip}", NODES[keeper]),
+        )?;
+    }
+    Ok(())
+}
+
+fn said_who_keeps(stage: &Stage, node: usize, group: &str, keeper: usize) -> Result<(), Error> {
+    let said = stage.events(node, |event| match &event.kind {
+        Kind::GroupContested {
+            group: name,
+            keeper,
+            ..
+        } if name.as_str() == group => Some(keeper.as_str().to_owned()),
+        _ => None,
+    })?;
+    demand(
+        said == [NODES[keeper]],
+        &format!(
+            "{} says once that {} keeps {group}: {said:?}",
+            NODES[node], NODES[keeper]
+        ),
+    )
+}
+
+pub(crate) fn freeze() -> Result<(), Error> {
+    play_running("auto_failback on", |stage| {
+        let frozen = stage.now();
+        stage.daemons[ALICE].pause()?;
+        for ip in [WEB, WEB6] {
+            let served = stage.answered(ip, BOB, frozen, SOON)?;
+            demand_between(
+                &format!("{ip} is served by bob"),
+                served.saturating_sub(frozen),
+                DEADTIME / 2,
+                DEADTIME + limit(SECOND),
+            )?;
+        }
+        wait::until_true(SOON, "she stood still for long enough", || {
+            Ok(stage.now() >= frozen + FREEZE)
+        })?;
+        let thawed = stage.now();
+        stage.daemons[ALICE].resume()?;
+        stage.both_active()?;
+        stage.settled([ALICE, BOB])?;
+        for ip in [WEB, WEB6] {
+            let overlap = stage.demand_overlaps(&[ip], frozen, LEASE - DEADTIME + limit(SECOND))?;
+            println!("both had {ip} for {overlap:?}");
+            let after = stage.demand_overlaps(&[ip], thawed, limit(SECOND))?;
+            println!("of it after the thaw: {after:?}");
+            stage.answered(ip, ALICE, thawed, SOON)?;
+        }
+        stage.demand_neighbour(&[WEB, WEB6], ALICE)?;
+        // Who slept accuses nobody.
+        let taken = stage.seen(|record| record.changed(BASE, ALICE, true, Duration::ZERO))?;
+        demand(taken.is_none(), "alice never took bob's group")?;
+        stage.demand_overlaps(&[BASE], Duration::ZERO, Duration::ZERO)?;
+        Ok(())
+    })
+}

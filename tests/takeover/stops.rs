@@ -1,0 +1,59 @@
+//! hbd is stopped, and started again.
+
+use std::time::Duration;
+
+use hbd_tests::error::Error;
+
+use crate::stage::{
+    ALICE, BASE, BOB, DEADTIME, MOVE_GAP, NO_GAP, SERVICES, SOON, WEB, WEB6, demand,
+    demand_between, play_running,
+};
+
+pub(crate) fn of_one() -> Result<(), Error> {
+    play_running("auto_failback on", |stage| {
+        let ordered = stage.now();
+        stage.daemons[ALICE].terminate(SOON)?;
+        for ip in [WEB, WEB6] {
+            let served = stage.answered(ip, BOB, ordered, SOON)?;
+            demand_between(
+                &format!("{ip} is served by bob"),
+                served.saturating_sub(ordered),
+                Duration::ZERO,
+                DEADTIME / 2,
+            )?;
+            stage.seen(|record| record.demand_handed_over(ip, (ALICE, BOB), ordered))??;
+        }
+        let gap = stage.demand_gaps(&[WEB, WEB6], ordered, MOVE_GAP)?;
+        println!("longest gap: {gap:?}");
+        stage.demand_gaps(&[BASE], ordered, NO_GAP)?;
+        stage.demand_overlaps(&SERVICES, Duration::ZERO, Duration::ZERO)?;
+        let ordered = stage.now();
+        stage.daemons[BOB].terminate(SOON)?;
+        for ip in SERVICES {
+            stage.changed(ip, (BOB, false), ordered, SOON)?;
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn of_both() -> Result<(), Error> {
+    play_running("auto_failback on", |stage| {
+        let ordered = stage.now();
+        let [alice, bob] = &mut stage.daemons;
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| bob.terminate(SOON));
+            alice.terminate(SOON)?;
+            other
+                .join()
+                .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
+        })?;
+        for ip in SERVICES {
+            for node in [ALICE, BOB] {
+                let gone = stage.seen(|record| !record.is_there(ip, node))?;
+                demand(gone, &format!("machine {node} has no {ip}"))?;
+            }
+        }
+        stage.demand_overlaps(&SERVICES, ordered, Duration::ZERO)?;
+        Ok(())
+    })
+}
