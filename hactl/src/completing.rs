@@ -18,7 +18,7 @@ use shared::event::{Kind, NodeStatus};
 use shared::verdict::Path;
 
 use crate::cli::{SOCKET, SOCKET_VARIABLE};
-use crate::verbs::{explain, wait_for};
+use crate::verbs::{self, explain, wait_for};
 
 /// In which the scripts of bash and zsh say which word is being completed, from 0.
 const INDEX_VARIABLE: &str = "_CLAP_COMPLETE_INDEX";
@@ -28,6 +28,11 @@ const LIMIT: Duration = Duration::from_millis(150);
 /// Names of nodes.
 pub(crate) fn nodes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(node_names()))
+}
+
+/// Names of groups.
+pub(crate) fn groups() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| candidates(group_names()))
 }
 
 /// Words that can be explained.
@@ -78,6 +83,12 @@ fn node_names() -> Vec<String> {
         .keys()
         .map(ToString::to_string)
         .collect()
+}
+
+fn group_names() -> Vec<String> {
+    let snapshot = snapshot().unwrap_or_default();
+    let names = verbs::group_names(&snapshot);
+    names.iter().map(ToString::to_string).collect()
 }
 
 fn link_names() -> Vec<String> {

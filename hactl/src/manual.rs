@@ -14,7 +14,7 @@ use shared::event::Kind;
 
 use crate::cli::{self, VERBS, Verb};
 use crate::print::columns::Column;
-use crate::verbs::{events, links, nodes};
+use crate::verbs::{events, groups, links, nodes, resources};
 
 /// Who rewrites the page keeps others from reading half of it.
 static PAGE: Mutex<()> = Mutex::new(());
@@ -55,13 +55,15 @@ fn the_manual_names_every_verb_and_option() {
     }
 }
 
-fn parts() -> [(&'static str, String); 7] {
+fn parts() -> [(&'static str, String); 9] {
     [
         ("examples", examples()),
         ("verbs", verbs()),
         ("options", options(&cli::command())),
         ("nodes", columns(nodes::COLUMNS)),
         ("links", columns(links::COLUMNS)),
+        ("groups", columns(groups::COLUMNS)),
+        ("resources", columns(resources::COLUMNS)),
         ("events", columns(events::COLUMNS)),
         ("kinds", kinds()),
     ]

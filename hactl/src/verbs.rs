@@ -5,8 +5,11 @@ pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod groups;
 pub(crate) mod health;
+pub(crate) mod is_active;
 pub(crate) mod is_member;
+pub(crate) mod is_owner;
 pub(crate) mod keygen;
 pub(crate) mod links;
 pub(crate) mod message;
@@ -14,6 +17,7 @@ pub(crate) mod nodes;
 pub(crate) mod record;
 pub(crate) mod reload;
 pub(crate) mod report;
+pub(crate) mod resources;
 pub(crate) mod status;
 pub(crate) mod timers;
 pub(crate) mod upgrade;
@@ -27,7 +31,9 @@ use std::path::Path;
 use clap::{Arg, ArgAction};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
+use shared::api::Snapshot;
 use shared::exit::Exit;
+use shared::group::GroupName;
 use shared::names::NodeName;
 use shared::view::ClusterView;
 
@@ -121,6 +127,70 @@ fn nodes_argument(help: &'static str) -> Arg {
         .add(completing::nodes())
         .action(ArgAction::Append)
         .help(help)
+}
+
+/// The argument `GROUP...` of verbs about groups.
+fn groups_argument(help: &'static str) -> Arg {
+    Arg::new("group")
+        .value_name("GROUP")
+        .add(completing::groups())
+        .action(ArgAction::Append)
+        .help(help)
+}
+
+/// The argument `GROUP` of verbs about one group.
+fn group_argument(help: &'static str) -> Arg {
+    Arg::new("group")
+        .value_name("GROUP")
+        .required(true)
+        .add(completing::groups())
+        .help(help)
+}
+
+/// The groups that are configured, in the order of `haresources`, and those of which only the view
+/// knows.
+pub(crate) fn group_names(snapshot: &Snapshot) -> Vec<GroupName> {
+    let mut names: Vec<GroupName> = snapshot.groups.iter().map(|g| g.name.clone()).collect();
+    let others = snapshot.view.groups.keys();
+    let others: Vec<_> = others.filter(|name| !names.contains(name)).collect();
+    names.extend(others.into_iter().cloned());
+    names
+}
+
+/// The name of a group that there is, as a person typed it.
+fn known_group(snapshot: &Snapshot, typed: &str) -> Result<GroupName, Error> {
+    let names = group_names(snapshot);
+    if let Some(name) = names.iter().find(|name| name.as_str() == typed) {
+        return Ok(name.clone());
+    }
+    let names: Vec<&str> = names.iter().map(GroupName::as_str).collect();
+    Err(Error::NotFound(match names.is_empty() {
+        true => format!("{typed} is no group: haresources names none"),
+        false => format!(
+            "{typed} is no group of haresources; there are {}",
+            names.join(", ")
+        ),
+    }))
+}
+
+/// No answer is neither yes nor no.
+fn cannot_tell(why: &str) -> Exit {
+    crate::complain(why);
+    Exit::Unreachable
+}
+
+/// The name of the asked node and its snapshot, for a question whose answer is the exit code. Where
+/// nobody can tell, why.
+fn ask_for_answer(call: &Call) -> Result<(NodeName, Snapshot), String> {
+    let asked = call.client().and_then(|mut client| {
+        let node = client.hello().node.clone();
+        Ok((node, client.snapshot()?))
+    });
+    let (own, snapshot) = asked.map_err(|error| error.text().unwrap_or_default())?;
+    if snapshot.view.started.is_none() {
+        return Err("the core has not started yet".into());
+    }
+    Ok((own, snapshot))
 }
 
 /// Keeps the rows of the nodes the call names; all of them if it names none.

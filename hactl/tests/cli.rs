@@ -9,6 +9,7 @@ mod cli {
     pub(crate) mod expected;
     mod explain;
     mod follow;
+    mod groups;
     mod health;
     mod is_member;
     mod keygen;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Running;
 use crate::config::diff::Change;
 use crate::event::{Event, Role};
+use crate::group::ConfiguredGroup;
 use crate::names::{ClientName, Generation, MediumName, NodeName};
 use crate::order::{self, GroupOrder, GroupVerb};
 use crate::query::EventQuery;
@@ -305,6 +306,9 @@ pub struct Snapshot {
     /// The directory of the configuration files; nothing where hbd is older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+    /// The groups that the configuration names, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<ConfiguredGroup>,
 }
 
 /// What a request brought.

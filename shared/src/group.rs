@@ -33,6 +33,17 @@ impl GroupName {
 
 crate::names::text_type!(GroupName);
 
+/// A group as the configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfiguredGroup {
+    /// Its name.
+    pub name: GroupName,
+    /// The node that should hold it.
+    pub node: NodeName,
+    /// Started in this order, stopped in reverse; as `haresources` spells them.
+    pub resources: Vec<String>,
+}
+
 /// What a group is on one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -10,6 +10,7 @@ use crate::cli::{Call, Example, Verb};
 use crate::completing;
 use crate::error::Error;
 use crate::print::clock::is_stale;
+use crate::verbs::cannot_tell;
 
 pub(crate) const VERB: Verb = Verb {
     name: "is-member",
@@ -42,17 +43,10 @@ fn arguments(command: Command) -> Command {
 }
 
 fn run(call: &Call) -> Result<Exit, Error> {
-    let asked = call.client().and_then(|mut client| {
-        let node = client.hello().node.clone();
-        Ok((node, client.snapshot()?))
-    });
-    let (own, snapshot) = match asked {
+    let (own, snapshot) = match super::ask_for_answer(call) {
         Ok(answer) => answer,
-        Err(error) => return Ok(cannot_tell(&error.text().unwrap_or_default())),
+        Err(why) => return Ok(cannot_tell(&why)),
     };
-    if snapshot.view.started.is_none() {
-        return Ok(cannot_tell("the core has not started yet"));
-    }
     let node = match call.words("node").as_deref() {
         Some([typed]) => super::known_node(&snapshot.view, typed)?,
         _ => own,
@@ -69,10 +63,4 @@ fn run(call: &Call) -> Result<Exit, Error> {
 fn is_active(snapshot: &Snapshot, node: &NodeName) -> bool {
     let view = snapshot.view.nodes.get(node);
     view.is_some_and(|node| node.status == NodeStatus::Active)
-}
-
-/// No answer is neither yes nor no.
-fn cannot_tell(why: &str) -> Exit {
-    crate::complain(why);
-    Exit::Unreachable
 }

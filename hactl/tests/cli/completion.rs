@@ -27,13 +27,14 @@ fn offered(server: &Server, shell: &str, words: &str) -> Vec<String> {
 
 #[test]
 fn each_shell_is_offered_verbs_columns_and_the_names_of_the_running_daemon() {
-    let server = Server::start(Answer::Snapshot(stories::in_order()));
+    let server = Server::start(Answer::Snapshot(stories::with_groups()));
     for shell in ["bash", "zsh", "fish"] {
         let offered = |words| offered(&server, shell, words);
         assert_eq!(offered("hactl even"), ["events"], "{shell}");
         assert_eq!(offered("hactl nodes b"), ["bob"], "{shell}");
         assert_eq!(offered("hactl events --node c"), ["carol"], "{shell}");
         assert_eq!(offered("hactl is-member a"), ["alice"], "{shell}");
+        assert_eq!(offered("hactl is-owner ma"), ["mail"], "{shell}");
         assert_eq!(offered("hactl explain hbg"), ["hbgenmethod"], "{shell}");
         assert_eq!(offered("hactl keygen --method m"), ["md5"], "{shell}");
     }

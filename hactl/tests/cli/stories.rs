@@ -5,9 +5,10 @@ use std::time::Duration;
 use shared::api::Snapshot;
 use shared::config::{FileName, Files, Running, check};
 use shared::event::{
-    ConfiguredMedium, ConfiguredNode, Event, EventSource, Kind, LinkStatus, MediumStatus, NodeKind,
-    NodeStatus, Role, Started, StatusReason, Unverified,
+    Cause, ConfiguredMedium, ConfiguredNode, Event, EventSource, Kind, LinkStatus, MediumStatus,
+    NodeKind, NodeStatus, Role, Started, StatusReason, Unverified,
 };
+use shared::group::{ConfiguredGroup, GroupName, GroupReason, GroupState, Operation};
 use shared::names::{Generation, LinkName, MediumName, NodeName, Uuid};
 use shared::sample::{Incoming, LinkSample, NodeSample, Outgoing, Sample};
 use shared::time::{Moment, Now, Wall};
@@ -24,6 +25,170 @@ pub(crate) fn in_order() -> Snapshot {
 /// machine could do better.
 pub(crate) fn in_trouble() -> Snapshot {
     snapshot(&events())
+}
+
+/// In order, and groups: web is where it should be, mail was moved by order and runs where it was
+/// moved.
+pub(crate) fn with_groups() -> Snapshot {
+    let mut snapshot = snapshot(&group_events());
+    snapshot.groups = configured_groups();
+    snapshot
+}
+
+/// web did not stop here, nobody holds mail, and the cluster is frozen.
+pub(crate) fn groups_in_trouble() -> Snapshot {
+    let mut snapshot = with_groups();
+    for event in group_troubles() {
+        snapshot.view.apply(&event);
+    }
+    snapshot
+}
+
+fn configured_groups() -> Vec<ConfiguredGroup> {
+    let configured = |group, node, resources: &[&str]| ConfiguredGroup {
+        name: self::group(group),
+        node: name(node),
+        resources: resources.iter().map(|word| (*word).to_owned()).collect(),
+    };
+    vec![
+        configured("web", "alice", &["web", "10.0.0.5/24/eth0", "apache"]),
+        configured("mail", "bob", &["mail", "postfix"]),
+    ]
+}
+
+/// What happened in `with_groups`.
+pub(crate) fn group_events() -> Vec<Event> {
+    let mut events = told(beginning());
+    let order = Cause::Order("root (uid 0, pid 4711)".into());
+    let because = Some(Cause::Event(events[events.len() - 1].id.clone()));
+    let mut source = manager();
+    let mut tell = |at, kind, cause| {
+        let event = source.event(kind, cause, now(at));
+        events.push(event);
+    };
+    let (starting, started) = (GroupState::Starting, GroupState::Started);
+    let (stopping, stopped) = (GroupState::Stopping, GroupState::Stopped);
+    let announced = || GroupReason::Announced;
+    let free = || GroupReason::PeerFree { node: name("bob") };
+    tell(
+        104,
+        becomes_group("web", "alice", stopped, starting, GroupReason::StartUp),
+        because,
+    );
+    tell(
+        105,
+        becomes_group("web", "alice", starting, started, GroupReason::Done),
+        None,
+    );
+    tell(
+        106,
+        becomes_group("mail", "bob", stopped, started, announced()),
+        None,
+    );
+    let wanted = Kind::GroupWanted {
+        group: group("mail"),
+        node: name("alice"),
+        lasts: Some(Duration::from_secs(3600)),
+        reason: Some("new disk for bob".into()),
+    };
+    tell(200, wanted, Some(order));
+    tell(
+        200,
+        becomes_group("mail", "bob", started, stopping, announced()),
+        None,
+    );
+    tell(
+        202,
+        becomes_group("mail", "bob", stopping, stopped, announced()),
+        None,
+    );
+    tell(
+        202,
+        becomes_group("mail", "alice", stopped, starting, free()),
+        None,
+    );
+    tell(
+        203,
+        becomes_group("mail", "alice", starting, started, GroupReason::Done),
+        None,
+    );
+    events
+}
+
+fn group_troubles() -> Vec<Event> {
+    let mut source = manager();
+    let mut events = Vec::new();
+    let order = Cause::Order("root (uid 0, pid 4712)".into());
+    let mut tell = |at, kind, cause| events.push(source.event(kind, cause, now(at)));
+    let (stopping, stopped) = (GroupState::Stopping, GroupState::Stopped);
+    let (started, blocked) = (GroupState::Started, GroupState::Blocked);
+    let broken = GroupReason::RestartsExhausted;
+    let failed = Kind::ActionFailed {
+        group: group("web"),
+        resource: "apache".into(),
+        operation: Operation::Stop,
+        why: "it ended with 1".into(),
+        failures: 4,
+    };
+    tell(
+        300,
+        becomes_group("web", "alice", started, stopping, broken.clone()),
+        None,
+    );
+    tell(310, failed, None);
+    tell(
+        310,
+        becomes_group("web", "alice", stopping, blocked, GroupReason::StopFailed),
+        None,
+    );
+    tell(
+        320,
+        Kind::GroupWantedOver {
+            group: group("mail"),
+        },
+        None,
+    );
+    tell(
+        320,
+        becomes_group("mail", "alice", started, stopping, broken),
+        None,
+    );
+    tell(
+        321,
+        becomes_group("mail", "alice", stopping, stopped, GroupReason::Done),
+        None,
+    );
+    let frozen = Kind::Frozen {
+        lasts: None,
+        maintenance: false,
+        reason: Some("I look at it".into()),
+    };
+    tell(350, frozen, Some(order));
+    events
+}
+
+fn manager() -> EventSource {
+    EventSource::new(name("alice"), Role::Manager, Generation(17))
+}
+
+fn becomes_group(
+    group: &str,
+    node: &str,
+    from: GroupState,
+    to: GroupState,
+    reason: GroupReason,
+) -> Kind {
+    Kind::GroupState {
+        group: self::group(group),
+        node: name(node),
+        from,
+        to,
+        reason,
+    }
+}
+
+fn group(text: &str) -> GroupName {
+    GroupName::new(text).unwrap()
 }
 
 /// As in order, but the core has said nothing for a while.

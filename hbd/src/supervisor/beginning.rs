@@ -220,6 +220,8 @@ impl Supervisor {
             settings,
         };
         supervisor.recorder.name_config(&options.config);
+        let groups = &supervisor.configured.config.resources.groups;
+        supervisor.recorder.name_groups(groups);
         if let Some(ended) = unfinished {
             supervisor.recorder.note(ended, None);
         }

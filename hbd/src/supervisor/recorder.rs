@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::api::{ServerFrame, Snapshot};
-use shared::config::Logging;
+use shared::config::{Group, Logging};
 use shared::event::{Cause, Event, EventId, EventSource, Kind, Severity};
+use shared::group::ConfiguredGroup;
 use shared::sample::Sample;
 use shared::time::Moment;
 use shared::view::ClusterView;
@@ -37,6 +38,8 @@ pub(super) struct Recorder {
     sample: Option<Sample>,
     /// The directory of the configuration, as clients are told.
     config: Option<String>,
+    /// The groups it names.
+    groups: Vec<ConfiguredGroup>,
     recent: VecDeque<Record>,
     subscribers: Vec<Subscriber>,
 }
@@ -81,6 +84,7 @@ impl Recorder {
             view,
             sample: None,
             config: None,
+            groups: Vec::new(),
             recent: restored.recent,
             subscribers: Vec::new(),
         };
@@ -99,6 +103,22 @@ impl Recorder {
         let absolute = std::path::absolute(directory);
         let directory = absolute.as_deref().unwrap_or(directory);
         self.config = Some(directory.display().to_string());
+    }
+
+    /// Clients are told that these groups are configured; those who listen get a snapshot where they
+    /// are others than before.
+    pub(super) fn name_groups(&mut self, groups: &[Group]) {
+        let configured = |group: &Group| ConfiguredGroup {
+            name: group.name.clone(),
+            node: group.node.clone(),
+            resources: group.resources.iter().map(|r| r.word.clone()).collect(),
+        };
+        let groups: Vec<_> = groups.iter().map(configured).collect();
+        if groups != self.groups {
+            self.groups = groups;
+            let snapshot = Box::new(self.snapshot());
+            self.publish(|| ServerFrame::Snapshot { snapshot });
+        }
     }
 
     /// Records something that the supervisor noticed.
@@ -172,6 +192,7 @@ impl Recorder {
             view: self.view.clone(),
             sample: self.sample.clone(),
             config: self.config.clone(),
+            groups: self.groups.clone(),
         }
     }
 

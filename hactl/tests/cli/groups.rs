@@ -1,0 +1,86 @@
+//! Groups and resources: what is shown, and the questions that the exit code answers.
+
+use shared::api::Snapshot;
+
+use crate::cli::server::{Answer, Server};
+use crate::cli::stories;
+use crate::{bare, ends, hactl, shows, text};
+
+#[test]
+fn groups_as_a_table_with_what_was_ordered() {
+    shows("groups", &["groups"], stories::with_groups());
+}
+
+#[test]
+fn groups_in_trouble_say_what_failed() {
+    shows(
+        "groups-in-trouble",
+        &["groups"],
+        stories::groups_in_trouble(),
+    );
+}
+
+#[test]
+fn one_group_as_json() {
+    let args = ["groups", "mail", "--json"];
+    shows("groups-json", &args, stories::with_groups());
+}
+
+#[test]
+fn groups_for_scripts_have_no_remarks() {
+    let args = ["groups", "--plain", "-o", "group,node"];
+    let server = Server::start(Answer::Snapshot(stories::with_groups()));
+    let output = crate::run(&server, &args);
+    assert_eq!(text(&output.stdout), "web\talice\nmail\talice\n");
+}
+
+#[test]
+fn resources_as_a_table() {
+    shows("resources", &["resources"], stories::groups_in_trouble());
+}
+
+#[test]
+fn a_group_that_does_not_exist_is_exit_4_and_names_those_that_do() {
+    for (snapshot, said) in [
+        (stories::with_groups(), "there are web, mail"),
+        (stories::in_order(), "haresources names none"),
+    ] {
+        let server = Server::start(Answer::Snapshot(snapshot));
+        for verb in ["groups", "resources", "is-owner"] {
+            let output = hactl(&server, &[verb, "wbe"]).output().unwrap();
+            ends(&output, 4);
+            assert!(text(&output.stderr).contains(said), "{verb}");
+        }
+    }
+}
+
+#[test]
+fn whether_something_is_started_here_is_told_without_a_word() {
+    let cases: [(&[&str], Snapshot, i32); 4] = [
+        (&["is-active"], stories::with_groups(), 0),
+        (&["is-owner", "mail"], stories::with_groups(), 0),
+        (&["is-active"], stories::in_order(), 1),
+        (&["is-owner", "mail"], stories::groups_in_trouble(), 1),
+    ];
+    for (args, snapshot, code) in cases {
+        let server = Server::start(Answer::Snapshot(snapshot));
+        let output = hactl(&server, args).output().unwrap();
+        ends(&output, code);
+        assert_eq!(text(&output.stdout) + &text(&output.stderr), "", "{args:?}");
+    }
+}
+
+#[test]
+fn where_nobody_can_tell_what_runs_here_the_answer_is_neither_yes_nor_no() {
+    for args in [&["is-active"][..], &["is-owner", "web"]] {
+        let server = Server::start(Answer::Snapshot(stories::groups_in_trouble()));
+        let output = hactl(&server, args).output().unwrap();
+        ends(&output, 3);
+        assert_eq!(
+            text(&output.stderr),
+            "hactl: group web is blocked here and may run\n"
+        );
+        let nobody = [args, &["--socket", "/nonexistent/hbd.sock"]].concat();
+        ends(&bare(&nobody).output().unwrap(), 3);
+    }
+}
