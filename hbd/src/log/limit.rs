@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::event::Severity;
+use shared::event::{Kind, Severity};
 use shared::time::{Moment, Now};
 
 use super::record::Record;
@@ -82,11 +82,16 @@ fn summaries(windows: BTreeMap<String, Window>, now: Now) -> Vec<Record> {
         .collect()
 }
 
-/// What is counted together: a kind of event about an object, or equal lines.
+/// What is counted together: a kind of event about an object, one state of a group on a node, or
+/// equal lines.
 fn sort(record: &Record) -> String {
-    match &record.event {
-        Some(event) => format!("{} of {}", event.kind.word(), event.object),
-        None => record.text.clone(),
+    let Some(event) = &record.event else {
+        return record.text.clone();
+    };
+    let (kind, object) = (event.kind.word(), &event.object);
+    match &event.kind {
+        Kind::GroupState { node, to, .. } => format!("{kind} {to} of {object} on {node}"),
+        _ => format!("{kind} of {object}"),
     }
 }
 

@@ -61,7 +61,7 @@ impl Record {
     /// Nothing of hbd ran for a while: whatever is held is in doubt.
     pub(super) fn unsettle(&mut self) {
         for kept in self.held.kept.groups.values_mut() {
-            kept.started = false;
+            (kept.started, kept.blocked) = (false, false);
         }
     }
 
@@ -132,4 +132,111 @@ fn read(path: &Path) -> io::Result<Option<Held>> {
     };
     let reader = io::BufReader::new(io::Read::take(file, BYTES_MAX));
     Ok(Some(serde_json::from_reader(reader)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::config::Resource;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use hbd_manager::KeptGroup;
+
+    use super::*;
+
+    /// A run directory of one test.
+    struct Run(PathBuf);
+
+    impl Run {
+        fn new() -> Self {
+            static COUNT: AtomicUsize = AtomicUsize::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("hbd-record-{}-{count}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Run {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn group(name: &str) -> GroupName {
+        GroupName::new(name).unwrap()
+    }
+
+    fn resources(words: &[&str]) -> Resources {
+        let named = words
+            .iter()
+            .map(|word| (group(word), vec![Resource::new(word)]));
+        named.collect()
+    }
+
+    fn kept(words: &[&str]) -> Kept {
+        let held = KeptGroup {
+            held: true,
+            started: true,
+            ..KeptGroup::default()
+        };
+        Kept {
+            groups: words
+                .iter()
+                .map(|word| (group(word), held.clone()))
+                .collect(),
+            frozen: None,
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_there_for_the_next_manager() {
+        let run = Run::new();
+        let mut record = Record::open(&run.0).unwrap();
+        assert_eq!(record.held().kept, Kept::default());
+        record.keep(kept(&["web"]), &resources(&["web"])).unwrap();
+        let next = Record::open(&run.0).unwrap();
+        assert_eq!(next.held(), record.held());
+        assert_eq!(next.held().kept, kept(&["web"]));
+    }
+
+    #[test]
+    fn what_was_held_before_a_reboot_is_held_no_more() {
+        let run = Run::new();
+        let mut record = Record::open(&run.0).unwrap();
+        record.keep(kept(&["web"]), &resources(&["web"])).unwrap();
+        let text = fs::read_to_string(run.0.join(NAME)).unwrap();
+        let boot = &record.held().boot;
+        fs::write(run.0.join(NAME), text.replace(boot, "another")).unwrap();
+        assert_eq!(Record::open(&run.0).unwrap().held().kept, Kept::default());
+    }
+
+    #[test]
+    fn a_group_that_is_held_and_not_known_or_changed_is_an_orphan() {
+        let run = Run::new();
+        let mut record = Record::open(&run.0).unwrap();
+        let all = resources(&["web", "mail", "app"]);
+        record.keep(kept(&["web", "mail", "app"]), &all).unwrap();
+        let mut known = resources(&["web", "mail"]);
+        known
+            .get_mut(&group("mail"))
+            .unwrap()
+            .push(Resource::new("more"));
+        let orphans: Vec<_> = record.orphans(&known).into_keys().collect();
+        assert_eq!(orphans, [group("app"), group("mail")]);
+        record.forget(&group("app")).unwrap();
+        let orphans: Vec<_> = record.orphans(&known).into_keys().collect();
+        assert_eq!(orphans, [group("mail")]);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_written_says_what_it_said() {
+        let run = Run::new();
+        let mut record = Record::open(&run.0).unwrap();
+        record.keep(kept(&["web"]), &resources(&["web"])).unwrap();
+        fs::create_dir(run.0.join("held.new")).unwrap();
+        assert!(record.keep(Kept::default(), &Resources::new()).is_err());
+        assert_eq!(record.held().kept, kept(&["web"]));
+        assert_eq!(Record::open(&run.0).unwrap().held(), record.held());
+    }
 }

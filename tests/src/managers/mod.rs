@@ -350,7 +350,7 @@ impl World {
     fn fault(&mut self) {
         let place = self.random.place(2);
         let name = self.nodes[place].name.clone();
-        match self.random.below(22) {
+        match self.random.below(24) {
             0 | 1 => {
                 let cut = self.random.happens(Chance::percent(50));
                 self.cut[place] = cut;
@@ -366,7 +366,11 @@ impl World {
                 self.nodes[place].crash();
                 self.wires[place].clear();
             }
-            4..=6 if !self.nodes[place].up => self.boot(place),
+            22 | 23 if self.nodes[place].up => {
+                self.tell(&format!("hbd dies on {name}, and what it holds goes on"));
+                self.nodes[place].die();
+            }
+            4..=6 | 22 | 23 if !self.nodes[place].up => self.boot(place),
             5 | 18 | 19 => {
                 self.tell(&format!("{name}'s core is replaced"));
                 self.upset(place);

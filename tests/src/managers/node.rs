@@ -85,6 +85,7 @@ pub struct Node {
     sick: bool,
     /// It was told to leave.
     pub leaves: bool,
+    killed: bool,
     settings: Settings,
     mutant: Option<Mutant>,
 }
@@ -110,6 +111,7 @@ impl Node {
             membership: None,
             sick: false,
             leaves: false,
+            killed: false,
             settings: Settings {
                 node: names[place].clone(),
                 peer: names[1 - place].clone(),
@@ -139,7 +141,13 @@ impl Node {
         self.sick = false;
         self.leaves = false;
         self.generation = self.generation.next();
-        self.kept = Kept::default();
+        if !std::mem::take(&mut self.killed) {
+            self.kept = Kept::default();
+        }
+        // What went on meanwhile is in doubt.
+        for kept in self.kept.groups.values_mut() {
+            (kept.started, kept.blocked) = (false, false);
+        }
         self.view = ClusterView::default();
         let mut membership = Membership::new(
             names[self.place].clone(),
@@ -187,11 +195,22 @@ impl Node {
 
     /// Its machine stops, and all that ran on it.
     pub(super) fn crash(&mut self) {
-        self.up = false;
-        self.manager = None;
-        self.membership = None;
+        self.leave();
+        self.killed = false;
         self.running.clear();
         self.works.clear();
+    }
+
+    /// All of hbd on it dies, and what it holds goes on.
+    pub(super) fn die(&mut self) {
+        self.leave();
+        self.killed = true;
+    }
+
+    /// All of hbd on it died, and it was not started again.
+    #[must_use]
+    pub fn is_killed(&self) -> bool {
+        self.killed
     }
 
     /// It ends in order.

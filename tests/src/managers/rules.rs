@@ -22,8 +22,8 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 pub struct Rules {
     groups: Vec<Group>,
     failback: bool,
-    /// After the last moment at which a living node counted the other, living one as dead, this long
-    /// both may own a group.
+    /// After the last moment at which a node counted the other as dead, whose resources went on, this
+    /// long both may own a group.
     bound: Duration,
     split: Moment,
     /// When a group last was blocked on a node: nobody can keep it from running there.
@@ -139,7 +139,9 @@ impl Rules {
         now: Moment,
     ) -> Result<(), String> {
         let both_up = nodes.iter().all(|node| node.up);
-        if both_up && nodes.iter().any(Node::counts_peer_as_dead) {
+        let split = both_up && nodes.iter().any(Node::counts_peer_as_dead);
+        // Nobody is there to stop what goes on.
+        if split || nodes.iter().any(Node::is_killed) {
             self.split = now;
         }
         for (what, rate) in [("messages", &self.messages), ("events", &self.events)] {

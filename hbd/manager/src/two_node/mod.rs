@@ -101,7 +101,7 @@ impl TwoNode {
     /// A manager that begins, where the one before it kept `kept` and this node sees `view`.
     #[must_use]
     pub fn new(settings: Settings, kept: Kept, view: &ClusterView, now: Now) -> Self {
-        Self::build(settings, kept, view).begun(now)
+        Self::build(settings, kept, view).begun(view, now)
     }
 
     /// A manager with a bug in it.
@@ -116,7 +116,7 @@ impl TwoNode {
     ) -> Self {
         let mut manager = Self::build(settings, kept, view);
         manager.planted = mutant;
-        manager.begun(now)
+        manager.begun(view, now)
     }
 
     fn build(settings: Settings, mut kept: Kept, view: &ClusterView) -> Self {
@@ -159,7 +159,8 @@ impl TwoNode {
     }
 
     /// Takes up what the manager before this one held. All of it, before anything is kept again.
-    fn begun(mut self, now: Now) -> Self {
+    fn begun(mut self, view: &ClusterView, now: Now) -> Self {
+        let told = states_on(view, &self.settings.node);
         for place in 0..self.groups.len() {
             let local = &self.groups[place];
             let kept = self.kept.groups.get(&local.group.name).cloned();
@@ -170,18 +171,20 @@ impl TwoNode {
                 continue;
             }
             let reason = GroupReason::Interrupted;
+            let from = told.get(&self.groups[place].group.name);
+            let from = from.copied().unwrap_or(GroupState::Stopped);
             if kept.blocked {
-                self.turn(place, Phase::Blocked, GroupState::Blocked, reason, now);
+                self.turn(place, Phase::Blocked, from, reason, now);
             } else if kept.started {
                 let action = self.act(place, Operation::Status, 0);
                 let checking = Phase::Checking {
                     resource: 0,
                     action,
                 };
-                self.turn(place, checking, GroupState::Started, reason, now);
+                self.turn(place, checking, from, reason, now);
             } else {
                 let last = self.groups[place].last();
-                let action = self.turn_to_stop(place, last, reason, now);
+                let action = self.turn_to_stop(place, last, from, reason, now);
                 self.push_action(action, place, Operation::Stop, last);
             }
         }
@@ -410,7 +413,8 @@ impl TwoNode {
     }
 
     fn stop_from(&mut self, place: usize, resource: usize, reason: GroupReason, now: Now) {
-        let action = self.turn_to_stop(place, resource, reason, now);
+        let from = self.groups[place].state();
+        let action = self.turn_to_stop(place, resource, from, reason, now);
         self.keep();
         self.push_action(action, place, Operation::Stop, resource);
     }
@@ -419,10 +423,10 @@ impl TwoNode {
         &mut self,
         place: usize,
         resource: usize,
+        from: GroupState,
         reason: GroupReason,
         now: Now,
     ) -> ActionId {
-        let from = self.groups[place].state();
         let action = self.next_action();
         let stopping = Phase::Stopping {
             resource,
