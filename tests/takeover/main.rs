@@ -4,15 +4,18 @@
 //! long nobody answers, whether an address is ever on two machines, whether the neighbours learn where it went.
 
 mod deaths;
+mod failures;
 mod judgement;
 mod moves;
 mod observer;
+mod orphans;
 mod packets;
 mod planted;
 mod processes;
 mod record;
 mod splits;
 mod stage;
+mod startup;
 mod stops;
 
 use std::process::ExitCode;
@@ -67,6 +70,47 @@ fn main() -> ExitCode {
             takeover(
                 "a_node_that_stood_still_serves_beside_the_other_only_for_a_while",
                 splits::freeze,
+            ),
+            takeover(
+                "a_restart_within_deadtime_ends_with_one_owner",
+                stops::restart,
+            ),
+            takeover("two_that_start_together_serve_their_own", startup::together),
+            takeover(
+                "a_node_alone_serves_all_and_the_second_gets_its_group",
+                startup::second_gets_its_group,
+            ),
+            takeover(
+                "without_failback_the_second_gets_nothing",
+                startup::second_gets_nothing,
+            ),
+            takeover(
+                "a_node_that_waits_for_its_peer_serves_when_that_is_off",
+                startup::wait_for_peer,
+            ),
+            takeover(
+                "nobody_is_succeeded_unfenced_where_that_is_set",
+                startup::unfenced,
+            ),
+            takeover(
+                "a_group_that_does_not_start_goes_to_the_other_node",
+                failures::start_on_one,
+            ),
+            takeover(
+                "a_group_that_starts_nowhere_is_tried_again_later",
+                failures::start_on_both,
+            ),
+            takeover(
+                "a_group_that_does_not_stop_is_started_nowhere",
+                failures::stop,
+            ),
+            takeover(
+                "a_group_taken_out_of_the_configuration_is_stopped_alone",
+                orphans::reloaded,
+            ),
+            takeover(
+                "what_is_left_of_a_group_that_is_taken_out_is_removed",
+                orphans::left,
             ),
             takeover("when_both_are_stopped_nothing_is_left", stops::of_both),
         ]);

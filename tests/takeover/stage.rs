@@ -10,17 +10,19 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hbd_tests::daemon::Daemon;
 use hbd_tests::error::{Error, unexpected};
 use hbd_tests::namespaces::{Cable, Fault, Namespace, Switch};
+use hbd_tests::program;
 use hbd_tests::scratch::{self, Scratch};
 use hbd_tests::tier::Tier;
 use hbd_tests::wait;
 use serde_json::Value;
-use shared::api::Request;
+use shared::api::{Reload, Request};
 use shared::client::{Client, REPLY_LIMIT};
 use shared::event::{Event, Kind, NodeStatus};
 use shared::group::{GroupName, GroupReason, GroupState};
@@ -50,6 +52,7 @@ pub(crate) const HARESOURCES: &str = "alice 10.9.0.50/24/eth0 IPv6addr::fd09::50
 
 pub(crate) const KEEPALIVE: Duration = Duration::from_millis(200);
 pub(crate) const DEADTIME: Duration = Duration::from_secs(2);
+pub(crate) const INITDEAD: Duration = Duration::from_secs(5);
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 const TIMES: &str = "keepalive 200ms\nwarntime 1\ndeadtime 2\ninitdead 5\naddrlease 5\n";
 const KEY: &str = "auth 1\n1 sha1 takeover-key\n";
@@ -74,7 +77,7 @@ pub(crate) struct Stage {
     client: Namespace,
     cables: [Cable; 2],
     switch: Switch,
-    _config: Scratch,
+    config: Scratch,
 }
 
 /// How much time a promise leaves here.
@@ -144,7 +147,7 @@ impl Stage {
             client,
             cables,
             switch,
-            _config: config,
+            config,
         })
     }
 
@@ -315,6 +318,17 @@ impl Stage {
         }
     }
 
+    /// A file in a node's configuration directory.
+    pub(crate) fn config(&self, node: usize, name: &str) -> PathBuf {
+        self.config.path().join(NODES[node]).join(name)
+    }
+
+    /// Both nodes are to read that from then on.
+    pub(crate) fn write_haresources(&self, text: &str) -> Result<(), Error> {
+        let mut nodes = [ALICE, BOB].into_iter();
+        nodes.try_for_each(|node| scratch::write(&self.config(node, "haresources"), text))
+    }
+
     /// Gives a node an order.
     pub(crate) fn order(&self, node: usize, verb: GroupVerb) -> Result<(), Error> {
         let order = GroupOrder {
@@ -337,6 +351,11 @@ impl Stage {
                 lasts: None,
             },
         )
+    }
+
+    /// A node reads its configuration anew.
+    pub(crate) fn reload(&self, node: usize) -> Result<(), Error> {
+        self.request(node, Request::Reload(Reload::default()))
     }
 
     fn request(&self, node: usize, request: Request) -> Result<(), Error> {
@@ -417,6 +436,12 @@ pub(crate) fn named(group: &str) -> Result<GroupName, Error> {
 pub(crate) fn node_name(node: usize) -> Result<NodeName, Error> {
     let name = NODES[node];
     NodeName::new(name).map_err(|reason| Error::Unexpected(format!("{name}: {reason}")))
+}
+
+/// Writes a script that can be executed. Another process does it: [`program::copy`] says why.
+pub(crate) fn write_script(path: &std::path::Path, text: &str) -> Result<(), Error> {
+    let script = "printf %s \"$2\" >\"$1\" && chmod 755 \"$1\"";
+    program::run("sh", &["-c", script, "sh", &path.to_string_lossy(), text]).map(drop)
 }
 
 fn hardware(machine: &Namespace) -> Result<Hardware, Error> {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use hbd_tests::error::Error;
 
+use crate::record::At;
 use crate::stage::{
-    ALICE, BASE, BOB, DEADTIME, MOVE_GAP, NO_GAP, SERVICES, SOON, WEB, WEB6, demand,
-    demand_between, play_running,
+    ALICE, BASE, BOB, DEADTIME, MOVE_GAP, NO_GAP, SECOND, SERVICES, SOON, Stage, WEB, WEB6, demand,
+    demand_between, limit, play_running,
 };
 
 pub(crate) fn of_one() -> Result<(), Error> {
@@ -56,4 +57,32 @@ pub(crate) fn of_both() -> Result<(), Error> {
         stage.demand_overlaps(&SERVICES, ordered, Duration::ZERO)?;
         Ok(())
     })
+}
+
+/// Ended in order, then killed whole, and each time started before deadtime is over.
+pub(crate) fn restart() -> Result<(), Error> {
+    play_running("auto_failback on", |stage| {
+        let begin = stage.now();
+        stage.daemons[ALICE].terminate(SOON)?;
+        stage.daemons[ALICE].start_beside()?;
+        one_owner(stage, begin)?;
+        let gap = stage.demand_gaps(&[WEB, WEB6], begin, MOVE_GAP)?;
+        println!("longest gap of an orderly restart: {gap:?}");
+        let begin = stage.now();
+        stage.daemons[ALICE].crash()?;
+        stage.daemons[ALICE].start_beside()?;
+        one_owner(stage, begin)?;
+        let gap = stage.demand_gaps(&[WEB, WEB6], begin, DEADTIME + limit(SECOND))?;
+        println!("longest gap of a restart after kill -9: {gap:?}");
+        stage.demand_gaps(&[BASE], begin, NO_GAP)?;
+        Ok(())
+    })
+}
+
+/// In the end alice has her group, and nobody had it beside her.
+fn one_owner(stage: &Stage, since: At) -> Result<(), Error> {
+    stage.both_active()?;
+    stage.settled([ALICE, BOB])?;
+    stage.demand_overlaps(&SERVICES, since, Duration::ZERO)?;
+    stage.demand_neighbour(&[WEB, WEB6], ALICE)
 }
