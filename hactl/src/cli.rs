@@ -53,6 +53,14 @@ pub(crate) const VERBS: &[Verb] = &[
     verbs::is_active::VERB,
     verbs::is_owner::VERB,
     verbs::wait_for::VERB,
+    verbs::move_groups::VERB,
+    verbs::standby::VERB,
+    verbs::takeover::VERB,
+    verbs::cleanup::VERB,
+    verbs::freeze::VERB,
+    verbs::unfreeze::VERB,
+    verbs::maintenance::VERB,
+    verbs::fence::VERB,
     verbs::message::VERB,
     verbs::check::VERB,
     verbs::explain::VERB,
@@ -241,7 +249,7 @@ fn template(examples: &[Example]) -> String {
 }
 
 /// Reads a time as `ha.cf` writes it: a bare number is seconds.
-fn limit(text: &str) -> Result<Duration, String> {
+pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text} is no time; write for example 500ms, 5s or 1m");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| wrong())?;

@@ -35,6 +35,11 @@ pub(crate) fn groups() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(group_names()))
 }
 
+/// Names of groups, and of the nodes to which they can go.
+pub(crate) fn groups_and_nodes() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| candidates(group_names().into_iter().chain(node_names())))
+}
+
 /// Words that can be explained.
 pub(crate) fn explainable() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(explain::words().map(str::to_owned)))

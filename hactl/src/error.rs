@@ -31,6 +31,8 @@ pub(crate) enum Error {
         /// How it was instead, as far as that is known.
         missing: Option<String>,
     },
+    /// What was ordered did not come about, and will not.
+    NotDone(String),
     /// The daemon did not say what came of an order that was on its way to it.
     Undecided {
         /// Why.
@@ -65,7 +67,7 @@ impl Error {
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Client(error) => Some(client_text(error)),
-            Self::NotFound(text) | Self::Usage(text) => Some(text.clone()),
+            Self::NotFound(text) | Self::Usage(text) | Self::NotDone(text) => Some(text.clone()),
             Self::TooOld { version } => Some(format!(
                 "hbd {version} is older than this hactl and does not know the question; restart hbd \
                  where it was upgraded"
@@ -106,9 +108,11 @@ impl Error {
             Self::Usage(_) => Exit::Usage,
             Self::NotReached { .. } => Exit::TimedOut,
             Self::Refused(_) => Exit::Refused,
-            Self::Read { .. } | Self::Write { .. } | Self::TooOld { .. } | Self::Unexpected(_) => {
-                Exit::Failed
-            }
+            Self::NotDone(_)
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::TooOld { .. }
+            | Self::Unexpected(_) => Exit::Failed,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Output(_) => Exit::Failed,
         }

@@ -145,7 +145,11 @@ fn options(command: &Command) -> String {
         }
         out += &format!(" Fl -{}", option.get_long().unwrap());
         if option.get_action().takes_values() {
-            out += &format!(" Ar {}", option.get_value_names().unwrap()[0]);
+            let name = &option.get_value_names().unwrap()[0];
+            out += &match option.is_require_equals_set() {
+                true => format!(" Ns Op Li = Ns Ar {name}"),
+                false => format!(" Ar {name}"),
+            };
         }
         out += &format!("\n{}.\n", escaped(&option.get_help().unwrap().to_string()));
         if let [default] = option.get_default_values() {

@@ -14,6 +14,7 @@ mod cli {
     mod is_member;
     mod keygen;
     mod message;
+    mod order;
     mod record;
     mod report;
     pub(crate) mod server;
@@ -444,7 +445,7 @@ fn a_moment_or_an_event_that_is_none_is_answered_with_what_may_be_written() {
 
 #[test]
 fn orders_that_are_not_built_are_unknown() {
-    for verb in ["standby", "takeover", "move", "freeze", "fence", "why"] {
+    for verb in ["quorum", "elect", "update", "remove"] {
         let output = bare(&[verb]).output().unwrap();
         ends(&output, 2);
         assert!(

@@ -288,7 +288,7 @@ fn when(text: &str) -> Result<Bound, String> {
 }
 
 /// `90s`, `10m`, `2h`, `3d`.
-fn span(text: &str) -> Option<Duration> {
+pub(crate) fn span(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shared::api::{
@@ -11,6 +12,7 @@ use shared::api::{
 };
 use shared::event::Event;
 use shared::names::NodeName;
+use shared::order::Change;
 use shared::query::{Bound, EventQuery};
 
 use crate::cli::stories;
@@ -49,6 +51,15 @@ pub(crate) enum Answer {
     },
     /// To `upgrade`; to `snapshot` that of a cluster in order.
     Upgraded(Upgraded),
+    /// To `order`; to `snapshot` and `subscribe` the state before it.
+    Ordered {
+        /// The state.
+        snapshot: Snapshot,
+        /// What it does.
+        changes: Vec<Change>,
+        /// What happens then.
+        then: Vec<Event>,
+    },
     /// To everything.
     Refusal(ErrorCode, &'static str),
     /// These lines, to anything.
@@ -69,20 +80,24 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens and serves any number of clients, one after the other.
+    /// Listens and serves any number of clients.
     pub(crate) fn start(answer: Answer) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("hactl-{}-{count}.sock", std::process::id()));
         let listener = UnixListener::bind(&path).unwrap();
+        let answer = Arc::new(answer);
         std::thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
-                let answer = match &answer {
-                    Answer::InTurn(answers) => &answers[number.min(answers.len() - 1)],
-                    answer => answer,
-                };
-                // A client that was killed or has had enough is part of some tests.
-                let _ = serve(stream.unwrap(), answer);
+                let answer = answer.clone();
+                std::thread::spawn(move || {
+                    let answer = match &*answer {
+                        Answer::InTurn(answers) => &answers[number.min(answers.len() - 1)],
+                        answer => answer,
+                    };
+                    // A client that was killed or has had enough is part of some tests.
+                    let _ = serve(stream.unwrap(), answer);
+                });
             }
         });
         Self { path }
@@ -182,6 +197,16 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
             (Answer::Upgraded(upgraded), Request::Upgrade(_)) => {
                 let upgraded = Box::new(upgraded.clone());
                 ok(&mut stream, id, Success::Upgraded(upgraded))?;
+            }
+            (Answer::Ordered { changes, .. }, Request::Order(_)) => {
+                ok(&mut stream, id, Success::Ordered(changes.clone()))?;
+            }
+            (Answer::Ordered { snapshot, .. }, Request::Snapshot) => {
+                ok(&mut stream, id, full(snapshot))?;
+            }
+            (Answer::Ordered { snapshot, then, .. }, Request::Subscribe { .. }) => {
+                ok(&mut stream, id, full(snapshot))?;
+                events(&mut stream, then)?;
             }
             (Answer::Refusal(code, text), _) => {
                 let error = Failure {

@@ -115,6 +115,37 @@ pub(crate) fn group_events() -> Vec<Event> {
     events
 }
 
+/// web goes from alice to bob.
+pub(crate) fn web_moves_to_bob() -> Vec<Event> {
+    web_goes(&[
+        ("alice", GroupState::Started, GroupState::Stopping),
+        ("alice", GroupState::Stopping, GroupState::Stopped),
+        ("bob", GroupState::Stopped, GroupState::Starting),
+        ("bob", GroupState::Starting, GroupState::Started),
+    ])
+}
+
+/// web does not start on bob.
+pub(crate) fn web_returns_from_bob() -> Vec<Event> {
+    web_goes(&[
+        ("alice", GroupState::Started, GroupState::Stopping),
+        ("alice", GroupState::Stopping, GroupState::Stopped),
+        ("bob", GroupState::Stopped, GroupState::Starting),
+        ("bob", GroupState::Starting, GroupState::Stopped),
+        ("alice", GroupState::Stopped, GroupState::Starting),
+        ("alice", GroupState::Starting, GroupState::Started),
+    ])
+}
+
+fn web_goes(steps: &[(&str, GroupState, GroupState)]) -> Vec<Event> {
+    let mut source = manager();
+    let event = |(node, from, to): &(&str, GroupState, GroupState)| {
+        let kind = becomes_group("web", node, *from, *to, GroupReason::Announced);
+        source.event(kind, None, now(LOOK + 1))
+    };
+    steps.iter().map(event).collect()
+}
+
 fn group_troubles() -> Vec<Event> {
     let mut source = manager();
     let mut events = Vec::new();

@@ -1,0 +1,278 @@
+//! Waits until the groups of an order are where it wants them, or until it is certain that they
+//! will not be.
+//!
+//! It listens from before the order was given, so that it sees each group leave: a group that was
+//! stopped on one node, failed on the other and was started where it came from is no success.
+
+use std::time::{Duration, Instant};
+
+use shared::client::{Client, ClientError, Subscription};
+use shared::group::{GroupName, GroupState};
+use shared::names::NodeName;
+use shared::order::Change;
+use shared::view::{ClusterView, GroupView};
+
+use crate::cli::Call;
+use crate::error::Error;
+use crate::live::Live;
+use crate::verbs::again;
+
+/// Time between two attempts to reach a daemon that does not answer.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// How the waiting ended.
+pub(super) enum End {
+    /// Every group is where it was to be.
+    Done,
+    /// One is not and will not be, in a sentence.
+    Failed(String),
+    /// One is not yet.
+    NotReached {
+        /// After so long.
+        limit: Duration,
+        /// How it is, as far as that is known.
+        missing: Option<String>,
+    },
+}
+
+/// Waits for `changes`, which were ordered after `stream` began and at `begin`.
+pub(super) fn settle(
+    call: &Call,
+    stream: Subscription,
+    changes: &[Change],
+    begin: Instant,
+    limit: Duration,
+) -> Result<End, Error> {
+    let mut wait = Wait {
+        goals: changes.iter().map(Goal::of).collect(),
+        end: begin + limit,
+        missing: None,
+    };
+    let mut stream = Some(stream);
+    loop {
+        let followed = match stream.take() {
+            Some(stream) => wait.follow(stream),
+            None => Client::connect(&call.socket, call.limit)
+                .and_then(|client| client.subscribe(0))
+                .and_then(|stream| wait.follow(stream)),
+        };
+        match followed {
+            Ok(Some(end)) => return Ok(end),
+            Ok(None) => {}
+            Err(error) if again::passes(&error) => wait.missing = Some(error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+        let left = wait.left();
+        if left.is_zero() {
+            let missing = wait.missing;
+            return Ok(End::NotReached { limit, missing });
+        }
+        std::thread::sleep(left.min(RETRY));
+    }
+}
+
+struct Wait {
+    goals: Vec<Goal>,
+    end: Instant,
+    missing: Option<String>,
+}
+
+impl Wait {
+    fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
+    /// Listens until it is certain how it ends; nothing where the time is over first.
+    fn follow(&mut self, mut stream: Subscription) -> Result<Option<End>, ClientError> {
+        let mut live = Live::default();
+        while let Some(update) = stream.wait(Some(self.left()))? {
+            live.take(update);
+            let Some(snapshot) = live.snapshot() else {
+                continue;
+            };
+            if let Some(end) = self.judge(&snapshot.view) {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
+    }
+
+    fn judge(&mut self, view: &ClusterView) -> Option<End> {
+        let mut lacking = None;
+        for goal in &mut self.goals {
+            match goal.judge(view.groups.get(&goal.group)) {
+                Progress::Reached => {}
+                Progress::Lacks(what) => lacking = lacking.or(Some(what)),
+                Progress::Fails(why) => return Some(End::Failed(why)),
+            }
+        }
+        self.missing = lacking;
+        self.missing.is_none().then_some(End::Done)
+    }
+}
+
+/// Where a group is to be.
+#[derive(Debug)]
+struct Goal {
+    group: GroupName,
+    from: Option<NodeName>,
+    to: Option<NodeName>,
+    /// It was seen not to be where it came from.
+    left: bool,
+    /// It was seen where it goes.
+    tried: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    Reached,
+    Lacks(String),
+    Fails(String),
+}
+
+impl Goal {
+    fn of(change: &Change) -> Self {
+        Self {
+            group: change.group.clone(),
+            from: change.from.clone(),
+            to: change.to.clone(),
+            left: false,
+            tried: false,
+        }
+    }
+
+    fn judge(&mut self, view: Option<&GroupView>) -> Progress {
+        let nothing = GroupView::default();
+        let view = view.unwrap_or(&nothing);
+        let state = |node: &NodeName| view.nodes.get(node).map(|on| on.state);
+        self.left |= self.from.as_ref().is_none_or(|from| state(from).is_none());
+        let there = self.to.as_ref().and_then(state);
+        self.tried |= self.from != self.to && there.is_some();
+        let is_alone = view.nodes.len() == usize::from(self.to.is_some());
+        if is_alone && (self.to.is_none() || there == Some(GroupState::Started)) {
+            return Progress::Reached;
+        }
+        match self.failure(view) {
+            Some(why) => Progress::Fails(why),
+            None => Progress::Lacks(whereabouts(&self.group, view)),
+        }
+    }
+
+    /// Why it will not be where it is to be, where that is certain.
+    fn failure(&self, view: &GroupView) -> Option<String> {
+        let is = whereabouts(&self.group, view);
+        let because = view.failed.iter().map(|failed| format!(": {failed}"));
+        let text = is + &because.collect::<String>();
+        let blocked = |on: &shared::view::GroupOn| on.state == GroupState::Blocked;
+        if view.nodes.values().any(blocked) {
+            return Some(text);
+        }
+        let gave_up = self.tried && view.nodes.is_empty() && view.failed.is_some();
+        let elsewhere = |(node, on): (&NodeName, &shared::view::GroupOn)| {
+            Some(node) != self.to.as_ref() && on.state == GroupState::Started
+        };
+        let returned = self.left && view.nodes.iter().any(elsewhere);
+        (gave_up || returned).then_some(text)
+    }
+}
+
+/// Where a group is, in a sentence without its full stop.
+fn whereabouts(group: &GroupName, view: &GroupView) -> String {
+    let on = view.nodes.iter();
+    let on: Vec<String> = on
+        .map(|(node, on)| format!("{} on {node}", on.state))
+        .collect();
+    match on.is_empty() {
+        true => format!("group {group} is stopped everywhere"),
+        false => format!("group {group} is {}", on.join(" and ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::view::{GroupOn, Stamp};
+
+    use super::*;
+
+    fn node(text: &str) -> NodeName {
+        NodeName::new(text).unwrap()
+    }
+
+    fn goal() -> Goal {
+        Goal::of(&Change {
+            group: GroupName::new("web").unwrap(),
+            from: Some(node("alice")),
+            to: Some(node("bob")),
+        })
+    }
+
+    fn view(on: &[(&str, GroupState)], failed: Option<&str>) -> GroupView {
+        let on = on.iter().map(|(name, state)| {
+            let on = GroupOn {
+                state: *state,
+                since: Stamp::default(),
+                reason: String::new(),
+            };
+            (node(name), on)
+        });
+        GroupView {
+            nodes: on.collect(),
+            failed: failed.map(str::to_owned),
+            ..GroupView::default()
+        }
+    }
+
+    fn judge(goal: &mut Goal, on: &[(&str, GroupState)]) -> Progress {
+        goal.judge(Some(&view(on, None)))
+    }
+
+    #[test]
+    fn a_group_is_there_when_it_is_started_there_and_nowhere_else() {
+        use GroupState::{Started, Starting, Stopping};
+        let mut goal = goal();
+        let lacks = |progress| matches!(progress, Progress::Lacks(_));
+        assert!(lacks(judge(&mut goal, &[("alice", Started)])));
+        assert!(lacks(judge(&mut goal, &[("alice", Stopping)])));
+        assert!(lacks(judge(&mut goal, &[])));
+        assert!(lacks(judge(&mut goal, &[("bob", Starting)])));
+        let both = [("alice", Stopping), ("bob", Started)];
+        assert!(lacks(judge(&mut goal, &both)));
+        assert_eq!(judge(&mut goal, &[("bob", Started)]), Progress::Reached);
+    }
+
+    #[test]
+    fn a_group_that_came_back_or_stays_blocked_has_failed() {
+        use GroupState::{Blocked, Started, Starting};
+        let mut came_back = goal();
+        judge(&mut came_back, &[]);
+        judge(&mut came_back, &[("bob", Starting)]);
+        assert_eq!(
+            judge(&mut came_back, &[("alice", Started)]),
+            Progress::Fails("group web is started on alice".into())
+        );
+        assert_eq!(
+            judge(&mut goal(), &[("alice", Blocked)]),
+            Progress::Fails("group web is blocked on alice".into())
+        );
+    }
+
+    #[test]
+    fn a_start_that_failed_is_told_with_its_reason() {
+        let mut goal = goal();
+        judge(&mut goal, &[("bob", GroupState::Starting)]);
+        let given_up = view(&[], Some("start of web failed"));
+        assert_eq!(
+            goal.judge(Some(&given_up)),
+            Progress::Fails("group web is stopped everywhere: start of web failed".into())
+        );
+    }
+
+    #[test]
+    fn a_group_that_nobody_should_hold_is_awaited_until_nobody_does() {
+        let mut goal = goal();
+        goal.to = None;
+        let stopping = judge(&mut goal, &[("alice", GroupState::Stopping)]);
+        assert!(matches!(stopping, Progress::Lacks(_)));
+        assert_eq!(goal.judge(None), Progress::Reached);
+    }
+}
