@@ -46,6 +46,8 @@ pub(crate) const VERBS: &[Verb] = &[
     verbs::links::VERB,
     verbs::groups::VERB,
     verbs::resources::VERB,
+    verbs::why::VERB,
+    verbs::history::VERB,
     verbs::events::VERB,
     verbs::timers::VERB,
     verbs::health::VERB,

@@ -14,7 +14,7 @@ use shared::event::Kind;
 
 use crate::cli::{self, VERBS, Verb};
 use crate::print::columns::Column;
-use crate::verbs::{events, groups, links, nodes, resources};
+use crate::verbs::{events, groups, history, links, nodes, resources};
 
 /// Who rewrites the page keeps others from reading half of it.
 static PAGE: Mutex<()> = Mutex::new(());
@@ -55,7 +55,7 @@ fn the_manual_names_every_verb_and_option() {
     }
 }
 
-fn parts() -> [(&'static str, String); 9] {
+fn parts() -> [(&'static str, String); 10] {
     [
         ("examples", examples()),
         ("verbs", verbs()),
@@ -64,6 +64,7 @@ fn parts() -> [(&'static str, String); 9] {
         ("links", columns(links::COLUMNS)),
         ("groups", columns(groups::COLUMNS)),
         ("resources", columns(resources::COLUMNS)),
+        ("history", columns(history::COLUMNS)),
         ("events", columns(events::COLUMNS)),
         ("kinds", kinds()),
     ]

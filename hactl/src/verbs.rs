@@ -10,6 +10,7 @@ pub(crate) mod fence;
 pub(crate) mod freeze;
 pub(crate) mod groups;
 pub(crate) mod health;
+pub(crate) mod history;
 pub(crate) mod is_active;
 pub(crate) mod is_member;
 pub(crate) mod is_owner;
@@ -32,6 +33,7 @@ pub(crate) mod unfreeze;
 pub(crate) mod upgrade;
 pub(crate) mod wait_for;
 pub(crate) mod watch;
+pub(crate) mod why;
 
 use std::io::{self, StdoutLock, Write};
 use std::os::fd::AsFd;

@@ -24,6 +24,7 @@ use crate::view::{
     Stranger,
 };
 
+mod groups;
 mod path;
 mod sentence;
 
@@ -140,6 +141,7 @@ impl Verdict {
         let mut findings = identity(view);
         findings.extend(nodes(snapshot));
         findings.extend(media(view));
+        findings.extend(groups::findings(snapshot));
         let sentence = sentence::of(node, snapshot, &findings, &others);
         findings.extend(others);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

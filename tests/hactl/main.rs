@@ -1,5 +1,7 @@
 //! `hactl` and real daemons: what it shows is what they believe, at once, and soon enough.
 
+mod groups;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -81,6 +83,12 @@ fn main() -> ExitCode {
         "scripts_wait_for_a_cluster_that_starts_and_for_a_death",
         &[Root, Namespaces],
         scripts_wait,
+    ));
+    trials.push(trial(
+        "hactl",
+        "groups_are_moved_frozen_and_explained_by_order",
+        &[Root, Namespaces],
+        groups::orders_are_carried_out,
     ));
     if Tier::of_this_run() == Tier::Long && !cfg!(debug_assertions) {
         trials.push(trial(
@@ -285,7 +293,18 @@ struct Pair {
 impl Pair {
     /// Starts them and waits until each takes the other for active.
     fn up() -> Result<Self, Error> {
+        Self::up_with("")
+    }
+
+    /// The same with these groups.
+    fn up_with(haresources: &str) -> Result<Self, Error> {
         let mut pair = Self::down()?;
+        if !haresources.is_empty() {
+            let config = pair.config.path();
+            scratch::write(&config.join("haresources"), haresources)?;
+            let ha_cf = format!("{HA_CF}auto_failback off\n");
+            scratch::write(&config.join("ha.cf"), &ha_cf)?;
+        }
         pair.start()?;
         for node in ["alice", "bob"] {
             pair.alice.wait_status(node, NodeStatus::Active, LIMIT)?;

@@ -269,7 +269,7 @@ fn objects(view: &ClusterView) -> Vec<Object> {
 }
 
 /// Reads a span as `10m`, which is so long ago, a time, or an event's name.
-fn when(text: &str) -> Result<Bound, String> {
+pub(crate) fn when(text: &str) -> Result<Bound, String> {
     if let Ok(id) = text.parse() {
         return Ok(Bound::Event(id));
     }

@@ -154,8 +154,8 @@ impl Row {
         let wanted = self.view.wanted.iter();
         let wanted = wanted
             .map(|(node, order)| format!("{name}: wanted on {node}, {}", ordered(order, clock)));
-        let failed = self.view.failed.iter();
-        let failed = failed.map(|failed| format!("{name}: {failed}"));
+        // It names the group.
+        let failed = self.view.failed.iter().cloned();
         contested.chain(wanted).chain(failed).collect()
     }
 }

@@ -38,7 +38,7 @@ use crate::print::clock::Clock;
 use crate::print::columns::{self, Align, Cell, Column};
 use crate::print::table::{self, Look};
 use crate::print::{Colour, Mood, clean, json as write_json};
-use crate::verbs::{events, nodes};
+use crate::verbs::{events, groups, nodes};
 
 pub(crate) const VERB: Verb = Verb {
     name: "status",
@@ -68,6 +68,9 @@ the verdict's level in --json.",
 const NODE_COLUMNS: [&str; 7] = [
     "node", "status", "trouble", "since", "links", "heard_ms", "reason",
 ];
+
+/// The columns of `hactl groups` that fit.
+const GROUP_COLUMNS: [&str; 6] = ["group", "state", "node", "since", "preferred", "reason"];
 
 fn arguments(command: Command) -> Command {
     absolute(formats(command))
@@ -105,6 +108,8 @@ struct Report<'a> {
     version: &'a str,
     time: String,
     verdict: &'a Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
     #[serde(flatten)]
     snapshot: &'a Snapshot,
 }
@@ -115,6 +120,7 @@ fn report<'a>(hello: &'a Hello, verdict: &'a Verdict, snapshot: &'a Snapshot) ->
         version: &hello.version,
         time: snapshot.at.wall.to_string(),
         verdict,
+        hint: hint(snapshot),
         snapshot,
     }
 }
@@ -134,23 +140,26 @@ pub(crate) enum Part {
     Verdict,
     Nodes,
     Media,
+    Groups,
     Findings,
     Daemon,
 }
 
 impl Part {
     /// All, in the order in which they are drawn.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Verdict,
         Self::Nodes,
         Self::Media,
+        Self::Groups,
         Self::Findings,
         Self::Daemon,
     ];
     /// All, where there is no room for all of them: what is wrong goes before how it is.
-    pub(crate) const URGENT_FIRST: [Self; 5] = [
+    pub(crate) const URGENT_FIRST: [Self; 6] = [
         Self::Verdict,
         Self::Findings,
+        Self::Groups,
         Self::Nodes,
         Self::Media,
         Self::Daemon,
@@ -162,6 +171,7 @@ impl Part {
             Self::Verdict => "the verdict",
             Self::Nodes => "nodes",
             Self::Media => "media",
+            Self::Groups => "groups",
             Self::Findings => "findings",
             Self::Daemon => "times",
         }
@@ -190,6 +200,10 @@ impl Screen<'_> {
             Part::Media => {
                 let wanted = MEDIA_COLUMNS.iter().collect();
                 self.table(out, wanted, &media(self.snapshot))
+            }
+            Part::Groups => {
+                let wanted = columns::select(groups::COLUMNS, Some(GROUP_COLUMNS.to_vec()));
+                self.table(out, wanted, &groups::rows(self.snapshot))
             }
             Part::Findings => self.findings(out),
             Part::Daemon => self.daemon(out),
@@ -264,6 +278,7 @@ impl Screen<'_> {
                 Span(sample.worst_lateness)
             );
         }
+        lines.extend(hint(self.snapshot).map(str::to_owned));
         writeln!(out)?;
         for line in &lines {
             writeln!(out, "{}", self.colour.paint(&clean(line), Mood::Faint))?;
@@ -288,6 +303,11 @@ impl Screen<'_> {
             let cells = table::cells(&wanted, row, &self.clock, true);
             sort_and_cells(out, "medium", &cells)?;
         }
+        let wanted = columns::select(groups::COLUMNS, Some(GROUP_COLUMNS.to_vec()));
+        for row in &groups::rows(self.snapshot) {
+            let cells = table::cells(&wanted, row, &self.clock, true);
+            sort_and_cells(out, "group", &cells)?;
+        }
         for finding in &self.verdict.findings {
             let object = finding.object.to_string();
             let remedy = finding.remedy.as_deref().unwrap_or(table::NOTHING);
@@ -300,8 +320,17 @@ impl Screen<'_> {
             ];
             record(out, &fields)?;
         }
-        Ok(())
+        hint(self.snapshot).map_or(Ok(()), |hint| record(out, &["hint", hint]))
     }
+}
+
+/// What holds as long as the cluster is configured as it is, and is nobody's fault.
+fn hint(snapshot: &Snapshot) -> Option<&'static str> {
+    let unfenced = !snapshot.groups.is_empty();
+    unfenced.then_some(
+        "no fencing: two owners are possible for a bounded time if every path fails at once; see \
+         hbd-splits(7)",
+    )
 }
 
 fn sort_and_cells(out: &mut impl Write, sort: &str, cells: &[Cell]) -> io::Result<()> {

@@ -31,11 +31,12 @@ pub(crate) const VERB: Verb = Verb {
     text: "\
 CONDITION is one of: up (hbd answers); communication-up (every node was heard or counts as dead);
 settled (this node is active, every other node active or dead, no link returning); node NODE STATUS,
-with a status of hactl nodes; link NODE/MEDIUM STATUS, with a status of hactl links; event KIND
+with a status of hactl nodes; link NODE/MEDIUM STATUS, with a status of hactl links; group GROUP
+started, or group GROUP on NODE (it is started there, and is on no other node); event KIND
 [NODE] (an event of that kind happens after the call, of that node if one is given; it is shown).
 What is so already is not waited for, but for events. Goes on waiting while hbd does not run or
 starts again. Ends with 0 when it is so, 6 if it was not within --timeout, which here is the whole
-time, 2 if there is no such condition, and 4 if the cluster has no such node or link.",
+time, 2 if there is no such condition, and 4 if the cluster has no such node, link or group.",
     examples: &[
         Example {
             line: "systemctl start hbd && hactl wait-for settled --timeout 2m",
@@ -48,6 +49,10 @@ time, 2 if there is no such condition, and 4 if the cluster has no such node or 
         Example {
             line: "hactl wait-for link bob/eth1 up",
             about: "until a repaired link carries packets",
+        },
+        Example {
+            line: "hactl wait-for group web started --timeout 3m",
+            about: "until somebody holds a group",
         },
         Example {
             line: "hactl wait-for event partition-healed",
@@ -74,7 +79,7 @@ fn arguments(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .num_args(1..)
                 .add(completing::condition())
-                .help("What is to be so, in one to three words"),
+                .help("What is to be so, in one to four words"),
         )
         .arg(cli::timeout(
             "60s",

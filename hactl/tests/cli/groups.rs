@@ -2,6 +2,7 @@
 
 use shared::api::Snapshot;
 
+use crate::cli::expected::matches_file;
 use crate::cli::server::{Answer, Server};
 use crate::cli::stories;
 use crate::{bare, ends, hactl, shows, text};
@@ -83,4 +84,56 @@ fn where_nobody_can_tell_what_runs_here_the_answer_is_neither_yes_nor_no() {
         let nobody = [args, &["--socket", "/nonexistent/hbd.sock"]].concat();
         ends(&bare(&nobody).output().unwrap(), 3);
     }
+}
+
+#[test]
+fn status_shows_groups_and_says_first_what_is_wrong_with_them() {
+    shows("status-groups", &["status"], stories::with_groups());
+    let troubles = stories::groups_in_trouble;
+    shows("status-groups-in-trouble", &["status"], troubles());
+    shows("status-groups-plain", &["status", "--plain"], troubles());
+}
+
+#[test]
+fn health_follows_the_groups() {
+    let server = Server::start(Answer::Snapshot(stories::groups_in_trouble()));
+    let output = hactl(&server, &["health", "--nagios"]).output().unwrap();
+    ends(&output, 2);
+    assert!(text(&output.stdout).contains("group web blocked on alice"));
+}
+
+#[test]
+fn why_goes_from_the_last_change_back_to_the_order() {
+    for (name, group) in [("why-ordered", "mail"), ("why-started", "web")] {
+        let server = Server::start(Answer::Everything {
+            events: stories::group_events(),
+            snapshot: stories::with_groups(),
+        });
+        let output = crate::run(&server, &["why", group]);
+        matches_file(name, &text(&output.stdout));
+    }
+}
+
+#[test]
+fn why_a_group_is_nowhere_is_told() {
+    let mut events = stories::group_events();
+    events.extend(stories::group_troubles());
+    for (name, group) in [("why-blocked", "web"), ("why-nowhere", "mail")] {
+        let server = Server::start(Answer::Everything {
+            events: events.clone(),
+            snapshot: stories::groups_in_trouble(),
+        });
+        let output = crate::run(&server, &["why", group]);
+        matches_file(name, &text(&output.stdout));
+    }
+}
+
+#[test]
+fn history_is_what_happened_to_groups_and_who_ordered_it() {
+    let server = Server::start(Answer::Everything {
+        events: stories::group_events(),
+        snapshot: stories::with_groups(),
+    });
+    let output = crate::run(&server, &["history", "mail"]);
+    matches_file("history", &text(&output.stdout));
 }

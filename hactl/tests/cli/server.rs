@@ -10,10 +10,10 @@ use shared::api::{
     API_NEWEST, API_OLDEST, ClientFrame, ClientRole, ErrorCode, Failure, Hello, Request,
     ServerFrame, Snapshot, Success, Upgraded,
 };
-use shared::event::Event;
+use shared::event::{Cause, Event, EventId};
 use shared::names::NodeName;
 use shared::order::Change;
-use shared::query::{Bound, EventQuery};
+use shared::query::{Bound, EventQuery, Related};
 
 use crate::cli::stories;
 
@@ -239,6 +239,9 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
 
 /// The last events that the query lets through; nothing where it begins with one that is not kept.
 fn found(past: &[Event], query: &EventQuery) -> Option<Vec<Event>> {
+    if let Some(Related::CausesOf(id)) = &query.related {
+        return causes(past, id);
+    }
     let first = match &query.since {
         Some(Bound::Event(id)) => past.iter().position(|event| event.id == *id)?,
         _ => 0,
@@ -249,6 +252,17 @@ fn found(past: &[Event], query: &EventQuery) -> Option<Vec<Event>> {
     let mut found: Vec<_> = fits.cloned().collect();
     found.drain(..found.len().saturating_sub(query.limit));
     Some(found)
+}
+
+/// An event, its cause and so on, the first first.
+fn causes(past: &[Event], id: &EventId) -> Option<Vec<Event>> {
+    let event = past.iter().find(|event| event.id == *id)?;
+    let mut chain = match &event.cause {
+        Some(Cause::Event(id)) => causes(past, id).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    chain.push(event.clone());
+    Some(chain)
 }
 
 fn full(snapshot: &Snapshot) -> Success {

@@ -146,7 +146,8 @@ fn web_goes(steps: &[(&str, GroupState, GroupState)]) -> Vec<Event> {
     steps.iter().map(event).collect()
 }
 
-fn group_troubles() -> Vec<Event> {
+/// What then leads to `groups_in_trouble`.
+pub(crate) fn group_troubles() -> Vec<Event> {
     let mut source = manager();
     let mut events = Vec::new();
     let order = Cause::Order("root (uid 0, pid 4712)".into());

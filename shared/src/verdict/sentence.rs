@@ -171,5 +171,6 @@ fn troubles(snapshot: &Snapshot) -> Vec<String> {
             }
         }
     }
+    clauses.extend(super::groups::clauses(snapshot));
     clauses
 }

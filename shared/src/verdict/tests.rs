@@ -1,5 +1,6 @@
 use super::*;
 use crate::event::{ConfiguredMedium, ConfiguredNode, EventSource, Kind, Started};
+use crate::group::{ConfiguredGroup, GroupName, GroupReason, GroupState, Hold};
 use crate::names::{Generation, Uuid};
 use crate::sample::{Incoming, LinkSample, NodeSample, Outgoing, Sample};
 use crate::time::{Moment, Now, Wall};
@@ -657,6 +658,111 @@ fn without_a_core_there_is_nothing_else_to_say() {
     let verdict = judge(&snapshot);
     assert_eq!(verdict.sentence, "alice: the core has not started yet");
     assert_eq!(whats(&verdict), ["the core has not started yet"]);
+}
+
+#[test]
+fn a_group_that_nobody_holds_is_an_error_once_somebody_could() {
+    let mut snapshot = healthy();
+    snapshot.groups = vec![configured("web"), configured("mail")];
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Error);
+    assert!(
+        verdict
+            .sentence
+            .ends_with("; nobody holds the groups web, mail")
+    );
+    apply(&mut snapshot, group("web", "alice", GroupState::Started));
+    apply(&mut snapshot, group("mail", "bob", GroupState::Starting));
+    assert_eq!(judge(&snapshot).findings, []);
+    let mut starting = just_started();
+    starting.groups = vec![configured("web")];
+    assert_eq!(judge(&starting).level, Level::Notice);
+}
+
+#[test]
+fn a_blocked_group_and_one_that_two_hold_are_critical() {
+    let mut blocked = healthy();
+    apply(&mut blocked, group("web", "alice", GroupState::Blocked));
+    let verdict = judge(&blocked);
+    assert_eq!(verdict.level, Level::Critical);
+    assert!(verdict.sentence.ends_with("; group web blocked on alice"));
+    let mut contested = healthy();
+    apply(&mut contested, group("web", "alice", GroupState::Started));
+    apply(&mut contested, group("web", "bob", GroupState::Started));
+    let contest = Kind::GroupContested {
+        group: group_name("web"),
+        node: name("bob"),
+        keeper: name("alice"),
+    };
+    apply(&mut contested, contest);
+    let verdict = judge(&contested);
+    assert_eq!(verdict.level, Level::Critical);
+    let clause = "; two nodes hold group web (alice keeps it)";
+    assert!(verdict.sentence.ends_with(clause), "{}", verdict.sentence);
+}
+
+#[test]
+fn what_an_operator_ordered_is_told_and_a_freeze_is_a_warning() {
+    let mut snapshot = healthy();
+    apply(&mut snapshot, group("web", "alice", GroupState::Started));
+    let wanted = Kind::GroupWanted {
+        group: group_name("web"),
+        node: name("alice"),
+        lasts: Some(Duration::from_secs(3600)),
+        reason: Some("new disk".into()),
+    };
+    apply(&mut snapshot, wanted);
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Notice);
+    assert!(verdict.findings[0].what.contains("(new disk) until "));
+    let frozen = Kind::Frozen {
+        lasts: None,
+        maintenance: false,
+        reason: None,
+    };
+    apply(&mut snapshot, frozen);
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Warning);
+    assert!(verdict.sentence.ends_with("; groups frozen"));
+    apply(&mut snapshot, Kind::Unfrozen);
+    assert_eq!(judge(&snapshot).level, Level::Notice);
+}
+
+#[test]
+fn a_takeover_that_is_held_back_names_what_frees_it() {
+    let mut snapshot = healthy();
+    let held = Kind::TakeoverHeld {
+        node: name("bob"),
+        reason: Hold::Unfenced,
+    };
+    apply(&mut snapshot, held);
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Error);
+    assert!(verdict.sentence.ends_with("; takeover from bob held back"));
+    let remedy = verdict.findings[0].remedy.as_deref().unwrap();
+    assert!(remedy.ends_with("hactl fence confirm bob"), "{remedy}");
+}
+
+fn group_name(text: &str) -> GroupName {
+    GroupName::new(text).unwrap()
+}
+
+fn configured(text: &str) -> ConfiguredGroup {
+    ConfiguredGroup {
+        name: group_name(text),
+        node: name("alice"),
+        resources: vec![text.to_owned()],
+    }
+}
+
+fn group(text: &str, node: &str, to: GroupState) -> Kind {
+    Kind::GroupState {
+        group: group_name(text),
+        node: name(node),
+        from: GroupState::Stopped,
+        to,
+        reason: GroupReason::Done,
+    }
 }
 
 fn judge(snapshot: &Snapshot) -> Verdict {

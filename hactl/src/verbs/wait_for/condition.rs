@@ -5,11 +5,12 @@ use std::fmt;
 use shared::api::Snapshot;
 use shared::config::suggest;
 use shared::event::{Event, Kind, NodeStatus};
+use shared::group::GroupState;
 use shared::names::{LinkName, MediumName, NodeName};
 use shared::verdict::Path;
 
 use crate::error::Error;
-use crate::verbs::known_node;
+use crate::verbs::{known_group, known_node};
 
 /// What can be waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) enum Condition {
     Node(String, NodeStatus),
     /// A link, as `NODE/MEDIUM`, is good for something.
     Link(String, Path),
+    /// A group is started on one node and on no other: on any, or on this.
+    Group(String, Option<String>),
     /// Something happens, of any node or of one.
     Event(String, Option<String>),
 }
@@ -38,12 +41,13 @@ pub(super) enum Judgement {
 }
 
 /// The first words of conditions, with what follows each.
-const FORMS: [(&str, &str); 6] = [
+const FORMS: [(&str, &str); 7] = [
     ("up", ""),
     ("communication-up", ""),
     ("settled", ""),
     ("node", "NODE STATUS"),
     ("link", "NODE/MEDIUM STATUS"),
+    ("group", "GROUP started, or GROUP on NODE"),
     ("event", "KIND [NODE]"),
 ];
 
@@ -66,6 +70,8 @@ impl Condition {
                 let all = Path::ALL.map(|path| (path.word(), path));
                 Ok(Self::Link(link.into(), choose("status", status, &all)?))
             }
+            ["group", group, "started"] => Ok(Self::Group(group.into(), None)),
+            ["group", group, "on", node] => Ok(Self::Group(group.into(), Some(node.into()))),
             ["event", kind] => Ok(Self::Event(known_kind(kind)?, None)),
             ["event", kind, node] => Ok(Self::Event(known_kind(kind)?, Some(node.into()))),
             _ => Err(unknown(words)),
@@ -104,6 +110,7 @@ impl Condition {
                 let (name, path) = link(snapshot, typed)?;
                 Ok(compare(path == *wanted, format!("{name} is {path}")))
             }
+            Self::Group(typed, node) => group(snapshot, typed, node.as_deref()),
             Self::Event(_, node) => {
                 if let Some(typed) = node {
                     known_node(view, typed)?;
@@ -119,6 +126,32 @@ fn compare(holds: bool, state: String) -> Judgement {
         true => Judgement::Holds,
         false => Judgement::Lacks(state),
     }
+}
+
+fn group(snapshot: &Snapshot, typed: &str, on: Option<&str>) -> Result<Judgement, Error> {
+    let view = &snapshot.view;
+    let group = known_group(snapshot, typed)?;
+    let wanted = match on {
+        Some(typed) => Some(known_node(view, typed)?),
+        None => None,
+    };
+    let nodes = view.groups.get(&group).map(|group| &group.nodes);
+    let held: Vec<_> = nodes.into_iter().flatten().collect();
+    let holds = match held[..] {
+        [(node, there)] => {
+            there.state == GroupState::Started && wanted.as_ref().is_none_or(|w| w == node)
+        }
+        _ => false,
+    };
+    let is = held
+        .iter()
+        .map(|(node, on)| format!("{} on {node}", on.state));
+    let is: Vec<String> = is.collect();
+    let is = match is.is_empty() {
+        true => "stopped everywhere".into(),
+        false => is.join(" and "),
+    };
+    Ok(compare(holds, format!("{group} is {is}")))
 }
 
 fn settled(snapshot: &Snapshot) -> Judgement {
@@ -219,6 +252,8 @@ impl fmt::Display for Condition {
             Self::Settled => f.write_str("settled"),
             Self::Node(node, status) => write!(f, "node {node} {status}"),
             Self::Link(link, path) => write!(f, "link {link} {path}"),
+            Self::Group(group, None) => write!(f, "group {group} started"),
+            Self::Group(group, Some(node)) => write!(f, "group {group} on {node}"),
             Self::Event(kind, None) => write!(f, "event {kind}"),
             Self::Event(kind, Some(node)) => write!(f, "event {kind} {node}"),
         }
@@ -244,6 +279,8 @@ mod tests {
             "settled",
             "node bob dead",
             "link bob/eth0 one-way",
+            "group web started",
+            "group web on bob",
             "event node-status",
             "event node-status bob",
         ] {

@@ -175,7 +175,7 @@ fn text(call: &Call, feed: &Feed, snapshot: &Snapshot, height: usize) -> io::Res
             lines: text.lines().map(str::to_owned).collect(),
         })
     };
-    let with_heading = |parts: [Part; 5]| {
+    let with_heading = |parts: [Part; 6]| {
         let heading = Lines {
             part: None,
             lines: vec![first.clone(), String::new()],

@@ -1,0 +1,104 @@
+//! What led to the state of a group, as far as the events about the group tell.
+//!
+//! An event names its cause where that is another event or an order. Where it does not, its reason
+//! does: what is done follows from what was begun, a start on one node from the stop on the other, a
+//! move from the order, a stop for a failure from the failure.
+
+use shared::event::{Event, Kind};
+use shared::group::{GroupReason, GroupState};
+use shared::names::NodeName;
+
+/// The last change of state in `history`, which is in order, and what led to it, the latest first.
+pub(super) fn of(history: &[Event]) -> Vec<Event> {
+    let is_state = |event: &Event| matches!(event.kind, Kind::GroupState { .. });
+    let mut place = history.iter().rposition(is_state);
+    let mut chain = Vec::new();
+    while let Some(at) = place {
+        chain.push(history[at].clone());
+        place = before(&history[..at], &history[at]);
+    }
+    chain
+}
+
+/// Where in `history` that is which led to `event`.
+fn before(history: &[Event], event: &Event) -> Option<usize> {
+    let (node, from, reason) = match &event.kind {
+        Kind::ActionFailed { .. } => return last(history, is_on_its_way),
+        Kind::GroupState {
+            node, from, reason, ..
+        } => (node, from, reason),
+        _ => return None,
+    };
+    match reason {
+        GroupReason::Done => last(history, |kind| becomes(kind, node, *from)),
+        GroupReason::PeerFree { .. } | GroupReason::PeerMoreWilling { .. } => {
+            since_rest(history, is_order).or_else(|| last(history, |kind| frees(kind, node)))
+        }
+        GroupReason::Announced => match from {
+            GroupState::Stopped => last(history, |kind| frees(kind, node)),
+            _ => last(history, |kind| is_of(kind, node)).filter(|at| {
+                // Who is at rest was not on its way to this.
+                !matches!(history[*at].kind, Kind::GroupState { to, .. } if rests(to))
+            }),
+        }
+        .or_else(|| since_rest(history, is_order)),
+        GroupReason::StartFailed
+        | GroupReason::StopFailed
+        | GroupReason::NotRunning
+        | GroupReason::Restart
+        | GroupReason::RestartsExhausted => {
+            last(history, |kind| matches!(kind, Kind::ActionFailed { .. }))
+        }
+        GroupReason::Cleanup => last(history, |kind| matches!(kind, Kind::GroupCleaned { .. })),
+        _ => None,
+    }
+}
+
+fn last(history: &[Event], is: impl Fn(&Kind) -> bool) -> Option<usize> {
+    history.iter().rposition(|event| is(&event.kind))
+}
+
+/// The same, since the group was last at rest somewhere.
+fn since_rest(history: &[Event], is: impl Fn(&Kind) -> bool) -> Option<usize> {
+    let found = last(history, is)?;
+    let rest = last(history, |kind| {
+        matches!(
+            kind,
+            Kind::GroupState {
+                to: GroupState::Started,
+                ..
+            }
+        )
+    });
+    rest.is_none_or(|rest| rest < found).then_some(found)
+}
+
+/// True for a change after which actions follow.
+fn is_on_its_way(kind: &Kind) -> bool {
+    matches!(kind, Kind::GroupState { to, .. } if !rests(*to) && *to != GroupState::Blocked)
+}
+
+fn is_order(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::GroupWanted { .. } | Kind::GroupWantedOver { .. }
+    )
+}
+
+fn is_of(kind: &Kind, wanted: &NodeName) -> bool {
+    matches!(kind, Kind::GroupState { node, .. } if node == wanted)
+}
+
+/// True for the change that made it `state` on `wanted`.
+fn becomes(kind: &Kind, wanted: &NodeName, state: GroupState) -> bool {
+    matches!(kind, Kind::GroupState { node, to, .. } if node == wanted && *to == state)
+}
+
+/// True where another node than `taker` does not hold it any more.
+fn frees(kind: &Kind, taker: &NodeName) -> bool {
+    matches!(kind, Kind::GroupState { node, to: GroupState::Stopped, .. } if node != taker)
+}
+
+fn rests(state: GroupState) -> bool {
+    matches!(state, GroupState::Started | GroupState::Stopped)
+}

@@ -1,0 +1,179 @@
+//! What is not as it should be with groups of resources.
+
+use crate::api::Snapshot;
+use crate::event::{NodeStatus, Object, Severity};
+use crate::group::{ConfiguredGroup, GroupName, GroupState, Hold};
+use crate::names::NodeName;
+use crate::view::{GroupView, Ordered, Stamp};
+
+use super::Finding;
+
+/// All of it.
+pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
+    let view = &snapshot.view;
+    let mut findings = Vec::new();
+    for (name, group) in &view.groups {
+        findings.extend(held(name, group));
+        findings.extend(group.failed.iter().map(|failed| self::failed(name, failed)));
+        findings.extend(
+            group
+                .wanted
+                .iter()
+                .map(|(node, order)| wanted(name, node, order)),
+        );
+    }
+    let unheld = unheld(snapshot);
+    findings.extend(unheld.map(|group| nobody_holds(&group.name)));
+    findings.extend(
+        view.takeover_held
+            .iter()
+            .map(|(node, hold)| takeover(node, *hold)),
+    );
+    findings.extend(
+        view.frozen
+            .iter()
+            .map(|(maintenance, order)| frozen(*maintenance, order)),
+    );
+    findings
+}
+
+/// Clauses of the sentence: what nobody should overlook.
+pub(super) fn clauses(snapshot: &Snapshot) -> Vec<String> {
+    let view = &snapshot.view;
+    let mut clauses = Vec::new();
+    for (name, group) in &view.groups {
+        let blocked = group
+            .nodes
+            .iter()
+            .filter(|(_, on)| on.state == GroupState::Blocked);
+        clauses.extend(blocked.map(|(node, _)| format!("group {name} blocked on {node}")));
+        if let Some(keeper) = two_hold(group) {
+            clauses.push(format!("two nodes hold group {name}{keeper}"));
+        }
+    }
+    let unheld: Vec<&str> = unheld(snapshot).map(|group| group.name.as_str()).collect();
+    match unheld[..] {
+        [] => {}
+        [group] => clauses.push(format!("nobody holds group {group}")),
+        _ => clauses.push(format!("nobody holds the groups {}", unheld.join(", "))),
+    }
+    let held = view.takeover_held.iter();
+    clauses.extend(held.map(|(node, _)| format!("takeover from {node} held back")));
+    clauses.extend(
+        view.frozen
+            .iter()
+            .map(|(maintenance, _)| freeze(*maintenance).to_owned()),
+    );
+    clauses
+}
+
+/// Groups that nobody holds although nodes are there that could.
+fn unheld(snapshot: &Snapshot) -> impl Iterator<Item = &ConfiguredGroup> {
+    let view = &snapshot.view;
+    let own = view.own().and_then(|own| view.nodes.get(own));
+    let is_member = own.is_some_and(|own| own.status == NodeStatus::Active);
+    let could = is_member && view.communication_up && !view.leaving;
+    let held = |group: &ConfiguredGroup| {
+        let view = view.groups.get(&group.name);
+        view.is_some_and(|view| !view.nodes.is_empty())
+    };
+    let groups = snapshot.groups.iter();
+    groups.filter(move |group| could && !held(group))
+}
+
+/// Who keeps a group that two nodes hold.
+fn two_hold(group: &GroupView) -> Option<String> {
+    let keeper = |keeper: &NodeName| format!(" ({keeper} keeps it)");
+    let keeper = group.contested.as_ref().map(keeper);
+    keeper.or_else(|| (group.nodes.len() > 1).then(String::new))
+}
+
+fn held(name: &GroupName, group: &GroupView) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(keeper) = two_hold(group) {
+        let nodes: Vec<&str> = group.nodes.keys().map(NodeName::as_str).collect();
+        let what = format!("group {name} is held on {}{keeper}", nodes.join(" and "));
+        let remedy = format!("the other one stops it; if this lasts, hactl why {name}");
+        findings.push(about(Severity::Critical, name, what).remedy(remedy));
+    }
+    for (node, on) in &group.nodes {
+        if on.state == GroupState::Blocked {
+            let what = format!(
+                "group {name} is blocked on {node} ({}): nobody else may start it",
+                on.reason
+            );
+            let remedy =
+                format!("stop its resources on {node} by hand, then run hactl cleanup {name}");
+            let finding = about(Severity::Critical, name, what).remedy(remedy);
+            findings.push(finding.since(on.since));
+        }
+    }
+    findings
+}
+
+fn failed(name: &GroupName, failed: &str) -> Finding {
+    let remedy = format!("repair it, then run hactl cleanup {name}; hactl why {name} tells more");
+    about(Severity::Warning, name, failed.to_owned()).remedy(remedy)
+}
+
+fn wanted(name: &GroupName, node: &NodeName, order: &Ordered) -> Finding {
+    let what = format!("group {name} is wanted on {node} by {}", ordered(order));
+    about(Severity::Notice, name, what).since(order.since)
+}
+
+fn nobody_holds(name: &GroupName) -> Finding {
+    let remedy = format!("hactl why {name} tells what it waits for");
+    about(Severity::Error, name, format!("nobody holds group {name}")).remedy(remedy)
+}
+
+fn takeover(node: &NodeName, hold: Hold) -> Finding {
+    let what = format!("node {node} is dead, and nothing is taken over from it: {hold}");
+    let remedy = match hold {
+        Hold::Unauthenticated => format!("this ends by itself; see that {node} has the right key"),
+        Hold::NeverHeard | Hold::Unfenced => {
+            format!(
+                "start {node}; or make sure that it is off, then run hactl fence confirm {node}"
+            )
+        }
+    };
+    Finding::new(Severity::Error, Object::Node(node.clone()), what).remedy(remedy)
+}
+
+fn frozen(maintenance: bool, order: &Ordered) -> Finding {
+    let what = format!(
+        "{} by {}: nobody takes over, and nothing is started anew",
+        freeze(maintenance),
+        ordered(order)
+    );
+    let finding = Finding::new(Severity::Warning, Object::Daemon, what);
+    finding.remedy("hactl unfreeze ends it").since(order.since)
+}
+
+fn freeze(maintenance: bool) -> &'static str {
+    match maintenance {
+        true => "groups under maintenance",
+        false => "groups frozen",
+    }
+}
+
+/// Who ordered it, why, and until when.
+fn ordered(order: &Ordered) -> String {
+    let Ordered { who, since, .. } = order;
+    let reason = order.reason.iter().map(|reason| format!(" ({reason})"));
+    let until = order.lasts.map(|lasts| until(*since, lasts));
+    format!(
+        "order of {who}{}{}",
+        reason.collect::<String>(),
+        until.unwrap_or_default()
+    )
+}
+
+fn until(since: Stamp, lasts: std::time::Duration) -> String {
+    let nanos = u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX);
+    let end = crate::time::Wall(since.wall.0.saturating_add(nanos));
+    format!(" until {end}")
+}
+
+fn about(severity: Severity, name: &GroupName, what: String) -> Finding {
+    Finding::new(severity, Object::Group(name.clone()), what)
+}
