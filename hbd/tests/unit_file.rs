@@ -4,7 +4,7 @@ const UNIT: &str = include_str!("../hbd.service");
 const PAGE: &str = include_str!("../../man/hbd.8");
 
 /// What keeps hbd alive and its peers calm, by section.
-const NEEDED: [(&str, &str); 15] = [
+const NEEDED: [(&str, &str); 14] = [
     ("Unit", "StartLimitIntervalSec=0"),
     ("Unit", "After=network.target syslog.target"),
     ("Unit", "Conflicts=heartbeat.service"),
@@ -14,14 +14,9 @@ const NEEDED: [(&str, &str); 15] = [
     ("Service", "RestartPreventExitStatus=2 8"),
     ("Service", "KillMode=process"),
     ("Service", "OOMPolicy=continue"),
-    ("Service", "TimeoutStopSec=30s"),
+    ("Service", "TimeoutStopSec=10min"),
     ("Service", "WatchdogSec=30s"),
     ("Service", "FileDescriptorStoreMax=8"),
-    (
-        "Service",
-        "CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_KILL \
-         CAP_IPC_LOCK CAP_SYS_NICE CAP_SYS_RESOURCE CAP_DAC_OVERRIDE",
-    ),
     ("Service", "LimitMEMLOCK=infinity"),
     ("Install", "WantedBy=multi-user.target"),
 ];
@@ -54,6 +49,15 @@ fn every_setting_that_is_needed_stands_in_its_section() {
 }
 
 #[test]
+fn what_agents_may_do_is_not_narrowed() {
+    // They are whatever scripts the resources need, and inherit what the unit leaves.
+    for word in ["CapabilityBoundingSet", "NoNewPrivileges", "Protect", "Private"] {
+        let narrows = |line: &str| line.starts_with(word);
+        assert!(!UNIT.lines().any(narrows), "{word}");
+    }
+}
+
+#[test]
 fn the_manual_explains_the_settings_that_systemd_sets_otherwise_by_default() {
     for word in [
         "Type",
@@ -62,7 +66,7 @@ fn the_manual_explains_the_settings_that_systemd_sets_otherwise_by_default() {
         "StartLimitIntervalSec",
         "WatchdogSec",
         "FileDescriptorStoreMax",
-        "CapabilityBoundingSet",
+        "TimeoutStopSec",
     ] {
         assert!(PAGE.contains(word), "hbd(8) does not tell of {word}");
     }
