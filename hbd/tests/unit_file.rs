@@ -51,7 +51,12 @@ fn every_setting_that_is_needed_stands_in_its_section() {
 #[test]
 fn what_agents_may_do_is_not_narrowed() {
     // They are whatever scripts the resources need, and inherit what the unit leaves.
-    for word in ["CapabilityBoundingSet", "NoNewPrivileges", "Protect", "Private"] {
+    for word in [
+        "CapabilityBoundingSet",
+        "NoNewPrivileges",
+        "Protect",
+        "Private",
+    ] {
         let narrows = |line: &str| line.starts_with(word);
         assert!(!UNIT.lines().any(narrows), "{word}");
     }

@@ -12,6 +12,7 @@
 
 mod cost;
 mod deadlines;
+mod failover;
 mod figure;
 mod idle;
 mod lateness;
@@ -24,7 +25,7 @@ mod wire;
 use std::process::ExitCode;
 
 use hbd_tests::error::Error;
-use hbd_tests::precondition::Precondition::{self, Heartbeat, Keepalived, Namespaces, Root};
+use hbd_tests::precondition::Precondition::{self, Heartbeat, Keepalived, Lab, Namespaces, Root};
 use hbd_tests::precondition::trial;
 use hbd_tests::tier::Tier;
 use libtest_mimic::{Arguments, Trial};
@@ -69,6 +70,11 @@ fn trials(size: Size) -> Vec<Trial> {
         bench("short::ten_milliseconds", &[Root, Namespaces], move || {
             deadlines::run(size)
         }),
+        bench(
+            "ten_minutes::failover_beside_keepalived",
+            &[Root, Namespaces, Keepalived, Lab],
+            move || failover::run(size),
+        ),
         bench("ten_minutes::a_thousand_simulated_nodes", &[], move || {
             simulated::run(size)
         }),

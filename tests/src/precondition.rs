@@ -28,6 +28,8 @@ pub enum Precondition {
     Heartbeat,
     /// Debian's package `keepalived`.
     Keepalived,
+    /// What the failover lab is written in: Python 3 and a C compiler.
+    Lab,
 }
 
 impl Precondition {
@@ -39,6 +41,8 @@ impl Precondition {
             Self::Namespaces => remembered(&NAMESPACES, namespaces_missing),
             Self::PacketFilter => remembered(&PACKET_FILTER, packet_filter_missing),
             Self::Heartbeat => heartbeat_missing(),
+            Self::Lab => (!program::on_path("python3") || !program::on_path("gcc"))
+                .then(|| "needs python3 and gcc: install these Debian packages".to_owned()),
             Self::Keepalived => (!program::on_path("keepalived"))
                 .then(|| "needs keepalived: install the Debian package keepalived".to_owned()),
         }
