@@ -23,6 +23,8 @@ mod works;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -204,12 +206,22 @@ async fn begin(mut supervisor: Channel<FromManager, ToManager>, run: &Path) -> E
         groups,
         fresh,
     };
+    let chief = match Chief::new(run, beginning) {
+        Ok(chief) => chief,
+        Err(error) => {
+            let _ = writeln!(
+                File::from(stderr),
+                "hbd manager: what is held cannot be read from {}: {error}",
+                run.display()
+            );
+            return Exit::Failed;
+        }
+    };
     let revival = Revival::new(launch, Some(stderr));
     let mut bond = Bond::new(supervisor, getuid().as_raw());
     let reactor = bond
         .set_door(listener, Greeting::own(generation))
-        .and_then(|()| Chief::new(run, beginning))
-        .and_then(|chief| Reactor::new(bond, revival, chief));
+        .and_then(|()| Reactor::new(bond, revival, chief));
     let Ok(reactor) = reactor else {
         return Exit::Failed;
     };

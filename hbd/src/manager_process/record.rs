@@ -239,4 +239,11 @@ mod tests {
         assert_eq!(record.held().kept, kept(&["web"]));
         assert_eq!(Record::open(&run.0).unwrap().held(), record.held());
     }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_an_error() {
+        let run = Run::new();
+        fs::write(run.0.join(NAME), "{\"boot\":").unwrap();
+        assert!(Record::open(&run.0).is_err());
+    }
 }
