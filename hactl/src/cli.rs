@@ -79,7 +79,7 @@ pub(crate) const SOCKET: &str = "/run/hbd/hbd.sock";
 /// The variable that names another socket.
 pub(crate) const SOCKET_VARIABLE: &str = "HBD_SOCKET";
 
-const ABOUT: &str = "Asks hbd what it knows about the cluster";
+const ABOUT: &str = "Asks hbd about the cluster, and gives it orders";
 const EXAMPLES: &[Example] = &[
     Example {
         line: "hactl status",

@@ -88,7 +88,9 @@ fn freezes(pair: &Pair) -> Result<(), Error> {
         groups.contains("\nfrozen, as ") && groups.contains("cables"),
         &groups,
     )?;
-    pair.ends(&["health"], 1)?;
+    let status = pair.hactl(&["status"])?;
+    let verdict = status.lines().next().unwrap_or_default();
+    demand(verdict.contains("; groups frozen"), verdict)?;
     pair.hactl(&["unfreeze"])?;
     pair.hactl(&["standby", "foreign", "--wait=20s"])?;
     pair.ends(&["is-owner", "Dummy::mail"], 1)?;

@@ -23,7 +23,8 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
         );
     }
     let unheld = unheld(snapshot);
-    findings.extend(unheld.map(|group| nobody_holds(&group.name)));
+    let held = view.takeover_held.as_ref().map(|(node, _)| node);
+    findings.extend(unheld.map(|group| nobody_holds(&group.name, held)));
     findings.extend(
         view.takeover_held
             .iter()
@@ -121,9 +122,14 @@ fn wanted(name: &GroupName, node: &NodeName, order: &Ordered) -> Finding {
     about(Severity::Notice, name, what).since(order.since)
 }
 
-fn nobody_holds(name: &GroupName) -> Finding {
+/// `dead` may hold it, as far as anybody knows.
+fn nobody_holds(name: &GroupName, dead: Option<&NodeName>) -> Finding {
     let remedy = format!("hactl why {name} tells what it waits for");
-    about(Severity::Error, name, format!("nobody holds group {name}")).remedy(remedy)
+    let what = match dead {
+        Some(dead) => format!("no living node holds group {name}; {dead}, which is dead, may"),
+        None => format!("nobody holds group {name}"),
+    };
+    about(Severity::Error, name, what).remedy(remedy)
 }
 
 fn takeover(node: &NodeName, hold: Hold) -> Finding {

@@ -20,6 +20,9 @@ pub(super) fn sentences(
     let nothing = GroupView::default();
     let on = view.groups.get(group).unwrap_or(&nothing);
     let mut sentences = vec![whereabouts(group, on, clock)];
+    if let (true, Some((node, _))) = (on.nodes.is_empty(), &view.takeover_held) {
+        sentences[0] = format!("no living node holds group {group}; {node}, which is dead, may");
+    }
     let remarks = groups::rows(snapshot)
         .into_iter()
         .filter(|row| row.name == *group);
@@ -29,7 +32,9 @@ pub(super) fn sentences(
         .nodes
         .iter()
         .filter(|(_, node)| node.status == NodeStatus::Dead);
-    sentences.extend(dead.map(|(node, _)| format!("{node} is dead, so it is not there")));
+    sentences.extend(
+        dead.map(|(name, node)| format!("{name} is dead ({}), so nothing goes there", node.reason)),
+    );
     if let Some(sentence) = preference(snapshot, group, on, failback) {
         sentences.push(sentence);
     }
