@@ -261,7 +261,9 @@ pub(crate) fn line(frame: &ServerFrame) -> Line {
 
 #[cfg(test)]
 mod tests {
+    use shared::config::Resource;
     use shared::event::Role;
+    use shared::group::GroupName;
     use shared::names::{Generation, NodeName};
 
     use super::*;
@@ -286,6 +288,26 @@ mod tests {
         assert!(last >= (RECENT_MAX + 10) as u64);
         assert_eq!(counters, [last - 2, last - 1, last]);
         assert_eq!(recorder.recent(usize::MAX).count(), RECENT_MAX);
+    }
+
+    #[test]
+    fn who_listens_is_told_of_other_groups_once() {
+        let mut recorder = recorder();
+        let mut stream = recorder.subscribe();
+        let group = Group {
+            name: GroupName::new("web").unwrap(),
+            node: NodeName::new("alice").unwrap(),
+            resources: vec![Resource::new("web"), Resource::new("apache")],
+            monitor: None,
+        };
+        recorder.name_groups(std::slice::from_ref(&group));
+        let line = stream.try_recv().unwrap();
+        let ServerFrame::Snapshot { snapshot } = serde_json::from_str(&line).unwrap() else {
+            panic!("{line}");
+        };
+        assert_eq!(snapshot.groups[0].resources, ["web", "apache"]);
+        recorder.name_groups(&[group]);
+        assert!(stream.try_recv().is_err());
     }
 
     #[test]

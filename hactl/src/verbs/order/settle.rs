@@ -10,7 +10,7 @@ use shared::client::{Client, ClientError, Subscription};
 use shared::group::{GroupName, GroupState};
 use shared::names::NodeName;
 use shared::order::Change;
-use shared::view::{ClusterView, GroupView};
+use shared::view::{ClusterView, GroupOn, GroupView};
 
 use crate::cli::Call;
 use crate::error::Error;
@@ -121,6 +121,8 @@ struct Goal {
     left: bool,
     /// It was seen where it goes.
     tried: bool,
+    /// It was seen not blocked: it is blocked from the beginning where it is to be cleaned up.
+    free: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -138,6 +140,7 @@ impl Goal {
             to: change.to.clone(),
             left: false,
             tried: false,
+            free: false,
         }
     }
 
@@ -148,27 +151,29 @@ impl Goal {
         self.left |= self.from.as_ref().is_none_or(|from| state(from).is_none());
         let there = self.to.as_ref().and_then(state);
         self.tried |= self.from != self.to && there.is_some();
+        let blocked = |on: &GroupOn| on.state == GroupState::Blocked;
+        let is_blocked = view.nodes.values().any(blocked);
+        self.free |= !is_blocked;
         let is_alone = view.nodes.len() == usize::from(self.to.is_some());
         if is_alone && (self.to.is_none() || there == Some(GroupState::Started)) {
             return Progress::Reached;
         }
-        match self.failure(view) {
+        match self.failure(view, is_blocked) {
             Some(why) => Progress::Fails(why),
             None => Progress::Lacks(whereabouts(&self.group, view)),
         }
     }
 
     /// Why it will not be where it is to be, where that is certain.
-    fn failure(&self, view: &GroupView) -> Option<String> {
+    fn failure(&self, view: &GroupView, is_blocked: bool) -> Option<String> {
         let is = whereabouts(&self.group, view);
         let because = view.failed.iter().map(|failed| format!(": {failed}"));
         let text = is + &because.collect::<String>();
-        let blocked = |on: &shared::view::GroupOn| on.state == GroupState::Blocked;
-        if view.nodes.values().any(blocked) {
+        if is_blocked && self.free {
             return Some(text);
         }
         let gave_up = self.tried && view.nodes.is_empty() && view.failed.is_some();
-        let elsewhere = |(node, on): (&NodeName, &shared::view::GroupOn)| {
+        let elsewhere = |(node, on): (&NodeName, &GroupOn)| {
             Some(node) != self.to.as_ref() && on.state == GroupState::Started
         };
         let returned = self.left && view.nodes.iter().any(elsewhere);
@@ -190,7 +195,7 @@ fn whereabouts(group: &GroupName, view: &GroupView) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared::view::{GroupOn, Stamp};
+    use shared::view::Stamp;
 
     use super::*;
 
@@ -250,8 +255,12 @@ mod tests {
             judge(&mut came_back, &[("alice", Started)]),
             Progress::Fails("group web is started on alice".into())
         );
+        let mut blocked = goal();
+        let from_the_beginning = judge(&mut blocked, &[("alice", Blocked)]);
+        assert!(matches!(from_the_beginning, Progress::Lacks(_)));
+        judge(&mut blocked, &[("alice", GroupState::Stopping)]);
         assert_eq!(
-            judge(&mut goal(), &[("alice", Blocked)]),
+            judge(&mut blocked, &[("alice", Blocked)]),
             Progress::Fails("group web is blocked on alice".into())
         );
     }

@@ -31,9 +31,11 @@ fn before(history: &[Event], event: &Event) -> Option<usize> {
     };
     match reason {
         GroupReason::Done => last(history, |kind| becomes(kind, node, *from)),
-        GroupReason::PeerFree { .. } | GroupReason::PeerMoreWilling { .. } => {
-            since_rest(history, is_order).or_else(|| last(history, |kind| frees(kind, node)))
+        // What came last of the two: the order, or that the other gave it back.
+        GroupReason::PeerFree { .. } => {
+            since_rest(history, is_order).max(since_rest(history, |kind| frees(kind, node)))
         }
+        GroupReason::PeerMoreWilling { .. } => since_rest(history, is_order),
         GroupReason::Announced => match from {
             GroupState::Stopped => last(history, |kind| frees(kind, node)),
             _ => last(history, |kind| is_of(kind, node)).filter(|at| {
@@ -81,7 +83,7 @@ fn is_on_its_way(kind: &Kind) -> bool {
 fn is_order(kind: &Kind) -> bool {
     matches!(
         kind,
-        Kind::GroupWanted { .. } | Kind::GroupWantedOver { .. }
+        Kind::GroupWanted { .. } | Kind::GroupWantedOver { .. } | Kind::GroupCleaned { .. }
     )
 }
 
