@@ -30,7 +30,13 @@ pub enum Precondition {
     Keepalived,
     /// What the failover lab is written in: Python 3 and a C compiler.
     Lab,
+    /// Debian's packages `resource-agents` and `heartbeat`, whose agents are used; nothing of it need run.
+    ResourceAgents,
 }
+
+/// Where the scripts of Heartbeat's kind are.
+pub const HEARTBEAT_SCRIPTS: &str = "/etc/ha.d/resource.d";
+const OCF_AGENT: &str = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2";
 
 impl Precondition {
     /// Why the machine does not meet it, with the remedy; `None` when it does.
@@ -45,6 +51,7 @@ impl Precondition {
                 .then(|| "needs python3 and gcc: install these Debian packages".to_owned()),
             Self::Keepalived => (!program::on_path("keepalived"))
                 .then(|| "needs keepalived: install the Debian package keepalived".to_owned()),
+            Self::ResourceAgents => resource_agents_missing(),
         }
     }
 }
@@ -94,6 +101,16 @@ fn heartbeat_missing() -> Option<String> {
     Path::new("/run/heartbeat.pid")
         .exists()
         .then(|| "Heartbeat runs on this machine: stop it".to_owned())
+}
+
+fn resource_agents_missing() -> Option<String> {
+    let script = format!("{HEARTBEAT_SCRIPTS}/IPaddr2");
+    let missing = [&*script, OCF_AGENT]
+        .into_iter()
+        .find(|file| !Path::new(file).exists())?;
+    Some(format!(
+        "needs {missing}: install the Debian packages heartbeat and resource-agents"
+    ))
 }
 
 /// A test of suite `suite` that needs `needs`.

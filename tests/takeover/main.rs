@@ -6,6 +6,7 @@
 mod deaths;
 mod failures;
 mod judgement;
+mod midway;
 mod moves;
 mod observer;
 mod orphans;
@@ -13,6 +14,7 @@ mod packets;
 mod planted;
 mod processes;
 mod record;
+mod scripts;
 mod splits;
 mod stage;
 mod startup;
@@ -21,7 +23,7 @@ mod stops;
 use std::process::ExitCode;
 
 use hbd_tests::error::Error;
-use hbd_tests::precondition::Precondition::{Namespaces, PacketFilter, Root};
+use hbd_tests::precondition::Precondition::{Namespaces, PacketFilter, ResourceAgents, Root};
 use hbd_tests::precondition::trial;
 use hbd_tests::tier::Tier;
 use libtest_mimic::{Arguments, Trial};
@@ -112,8 +114,31 @@ fn main() -> ExitCode {
                 "what_is_left_of_a_group_that_is_taken_out_is_removed",
                 orphans::left,
             ),
+            takeover(
+                "a_process_that_dies_in_a_move_makes_no_second_owner",
+                midway::killed,
+            ),
+            takeover(
+                "a_restart_in_a_move_makes_no_second_owner",
+                midway::restarted,
+            ),
+            takeover("a_node_that_dies_in_a_move_is_succeeded", midway::dies),
+            takeover(
+                "a_move_over_a_bad_path_makes_no_second_owner",
+                midway::lossy,
+            ),
+            takeover(
+                "after_a_silence_in_one_direction_the_first_owner_keeps_its_group",
+                splits::one_way,
+            ),
             takeover("when_both_are_stopped_nothing_is_left", stops::of_both),
         ]);
+        trials.push(trial(
+            "takeover",
+            "agents_of_heartbeat_run_unmodified",
+            &[Root, Namespaces, ResourceAgents],
+            scripts::of_heartbeat,
+        ));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

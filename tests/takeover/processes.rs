@@ -1,7 +1,6 @@
 //! Processes die or stand still, and nobody who is served notices.
 
-use std::env;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hbd_tests::error::Error;
 use hbd_tests::sim::random::Random;
@@ -9,6 +8,7 @@ use hbd_tests::tier::Tier;
 use hbd_tests::wait;
 use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 
+use crate::midway::seed;
 use crate::stage::{
     ALICE, BASE, BOB, DEADTIME, LEASE, NO_GAP, NODES, SECOND, SERVICES, SOON, Stage, WEB, WEB6,
     demand, demand_between, limit, play_running,
@@ -54,16 +54,6 @@ pub(crate) fn killed() -> Result<(), Error> {
         Ok(())
     });
     played.map_err(|error| Error::Unexpected(format!("HBD_SEED={seed}: {error}")))
-}
-
-/// `HBD_SEED` repeats a run; else the clock chooses.
-fn seed() -> u64 {
-    let given = env::var("HBD_SEED").ok().and_then(|word| word.parse().ok());
-    let clock = || {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(1, |since| since.subsec_nanos().into())
-    };
-    given.unwrap_or_else(clock)
 }
 
 fn stays_served(stage: &Stage, span: Duration) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! The nodes do not hear each other, or one of them stands still.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hbd_tests::error::Error;
@@ -7,8 +8,8 @@ use hbd_tests::wait;
 use shared::event::Kind;
 
 use crate::stage::{
-    ALICE, BASE, BASE_GROUP, BOB, DEADTIME, LEASE, MOVE_GAP, NODES, SECOND, SERVICES, SOON, Stage,
-    WEB, WEB_GROUP, WEB6, demand, demand_between, limit, play_running,
+    ALICE, BASE, BASE_GROUP, BOB, DEADTIME, LEASE, MOVE_GAP, NO_GAP, NODES, SECOND, SERVICES, SOON,
+    Stage, WEB, WEB_GROUP, WEB6, demand, demand_between, limit, play_running,
 };
 
 /// Longer than deadtime, shorter than what is left of a lease.
@@ -32,21 +33,10 @@ pub(crate) fn partition() -> Result<(), Error> {
                 Ok(!contested?.is_empty())
             })?;
         }
-        let healed = stage.now();
-        stage.part(false)?;
-        for (ip, taker, keeper) in [(WEB, BOB, ALICE), (WEB6, BOB, ALICE), (BASE, ALICE, BOB)] {
-            let lost = stage.changed(ip, (taker, false), healed, SOON)?;
-            let took = lost.saturating_sub(healed);
-            demand_between(
-                &format!("{} gives {ip} up", NODES[taker]),
-                took,
-                Duration::ZERO,
-                limit(SECOND),
-            )?;
-            stage.answered(ip, keeper, lost, SOON)?;
-        }
-        stage.settled([ALICE, BOB])?;
-        keepers_never_lost(stage)?;
+        heals(
+            stage,
+            &[(WEB, BOB, ALICE), (WEB6, BOB, ALICE), (BASE, ALICE, BOB)],
+        )?;
         for (node, group, keeper) in [
             (ALICE, WEB_GROUP, ALICE),
             (BOB, WEB_GROUP, ALICE),
@@ -55,12 +45,56 @@ pub(crate) fn partition() -> Result<(), Error> {
         ] {
             said_who_keeps(stage, node, group, keeper)?;
         }
-        stage.demand_neighbour(&[WEB, WEB6], ALICE)?;
-        stage.demand_neighbour(&[BASE], BOB)?;
-        let gap = stage.demand_gaps(&SERVICES, healed, limit(MOVE_GAP))?;
-        println!("longest gap after the heal: {gap:?}");
         Ok(())
     })
+}
+
+/// Bob does not hear alice, who hears him: she knows that he declared her dead, and goes on.
+pub(crate) fn one_way() -> Result<(), Error> {
+    play_running("auto_failback off", |stage| {
+        let muted = stage.now();
+        stage.mute_alice()?;
+        for ip in [WEB, WEB6] {
+            let taken = stage.changed(ip, (BOB, true), muted, SOON)?;
+            let took = taken.saturating_sub(muted);
+            let longest = DEADTIME + limit(SECOND);
+            demand_between(&format!("both have {ip}"), took, DEADTIME / 2, longest)?;
+        }
+        wait::until_true(SOON, "alice knows that she was declared dead", || {
+            let told = stage.events(ALICE, |event| {
+                matches!(event.kind, Kind::DeclaredDead { .. }).then_some(())
+            });
+            Ok(!told?.is_empty())
+        })?;
+        heals(stage, &[(WEB, BOB, ALICE), (WEB6, BOB, ALICE)])?;
+        let untouched = stage.seen(|record| record.changed(BASE, ALICE, true, muted).is_none())?;
+        demand(untouched, "alice never took bob's group")?;
+        stage.demand_gaps(&[BASE], muted, NO_GAP)?;
+        Ok(())
+    })
+}
+
+/// Packets pass again. Of each address: who gives it up, and who keeps it.
+fn heals(stage: &Stage, contested: &[(IpAddr, usize, usize)]) -> Result<(), Error> {
+    let healed = stage.now();
+    stage.part(false)?;
+    for (ip, taker, keeper) in contested {
+        let lost = stage.changed(*ip, (*taker, false), healed, SOON)?;
+        demand_between(
+            &format!("{} gives {ip} up", NODES[*taker]),
+            lost.saturating_sub(healed),
+            Duration::ZERO,
+            limit(SECOND),
+        )?;
+        stage.answered(*ip, *keeper, lost, SOON)?;
+    }
+    stage.settled([ALICE, BOB])?;
+    keepers_never_lost(stage)?;
+    stage.demand_neighbour(&[WEB, WEB6], ALICE)?;
+    stage.demand_neighbour(&[BASE], BOB)?;
+    let gap = stage.demand_gaps(&SERVICES, healed, limit(MOVE_GAP))?;
+    println!("longest gap after the heal: {gap:?}");
+    Ok(())
 }
 
 /// What was held before the silence was held all the time.

@@ -318,6 +318,24 @@ impl Stage {
         }
     }
 
+    /// Of 100 packets between the nodes so many are lost.
+    pub(crate) fn lose(&self, percent: u8) -> Result<(), Error> {
+        let [alice, bob] = &self.cables;
+        match percent {
+            0 => self.switch.set_faults(&[]),
+            _ => self.switch.set_faults(&[
+                Fault::loss(alice, bob, percent),
+                Fault::loss(bob, alice, percent),
+            ]),
+        }
+    }
+
+    /// Bob does not hear alice; she hears him.
+    pub(crate) fn mute_alice(&self) -> Result<(), Error> {
+        let [alice, bob] = &self.cables;
+        self.switch.set_faults(&[Fault::cut(alice, bob)])
+    }
+
     /// A file in a node's configuration directory.
     pub(crate) fn config(&self, node: usize, name: &str) -> PathBuf {
         self.config.path().join(NODES[node]).join(name)
