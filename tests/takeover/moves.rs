@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hbd_tests::error::Error;
+use shared::event::Kind;
 
 use crate::stage::{
-    ALICE, BASE, BOB, MOVE_GAP, NO_GAP, SERVICES, SOON, WEB, WEB_GROUP, WEB6, play_running,
+    ALICE, BASE, BOB, MOVE_GAP, NO_GAP, SERVICES, SOON, WEB, WEB_GROUP, WEB6, demand, play_running,
 };
 
 /// There and back again, so often.
@@ -37,6 +38,12 @@ pub(crate) fn by_order() -> Result<(), Error> {
             let gap = stage.demand_gaps(&[WEB, WEB6], ordered, MOVE_GAP)?;
             longest = longest.max(gap);
             stage.demand_neighbour(&[WEB, WEB6], to)?;
+        }
+        for node in [ALICE, BOB] {
+            let contested = stage.events(node, |event| {
+                matches!(event.kind, Kind::AddressContested { .. }).then_some(())
+            })?;
+            demand(contested.is_empty(), "nobody took the other for a stranger")?;
         }
         println!("longest gap of {} moves: {longest:?}", 2 * TIMES);
         stage.demand_gaps(&[BASE], begin, NO_GAP)?;

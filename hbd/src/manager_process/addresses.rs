@@ -62,6 +62,11 @@ impl Addresses {
         self.refresh_at = Some(now);
     }
 
+    /// Whether the address is held.
+    pub(super) fn holds(&self, place: &Place) -> bool {
+        self.held.contains_key(place)
+    }
+
     /// The core said something.
     pub(super) fn core_lives(&mut self, now: Moment) {
         self.core_heard = now;

@@ -215,8 +215,11 @@ impl Chief {
                     policy.handle_result(action, outcome, clock::now());
                 }
             }
-            Progress::Ended(Ended::Contested(kind)) => {
-                self.news.push_back(FromManager::Note(kind));
+            Progress::Ended(Ended::Contested(place, kind)) => {
+                // It may have gone to that machine meanwhile.
+                if self.works.addresses.holds(&place) {
+                    self.news.push_back(FromManager::Note(kind));
+                }
             }
             Progress::Ended(Ended::Nothing) => {}
             Progress::Prepared(prepared) => self.prepared(prepared),

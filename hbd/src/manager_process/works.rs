@@ -31,7 +31,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, Place};
 use super::duty::Duty;
 use crate::clock;
 use crate::process::{self, OWN_PROGRAM};
@@ -61,8 +61,8 @@ pub(super) struct Works {
 pub(super) enum Ended {
     /// How an action ended.
     Action(ActionId, Outcome),
-    /// Another machine answers for an address that was started.
-    Contested(Box<Kind>),
+    /// Another machine answers for an address that was started there.
+    Contested(Place, Box<Kind>),
     /// Nothing that matters.
     Nothing,
 }
@@ -112,10 +112,10 @@ impl Works {
 
     fn handle(&mut self, action: &Action, address: Address) -> Outcome {
         let place = (action.group.clone(), action.resource);
-        let asked = address.clone();
+        let asked = (place.clone(), address.clone());
         let outcome = (self.addresses).act(action.operation, place, address, clock::boot());
         if action.operation == Operation::Start && outcome == Outcome::Done {
-            self.tasks.spawn(ask_for(action.group.clone(), asked));
+            self.tasks.spawn(ask_for(asked.0, asked.1));
         }
         outcome
     }
@@ -135,7 +135,7 @@ impl Works {
 }
 
 /// Asks whether another machine has the address too.
-async fn ask_for(group: GroupName, address: Address) -> Ended {
+async fn ask_for(place: Place, address: Address) -> Ended {
     let began = Instant::now();
     // Who cannot ask knows nothing.
     let Ok(mut probe) = Probe::begin(&address) else {
@@ -148,11 +148,12 @@ async fn ask_for(group: GroupName, address: Address) -> Ended {
                 sleep(next).await;
             }
             Ok(Probed::Other(hardware)) => {
-                return Ended::Contested(Box::new(Kind::AddressContested {
-                    group,
+                let kind = Kind::AddressContested {
+                    group: place.0.clone(),
                     address: address.ip(),
                     hardware: hardware.to_string(),
-                }));
+                };
+                return Ended::Contested(place, Box::new(kind));
             }
             Ok(Probed::Nobody) | Err(_) => return Ended::Nothing,
         }
