@@ -171,7 +171,8 @@ impl Stage {
                     return Ok(false);
                 };
                 let mut nodes = view.nodes.values();
-                Ok(nodes.all(|node| node.status == NodeStatus::Active))
+                let active = nodes.all(|node| node.status == NodeStatus::Active);
+                Ok(active && view.nodes.len() == NODES.len())
             })?;
         }
         Ok(())
