@@ -31,6 +31,8 @@ pub(super) struct Addresses {
 
 struct Held {
     address: Address,
+    /// Since when it is held.
+    begun: Moment,
     /// When it was put there, or announced anew.
     since: Moment,
     /// How often it was announced since then.
@@ -62,9 +64,9 @@ impl Addresses {
         self.refresh_at = Some(now);
     }
 
-    /// Whether the address is held.
-    pub(super) fn holds(&self, place: &Place) -> bool {
-        self.held.contains_key(place)
+    /// Since when the address is held, if it is.
+    pub(super) fn held_since(&self, place: &Place) -> Option<Moment> {
+        self.held.get(place).map(|held| held.begun)
     }
 
     /// The core said something.
@@ -145,6 +147,7 @@ impl Addresses {
     fn hold(&mut self, place: Place, address: Address, announced: usize, now: Moment) {
         let held = Held {
             address,
+            begun: self.held_since(&place).unwrap_or(now),
             since: now,
             announced,
         };

@@ -215,9 +215,9 @@ impl Chief {
                     policy.handle_result(action, outcome, clock::now());
                 }
             }
-            Progress::Ended(Ended::Contested(place, kind)) => {
-                // It may have gone to that machine meanwhile.
-                if self.works.addresses.holds(&place) {
+            Progress::Ended(Ended::Contested(place, since, kind)) => {
+                // It may have gone to that machine meanwhile, and be back.
+                if self.works.addresses.held_since(&place) == Some(since) {
                     self.news.push_back(FromManager::Note(kind));
                 }
             }

@@ -27,6 +27,7 @@ use shared::config::Resource;
 use shared::config::machine::Program;
 use shared::event::Kind;
 use shared::group::{GroupName, Operation, Outcome};
+use shared::time::Moment;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -61,8 +62,8 @@ pub(super) struct Works {
 pub(super) enum Ended {
     /// How an action ended.
     Action(ActionId, Outcome),
-    /// Another machine answers for an address that was started there.
-    Contested(Place, Box<Kind>),
+    /// Another machine answers for an address that is held there since then, or was.
+    Contested(Place, Moment, Box<Kind>),
     /// Nothing that matters.
     Nothing,
 }
@@ -112,10 +113,13 @@ impl Works {
 
     fn handle(&mut self, action: &Action, address: Address) -> Outcome {
         let place = (action.group.clone(), action.resource);
-        let asked = (place.clone(), address.clone());
+        let (asked, of) = (address.clone(), place.clone());
         let outcome = (self.addresses).act(action.operation, place, address, clock::boot());
-        if action.operation == Operation::Start && outcome == Outcome::Done {
-            self.tasks.spawn(ask_for(asked.0, asked.1));
+        if action.operation == Operation::Start
+            && let Some(since) = self.addresses.held_since(&of)
+            && outcome == Outcome::Done
+        {
+            self.tasks.spawn(ask_for(of, since, asked));
         }
         outcome
     }
@@ -135,7 +139,7 @@ impl Works {
 }
 
 /// Asks whether another machine has the address too.
-async fn ask_for(place: Place, address: Address) -> Ended {
+async fn ask_for(place: Place, since: Moment, address: Address) -> Ended {
     let began = Instant::now();
     // Who cannot ask knows nothing.
     let Ok(mut probe) = Probe::begin(&address) else {
@@ -153,7 +157,7 @@ async fn ask_for(place: Place, address: Address) -> Ended {
                     address: address.ip(),
                     hardware: hardware.to_string(),
                 };
-                return Ended::Contested(place, Box::new(kind));
+                return Ended::Contested(place, since, Box::new(kind));
             }
             Ok(Probed::Nobody) | Err(_) => return Ended::Nothing,
         }
