@@ -22,7 +22,7 @@ pub(crate) fn with_failback() -> Result<(), Error> {
             stage.answered(ip, ALICE, returned, SOON)?;
         }
         stage.settled([ALICE, BOB])?;
-        let gap = stage.demand_gaps(&HERS, returned, MOVE_GAP)?;
+        let gap = stage.demand_gaps(&HERS, returned, limit(MOVE_GAP))?;
         println!("longest gap while it went back: {gap:?}");
         stage.demand_gaps(&[BASE], returned, NO_GAP)?;
         stage.demand_overlaps(&SERVICES, returned, Duration::ZERO)?;

@@ -6,7 +6,8 @@ use hbd_tests::error::Error;
 use shared::event::Kind;
 
 use crate::stage::{
-    ALICE, BASE, BOB, MOVE_GAP, NO_GAP, SERVICES, SOON, WEB, WEB_GROUP, WEB6, demand, play_running,
+    ALICE, BASE, BOB, MOVE_GAP, NO_GAP, SERVICES, SOON, WEB, WEB_GROUP, WEB6, demand, limit,
+    play_running,
 };
 
 /// There and back again, so often.
@@ -35,7 +36,7 @@ pub(crate) fn by_order() -> Result<(), Error> {
             for ip in [WEB, WEB6] {
                 stage.seen(|record| record.demand_handed_over(ip, (from, to), ordered))??;
             }
-            let gap = stage.demand_gaps(&[WEB, WEB6], ordered, MOVE_GAP)?;
+            let gap = stage.demand_gaps(&[WEB, WEB6], ordered, limit(MOVE_GAP))?;
             longest = longest.max(gap);
             stage.demand_neighbour(&[WEB, WEB6], to)?;
         }

@@ -38,7 +38,7 @@ pub(crate) fn second_gets_its_group() -> Result<(), Error> {
         stage.answered(BASE, BOB, joined, SOON)?;
         stage.settled([ALICE, BOB])?;
         stage.seen(|record| record.demand_handed_over(BASE, (ALICE, BOB), joined))??;
-        let gap = stage.demand_gaps(&[BASE], joined, MOVE_GAP)?;
+        let gap = stage.demand_gaps(&[BASE], joined, limit(MOVE_GAP))?;
         println!("longest gap while bob joined: {gap:?}");
         stage.demand_gaps(&[WEB, WEB6], joined, NO_GAP)?;
         stage.demand_neighbour(&[BASE], BOB)

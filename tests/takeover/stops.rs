@@ -24,7 +24,7 @@ pub(crate) fn of_one() -> Result<(), Error> {
             )?;
             stage.seen(|record| record.demand_handed_over(ip, (ALICE, BOB), ordered))??;
         }
-        let gap = stage.demand_gaps(&[WEB, WEB6], ordered, MOVE_GAP)?;
+        let gap = stage.demand_gaps(&[WEB, WEB6], ordered, limit(MOVE_GAP))?;
         println!("longest gap: {gap:?}");
         stage.demand_gaps(&[BASE], ordered, NO_GAP)?;
         stage.demand_overlaps(&SERVICES, Duration::ZERO, Duration::ZERO)?;
@@ -66,7 +66,7 @@ pub(crate) fn restart() -> Result<(), Error> {
         stage.daemons[ALICE].terminate(SOON)?;
         stage.daemons[ALICE].start_beside()?;
         one_owner(stage, begin)?;
-        let gap = stage.demand_gaps(&[WEB, WEB6], begin, MOVE_GAP)?;
+        let gap = stage.demand_gaps(&[WEB, WEB6], begin, limit(MOVE_GAP))?;
         println!("longest gap of an orderly restart: {gap:?}");
         let begin = stage.now();
         stage.daemons[ALICE].crash()?;
