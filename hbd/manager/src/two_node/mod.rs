@@ -1198,6 +1198,10 @@ impl ClusterManager for TwoNode {
         self.check(&order.verb)?;
         let order = self.spelled_out(order);
         let concerns_both = !matches!(order.verb, GroupVerb::ConfirmFence { .. });
+        if concerns_both && self.peer.status == NodeStatus::Init {
+            // It may live, and would never be told.
+            return Err(Refusal::TooEarly);
+        }
         let passes = concerns_both && self.peer.status.is_alive();
         if passes && self.own.orders.len() >= ORDERS_MAX {
             return Err(Refusal::Unread(self.settings.peer.clone()));

@@ -479,6 +479,15 @@ fn an_order_says_what_it_does_and_a_plan_does_not_do_it() {
 }
 
 #[test]
+fn nothing_is_ordered_before_it_is_known_whether_the_other_node_lives() {
+    let mut stage = Stage::new(settings(), Kept::default());
+    let early = Err(Refusal::TooEarly);
+    assert_eq!(stage.manager.handle_order(move_to("alice"), at(1)), early);
+    stage.bob(NodeStatus::Active, 2);
+    assert!(stage.manager.handle_order(move_to("alice"), at(3)).is_ok());
+}
+
+#[test]
 fn a_wish_ends_by_itself() {
     let mut stage = Stage::started();
     stage.bob(NodeStatus::Active, 10);
