@@ -30,7 +30,7 @@ use super::duty::{Duty, Resources};
 use super::record::Record;
 use super::release::{Released, release};
 use super::said;
-use super::works::{Ended, Works, settle_former};
+use super::works::{Ended, Works, name, settle_former};
 use crate::channel::Lack;
 use crate::clock;
 
@@ -65,7 +65,7 @@ pub(super) struct Chief {
     /// For the supervisor.
     news: VecDeque<FromManager>,
     /// For the managers of other nodes.
-    said: VecDeque<Said>,
+    said: Option<Said>,
 }
 
 /// How a manager begins.
@@ -118,7 +118,7 @@ impl Chief {
             lacks: false,
             told: VecDeque::new(),
             news: VecDeque::new(),
-            said: VecDeque::new(),
+            said: None,
         })
     }
 
@@ -221,7 +221,6 @@ impl Chief {
                     self.news.push_back(FromManager::Note(kind));
                 }
             }
-            Progress::Ended(Ended::Nothing) => {}
             Progress::Prepared(prepared) => self.prepared(prepared),
         }
         self.go_on();
@@ -265,7 +264,7 @@ impl Chief {
 
     /// What the managers of other nodes are to be told next.
     pub(super) fn said(&mut self) -> Option<Said> {
-        self.said.pop_front()
+        self.said.take()
     }
 
     /// Nobody is there to be told.
@@ -351,10 +350,8 @@ impl Chief {
             Output::Send(declaration) => {
                 if let Some(policy) = &self.duty.policy {
                     // What it said before is of no use any more.
-                    self.said.clear();
                     let node = &self.duty.node;
-                    self.said
-                        .push_back(said::say(&declaration, &policy.groups, node));
+                    self.said = Some(said::say(&declaration, &policy.groups, node));
                 }
             }
             Output::Event(event) => {
@@ -412,6 +409,5 @@ async fn prepare(
     duty: Duty,
 ) -> io::Result<Vec<Released>> {
     settle_former(&run).await?;
-    let name = format!("{:x}-{:x}", life.generation.0, life.began.0);
-    Ok(release(&run, &name, orphans, &duty).await)
+    Ok(release(&run, &name(life), orphans, &duty).await)
 }

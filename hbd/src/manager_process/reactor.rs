@@ -181,10 +181,10 @@ impl Reactor {
             }
             None => self.chief.hush(),
         }
-        if let Some(core) = &mut self.core {
-            while let Some(said) = self.chief.said() {
-                let _ = core.queue(&ManagerToCore::Say(said), Vec::new());
-            }
+        if let Some(core) = &mut self.core
+            && let Some(said) = self.chief.said()
+        {
+            let _ = core.queue(&ManagerToCore::Say(said), Vec::new());
         }
     }
 }

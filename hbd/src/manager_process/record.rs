@@ -91,7 +91,7 @@ impl Record {
         started.flat_map(|(group, _)| {
             let resources = self.held.resources.get(group).into_iter().flatten();
             let addresses = resources.enumerate().filter_map(|(place, resource)| {
-                let address = works::address(resource)?.ok()?;
+                let address = works::address(resource)?;
                 Some(((group.clone(), place), address))
             });
             addresses.collect::<Vec<_>>()

@@ -143,15 +143,8 @@ async fn stop(
     resource: &Resource,
     duty: &Duty,
 ) -> Outcome {
-    match address(resource) {
-        Some(Ok(address)) => {
-            return match address.stop() {
-                Ok(()) => Outcome::Done,
-                Err(error) => failed(error),
-            };
-        }
-        Some(Err(error)) => return failed(error),
-        None => {}
+    if let Some(address) = address(resource) {
+        return address.stop().map_or_else(failed, |()| Outcome::Done);
     }
     match Errand::new(run, name, Operation::Stop, (group, resource), duty) {
         Ok(errand) => errand.run().await,

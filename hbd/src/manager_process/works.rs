@@ -16,13 +16,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hbd_agents::actions::{Actions, Found, Id};
-use hbd_agents::builtin::ip::{Address, Error as AddressError, Probe, Probed};
+use hbd_agents::builtin::Agent;
+use hbd_agents::builtin::ip::{Address, Probe, Probed};
 use hbd_agents::class::{self, Class, Places};
 use hbd_agents::command::command;
 use hbd_agents::report::Report;
 use hbd_agents::shim::Job;
 use hbd_agents::verdict::judge;
-use hbd_manager::{Action, ActionId};
+use hbd_manager::{Action, ActionId, Life};
 use shared::config::Resource;
 use shared::config::machine::Program;
 use shared::event::Kind;
@@ -43,8 +44,6 @@ const SHIMS_MAX: usize = 32;
 const PIPE: usize = 64 * 1024;
 /// How long what does not end in time may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
-/// Agents that are handled here.
-const ADDRESS_AGENTS: [&str; 3] = ["IPaddr", "IPaddr2", "IPv6addr"];
 /// Time between two looks for the answer of another machine.
 const ANSWER_LOOK: Duration = Duration::from_millis(50);
 /// Time between two looks at the shims of a former manager.
@@ -54,7 +53,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Works {
     run: PathBuf,
     turns: Arc<Semaphore>,
-    tasks: JoinSet<Ended>,
+    tasks: JoinSet<Option<Ended>>,
     pub(super) addresses: Addresses,
 }
 
@@ -64,8 +63,6 @@ pub(super) enum Ended {
     Action(ActionId, Outcome),
     /// Another machine answers for an address that is held there since then, or was.
     Contested(Place, Moment, Box<Kind>),
-    /// Nothing that matters.
-    Nothing,
 }
 
 impl Works {
@@ -83,15 +80,12 @@ impl Works {
     pub(super) fn begin(&mut self, action: &Action, resource: &Resource, duty: &Duty) {
         let id = action.id;
         if let Some(address) = address(resource) {
-            let outcome = match address {
-                Ok(address) => self.handle(action, address),
-                Err(error) => failed(error),
-            };
-            self.tasks.spawn(async move { Ended::Action(id, outcome) });
+            let outcome = self.handle(action, address);
+            self.tasks
+                .spawn(async move { Some(Ended::Action(id, outcome)) });
             return;
         }
-        let ActionId { life, number } = id;
-        let name = format!("{:x}-{:x}-{number}", life.generation.0, life.began.0);
+        let name = format!("{}-{}", name(id.life), id.number);
         let errand = Errand::new(
             &self.run,
             name,
@@ -107,7 +101,7 @@ impl Works {
                 Ok(errand) => errand.run().await,
                 Err(error) => failed(error),
             };
-            Ended::Action(id, outcome)
+            Some(Ended::Action(id, outcome))
         });
     }
 
@@ -128,10 +122,10 @@ impl Works {
     pub(super) async fn next(&mut self) -> Ended {
         loop {
             match self.tasks.join_next().await {
-                Some(Ok(Ended::Nothing)) => {}
-                Some(Ok(ended)) => return ended,
-                // A task that panicked would be a fault of hbd: the release build ends there.
-                Some(Err(_)) => {}
+                Some(Ok(Some(ended))) => return ended,
+                // Nothing that matters; or a task that panicked, which would be a fault of hbd: the
+                // release build ends there.
+                Some(Ok(None) | Err(_)) => {}
                 None => std::future::pending().await,
             }
         }
@@ -139,12 +133,10 @@ impl Works {
 }
 
 /// Asks whether another machine has the address too.
-async fn ask_for(place: Place, since: Moment, address: Address) -> Ended {
+async fn ask_for(place: Place, since: Moment, address: Address) -> Option<Ended> {
     let began = Instant::now();
     // Who cannot ask knows nothing.
-    let Ok(mut probe) = Probe::begin(&address) else {
-        return Ended::Nothing;
-    };
+    let mut probe = Probe::begin(&address).ok()?;
     loop {
         match probe.poll(began.elapsed()) {
             Ok(Probed::Waiting { until }) => {
@@ -157,17 +149,25 @@ async fn ask_for(place: Place, since: Moment, address: Address) -> Ended {
                     address: address.ip(),
                     hardware: hardware.to_string(),
                 };
-                return Ended::Contested(place, since, Box::new(kind));
+                return Some(Ended::Contested(place, since, Box::new(kind)));
             }
-            Ok(Probed::Nobody) | Err(_) => return Ended::Nothing,
+            Ok(Probed::Nobody) | Err(_) => return None,
         }
     }
 }
 
-/// The address that a resource is, if it is one.
-pub(super) fn address(resource: &Resource) -> Option<Result<Address, AddressError>> {
-    let is_one = ADDRESS_AGENTS.contains(&resource.agent.as_str());
-    is_one.then(|| Address::parse(&resource.agent, &resource.arguments))
+/// The address that a resource is, if it is one. What is wrong with one is told where its class is
+/// looked for.
+pub(super) fn address(resource: &Resource) -> Option<Address> {
+    match Agent::parse(&resource.agent, &resource.arguments) {
+        Ok(Some(Agent::Address(address))) => Some(address),
+        _ => None,
+    }
+}
+
+/// What the names of the actions of a manager begin with.
+pub(super) fn name(life: Life) -> String {
+    format!("{:x}-{:x}", life.generation.0, life.began.0)
 }
 
 /// Waits until no shim of a former manager runs, and forgets what they left.
