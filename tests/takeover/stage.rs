@@ -264,12 +264,9 @@ impl Stage {
         limit: Duration,
     ) -> Result<Duration, Error> {
         let now = self.now();
-        let mut longest = Duration::ZERO;
-        for ip in services {
-            let gap = self.seen(|record| record.demand_gap(*ip, since, now, limit))??;
-            longest = longest.max(gap);
-        }
-        Ok(longest)
+        self.longest(services, |record, ip| {
+            record.demand_gap(ip, since, now, limit)
+        })
     }
 
     /// Demands that two nodes never had a service's address both for longer than that since then.
@@ -280,10 +277,20 @@ impl Stage {
         limit: Duration,
     ) -> Result<Duration, Error> {
         let now = self.now();
+        self.longest(services, |record, ip| {
+            record.demand_overlap(ip, since, now, limit)
+        })
+    }
+
+    /// The longest time of any of the services, each of which may be one too many.
+    fn longest(
+        &self,
+        services: &[IpAddr],
+        demand: impl Fn(&Record, IpAddr) -> Result<Duration, Error>,
+    ) -> Result<Duration, Error> {
         let mut longest = Duration::ZERO;
         for ip in services {
-            let overlap = self.seen(|record| record.demand_overlap(*ip, since, now, limit))??;
-            longest = longest.max(overlap);
+            longest = longest.max(self.seen(|record| demand(record, *ip))??);
         }
         Ok(longest)
     }

@@ -317,17 +317,31 @@ fn cause(event: &Event) -> Option<String> {
     })
 }
 
+/// When it happened.
+pub(super) const TIME: Column<Event> = Column {
+    name: "time",
+    heading: "TIME",
+    about: "When, as the wall clock said.",
+    align: Align::Left,
+    usual: true,
+    cell: |event, _| Cell::in_mood(event.wall, Mood::Faint),
+    json: |event| json!(event.wall.to_string()),
+};
+
+/// Its word.
+pub(super) const KIND: Column<Event> = Column {
+    name: "kind",
+    heading: "KIND",
+    about: "What happened, in a word.",
+    align: Align::Left,
+    usual: false,
+    cell: |event, _| Cell::new(event.kind.word()),
+    json: |event| json!(event.kind.word()),
+};
+
 /// The columns.
 pub(crate) const COLUMNS: &[Column<Event>] = &[
-    Column {
-        name: "time",
-        heading: "TIME",
-        about: "When, as the wall clock said.",
-        align: Align::Left,
-        usual: true,
-        cell: |event, _| Cell::in_mood(event.wall, Mood::Faint),
-        json: |event| json!(event.wall.to_string()),
-    },
+    TIME,
     Column {
         name: "severity",
         heading: "SEVERITY",
@@ -356,15 +370,7 @@ pub(crate) const COLUMNS: &[Column<Event>] = &[
         cell: |event, _| Cell::new(&event.object),
         json: |event| json!(event.object),
     },
-    Column {
-        name: "kind",
-        heading: "KIND",
-        about: "What happened, in a word.",
-        align: Align::Left,
-        usual: false,
-        cell: |event, _| Cell::new(event.kind.word()),
-        json: |event| json!(event.kind.word()),
-    },
+    KIND,
     Column {
         name: "cause",
         heading: "CAUSE",

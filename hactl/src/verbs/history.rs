@@ -11,7 +11,6 @@ use shared::query::{Bound, EventQuery};
 use crate::cli::{Call, Example, Verb, formats, table};
 use crate::completing;
 use crate::error::Error;
-use crate::print::Mood;
 use crate::print::columns::{Align, Cell, Column};
 use crate::verbs::events;
 
@@ -113,15 +112,7 @@ fn objects(snapshot: &Snapshot, group: &GroupName) -> Vec<String> {
 
 /// The columns.
 pub(crate) const COLUMNS: &[Column<Event>] = &[
-    Column {
-        name: "time",
-        heading: "TIME",
-        about: "When, as the wall clock said.",
-        align: Align::Left,
-        usual: true,
-        cell: |event, _| Cell::in_mood(event.wall, Mood::Faint),
-        json: |event| json!(event.wall.to_string()),
-    },
+    events::TIME,
     Column {
         name: "id",
         heading: "ID",
@@ -140,15 +131,7 @@ pub(crate) const COLUMNS: &[Column<Event>] = &[
         cell: |event, _| Cell::known(group(event)),
         json: |event| json!(group(event)),
     },
-    Column {
-        name: "kind",
-        heading: "KIND",
-        about: "What happened, in a word.",
-        align: Align::Left,
-        usual: false,
-        cell: |event, _| Cell::new(event.kind.word()),
-        json: |event| json!(event.kind.word()),
-    },
+    events::KIND,
     Column {
         name: "text",
         heading: "WHAT",
