@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::crosscheck::{self, Parts};
 use super::diagnostic::{Code, Diagnostic};
 use super::draft::Draft;
+use super::fencing;
 use super::haresources::{self, Groups};
 use super::keyfile::{self, KeyFile};
 use super::keys::KeyRing;
@@ -52,6 +53,7 @@ pub fn text(files: &Files) -> Checked {
     draft.haresources_doubtful = lost || unusable(files, FileName::Haresources);
     let keys = keys(files, &sources, &mut report);
     let groups = groups(&sources, &mut draft, &mut report);
+    fencing::mention_programs(&mut draft, files.node.as_ref(), &report);
     let mentions = std::mem::take(&mut draft.mentions);
     let parts = Parts {
         keys,

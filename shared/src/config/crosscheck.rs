@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::diagnostic::Code;
 use super::draft::{Draft, Given};
+use super::fencing;
 use super::haresources::Groups;
 use super::keys::KeyRing;
 use super::model::{Config, GenerationSource, Logging, NODES_MAX, Realtime, Timing, UuidSource};
@@ -46,13 +47,14 @@ pub(super) fn finish(
     check_media(&draft, report);
     check_autojoin(&draft, parts.has_haresources, report);
     resources::check(&draft, &mut parts.groups, report);
+    fencing::check(&draft, parts.node, report);
     check_logging(&draft, report);
     check_deadtime(&draft, report);
     check_initdead(&draft, report);
     check_deadping(&draft, report);
     check_warntime(&draft, report);
     let timing = timing(&draft)?;
-    let resources = resources::finish(&draft, parts.groups.groups, &timing)?;
+    let resources = resources::finish(&draft, parts.groups.groups, &timing, parts.node)?;
     Some(Config {
         timing,
         nodes: draft.nodes.into_iter().map(|(name, _)| name).collect(),

@@ -118,6 +118,9 @@ codes! {
     ManagerNone Error "manager-none" "haresources names groups, but manager is none."
     TwoNodeCount Error "two-node-count" "The manager two_node needs exactly two nodes."
     UnknownGroup Error "unknown-group" "A monitor line names a group that is not in haresources."
+    FenceUnknownNode Error "fence-unknown-node" "A fence or fencedelay line names a node that is not in ha.cf."
+    FenceOneSided Warning "fence-one-sided" "Some nodes have fence lines and others have none."
+    FencePretends Warning "fence-pretends" "A fencing device makes nobody sure that a node is off."
     AutoFailbackMissing Warning "auto-failback-missing" "haresources names groups, but auto_failback is not set."
 
     // Keys.
@@ -160,6 +163,7 @@ codes! {
     CoreUserMissing Warning "core-user-missing" "The user hbd-core does not exist, so that hbd's core runs as nobody."
     GroupUnknown Error "group-unknown" "A user group does not exist here."
     ProgramMissing Warning "program-missing" "A program does not exist or cannot be executed."
+    FenceProgramMissing Error "fence-program-missing" "The program of a fencing device does not exist or cannot be executed."
     ScriptMissing Warning "script-missing" "A resource script or agent does not exist or cannot be executed."
     ServicePort Warning "service-port" "The UDP port belongs to another service."
 

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::directives::{self, Reload, Scope};
+use super::fencing;
 use super::lex::{self, BLANKS, BLANKS_AND_COMMAS, Word};
 use super::model::Config;
 use super::report::{Report, Sources};
@@ -169,8 +170,8 @@ struct Statement {
     order: Option<&'static str>,
     /// All nodes must say it.
     common: bool,
-    /// What is shown of it is not all that counts.
-    secret: bool,
+    /// What is shown of it is not all that counts; this is what else may differ.
+    secret: Option<&'static str>,
 }
 
 const AUTH_ORDER: &str = "once every node has the key: change `auth` on one node after the other, with \
@@ -208,11 +209,18 @@ fn directives_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Stateme
         let Some(directive) = directives::find(word.text) else {
             continue;
         };
-        let mut text = word.text.to_owned();
-        for part in rest.split(&BLANKS_AND_COMMAS) {
-            text.push(' ');
-            text.push_str(part.text);
-        }
+        let words = rest.split(&BLANKS_AND_COMMAS);
+        let words: Vec<&str> = words.iter().map(|part| part.text).collect();
+        let text = format!("{} {}", word.text, words.join(" "));
+        let secret = fencing::holds_secrets(word.text);
+        let shown = match secret {
+            true => format!(
+                "{} {}",
+                word.text,
+                fencing::shown(word.text, &words).join(" ")
+            ),
+            false => text.clone(),
+        };
         let (consequence, order) = match directive.reload {
             Reload::Online => (Consequence::Online, None),
             Reload::QuickRestart => (Consequence::QuickRestart, None),
@@ -222,12 +230,12 @@ fn directives_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Stateme
         };
         all.push(Statement {
             what: directive.word.to_owned(),
-            says: text.clone().into_bytes(),
-            line: line(report, word.span, text),
+            says: text.into_bytes(),
+            line: line(report, word.span, shown),
             consequence,
             order,
             common: directive.scope == Scope::Cluster,
-            secret: false,
+            secret: secret.then_some("other parameters"),
         });
     }
 }
@@ -263,7 +271,7 @@ fn keys_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Statement>) {
             },
             order: auth.then_some(AUTH_ORDER),
             common: false,
-            secret: !auth,
+            secret: (!auth).then_some("another key"),
         });
     }
 }
@@ -279,7 +287,7 @@ fn groups_of(source: &Source, report: &mut Report<'_>, all: &mut Vec<Statement>)
             consequence: Consequence::AllNodes,
             order: Some(GROUPS_ORDER),
             common: true,
-            secret: false,
+            secret: None,
         });
     }
 }
@@ -307,9 +315,11 @@ fn change(old: &[Statement], new: &[Statement]) -> Option<Change> {
     let added = without(new, old);
     let one = added.first().or(removed.first())?;
     let shown = |s: &&Statement| Line {
-        text: match s.secret && removed.iter().any(|old| old.line.text == s.line.text) {
-            true => format!("{} (another key)", s.line.text),
-            false => s.line.text.clone(),
+        text: match s.secret {
+            Some(other) if removed.iter().any(|old| old.line.text == s.line.text) => {
+                format!("{} ({other})", s.line.text)
+            }
+            _ => s.line.text.clone(),
         },
         ..s.line.clone()
     };
@@ -406,6 +416,21 @@ mod tests {
                 "authkeys:1: auth 1 -> auth 2 (all nodes)",
                 "authkeys:2: 1 sha1 -> 1 sha1 (another key) (online)",
                 "authkeys:3: added 2 md5 (online)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_fencing_device_is_told_is_compared_and_not_shown() {
+        let line = |secret| {
+            format!("fence bob fence_x ip=10.0.0.3 passwd={secret}\nstonith_host * null {secret}\n")
+        };
+        let changes = ha_cf(&line("geheim"), &line("anders"));
+        assert_eq!(
+            changes,
+            [
+                "ha.cf:1: fence bob fence_x ip=10.0.0.3 passwd=* -> fence bob fence_x ip=10.0.0.3 passwd=* (other parameters) (new manager)",
+                "ha.cf:2: stonith_host * null * -> stonith_host * null * (other parameters) (new manager)",
             ]
         );
     }

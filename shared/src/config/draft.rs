@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::fencing::{Delays, FenceLine, StonithLine};
 use super::machine::Mention;
 use super::media::MediaDraft;
 use super::model::{
@@ -85,6 +86,11 @@ pub(super) struct Draft {
     pub(super) auto_failback: Given<AutoFailback>,
     pub(super) startup: Given<StartupRule>,
     pub(super) unfenced_takeover: Given<bool>,
+    pub(super) stonith: Vec<StonithLine>,
+    pub(super) fences: Vec<FenceLine>,
+    pub(super) fence_delays: Delays,
+    pub(super) startup_fence: Given<bool>,
+    pub(super) fence_time: Given<Duration>,
     pub(super) watches: Watches,
     pub(super) action_limits: ActionLimits,
     pub(super) action_time_bad: bool,

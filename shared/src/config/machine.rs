@@ -80,6 +80,8 @@ pub enum Subject {
     UserGroup(String),
     /// A program, by its path.
     Program(String),
+    /// What switches a node off, by its path.
+    FenceProgram(String),
     /// A resource script, by its name.
     Script(String),
     /// An agent of another class.
@@ -214,6 +216,7 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::User(name) => account(Code::UserUnknown, "user", name, &facts.users),
         Subject::UserGroup(name) => account(Code::GroupUnknown, "group", name, &facts.groups),
         Subject::Program(path) => program(path, facts),
+        Subject::FenceProgram(path) => fence_program(path, facts),
         Subject::Script(name) => script(name, facts),
         Subject::Agent { name, paths } => agent(name, paths, facts),
     }?;
@@ -369,6 +372,17 @@ fn program(path: &str, facts: &Facts) -> Option<Finding> {
         message: format!("`{path}` cannot be run"),
         label,
         remedy: "install it, or remove the line; Heartbeat 3.0.6 would refuse to start".to_owned(),
+        replacement: None,
+    })
+}
+
+fn fence_program(path: &str, facts: &Facts) -> Option<Finding> {
+    let label = unusable(*facts.programs.get(path)?)?;
+    Some(Finding {
+        code: Code::FenceProgramMissing,
+        message: format!("`{path}` cannot be run, so nobody could be fenced with it"),
+        label,
+        remedy: "install it, or remove the line".to_owned(),
         replacement: None,
     })
 }

@@ -28,6 +28,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod directives;
 mod draft;
+mod fencing;
 pub mod haresources;
 mod keyfile;
 pub mod keys;
@@ -51,10 +52,11 @@ pub use diagnostic::{Code, Diagnostic, Severity};
 pub use keys::{DigestMethod, Key, KeyRing, Secret};
 pub use media::MEDIA_LINES_MAX;
 pub use model::{
-    Account, ActionLimits, ApiAccess, ApiRole, AutoFailback, BUILT_IN_AGENTS, Config,
-    GenerationSource, Group, Host, Ineffective, Logging, MANAGER_TIME, ManagerKind, Medium,
-    MediumKind, Monitor, NODES_MAX, Peer6, Realtime, Resource, Resources, StartupRule, Timing,
-    UuidSource,
+    Account, ActionLimits, ApiAccess, ApiRole, AutoFailback, BUILT_IN_AGENTS, Config, FENCE_AGENTS,
+    FenceDevice, FenceMethod, Fencing, GenerationSource, Group, Host, Ineffective, Logging,
+    MANAGER_TIME, ManagerKind, Medium, MediumKind, Monitor, NODES_MAX, Peer6, Realtime, Resource,
+    Resources, STONITH_PROGRAM, StartupRule, StonithParameters, Timing, UuidSource,
+    is_open_setting,
 };
 pub use running::{Running, RunningKey};
 pub use source::{FileName, Files};

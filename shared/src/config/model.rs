@@ -1,5 +1,6 @@
 //! A configuration that has no error, as plain data.
 
+mod fencing;
 mod resources;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,6 +13,11 @@ use super::keys::KeyRing;
 use super::source::FileName;
 use crate::names::{MediumName, NodeName};
 
+pub use fencing::{
+    FENCE_AGENTS, FenceDevice, FenceMethod, Fencing, STONITH_PROGRAM, StonithParameters,
+    is_open_setting,
+};
+pub(super) use fencing::{FENCE_CALL_LIMIT, FENCE_CALL_LIMIT_MAX, FENCE_DELAY_MAX};
 pub(super) use resources::{
     ADDRESS_AGENT, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, LIMIT_MAX, begins_like_address,
 };

@@ -18,6 +18,7 @@ use super::report::{Note, Report};
 use super::source::{FileName, Source, Span};
 use super::suggest;
 use super::value::{self, Zero};
+use crate::names::NodeName;
 
 /// Longest name of a network interface in bytes (`IFNAMSIZ` without the closing NUL).
 const DEVICE_BYTES_MAX: usize = 15;
@@ -235,6 +236,20 @@ impl Reader<'_, '_> {
                     .at(Code::BadAssignment, word.span, text)
                     .label("is not of the form NAME=VALUE")
                     .remedy(format!("write `{word_of} {syntax}`"));
+                None
+            }
+        }
+    }
+
+    /// The name of a node.
+    pub(super) fn node(&mut self, word: &Word<'_>) -> Option<NodeName> {
+        match NodeName::new(word.text) {
+            Ok(name) => Some(name),
+            Err(reason) => {
+                let text = format!("`{}` cannot be the name of a node", word.text);
+                self.report
+                    .at(Code::BadName, word.span, text)
+                    .label(reason.to_string());
                 None
             }
         }

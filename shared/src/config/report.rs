@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::{Code, Diagnostic, Related, Spot};
+use super::directives;
 use super::keys::DigestMethod;
+use super::model::is_open_setting;
 use super::source::{FileName, LINE_BYTES_MAX, Source, Span};
+use super::suggest;
 
 /// Most diagnostics of one check; one more line says that there were others.
 pub(super) const DIAGNOSTICS_MAX: usize = 500;
@@ -180,13 +183,16 @@ fn spot(sources: &Sources, span: Span) -> Option<Spot> {
 /// The line as it may be shown: keys, and whatever else stands where a key might, become `*`.
 fn masked(file: FileName, line: &str) -> String {
     let words: Vec<&str> = line.split_ascii_whitespace().take(3).collect();
+    if !file.is_secret() && meant(&words) == Some("fence") {
+        return masked_settings(line);
+    }
     let keep = match (file.is_secret(), words.as_slice()) {
         (true, ["auth", ..]) => return line.to_owned(),
         (true, [first, ..]) if first.starts_with('#') => 0,
         (true, [_, method, ..]) if DigestMethod::is_nearly(method) => 2,
         (true, [first, ..]) if first.bytes().all(|b| b.is_ascii_digit() || b == b'-') => 1,
         (true, _) => 0,
-        (false, ["stonith_host", ..]) => 3,
+        (false, _) if meant(&words) == Some("stonith_host") => 3,
         (false, _) => return line.to_owned(),
     };
     let mut seen = 0;
@@ -203,6 +209,36 @@ fn masked(file: FileName, line: &str) -> String {
             std::iter::repeat_n(c, count)
         })
         .collect()
+}
+
+/// The directive of a line, or the one that was probably meant.
+fn meant(words: &[&str]) -> Option<&'static str> {
+    let first = words.first()?;
+    match directives::find(first) {
+        Some(directive) => Some(directive.word),
+        None => suggest::nearest(first, directives::words()),
+    }
+}
+
+/// A `fence` line: of each setting the key, and the value where that opens no door.
+fn masked_settings(line: &str) -> String {
+    const KEPT: usize = 3;
+    let mut shown = String::new();
+    let mut words = 0;
+    for piece in line.split_inclusive(|c: char| c.is_ascii_whitespace()) {
+        let word = piece.trim_ascii_end();
+        words += usize::from(!word.is_empty());
+        let kept = match word.split_once('=') {
+            _ if words <= KEPT => word.len(),
+            Some((key, _)) if is_open_setting(key) => word.len(),
+            Some((key, _)) => key.len() + 1,
+            None => 0,
+        };
+        shown.push_str(&word[..kept]);
+        shown.extend(std::iter::repeat_n('*', word.len() - kept));
+        shown.push_str(&piece[word.len()..]);
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -226,6 +262,13 @@ mod tests {
     fn parameters_of_a_fencing_device_are_masked() {
         let line = masked(FileName::HaCf, "stonith_host * baytech 10.0.0.3 me pw");
         assert_eq!(line, "stonith_host * baytech ******** ** **");
+        let line = masked(
+            FileName::HbdCf,
+            "fence bob  fence_x ip=10.0.0.3 passwd=g\u{e4}h x # p=q",
+        );
+        assert_eq!(line, "fence bob  fence_x ip=10.0.0.3 passwd=**** * * p=*");
+        let line = masked(FileName::HbdCf, "fense bob fence_x passwd=pw");
+        assert_eq!(line, "fense bob fence_x passwd=**");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::keys::DigestMethod;
 use super::model::Timing;
 use super::model::{
-    Account, ApiRole, Config, GenerationSource, Group, Host, Medium, MediumKind, Resources,
-    UuidSource,
+    Account, ApiRole, Config, FenceDevice, FenceMethod, Fencing, GenerationSource, Group, Host,
+    Medium, MediumKind, Resources, StonithParameters, UuidSource, is_open_setting,
 };
 use crate::names::KeyIndex;
 
@@ -123,7 +123,46 @@ fn managed(resources: &Resources) -> Vec<(&'static str, String)> {
         ("addrlease", resources.address_lease.as_secs().to_string()),
     ];
     values.extend(resources.groups.iter().map(|g| ("monitor", monitor(g))));
+    values.extend(fenced(&resources.fencing));
     values
+}
+
+/// What counts about fencing: nothing where there is none.
+fn fenced(fencing: &Fencing) -> Vec<(&'static str, String)> {
+    let devices = fencing.devices.iter();
+    let mut values: Vec<_> = devices.map(device).collect();
+    if !values.is_empty() {
+        let delays = fencing.delays.iter();
+        let delays = delays.map(|(node, delay)| format!("{node} {}", as_written(*delay)));
+        values.extend(delays.map(|value| ("fencedelay", value)));
+        values.push(("startup_fence", switch(fencing.startup)));
+        values.push(("fencetime", as_written(fencing.call_limit)));
+    }
+    values
+}
+
+/// As its line would say it, but for what may be a password.
+fn device(device: &FenceDevice) -> (&'static str, String) {
+    let node = device.node.as_ref().map_or("*", |node| node.as_str());
+    match &device.method {
+        FenceMethod::Manual => ("fence", format!("{node} manual")),
+        FenceMethod::Agent { program, settings } => {
+            let mut value = format!("{node} {}", program.display());
+            for (key, secret) in settings {
+                let text = match is_open_setting(key) {
+                    true => String::from_utf8_lossy(secret.bytes()),
+                    false => "*".into(),
+                };
+                value.push_str(&format!(" {key}={text}"));
+            }
+            ("fence", value)
+        }
+        FenceMethod::Stonith {
+            kind,
+            parameters: StonithParameters::File(file),
+        } => ("stonith", format!("{kind} {}", file.display())),
+        FenceMethod::Stonith { kind, .. } => ("stonith_host", format!("* {kind} ...")),
+    }
 }
 
 fn monitor(group: &Group) -> String {

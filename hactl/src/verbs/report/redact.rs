@@ -21,6 +21,7 @@ const DOUBTFUL_MIN: usize = 16;
 const PARTLY: &[(&str, usize)] = &[
     ("stonith", 1),
     ("stonith_host", 2),
+    ("fence", 2),
     ("respawn", 2),
     ("failfast", 2),
     ("env", 0),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::diagnostic::Code;
 use crate::config::draft::{Draft, Given};
+use crate::config::fencing;
 use crate::config::haresources::Groups;
 use crate::config::model::{
     AutoFailback, Group, LEASE_SECONDS_MAX, MANAGER_TIME, ManagerKind, Resources, StartupRule,
@@ -12,6 +13,7 @@ use crate::config::model::{
 use crate::config::monitor;
 use crate::config::report::Report;
 use crate::config::source::{FileName, Span};
+use crate::names::NodeName;
 
 /// What a lease is longer than the time in which a manager is found to hang: its successor has to
 /// start, read what is held, and refresh.
@@ -23,7 +25,12 @@ pub(super) fn check(draft: &Draft, groups: &mut Groups, report: &mut Report<'_>)
     monitor::assign(groups, draft, report);
 }
 
-pub(super) fn finish(draft: &Draft, groups: Vec<Group>, timing: &Timing) -> Option<Resources> {
+pub(super) fn finish(
+    draft: &Draft,
+    groups: Vec<Group>,
+    timing: &Timing,
+    own: Option<&NodeName>,
+) -> Option<Resources> {
     let lease = draft.lease_seconds.or(lease_default(timing.deadtime))?;
     Some(Resources {
         manager: draft.manager.or(manager_default(!groups.is_empty()))?,
@@ -33,6 +40,7 @@ pub(super) fn finish(draft: &Draft, groups: Vec<Group>, timing: &Timing) -> Opti
         unfenced_takeover: draft.unfenced_takeover.or(true)?,
         address_lease: Duration::from_secs(lease.into()),
         manager_time: MANAGER_TIME,
+        fencing: fencing::finish(draft, own)?,
         action_limits: (!draft.action_time_bad).then_some(draft.action_limits)?,
     })
 }

@@ -2,10 +2,13 @@
 
 use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::diagnostic::Code;
+use crate::config::fencing;
 use crate::config::lex::{BLANKS, Word};
 use crate::config::machine::Subject;
 use crate::config::media::is_host_name;
+use crate::config::model::FENCE_CALL_LIMIT_MAX;
 use crate::config::reader::Reader;
+use crate::config::value::Zero;
 
 const FENCING: Effect = Effect::Refused(
     "fencing is not built; it guards against two owners, so hbd does not start without it",
@@ -22,16 +25,16 @@ pub(super) const CHAPTER: Chapter = Chapter {
             syntax: "TYPE FILE",
             example: "stonith baytech /etc/ha.d/conf/stonith.baytech",
             default: "",
-            bounds: "",
-            repeat: Repeat::LastCounts,
+            bounds: "a type that `stonith -L` lists, an absolute path",
+            repeat: Repeat::Adds,
             effect: FENCING,
-            reload: Reload::QuickRestart,
+            reload: Reload::NewManager,
             scope: Scope::Node,
-            short: "fencing device, described in a file",
-            long: "A node that is declared dead is reset before its resources are taken.",
-            grammar: Grammar::Line(|reader, rest| {
-                reader.exactly::<2>(rest);
-            }),
+            short: "fencing device of the program stonith, described in a file",
+            long: "A node that dies is switched off by this device before its groups are taken. The program is /usr/sbin/stonith of the package cluster-glue: \
+                   it is asked to switch the node off, or, where the device cannot, to reset it. \
+                   Of all lines with `stonith` and `stonith_host` that this node can use the last one counts, as under Heartbeat; lines with `fence` count besides, after it.",
+            grammar: Grammar::Line(fencing::stonith),
         },
         Directive {
             word: "stonith_host",
@@ -39,18 +42,88 @@ pub(super) const CHAPTER: Chapter = Chapter {
             syntax: "HOST|* TYPE PARAMETER ...",
             example: "stonith_host * baytech 10.0.0.3 user password",
             default: "",
-            bounds: "",
+            bounds: "a type that `stonith -L` lists",
             repeat: Repeat::Adds,
             effect: FENCING,
-            reload: Reload::QuickRestart,
+            reload: Reload::NewManager,
             scope: Scope::Node,
-            short: "fencing device, described in the line",
-            long: "HOST is the node that can reach the device; a star means all. Passwords in this file can be read by whoever may read the file.",
-            grammar: Grammar::Line(|reader, rest| {
-                let words = rest.split(&BLANKS).len();
-                if words < 2 {
-                    reader.missing(words);
-                }
+            short: "fencing device of the program stonith, described in the line",
+            long: "HOST is the node that can reach the device; a star means all, and a line for another node does nothing here. Otherwise as `stonith`. \
+                   Passwords in this file can be read by whoever may read the file.",
+            grammar: Grammar::Line(fencing::stonith_host),
+        },
+        Directive {
+            word: "fence",
+            owner: Owner::Hbd,
+            syntax: "NODE AGENT|manual KEY=VALUE ...",
+            example: "fence bob fence_ipmilan ip=10.0.0.12 username=hbd password=secret lanplus=1",
+            default: "",
+            bounds: "a node of the cluster; the name of an agent in /usr/sbin that begins with fence_, an absolute path, or manual",
+            repeat: Repeat::Adds,
+            effect: FENCING,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "how a node is switched off before others take its groups",
+            long: "The agent is a program that obeys the Fence Agent API, as those of the packages fence-agents do; what is behind it is handed to the agent on its standard input, \
+                   not on its command line. hbd adds action= and nodename=. The node is off if the agent says so: off succeeds, then status says that it is off. \
+                   Several lines for a node are tried one after the other, and all of them again 5 seconds later, until one succeeds. \
+                   With manual nobody but an operator confirms that the node is off (hactl fence confirm): its groups wait for that, if no other device says it first. \
+                   Write a line for each node, and both on both: a node does not use the lines about itself. \
+                   A file that holds passwords should have mode 600.",
+            grammar: Grammar::Line(fencing::fence),
+        },
+        Directive {
+            word: "fencedelay",
+            owner: Owner::Hbd,
+            syntax: "NODE TIME",
+            example: "fencedelay alice 5",
+            default: "0",
+            bounds: "at most an hour",
+            repeat: Repeat::Adds,
+            effect: FENCING,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "how long others wait before they fence a node",
+            long: "Two nodes that lose sight of each other fence each other at the same moment, and may both go off. With a delay for one of them that one fences first and wins. \
+                   It should be longer than the device needs to switch a node off; give it to the node that should survive, and to no other. Larger: a real death of that node is taken care of so much later.",
+            grammar: Grammar::Line(fencing::delay),
+        },
+        Directive {
+            word: "startup_fence",
+            owner: Owner::Hbd,
+            syntax: "BOOLEAN",
+            example: "startup_fence no",
+            default: "yes",
+            bounds: "",
+            repeat: Repeat::LastCounts,
+            effect: FENCING,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "whether a node that was never heard since the start is fenced",
+            long: "With yes a node that starts and hears nothing of the other one for `initdead` has it switched off and then takes its groups, as Heartbeat does. \
+                   With no it takes none until it hears it, or an operator has it switched off (hactl fence off) or confirms that it is (hactl fence confirm). \
+                   yes serves without anybody's help after a power cut; no spares a node that is only slow to boot.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.draft.startup_fence = reader.boolean(word);
+            }),
+        },
+        Directive {
+            word: "fencetime",
+            owner: Owner::Hbd,
+            syntax: "TIME",
+            example: "fencetime 90",
+            default: "60",
+            bounds: "larger than 0, at most an hour",
+            repeat: Repeat::LastCounts,
+            effect: FENCING,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "how long a call of a fencing device may take",
+            long: "A call that takes longer is ended and has failed; the next device is tried. It counts for each call: a device is asked twice, to switch the node off and whether it is. \
+                   It should be longer than the slowest device needs. Smaller: a slow device never succeeds. Larger: one that hangs keeps the next one waiting, and the groups.",
+            grammar: Grammar::Words(|reader, word| {
+                reader.draft.fence_time =
+                    reader.time_up_to(word, Zero::Refused, FENCE_CALL_LIMIT_MAX);
             }),
         },
         Directive {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::fencing::Fencing;
 use crate::group::GroupName;
 use crate::names::NodeName;
 
@@ -37,6 +38,8 @@ pub struct Resources {
     pub address_lease: Duration,
     /// Silence after which the manager is replaced.
     pub manager_time: Duration,
+    /// How it is made sure that a node is off.
+    pub fencing: Fencing,
     /// How long actions may take.
     pub action_limits: ActionLimits,
 }
