@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hbd_agents::actions::{Actions, Found, Id};
 use hbd_agents::class::{self, Places};
-use hbd_agents::command::{self, Setting};
+use hbd_agents::command::{self, INPUT_MAX, Setting};
 use hbd_agents::report::{Ended, Report, Text};
 use hbd_agents::shim::Job;
 use hbd_agents::verdict::judge;
@@ -22,7 +22,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared::config::machine::Program;
-use shared::config::{Logging, Resource, Timing};
+use shared::config::{Logging, Resource, Secret, Timing};
 use shared::group::{Operation, Outcome};
 use shared::names::NodeName;
 
@@ -54,6 +54,24 @@ fn a_job_has_the_environment_that_it_was_given_and_no_other() {
     job.command.arguments.clear();
     job.command.environment = BTreeMap::from([("HA_CURHOST".into(), "alice".into())]);
     assert_eq!(place.report(job).stdout.head, "HA_CURHOST=alice\n");
+}
+
+#[test]
+fn a_job_reads_what_it_is_told_and_then_an_end() {
+    let place = Place::new();
+    let mut job = script("cat; cat /dev/stdin; ls -l /proc/$$/fd | grep -c pipe:");
+    job.command.input = Some(Secret::new(b"action=off\n".to_vec()));
+    assert_eq!(place.report(job).stdout.head, "action=off\n3\n");
+}
+
+#[test]
+fn more_than_a_pipe_takes_is_told_to_nobody() {
+    let mut job = script("wc -c");
+    job.command.input = Some(Secret::new(vec![b'x'; INPUT_MAX]));
+    assert_eq!(Place::new().report(job.clone()).stdout.head.trim(), "65536");
+    job.command.input = Some(Secret::new(vec![b'x'; INPUT_MAX + 1]));
+    let errno = Errno::E2BIG as i32;
+    assert_eq!(Place::new().report(job).ended, Ended::NotStarted { errno });
 }
 
 #[test]
@@ -524,6 +542,7 @@ fn script(text: &str) -> Job {
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), text.into()],
             environment: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
+            input: None,
         },
         limit: AMPLE,
         grace: AMPLE,

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use libtest_mimic::{Failed, Trial};
+use shared::config::STONITH_PROGRAM;
 
 use crate::error::Error;
 use crate::program;
@@ -26,6 +27,8 @@ pub enum Precondition {
     PacketFilter,
     /// Debian's package `heartbeat`, its own service not running.
     Heartbeat,
+    /// The program `stonith` of Debian's package `cluster-glue`.
+    Stonith,
     /// Debian's package `keepalived`.
     Keepalived,
     /// What the failover lab is written in: Python 3 and a C compiler.
@@ -49,6 +52,8 @@ impl Precondition {
             Self::Heartbeat => heartbeat_missing(),
             Self::Lab => (!program::on_path("python3") || !program::on_path("gcc"))
                 .then(|| "needs python3 and gcc: install these Debian packages".to_owned()),
+            Self::Stonith => (!Path::new(STONITH_PROGRAM).exists())
+                .then(|| "needs stonith: install the Debian package cluster-glue".to_owned()),
             Self::Keepalived => (!program::on_path("keepalived"))
                 .then(|| "needs keepalived: install the Debian package keepalived".to_owned()),
             Self::ResourceAgents => resource_agents_missing(),

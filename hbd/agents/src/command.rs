@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared::config::directives::facility_word;
-use shared::config::{Logging, Timing};
+use shared::config::{Logging, Secret, Timing};
 use shared::group::Operation;
 use shared::names::NodeName;
 
 use crate::class::Class;
 
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How scripts write the time into `HA_LOGFILE` (`date(1)`).
 const DATE_FORMAT: &str = "%Y/%m/%d_%T";
+
+/// Longest input of a command in bytes: what an empty pipe takes at once (`pipe(7)`).
+pub const INPUT_MAX: usize = 64 * 1024;
 
 /// A program and all it is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,10 @@ pub struct Command {
     pub arguments: Vec<String>,
     /// Its whole environment.
     pub environment: BTreeMap<String, String>,
+    /// What it reads on standard input; nothing, if absent. What nobody else may see is here and
+    /// not in its arguments. At most [`INPUT_MAX`] bytes.
+    #[serde(default)]
+    pub input: Option<Secret>,
 }
 
 /// What an agent may want to know of the daemon.
@@ -86,6 +93,7 @@ pub fn command(class: &Class, operation: Operation, setting: &Setting<'_>) -> Op
         program: program.to_owned(),
         arguments,
         environment,
+        input: None,
     })
 }
 
@@ -111,9 +119,9 @@ fn of_agent(words: &[String], operation: Operation, setting: &Setting<'_>) -> Ve
     arguments
 }
 
-type Variables = BTreeMap<String, String>;
+pub(crate) type Variables = BTreeMap<String, String>;
 
-fn variables<const N: usize>(pairs: [(&str, String); N]) -> Variables {
+pub(crate) fn variables<const N: usize>(pairs: [(&str, String); N]) -> Variables {
     pairs.map(|(name, value)| (name.to_owned(), value)).into()
 }
 

@@ -11,6 +11,8 @@
 //! that its result outlives the manager that asked for it. [`actions`] is the directory where the
 //! result is found.
 //!
+//! [`fence`] says what is run to switch another node off, and what its end means.
+//!
 //! [`builtin`] has the agents that are part of hbd: calls instead of programs.
 
 pub mod actions;
@@ -19,6 +21,7 @@ mod capture;
 pub mod class;
 pub mod command;
 mod family;
+pub mod fence;
 pub mod netlink;
 pub mod network;
 pub mod report;

@@ -39,7 +39,7 @@ use shared::group::Operation;
 
 use crate::actions::{Actions, Begun, Id};
 use crate::capture::Capture;
-use crate::command::Command;
+use crate::command::{Command, INPUT_MAX};
 use crate::family::descendants;
 use crate::report::{Ended, Report};
 use crate::{surroundings, sys};
@@ -202,7 +202,7 @@ impl Watch {
             .args(&job.command.arguments)
             .env_clear()
             .envs(&job.command.environment)
-            .stdin(Stdio::null())
+            .stdin(input_of(job)?)
             .stdout(self.streams[0].child_end()?)
             .stderr(self.streams[1].child_end()?);
         sys::stand_alone(&mut command);
@@ -321,6 +321,21 @@ impl Watch {
             stderr: stderr.text(),
         }
     }
+}
+
+/// A pipe that holds all of it and has no writer any more.
+fn input_of(job: &Job) -> io::Result<Stdio> {
+    let Some(input) = &job.command.input else {
+        return Ok(Stdio::null());
+    };
+    if input.bytes().len() > INPUT_MAX {
+        return Err(Errno::E2BIG.into());
+    }
+    let (source, sink) = pipe2(OFlag::O_CLOEXEC)?;
+    // No reader is there yet: were the pipe smaller than usual, this would wait for ever.
+    set_non_blocking(sink.as_fd())?;
+    File::from(sink).write_all(input.bytes())?;
+    Ok(source.into())
 }
 
 fn limit_of(job: &Job) -> Duration {

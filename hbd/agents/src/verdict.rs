@@ -15,12 +15,15 @@ use crate::report::{Ended, Report};
 /// Judges a report.
 #[must_use]
 pub fn judge(class: &Class, operation: Operation, report: &Report) -> Outcome {
-    let why = match report.ended {
-        Ended::Exited { status } => match of_status(class, asked(class, operation), status, report)
-        {
-            Ok(verdict) => return verdict,
-            Err(why) => why,
-        },
+    let verdict = exit_status(report)
+        .and_then(|status| of_status(class, asked(class, operation), status, report));
+    verdict.unwrap_or_else(|why| failed(why, report))
+}
+
+/// How it ended, if by itself; else why there is no exit status.
+pub(crate) fn exit_status(report: &Report) -> Result<i32, String> {
+    Err(match report.ended {
+        Ended::Exited { status } => return Ok(status),
         Ended::Signalled { signal } => format!("ended by {}", named_signal(signal)),
         Ended::TimedOut {
             limit,
@@ -37,17 +40,22 @@ pub fn judge(class: &Class, operation: Operation, report: &Report) -> Outcome {
         Ended::NotStarted { errno } => {
             format!("it cannot be run: {}", Errno::from_raw(errno).desc())
         }
-    };
-    failed(why, report)
+    })
 }
 
 fn failed(why: String, report: &Report) -> Outcome {
+    Outcome::Failed {
+        why: with_last_line(why, report),
+    }
+}
+
+/// `why`, and the last that was said.
+pub(crate) fn with_last_line(why: String, report: &Report) -> String {
     let said = report.stderr.last_line().or(report.stdout.last_line());
-    let why = match said {
+    match said {
         Some(line) => format!("{why}: {}", shortened(line)),
         None => why,
-    };
-    Outcome::Failed { why }
+    }
 }
 
 /// Most characters of a line that is quoted.
@@ -207,7 +215,7 @@ fn of_lsb(operation: Operation, status: i32) -> Result<Outcome, String> {
 }
 
 /// "exit status 5 (not installed)"; shells have two of their own.
-fn exited(status: i32, meaning: Option<&str>) -> String {
+pub(crate) fn exited(status: i32, meaning: Option<&str>) -> String {
     let of_shells = match status {
         126 => Some("a command in it may not be executed"),
         127 => Some("a command in it was not found"),
