@@ -21,7 +21,7 @@ pub(crate) const RUN: &str = "/run/hbd";
     version,
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
-        hbd demo                        three nodes on this machine, to see what hbd does\n  \
+        hbd demo                        a pair on this machine, to see what hbd does\n  \
         hbd --check                     say what is wrong with /etc/ha.d\n  \
         hbd                             run as the node that uname -n names\n  \
         hbd --config ./a --state ./a/state --run ./a/run --node a\n                                  \
@@ -67,13 +67,16 @@ pub(crate) struct Options {
 /// What else the program is.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
-    /// Three nodes on this machine, and what happens when things break
+    /// A pair on this machine that holds a service, and what happens when things break
     Demo(demo::Options),
     /// Stop what this node holds, where hbd died and does not run
     Release(manager_process::release::Options),
     /// The process that keeps the nodes of the demo; only the demo itself starts it
     #[command(hide = true)]
     DemoKeeper(demo::keeper::Options),
+    /// The client of the demo's pair; only the demo itself starts it
+    #[command(hide = true)]
+    DemoClient(demo::client::Options),
     /// The core process; only hbd itself starts it
     #[command(hide = true)]
     Core {

@@ -52,6 +52,7 @@ fn main() -> Exit {
         Some(RoleCommand::Release(options)) => manager_process::release::run(&options),
         Some(RoleCommand::Demo(options)) => demo::run(&options),
         Some(RoleCommand::DemoKeeper(options)) => demo::keeper::run(&options),
+        Some(RoleCommand::DemoClient(options)) => demo::client::run(&options),
         None if cli.options.check => check(&cli.options),
         None => supervisor::run(&cli.options),
     }

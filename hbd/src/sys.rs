@@ -139,17 +139,51 @@ pub(crate) fn keep_secrets() {
     let _ = nix::sys::prctl::set_dumpable(false);
 }
 
+/// `_LINUX_CAPABILITY_VERSION_3` of `linux/capability.h`.
+const CAPABILITY_VERSION: u32 = 0x2008_0522;
+/// The network may be configured (`capabilities(7)`).
+pub(crate) const CAP_NET_ADMIN: u32 = 12;
+/// Packets of any kind may be sent.
+pub(crate) const CAP_NET_RAW: u32 = 13;
+
 /// Gives up every capability (`capabilities(7)`).
 pub(crate) fn drop_capabilities() -> io::Result<()> {
-    /// `_LINUX_CAPABILITY_VERSION_3` of `linux/capability.h`.
-    const VERSION: u32 = 0x2008_0522;
-    let header: [u32; 2] = [VERSION, 0];
+    let header: [u32; 2] = [CAPABILITY_VERSION, 0];
     // Twice effective, permitted, inheritable.
     let none = [0_u32; 6];
     // SAFETY: header and data have the layout of version 3 (`capset(2)`); the call reads both and
     // keeps no pointer. Glibc has no wrapper.
     let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
     check(if result < 0 { -1 } else { 0 })
+}
+
+/// Programs that are started get these capabilities, each below 32, which this process must have,
+/// although their user is not root (ambient set, `capabilities(7)`).
+pub(crate) fn bequeath_capabilities(capabilities: &[u32]) -> io::Result<()> {
+    let header: [u32; 2] = [CAPABILITY_VERSION, 0];
+    let mut sets = [0_u32; 6];
+    // SAFETY: header and data have the layout of version 3 (`capget(2)`); the call reads the one,
+    // writes the other and keeps no pointer. Glibc has no wrapper.
+    let result = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
+    check(if result < 0 { -1 } else { 0 })?;
+    sets[2] |= capabilities.iter().fold(0, |all, one| all | 1 << one);
+    // SAFETY: as above, and the call reads both.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+    check(if result < 0 { -1 } else { 0 })?;
+    for capability in capabilities {
+        let capability = libc::c_ulong::from(*capability);
+        // SAFETY: the call takes numbers.
+        check(unsafe {
+            libc::prctl(
+                libc::PR_CAP_AMBIENT,
+                libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong,
+                capability,
+                0_u64,
+                0_u64,
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// The supplementary groups of the process at the other end, as they were when it connected

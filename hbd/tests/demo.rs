@@ -32,56 +32,109 @@ const ORDINARY: u32 = 65_534;
 const STORY: Duration = Duration::from_secs(150);
 /// For whatever should take no time.
 const SOON: Duration = Duration::from_secs(20);
-/// Teller, keeper, and per node supervisor, core and manager.
-const PROCESSES: usize = 2 + 3 * 3;
-/// The steps of the table, in order.
-const STEPS: [&str; 11] = [
-    "boot",
-    "core killed",
-    "node frozen",
-    "node thawed",
-    "node killed",
-    "node restarted",
-    "link cut",
-    "link healed",
-    "node stopped",
-    "wrong key",
-    "right key",
-];
-/// A line of a run in which all nodes are up.
-const ALL_UP: &str = "2  A core is killed";
+
+/// One of the two stories.
+struct Story {
+    options: &'static [&'static str],
+    /// The steps of the table, in order.
+    steps: &'static [&'static str],
+    /// A line of a run in which all nodes are up.
+    all_up: &'static str,
+    /// What runs then: teller, keeper, and per node supervisor, core and manager; with a pair its
+    /// client and the server.
+    processes: usize,
+}
+
+const PAIR: Story = Story {
+    options: &[],
+    steps: &[
+        "start",
+        "core killed",
+        "manager killed",
+        "link cut",
+        "link healed",
+        "machine dead",
+        "machine back",
+        "planned move",
+    ],
+    all_up: "2  Processes of hbd are killed",
+    processes: 2 + 2 * 3 + 2,
+};
+const PAIR_ON_LOOPBACK: Story = Story {
+    options: &["--loopback"],
+    ..PAIR
+};
+const THREE: Story = Story {
+    options: &["--nodes", "3"],
+    steps: &[
+        "boot",
+        "core killed",
+        "node frozen",
+        "node thawed",
+        "node killed",
+        "node restarted",
+        "link cut",
+        "link healed",
+        "node stopped",
+        "wrong key",
+        "right key",
+    ],
+    all_up: "2  A core is killed",
+    processes: 2 + 3 * 3,
+};
+const THREE_ON_LOOPBACK: Story = Story {
+    options: &["--nodes", "3", "--loopback"],
+    ..THREE
+};
 /// A line while a node is frozen.
 const FROZEN: &str = "   do      let carol go on";
+/// A line while a machine has no power.
+const DEAD: &str = "   do      boot alice";
 
 fn main() -> ExitCode {
     let mut trials = vec![
-        simple("the_story_holds", || story_holds(&[])),
+        simple("the_story_holds", || story_holds(&PAIR)),
         simple(
             "after_the_story_what_it_says_to_try_works",
             suggestions_work,
         ),
-        simple("killing_the_demo_leaves_nothing", || killed_at(FROZEN)),
+        simple("killing_the_demo_leaves_nothing", || killed_at(&PAIR, DEAD)),
+        simple("without_a_demo_nobody_is_asked", nobody_asked),
     ];
     let tier = Tier::of_this_run();
     if tier >= Tier::Ci {
         trials.extend([
             simple("the_story_holds_on_loopback", || {
-                story_holds(&["--loopback"])
+                story_holds(&PAIR_ON_LOOPBACK)
             }),
-            simple("two_stories_at_once_hold", || both(1, &[])),
+            simple("the_story_of_three_holds", || story_holds(&THREE)),
+            simple("the_story_of_three_holds_on_loopback", || {
+                story_holds(&THREE_ON_LOOPBACK)
+            }),
+            simple("after_the_story_of_three_two_things_to_try", three_stay),
+            simple("two_stories_at_once_hold", || both(1, &PAIR)),
             simple("two_stories_at_once_hold_on_loopback", || {
-                both(1, &["--loopback"])
+                both(1, &PAIR_ON_LOOPBACK)
             }),
             simple("killing_the_demo_at_its_first_word_leaves_nothing", || {
-                killed_at("hbd demo:")
+                killed_at(&PAIR, "hbd demo:")
+            }),
+            simple("killing_the_demo_of_three_leaves_nothing", || {
+                killed_at(&THREE, FROZEN)
+            }),
+            simple("killing_the_demo_while_all_runs_leaves_nothing", || {
+                killed_at(&PAIR, PAIR.all_up)
+            }),
+            simple("killing_the_demo_on_loopback_leaves_nothing", || {
+                killed_at(&PAIR_ON_LOOPBACK, PAIR.all_up)
             }),
             simple(
-                "killing_the_demo_on_loopback_leaves_nothing",
-                loopback_killed,
+                "killing_the_keeper_ends_the_demo_and_leaves_nothing",
+                || killed("demo-keeper"),
             ),
             simple(
-                "killing_the_keeper_ends_the_demo_and_leaves_nothing",
-                keeper_killed,
+                "killing_the_client_ends_the_demo_and_leaves_nothing",
+                || killed("demo-client"),
             ),
             simple("any_signal_that_asks_for_an_end_is_obeyed", signals_obeyed),
             simple("a_closed_output_ends_the_demo", output_closed),
@@ -94,7 +147,9 @@ fn main() -> ExitCode {
         ]);
     }
     if tier >= Tier::Long {
-        trials.push(simple("twenty_stories_two_at_once_hold", || both(10, &[])));
+        trials.push(simple("twenty_stories_two_at_once_hold", || {
+            both(10, &PAIR)
+        }));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -103,90 +158,130 @@ fn simple(name: &str, test: impl FnOnce() -> Result<(), Error> + Send + 'static)
     trial("demo", name, &[], test)
 }
 
-fn story_holds(options: &[&str]) -> Result<(), Error> {
+fn story_holds(story: &Story) -> Result<(), Error> {
     let stage = Stage::new()?;
-    let mut demo = stage.start(&[&["--script"], options].concat())?;
+    let mut demo = stage.start(&[&["--script"], story.options].concat())?;
     let text = demo.rest()?;
     let status = demo.end(STORY)?;
     demand(status.success(), &text)?;
-    demand_table(&text)?;
+    demand_table(&text, story)?;
     stage.demand_empty()
 }
 
-fn both(times: usize, options: &'static [&'static str]) -> Result<(), Error> {
-    let other = thread::spawn(move || one_after_another(times, options));
-    let own = one_after_another(times, options);
+fn both(times: usize, story: &'static Story) -> Result<(), Error> {
+    let other = thread::spawn(move || one_after_another(times, story));
+    let own = one_after_another(times, story);
     own.and(other.join().unwrap())
 }
 
-fn one_after_another(times: usize, options: &[&str]) -> Result<(), Error> {
-    (0..times).try_for_each(|_| story_holds(options))
+fn one_after_another(times: usize, story: &Story) -> Result<(), Error> {
+    (0..times).try_for_each(|_| story_holds(story))
 }
 
 fn suggestions_work() -> Result<(), Error> {
-    let stage = Stage::new()?;
-    copy(&program::of_workspace("hactl")?, &stage.bin.join("hactl"))?;
-    let mut demo = stage.start(&[])?;
-    let told = demo.until("Three things to try")?;
-    demand_table(&told)?;
-    let suggestions = demo.until("  kill -9 ")?;
-    let lines: Vec<_> = suggestions
-        .lines()
-        .filter(|l| l.starts_with("  "))
-        .collect();
-    let [status, events, kill_core] = lines[..] else {
-        return unexpected(format!("three lines to try:\n{suggestions}"));
+    let (stage, mut demo, lines) = suggestions(&PAIR)?;
+    let [export, groups, move_group, curl, status, events, kill_core] = &lines[..] else {
+        return unexpected(format!("seven lines to try: {lines:?}"));
     };
-    let said = stage.run(status)?;
-    for node in ["alice", "bob", "carol"] {
-        demand(said.contains(node), &format!("{node} is in:\n{said}"))?;
-    }
-    let mut events = stage.shell(events)?;
-    stage.run(kill_core)?;
-    events.until("carol restarted")?;
-    events.signal(Signal::SIGKILL)?;
-    events.end(SOON)?;
+    let typed = |line: &str| format!("{export}\nexec {}", line.trim());
+    let said = stage.run(&typed(groups))?;
+    demand(said.contains("alice"), &format!("alice is in:\n{said}"))?;
+    demand_answer(&stage, curl, "alice")?;
+    stage.run(&typed(move_group))?;
+    // In the middle of the move nobody does.
+    wait::until_true(SOON, "bob answers", || {
+        Ok(stage.shell(curl)?.rest()? == "bob\n")
+    })?;
+    demand_names(&stage.run(&typed(status))?, &["alice", "bob"])?;
+    demand_restart_seen(&stage, &typed(events), kill_core)?;
+    demand_answer(&stage, curl, "bob")?;
     demo.signal(Signal::SIGINT)?;
     let status = demo.end(SOON)?;
     demand(status.success(), "it ends well when it is asked to")?;
     stage.demand_empty()
 }
 
-/// Kills the demo when it says so.
-fn killed_at(line: &str) -> Result<(), Error> {
+fn three_stay() -> Result<(), Error> {
+    let (stage, mut demo, lines) = suggestions(&THREE)?;
+    let [export, status, events, kill_core] = &lines[..] else {
+        return unexpected(format!("four lines to try: {lines:?}"));
+    };
+    let typed = |line: &str| format!("{export}\nexec {}", line.trim());
+    demand_names(&stage.run(&typed(status))?, &["alice", "bob", "carol"])?;
+    demand_restart_seen(&stage, &typed(events), kill_core)?;
+    demo.signal(Signal::SIGINT)?;
+    let status = demo.end(SOON)?;
+    demand(status.success(), "it ends well when it is asked to")?;
+    stage.demand_empty()
+}
+
+/// A demo that stays up after its story, and the lines it says to try.
+fn suggestions(story: &Story) -> Result<(Stage, Running, Vec<String>), Error> {
     let stage = Stage::new()?;
-    let mut demo = stage.start(&["--script"])?;
+    copy(&program::of_workspace("hactl")?, &stage.bin.join("hactl"))?;
+    let mut demo = stage.start(story.options)?;
+    let told = demo.until("To try in another terminal")?;
+    demand_table(&told, story)?;
+    let told = demo.until("  kill -9 ")?;
+    let lines = told.lines().filter(|line| line.starts_with("  "));
+    let lines = lines.map(str::to_owned).collect();
+    Ok((stage, demo, lines))
+}
+
+fn demand_answer(stage: &Stage, curl: &str, node: &str) -> Result<(), Error> {
+    let said = stage.run(curl)?;
+    demand(
+        said == format!("{node}\n"),
+        &format!("{node} answers: {said:?}"),
+    )
+}
+
+fn demand_names(said: &str, names: &[&str]) -> Result<(), Error> {
+    let mut names = names.iter();
+    names.try_for_each(|name| demand(said.contains(name), &format!("{name} is in:\n{said}")))
+}
+
+fn demand_restart_seen(stage: &Stage, events: &str, kill_core: &str) -> Result<(), Error> {
+    let mut events = stage.shell(events)?;
+    stage.run(kill_core)?;
+    events.until("bob restarted")?;
+    events.signal(Signal::SIGKILL)?;
+    events.end(SOON).map(drop)
+}
+
+fn nobody_asked() -> Result<(), Error> {
+    let stage = Stage::new()?;
+    let mut curl = stage.start(&["curl"])?;
+    let said = curl.rest()?;
+    demand(said.is_empty(), &format!("nothing is answered: {said}"))?;
+    let status = curl.end(SOON)?;
+    demand(status.code() == Some(1), &format!("exit code 1: {status}"))
+}
+
+/// Kills the demo when it says so.
+fn killed_at(story: &Story, line: &str) -> Result<(), Error> {
+    let stage = Stage::new()?;
+    let mut demo = stage.start(&[&["--script"], story.options].concat())?;
     demo.until(line)?;
-    if line == FROZEN {
-        stage.demand_all()?;
+    if line == FROZEN || line == story.all_up {
+        stage.demand_all(story)?;
     }
     demo.signal(Signal::SIGKILL)?;
     demo.end(SOON)?;
     stage.demand_empty()
 }
 
-fn loopback_killed() -> Result<(), Error> {
-    let stage = Stage::new()?;
-    let mut demo = stage.start(&["--script", "--loopback"])?;
-    demo.until(ALL_UP)?;
-    stage.demand_all()?;
-    demo.signal(Signal::SIGKILL)?;
-    demo.end(SOON)?;
-    stage.demand_empty()
-}
-
-fn keeper_killed() -> Result<(), Error> {
+/// Kills the process of the demo that has that role.
+fn killed(role: &str) -> Result<(), Error> {
     let stage = Stage::new()?;
     let mut demo = stage.start(&["--script"])?;
-    demo.until(ALL_UP)?;
-    let keeper = stage
-        .processes()?
-        .into_iter()
-        .find(|pid| arguments(*pid).contains("demo-keeper"));
-    let Some(keeper) = keeper else {
-        return unexpected("there is no keeper");
+    demo.until(PAIR.all_up)?;
+    let processes = stage.processes()?.into_iter();
+    let found = processes.filter(|pid| arguments(*pid).split('\0').nth(1) == Some(role));
+    let [process] = found.collect::<Vec<_>>()[..] else {
+        return unexpected(format!("there is no {role}"));
     };
-    kill(keeper, Signal::SIGKILL).unwrap();
+    kill(process, Signal::SIGKILL).unwrap();
     let status = demo.end(SOON)?;
     demand(status.code() == Some(1), &format!("exit code 1: {status}"))?;
     stage.demand_empty()
@@ -201,7 +296,7 @@ fn signals_obeyed() -> Result<(), Error> {
     ] {
         let stage = Stage::new()?;
         let mut demo = stage.start(&["--script"])?;
-        demo.until(ALL_UP)?;
+        demo.until(PAIR.all_up)?;
         demo.signal(signal)?;
         let status = demo.end(SOON)?;
         demand(status.code() == Some(1), &format!("{signal}: {status}"))?;
@@ -213,7 +308,7 @@ fn signals_obeyed() -> Result<(), Error> {
 fn output_closed() -> Result<(), Error> {
     let stage = Stage::new()?;
     let mut demo = stage.start(&["--script"])?;
-    demo.until(ALL_UP)?;
+    demo.until(PAIR.all_up)?;
     demo.close();
     let status = demo.end(SOON)?;
     demand(status.code() == Some(1), &format!("exit code 1: {status}"))?;
@@ -240,7 +335,8 @@ fn refused_namespaces() -> Result<(), Error> {
     let status = demo.end(STORY)?;
     demand(status.success(), &text)?;
     demand(text.contains("user namespaces are not allowed here"), &text)?;
-    demand_table(&text)?;
+    demand(text.contains("no address moves"), &text)?;
+    demand_table(&text, &PAIR)?;
     stage.demand_empty()
 }
 
@@ -273,12 +369,9 @@ impl Stage {
         Running::start(self.command(&self.program()).arg("demo").args(options))
     }
 
-    /// A line as a person types it.
+    /// Lines as a person types them, the last of which becomes the program.
     fn shell(&self, line: &str) -> Result<Running, Error> {
-        Running::start(
-            self.command(Path::new("/bin/sh"))
-                .args(["-c", &format!("exec {}", line.trim())]),
-        )
+        Running::start(self.command(Path::new("/bin/sh")).args(["-c", line.trim()]))
     }
 
     /// The same to its end, and what it says.
@@ -315,9 +408,11 @@ impl Stage {
     }
 
     /// That a process is known by its executable, or its absence would prove nothing.
-    fn demand_all(&self) -> Result<(), Error> {
-        let found = self.processes()?.len();
-        demand(found == PROCESSES, &format!("{found} processes run"))?;
+    fn demand_all(&self, story: &Story) -> Result<(), Error> {
+        let count = format!("{} processes run", story.processes);
+        wait::until_true(SOON, &count, || {
+            Ok(self.processes()?.len() == story.processes)
+        })?;
         let files = fs::read_dir(&self.tmp).unwrap().count();
         demand(files == 1, &format!("{files} directories"))
     }
@@ -442,15 +537,15 @@ impl Drop for Running {
 }
 
 /// Every step once, in order, and every promise held.
-fn demand_table(text: &str) -> Result<(), Error> {
+fn demand_table(text: &str, story: &Story) -> Result<(), Error> {
     let table: Vec<_> = text
         .lines()
         .skip_while(|line| !line.starts_with("step "))
         .skip(1)
         .take_while(|line| !line.is_empty())
         .collect();
-    let right = table.len() == STEPS.len()
-        && table.iter().zip(STEPS).all(|(line, step)| {
+    let right = table.len() == story.steps.len()
+        && table.iter().zip(story.steps).all(|(line, step)| {
             line.starts_with(step) && line.contains(" ms  held") && line.ends_with("held")
         });
     demand(right, &format!("the table is complete:\n{text}"))

@@ -1,4 +1,4 @@
-//! The three nodes, and the files that each of them runs with.
+//! The nodes, and the files that each of them runs with.
 //!
 //! ```text
 //! /tmp/hbd-demo-3f9a2c/alice/ha.d/   ha.cf, authkeys, haresources
@@ -36,8 +36,32 @@ pub(super) enum Node {
     Carol,
 }
 
-/// All of them.
+/// All that there can be.
 pub(super) const NODES: [Node; 3] = [Node::Alice, Node::Bob, Node::Carol];
+
+/// Who plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cast {
+    /// Two nodes that hold a service, and a client.
+    Pair,
+    /// Three nodes that hold nothing.
+    Three,
+}
+
+impl Cast {
+    /// The one with so many nodes, 2 or 3.
+    pub(super) fn of(nodes: u8) -> Self {
+        if nodes == 2 { Self::Pair } else { Self::Three }
+    }
+
+    /// Its nodes.
+    pub(super) fn nodes(self) -> &'static [Node] {
+        match self {
+            Self::Pair => &NODES[..2],
+            Self::Three => &NODES,
+        }
+    }
+}
 
 impl Node {
     /// Its name.
@@ -49,12 +73,17 @@ impl Node {
         }
     }
 
+    /// The one of that name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        NODES.into_iter().find(|node| node.name() == name)
+    }
+
     /// Whether an event or a view means this node.
     pub(super) fn is(self, name: &NodeName) -> bool {
         name.as_str() == self.name()
     }
 
-    /// The other two.
+    /// The other two of three.
     pub(super) fn others(self) -> [Self; 2] {
         match self {
             Self::Alice => [Self::Bob, Self::Carol],
@@ -103,13 +132,19 @@ impl Files {
     }
 
     /// Writes everything hbd needs.
-    pub(super) fn write(&self, ground: Ground, key: &str) -> io::Result<()> {
+    pub(super) fn write(&self, cast: Cast, ground: Ground, key: &str) -> io::Result<()> {
         for directory in [self.config(), self.state(), self.run()] {
             fs::create_dir_all(directory)?;
         }
-        fs::write(self.config().join("ha.cf"), ha_cf(ground))?;
-        fs::write(self.config().join("haresources"), "")?;
+        fs::write(self.config().join("ha.cf"), ha_cf(cast, ground))?;
+        fs::write(self.config().join("haresources"), haresources(cast, ground))?;
         self.write_key(key)
+    }
+
+    /// Empties what a machine that boots has empty.
+    pub(super) fn reset_run(&self) -> io::Result<()> {
+        fs::remove_dir_all(self.run())?;
+        fs::create_dir(self.run())
     }
 
     /// Writes `authkeys`, which only its owner may read.
@@ -124,26 +159,47 @@ impl Files {
     }
 }
 
-fn ha_cf(ground: Ground) -> String {
+fn ha_cf(cast: Cast, ground: Ground) -> String {
     let ports = ground.ports();
     let [first, second] = ground.devices();
+    let names: Vec<_> = cast.nodes().iter().map(|node| node.name()).collect();
+    let failback = match cast {
+        Cast::Pair => {
+            "# What was taken over stays where it is until somebody moves it.\nauto_failback off\n"
+        }
+        Cast::Three => "",
+    };
     format!(
-        "# Written by hbd demo. All three nodes have the same.\n\
+        "# Written by hbd demo. All nodes have the same.\n\
          keepalive {}ms\n\
          warntime {}ms\n\
          deadtime {}ms\n\
          # Real nodes ask for realtime scheduling; a demo leaves the machine to its owner.\n\
          realtime off\n\
+         {failback}\
          udpport {}\n\
          bcast {first}\n\
          mcast {second} {GROUP} {} 1 1\n\
-         node alice bob carol\n",
+         node {}\n",
         KEEPALIVE.as_millis(),
         WARNTIME.as_millis(),
         DEADTIME.as_millis(),
         ports.bcast,
         ports.mcast,
+        names.join(" "),
     )
+}
+
+fn haresources(cast: Cast, ground: Ground) -> String {
+    match cast {
+        Cast::Pair => format!(
+            "{} {} Http::{}\n",
+            Node::Alice.name(),
+            ground.group(),
+            ground.service()
+        ),
+        Cast::Three => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -154,5 +210,13 @@ mod tests {
     fn times_are_such_that_hbd_takes_them() {
         assert!(DEADTIME > 2 * KEEPALIVE);
         assert!(WARNTIME < DEADTIME);
+    }
+
+    #[test]
+    fn each_node_is_found_by_its_name() {
+        for node in NODES {
+            assert_eq!(Node::named(node.name()), Some(node));
+        }
+        assert_eq!(Node::named("dave"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The three nodes as the teller has them: orders for them, and a stream of events from each.
+//! The nodes as the teller has them: orders for them, and a stream of events from each.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -9,17 +9,20 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use shared::api::{Fault, Request};
 use shared::client::{Client, ClientError, Subscription, Update};
 use shared::event::{LinkStatus, NodeStatus};
-use shared::names::MediumName;
+use shared::group::GroupName;
+use shared::names::{MediumName, NodeName};
+use shared::order::{Choice, GroupOrder, GroupVerb};
 use shared::time::Moment;
 use shared::view::ClusterView;
 
 use super::Stop;
-use super::cast::{Files, NODES, Node};
+use super::cast::{Cast, Files, NODES, Node};
+use super::client::{self, Question, Reply, Seen};
 use super::dice::Dice;
 use super::ground::Ground;
 use super::heard::Heard;
 use super::hired::{Hired, Refusal, nonsense};
-use super::order::{Answer, Order};
+use super::order::{Answer, Order, Worker};
 use crate::clock;
 
 /// Random bytes in a key.
@@ -30,11 +33,14 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 const RECENT: usize = 1000;
 /// Pause between two looks while a node's socket is not there yet.
 const LOOK: Duration = Duration::from_millis(20);
+/// For how long a move counts, as `hactl move` has it.
+const MOVE_LASTS: Duration = Duration::from_secs(3600);
 /// Last lines of a log that are shown.
 const LOG_LINES: usize = 8;
 
 /// The nodes.
 pub(super) struct Company {
+    cast: Cast,
     keeper: Hired,
     /// Why the nodes are not in namespaces, where that is not by choice.
     excuse: Option<String>,
@@ -66,7 +72,7 @@ enum Life {
 
 impl Company {
     /// Makes ground and keeper and writes the nodes' files; no node runs yet.
-    pub(super) fn assemble(loopback: bool) -> Result<Self, Stop> {
+    pub(super) fn assemble(cast: Cast, loopback: bool) -> Result<Self, Stop> {
         let signals = signals().map_err(|error| broken("preparing for signals", error))?;
         nix::sys::prctl::set_child_subreaper(true)
             .map_err(|error| broken("becoming a subreaper", error))?;
@@ -74,8 +80,9 @@ impl Company {
         let key = dice
             .word(KEY_BYTES)
             .map_err(|e| broken("making a key", e))?;
-        let (keeper, excuse) = hire(&mut dice, loopback)?;
+        let (keeper, excuse) = hire(&mut dice, cast, loopback)?;
         let company = Self {
+            cast,
             keeper,
             excuse,
             dice,
@@ -85,13 +92,18 @@ impl Company {
             listens: true,
             signals,
         };
-        for node in NODES {
+        for node in cast.nodes() {
             company
-                .files(node)
-                .write(company.ground(), &company.key)
+                .files(*node)
+                .write(cast, company.ground(), &company.key)
                 .map_err(|error| broken("writing the files of a node", error))?;
         }
         Ok(company)
+    }
+
+    /// Who plays.
+    pub(super) fn cast(&self) -> Cast {
+        self.cast
     }
 
     /// Where the nodes live.
@@ -133,9 +145,15 @@ impl Company {
         self.order(Order::Kill(node))
     }
 
-    /// Kills the core of a node; when.
-    pub(super) fn kill_core(&mut self, node: Node) -> Result<Moment, Stop> {
-        self.order(Order::KillCore(node))
+    /// Takes the power from a node's machine; when.
+    pub(super) fn crash(&mut self, node: Node) -> Result<Moment, Stop> {
+        self.lines[node as usize].life = Life::Ends;
+        self.order(Order::Crash(node))
+    }
+
+    /// Kills the core or the manager of a node; when.
+    pub(super) fn kill_worker(&mut self, node: Node, worker: Worker) -> Result<Moment, Stop> {
+        self.order(Order::KillWorker(node, worker))
     }
 
     /// Stops all processes of a node; when.
@@ -148,10 +166,10 @@ impl Company {
         self.order(Order::Thaw(node))
     }
 
-    /// The process id of a node's core.
-    pub(super) fn core(&mut self, node: Node) -> Result<i32, Stop> {
-        match self.ask(Order::FindCore(node))? {
-            Answer::Core(pid) => Ok(pid),
+    /// The process id of a node's core or manager.
+    pub(super) fn worker(&mut self, node: Node, worker: Worker) -> Result<i32, Stop> {
+        match self.ask(Order::Find(node, worker))? {
+            Answer::Found(pid) => Ok(pid),
             other => Err(broken("asking the keeper", nonsense(&other))),
         }
     }
@@ -186,12 +204,43 @@ impl Company {
         Ok(began)
     }
 
+    /// Orders the pair's group onto a node, as `hactl move` does; when.
+    pub(super) fn move_group(&self, to: Node) -> Result<Moment, Stop> {
+        let refused = |error: &dyn std::fmt::Display| broken("moving the group", error);
+        let group = GroupName::new(&self.ground().group()).map_err(|error| refused(&error))?;
+        let node = NodeName::new(to.name()).map_err(|error| refused(&error))?;
+        let order = GroupOrder {
+            verb: GroupVerb::Move {
+                groups: Choice::Named(vec![group]),
+                to: Some(node),
+                lasts: Some(MOVE_LASTS),
+            },
+            reason: None,
+            dry_run: false,
+        };
+        let began = clock::boot();
+        Client::connect(&self.files(to).socket(), ANSWER_LIMIT)
+            .and_then(|mut client| client.request(Request::Order(Box::new(order))))
+            .map_err(|error| refused(&error))?;
+        Ok(began)
+    }
+
+    /// What the client of the pair saw of the service since then.
+    pub(super) fn seen(&self, since: Moment) -> Result<Seen, Stop> {
+        match client::ask(self.keeper.directory(), Question::Seen(since)) {
+            Ok(Reply::Seen(seen)) => Ok(seen),
+            Ok(other) => Err(broken("asking the client", format!("it said {other:?}"))),
+            Err(error) => Err(broken("asking the client", error)),
+        }
+    }
+
     /// True if every node counts every node as a member and hears it over every link.
     pub(super) fn is_settled(&self) -> bool {
-        NODES.into_iter().all(|node| {
-            let client = Client::connect(&self.files(node).socket(), ANSWER_LIMIT);
+        let nodes = self.cast.nodes();
+        nodes.iter().all(|node| {
+            let client = Client::connect(&self.files(*node).socket(), ANSWER_LIMIT);
             let snapshot = client.and_then(|mut client| client.snapshot());
-            snapshot.is_ok_and(|snapshot| is_in_order(&snapshot.view))
+            snapshot.is_ok_and(|snapshot| is_in_order(&snapshot.view, nodes.len()))
         })
     }
 
@@ -201,11 +250,16 @@ impl Company {
     }
 
     /// Takes no more events, which would pile up; only ends and signals are of interest.
-    pub(super) fn hang_up(&mut self) {
+    pub(super) fn hang_up(&mut self) -> Result<(), Stop> {
         self.listens = false;
         for line in &mut self.lines {
             line.stream = None;
         }
+        if self.cast == Cast::Pair {
+            client::ask(self.keeper.directory(), Question::Rest)
+                .map_err(|error| broken("asking the client", error))?;
+        }
+        Ok(())
     }
 
     /// Waits until something may have happened, and takes it in; at most until `limit`. A node
@@ -214,8 +268,8 @@ impl Company {
         self.wait(limit)?;
         self.signalled()?;
         self.take_news()?;
-        for node in NODES {
-            self.take_events(node)?;
+        for node in self.cast.nodes() {
+            self.take_events(*node)?;
         }
         Ok(())
     }
@@ -358,9 +412,9 @@ impl Line {
     }
 }
 
-fn is_in_order(view: &ClusterView) -> bool {
+fn is_in_order(view: &ClusterView, nodes: usize) -> bool {
     let mut links = view.nodes.values().flat_map(|node| node.links.values());
-    view.nodes.len() == NODES.len()
+    view.nodes.len() == nodes
         && view
             .nodes
             .values()
@@ -369,15 +423,15 @@ fn is_in_order(view: &ClusterView) -> bool {
 }
 
 /// A keeper, and why the nodes are not in namespaces, where that is not by choice.
-fn hire(dice: &mut Dice, loopback: bool) -> Result<(Hired, Option<String>), Stop> {
+fn hire(dice: &mut Dice, cast: Cast, loopback: bool) -> Result<(Hired, Option<String>), Stop> {
     let refused = |refusal: Refusal| Stop::Broken(refusal.to_string());
     if loopback {
-        return Ok((Hired::new(dice, true).map_err(refused)?, None));
+        return Ok((Hired::new(dice, cast, true).map_err(refused)?, None));
     }
-    match Hired::new(dice, false) {
+    match Hired::new(dice, cast, false) {
         Ok(hired) => Ok((hired, None)),
         Err(Refusal::Ground(reason)) => {
-            Ok((Hired::new(dice, true).map_err(refused)?, Some(reason)))
+            Ok((Hired::new(dice, cast, true).map_err(refused)?, Some(reason)))
         }
         Err(refusal) => Err(refused(refusal)),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use shared::event::{Event, EventId, Kind, NodeStatus, StatusReason};
+use shared::group::GroupState;
 use shared::time::Moment;
 
 use super::cast::Node;
@@ -89,6 +90,16 @@ pub(super) fn is_jeopardy_over(kind: &Kind, node: Node) -> bool {
 /// Whether an event says that `node` is alive but not authenticated.
 pub(super) fn is_unauthenticated(kind: &Kind, node: Node) -> bool {
     matches!(kind, Kind::Unauthenticated { node: name, .. } if node.is(name))
+}
+
+/// Whether an event says that all of a group runs on `node`.
+pub(super) fn is_started(kind: &Kind, node: Node) -> bool {
+    matches!(kind, Kind::GroupState { node: name, to: GroupState::Started, .. } if node.is(name))
+}
+
+/// Whether an event, told by `node` itself, says that its manager died.
+pub(super) fn is_manager_death(kind: &Kind, _: Node) -> bool {
+    matches!(kind, Kind::ManagerDied { .. })
 }
 
 /// Whether an event says that `node` left in order.

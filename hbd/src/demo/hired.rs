@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::cast::Cast;
 use super::dice::Dice;
 use super::ground::Ground;
 use super::keeper;
@@ -62,7 +63,7 @@ impl fmt::Display for Refusal {
 
 impl Hired {
     /// Starts a keeper and waits until it has made ground and directory.
-    pub(super) fn new(dice: &mut Dice, loopback: bool) -> Result<Self, Refusal> {
+    pub(super) fn new(dice: &mut Dice, cast: Cast, loopback: bool) -> Result<Self, Refusal> {
         let directory = directory(&dice.word(NAME_BYTES)?);
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_read_timeout(Some(LIMIT))?;
@@ -72,7 +73,9 @@ impl Hired {
             .arg0("hbd")
             .arg("demo-keeper")
             .arg("--directory")
-            .arg(&directory);
+            .arg(&directory)
+            .arg("--nodes")
+            .arg(cast.nodes().len().to_string());
         if loopback {
             command.arg("--loopback");
         }
@@ -176,15 +179,21 @@ fn gone() -> io::Error {
     )
 }
 
-/// A name in the directory for temporary files, or in `/tmp` where sockets in the former would
-/// have too long a path.
-fn directory(word: &str) -> PathBuf {
-    let name = format!("hbd-demo-{word}");
+/// What the name of a demo's directory begins with.
+pub(super) const PREFIX: &str = "hbd-demo-";
+
+/// Where the directories of demos are: that for temporary files, or `/tmp` where sockets in the
+/// former would have too long a path.
+pub(super) fn places() -> [PathBuf; 2] {
     let usual = std::path::absolute(std::env::temp_dir()).unwrap_or_default();
-    let usual = usual.join(&name);
+    [usual, PathBuf::from("/tmp")]
+}
+
+fn directory(word: &str) -> PathBuf {
+    let [usual, short] = places().map(|place| place.join(format!("{PREFIX}{word}")));
     if usual.as_os_str().len() + INSIDE_MAX <= SOCKET_PATH_MAX {
         usual
     } else {
-        Path::new("/tmp").join(name)
+        short
     }
 }

@@ -8,11 +8,14 @@
 //!      +- hbd          alice: supervisor
 //!      |   +- hbd      core
 //!      |   +- hbd      manager
+//!      +- hbd          alice: the server of the agent Http
 //!      +- ...          bob, carol
+//!      +- hbd          the client of a pair
 //! ```
 //!
 //! A node's manager starts its supervisor again, which then is below the manager; so the processes
-//! of a node are found by the run directory on their command line, not by who their parent is.
+//! of a node are found by their command line, not by who their parent is: the run directory stands
+//! there, or after a server its node.
 //!
 //! When the other end of its socket is gone, for whatever reason, `kill -9` of the teller included,
 //! the keeper kills whatever is below it, waits until nothing is, removes the directory, and ends.
@@ -20,9 +23,9 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufReader};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -36,16 +39,18 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use shared::exit::Exit;
 
-use super::cast::{Files, NODES, Node};
+use super::cast::{Cast, Files, NODES, Node};
+use super::client;
 use super::dice::Dice;
 use super::ground::{self, Held};
-use super::order::{Answer, Order, hear, say};
+use super::order::{Answer, Order, Worker, hear, say};
 use super::processes;
 use crate::clock;
 
-/// The words that make an hbd a worker.
-const CORE: &str = "core";
-const MANAGER: &str = "manager";
+/// The word that makes an hbd the server of the agent `Http`.
+const SERVER: &str = "serve-http";
+/// The words that make an hbd something else than a supervisor.
+const OTHERS: [&str; 5] = ["core", "manager", "act", "agent", SERVER];
 
 /// The role's arguments.
 #[derive(clap::Args, Debug)]
@@ -56,6 +61,9 @@ pub(crate) struct Options {
     /// Use the loopback interface.
     #[arg(long)]
     loopback: bool,
+    /// How many.
+    #[arg(long)]
+    nodes: u8,
 }
 
 /// The process. Its standard input is the socket to the teller.
@@ -95,19 +103,40 @@ fn prepare(options: &Options) -> Result<Keeper, String> {
         .mode(0o700)
         .create(directory)
         .map_err(|error| format!("making {} failed: {error}", directory.display()))?;
+    let cast = Cast::of(options.nodes);
     let held = if options.loopback {
         Dice::new()
             .and_then(|mut dice| ground::loopback(&mut dice))
             .map_err(|error| format!("no free UDP port on the loopback interface: {error}"))?
     } else {
-        ground::namespaces()?
+        ground::namespaces(cast)?
     };
+    if cast == Cast::Pair {
+        start_client(directory, &held)
+            .map_err(|error| format!("starting the client failed: {error}"))?;
+    }
     Ok(Keeper {
         directory: directory.clone(),
+        cast,
         held,
         signals,
         lives: [const { None }; NODES.len()],
+        crashed: [false; NODES.len()],
     })
+}
+
+/// It can be asked at once: its socket is made here.
+fn start_client(directory: &Path, held: &Held) -> io::Result<()> {
+    let listener = UnixListener::bind(client::socket(directory))?;
+    held.enter_client()?;
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0("hbd")
+        .args(["demo-client", &held.ground().service().to_string()])
+        .current_dir("/")
+        .stdin(OwnedFd::from(listener))
+        .stdout(Stdio::null());
+    with_signals(|| command.spawn()).map(drop)
 }
 
 /// Everything that asks for an end, and the death of children.
@@ -124,9 +153,12 @@ fn signals(set: &SigSet) -> nix::Result<SignalFd> {
 
 struct Keeper {
     directory: PathBuf,
+    cast: Cast,
     held: Held,
     signals: SignalFd,
     lives: [Option<Life>; NODES.len()],
+    /// Whose machines have no power.
+    crashed: [bool; NODES.len()],
 }
 
 /// A node that runs.
@@ -193,10 +225,8 @@ impl Keeper {
                 }
             }
         }
-        NODES
-            .into_iter()
-            .filter_map(|node| self.ended(node))
-            .collect()
+        let nodes = self.cast.nodes().iter();
+        nodes.filter_map(|node| self.ended(*node)).collect()
     }
 
     fn ended(&mut self, node: Node) -> Option<Answer> {
@@ -213,14 +243,15 @@ impl Keeper {
         let result = match order {
             Order::Start(node) => self.start(node),
             Order::Leave(node) => self.leave(node),
-            Order::KillCore(node) => self
-                .core(node)
-                .and_then(|core| signal(core, Signal::SIGKILL)),
+            Order::KillWorker(node, worker) => self
+                .worker(node, worker)
+                .and_then(|pid| signal(pid, Signal::SIGKILL)),
             Order::Kill(node) => self.kill(node),
+            Order::Crash(node) => self.crash(node),
             Order::Freeze(node) => self.freeze(node),
             Order::Thaw(node) => self.thaw(node),
-            Order::FindCore(node) => match self.core(node) {
-                Ok(core) => return Answer::Core(core.as_raw()),
+            Order::Find(node, worker) => match self.worker(node, worker) {
+                Ok(pid) => return Answer::Found(pid.as_raw()),
                 Err(error) => Err(error),
             },
         };
@@ -235,6 +266,10 @@ impl Keeper {
             return Err(io::Error::other("it runs already"));
         }
         let files = Files::of(&self.directory, node);
+        if std::mem::take(&mut self.crashed[node as usize]) {
+            files.reset_run()?;
+            self.held.plug(node)?;
+        }
         let log = File::options()
             .create(true)
             .append(true)
@@ -273,6 +308,14 @@ impl Keeper {
         self.signal_all(node, Signal::SIGKILL)
     }
 
+    /// Nothing of it says farewell: neither its programs nor, for them, its kernel.
+    fn crash(&mut self, node: Node) -> io::Result<()> {
+        self.crashed[node as usize] = true;
+        self.freeze(node)?;
+        self.held.unplug(node)?;
+        self.signal_all(node, Signal::SIGKILL)
+    }
+
     /// Until there is none that was not stopped: a process may have been starting another.
     fn freeze(&self, node: Node) -> io::Result<()> {
         let mut stopped = Vec::new();
@@ -300,15 +343,15 @@ impl Keeper {
     }
 
     fn supervisor(&self, node: Node) -> io::Result<Pid> {
-        self.find(node, |words| {
-            !words.iter().any(|word| word == CORE || word == MANAGER)
-        })?
-        .ok_or_else(|| io::Error::other("it does not run"))
+        let is_other = |word: &String| OTHERS.contains(&&**word);
+        self.find(node, |words| !words.iter().any(is_other))?
+            .ok_or_else(|| io::Error::other("it does not run"))
     }
 
-    fn core(&self, node: Node) -> io::Result<Pid> {
-        self.find(node, |words| words.iter().any(|word| word == CORE))?
-            .ok_or_else(|| io::Error::other("it has no core at the moment"))
+    fn worker(&self, node: Node, worker: Worker) -> io::Result<Pid> {
+        let word = worker.word();
+        self.find(node, |words| words.iter().any(|is| is == word))?
+            .ok_or_else(|| io::Error::other(format!("it has no {word} at the moment")))
     }
 
     fn find(&self, node: Node, is: impl Fn(&[String]) -> bool) -> io::Result<Option<Pid>> {
@@ -324,7 +367,12 @@ impl Keeper {
         let run = Files::of(&self.directory, node).run();
         let run = run.to_string_lossy();
         let mut found = processes::below(Pid::this())?;
-        found.retain(|pid| processes::arguments(*pid).iter().any(|word| *word == run));
+        found.retain(|pid| {
+            let words = processes::arguments(*pid);
+            let serves = || words.iter().any(|word| word == SERVER);
+            words.iter().any(|word| *word == run)
+                || (words.iter().any(|word| word == node.name()) && serves())
+        });
         Ok(found)
     }
 }

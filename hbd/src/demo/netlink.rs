@@ -69,6 +69,13 @@ impl Network {
         self.netlink.order(request)
     }
 
+    /// Removes an interface, of a pair both ends.
+    pub(super) fn remove(&mut self, name: &str) -> io::Result<()> {
+        let index = self.index(name)?;
+        self.netlink
+            .order(Request::link(libc::RTM_DELLINK, 0, index))
+    }
+
     /// Plugs an interface into a bridge.
     pub(super) fn plug(&mut self, name: &str, bridge: &str) -> io::Result<()> {
         let (index, bridge) = (self.index(name)?, self.index(bridge)?);

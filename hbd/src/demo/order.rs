@@ -23,16 +23,37 @@ pub(super) enum Order {
     Start(Node),
     /// Tell hbd on a node to leave the cluster.
     Leave(Node),
-    /// Kill the core of a node.
-    KillCore(Node),
+    /// Kill the core or the manager of a node.
+    KillWorker(Node, Worker),
     /// Kill all processes of a node.
     Kill(Node),
+    /// The machine of a node loses power: its processes, its network, and what it forgets when it
+    /// boots. Starting hbd there boots it.
+    Crash(Node),
     /// Stop all processes of a node.
     Freeze(Node),
     /// Let all processes of a node go on.
     Thaw(Node),
-    /// The process id of a node's core.
-    FindCore(Node),
+    /// The process id of a node's core or manager.
+    Find(Node, Worker),
+}
+
+/// A process of a node that its supervisor started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Worker {
+    Core,
+    Manager,
+}
+
+impl Worker {
+    /// Its name, and the word that makes an hbd one.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Manager => "manager",
+        }
+    }
 }
 
 /// What the keeper says.
@@ -43,8 +64,8 @@ pub(super) enum Answer {
     Ready(Ground),
     /// The order was carried out, beginning at this moment.
     Done(Moment),
-    /// The core that was asked for.
-    Core(i32),
+    /// The process that was asked for.
+    Found(i32),
     /// It was not, and why.
     Failed(String),
     /// Unasked: hbd on a node ended, and how.
@@ -78,11 +99,16 @@ impl fmt::Display for Order {
         match self {
             Self::Start(node) => write!(f, "starting hbd on {}", node.name()),
             Self::Leave(node) => write!(f, "telling hbd on {} to leave", node.name()),
-            Self::KillCore(node) => write!(f, "killing the core of {}", node.name()),
+            Self::KillWorker(node, worker) => {
+                write!(f, "killing the {} of {}", worker.word(), node.name())
+            }
             Self::Kill(node) => write!(f, "killing {}", node.name()),
+            Self::Crash(node) => write!(f, "crashing the machine of {}", node.name()),
             Self::Freeze(node) => write!(f, "freezing {}", node.name()),
             Self::Thaw(node) => write!(f, "thawing {}", node.name()),
-            Self::FindCore(node) => write!(f, "looking for the core of {}", node.name()),
+            Self::Find(node, worker) => {
+                write!(f, "looking for the {} of {}", worker.word(), node.name())
+            }
         }
     }
 }

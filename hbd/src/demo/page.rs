@@ -71,26 +71,41 @@ impl Page {
         self.line(&format!("\n{head}"))
     }
 
-    /// A line with a label: `do`, `expect`, `saw`, `wait`.
+    /// A line with a label: `do`, `expect`, `saw`, `see`, `wait`.
     pub(super) fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
-        let label = self.paint(Colour::Faint, &format!("{label:<6}"));
         let indent = " ".repeat(INDENT);
         let text = filled(text, COLUMNS - INDENT).join(&format!("\n{indent}"));
+        self.as_it_is(label, &text)
+    }
+
+    /// The same without another line.
+    pub(super) fn as_it_is(&mut self, label: &str, text: &str) -> io::Result<()> {
+        let label = self.paint(Colour::Faint, &format!("{label:<6}"));
         self.line(&format!("   {label}  {text}"))
     }
 
-    /// What came of a step: what each node told and when, and the verdict.
+    /// What came of a step: what each node told and when, how long the client waited, and the
+    /// verdict.
     pub(super) fn saw(
         &mut self,
         told: &[(Node, Option<Duration>)],
+        gap: Option<Duration>,
         verdict: &Verdict,
     ) -> io::Result<()> {
         let told: Vec<_> = told
             .iter()
             .map(|(node, after)| format!("{} {}", node.name(), time(*after)))
             .collect();
+        let told = told.join(", ");
         let word = self.verdict(verdict);
-        self.labelled("saw", &format!("{}: {word}", told.join(", ")))
+        let text = match gap {
+            Some(gap) => format!(
+                "the client waited {}; told by {told}: {word}",
+                time(Some(gap))
+            ),
+            None => format!("{told}: {word}"),
+        };
+        self.labelled("saw", &text)
     }
 
     /// What the nodes told after a deed whose promise did not hold, so that one sees why.
@@ -175,7 +190,7 @@ fn filled(text: &str, width: usize) -> Vec<String> {
         let line = lines.last_mut().expect("there is always a last line");
         if line.is_empty() {
             line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
+        } else if columns(line) + 1 + columns(word) <= width {
             line.push(' ');
             line.push_str(word);
         } else {
@@ -183,6 +198,14 @@ fn filled(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How many columns a text takes; its colours take none.
+fn columns(text: &str) -> usize {
+    let mut pieces = text.split('\x1b');
+    let plain = pieces.next().map_or(0, |plain| plain.chars().count());
+    let painted = pieces.map(|piece| piece.split_once('m').map_or("", |(_, shown)| shown));
+    plain + painted.map(|shown| shown.chars().count()).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -194,5 +217,13 @@ mod tests {
         assert_eq!(filled("one two three", 7), ["one two", "three"]);
         assert_eq!(filled("eleven-wide a b", 6), ["eleven-wide", "a b"]);
         assert_eq!(filled("", 6), [""]);
+    }
+
+    #[test]
+    fn colours_take_no_room() {
+        let painted = "it was \x1b[32mheld\x1b[0m";
+        assert_eq!(columns(painted), 11);
+        assert_eq!(filled(painted, 11), [painted]);
+        assert_eq!(filled(painted, 10).len(), 2);
     }
 }

@@ -6,8 +6,9 @@ use shared::event::{Event, Kind};
 use shared::time::Moment;
 
 use super::cast::{DEADTIME, NODES, Node};
+use super::client::Seen;
 use super::heard::{Heard, is_dead, silence};
-use super::verdict::{Promise, Row, Verdict};
+use super::verdict::{Measure, Promise, Row, Verdict};
 
 /// A sort of events about a node.
 pub(super) type Sort = fn(&Kind, Node) -> bool;
@@ -37,6 +38,7 @@ pub(super) struct Step {
     never: Vec<Sign>,
     mortal: Option<Node>,
     quiet: Duration,
+    served: &'static [Node],
 }
 
 impl Step {
@@ -53,7 +55,14 @@ impl Step {
             never: Vec::new(),
             mortal: None,
             quiet: Duration::ZERO,
+            served: &[],
         }
+    }
+
+    /// These answer the client, one after the other; all but the last may have done so before.
+    pub(super) fn served(mut self, by: &'static [Node]) -> Self {
+        self.served = by;
+        self
     }
 
     /// These signs speak against it.
@@ -79,6 +88,16 @@ impl Step {
         self.quiet
     }
 
+    /// Whether what the client sees matters.
+    pub(super) fn is_served(&self) -> bool {
+        !self.served.is_empty()
+    }
+
+    /// Whether the client is answered by whom it should be.
+    pub(super) fn is_answered(&self, seen: &Seen) -> bool {
+        seen.by.last() == self.served.last()
+    }
+
     /// Whether every sign has come since the deed.
     pub(super) fn is_complete(&self, heard: &Heard, began: Moment) -> bool {
         self.signs
@@ -87,14 +106,20 @@ impl Step {
     }
 
     /// What each node told, and what becomes of the promise.
-    pub(super) fn judge(&self, heard: &Heard, began: Moment) -> (Told, Row) {
+    pub(super) fn judge(&self, heard: &Heard, seen: &Seen, began: Moment) -> (Told, Row) {
         let told = self.told(heard, began);
-        let measured = latest(told.iter().map(|(_, after)| *after));
+        let signs = latest(told.iter().map(|(_, after)| *after));
+        let measured = match self.promise.measure {
+            Measure::Signs => signs,
+            Measure::Gap => signs.and(Some(seen.gap)),
+        };
+        let objection = self.objection(heard, began);
+        let objection = objection.or_else(|| self.misled(seen));
         let row = Row {
             step: self.name,
             promise: self.promise,
             measured,
-            verdict: Verdict::on(self.promise, measured, self.objection(heard, began)),
+            verdict: Verdict::on(self.promise, measured, objection),
         };
         (told, row)
     }
@@ -121,6 +146,19 @@ impl Step {
         denied
             .or_else(died)
             .map(|event| format!("{} says: {}", event.id.node, event.text))
+    }
+
+    /// Whether the client was answered by others than it should have been, and by whom.
+    fn misled(&self, seen: &Seen) -> Option<String> {
+        let by = &*seen.by;
+        if by.last() == self.served.last() && self.served.ends_with(by) {
+            return None;
+        }
+        let names: Vec<_> = by.iter().map(|node| node.name()).collect();
+        Some(match &*names {
+            [] => "nobody answers the client".to_owned(),
+            _ => format!("the client was answered by {}", names.join(", then ")),
+        })
     }
 
     /// Whether a declaration of death belongs to the step.
@@ -155,6 +193,7 @@ mod tests {
     const BEGAN: Moment = Moment(10_000_000_000);
     const PROMISE: Promise = Promise {
         what: "declared dead",
+        measure: Measure::Signs,
         within: Duration::from_millis(2000),
     };
 
@@ -192,7 +231,10 @@ mod tests {
     }
 
     fn verdict(heard: &Heard) -> Verdict {
-        death_of_carol().judge(heard, BEGAN).1.verdict
+        death_of_carol()
+            .judge(heard, &Seen::default(), BEGAN)
+            .1
+            .verdict
     }
 
     const ALICE: (Node, u64, Node, u64) = (Node::Alice, 900, Node::Carol, 1000);
@@ -201,7 +243,7 @@ mod tests {
     #[test]
     fn the_last_sign_counts() {
         let heard = heard(&[ALICE, BOB]);
-        let (told, row) = death_of_carol().judge(&heard, BEGAN);
+        let (told, row) = death_of_carol().judge(&heard, &Seen::default(), BEGAN);
         assert_eq!(told[0], (Node::Alice, Some(Duration::from_millis(900))));
         assert_eq!(row.measured, Some(Duration::from_millis(950)));
         assert_eq!(row.verdict, Verdict::Held);
@@ -237,5 +279,42 @@ mod tests {
         let later = BEGAN + Duration::from_secs(1);
         let heard = heard(&[ALICE, BOB]);
         assert!(!death_of_carol().is_complete(&heard, later));
+    }
+
+    fn takeover() -> Step {
+        let promise = Promise {
+            what: "bob serves",
+            measure: Measure::Gap,
+            within: Duration::from_millis(2000),
+        };
+        let signs = told(&[Node::Bob], is_dead, Node::Carol);
+        let step = Step::new("machine dead", promise, signs).mortal(Node::Carol);
+        step.served(&[Node::Alice, Node::Bob])
+    }
+
+    fn taken_over(gap: u64, by: &[Node]) -> (Option<Duration>, Verdict) {
+        let seen = Seen {
+            gap: Duration::from_millis(gap),
+            by: by.to_vec(),
+        };
+        let (_, row) = takeover().judge(&heard(&[BOB]), &seen, BEGAN);
+        (row.measured, row.verdict)
+    }
+
+    #[test]
+    fn a_gap_is_measured_where_the_gap_is_promised() {
+        let gap = Duration::from_millis(1100);
+        for by in [&[Node::Bob][..], &[Node::Alice, Node::Bob]] {
+            assert_eq!(taken_over(1100, by), (Some(gap), Verdict::Held));
+        }
+        assert_ne!(taken_over(2100, &[Node::Bob]).1, Verdict::Held);
+    }
+
+    #[test]
+    fn an_answer_of_the_wrong_node_breaks_the_promise() {
+        let (alice, bob) = (Node::Alice, Node::Bob);
+        for by in [&[][..], &[alice], &[bob, alice], &[alice, bob, alice, bob]] {
+            assert_ne!(taken_over(1100, by).1, Verdict::Held);
+        }
     }
 }

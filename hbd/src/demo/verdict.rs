@@ -8,15 +8,26 @@ use std::time::Duration;
 pub(super) struct Promise {
     /// What will be, in a few words.
     pub(super) what: &'static str,
-    /// How soon at the latest.
+    /// What is measured.
+    pub(super) measure: Measure,
+    /// How soon at the latest, or how long at most.
     pub(super) within: Duration,
+}
+
+/// What of a step is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Measure {
+    /// When the last of those who should tell of it did.
+    Signs,
+    /// The longest time that the client was without an answer.
+    Gap,
 }
 
 /// A row of the table.
 pub(super) struct Row {
     pub(super) step: &'static str,
     pub(super) promise: Promise,
-    /// When the last of those who should tell of it did; nothing if one did not.
+    /// Nothing if one of those who should tell of it did not.
     pub(super) measured: Option<Duration>,
     pub(super) verdict: Verdict,
 }
@@ -48,7 +59,11 @@ impl Verdict {
 
 impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "within {} ms: {}", self.within.as_millis(), self.what)
+        let limit = self.within.as_millis();
+        match self.measure {
+            Measure::Signs => write!(f, "within {limit} ms: {}", self.what),
+            Measure::Gap => write!(f, "gap up to {limit} ms: {}", self.what),
+        }
     }
 }
 
@@ -67,6 +82,7 @@ mod tests {
 
     const PROMISE: Promise = Promise {
         what: "dead",
+        measure: Measure::Signs,
         within: Duration::from_millis(2000),
     };
 
