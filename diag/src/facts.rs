@@ -39,7 +39,10 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
                     .groups
                     .extend(accounts::group_exists(name).map(|known| (name.clone(), known)));
             }
-            Subject::Program(path) | Subject::FenceProgram(path) => drop(
+            Subject::Program(path)
+            | Subject::FenceProgram(path)
+            | Subject::SelfFence(path)
+            | Subject::Watchdog(path) => drop(
                 facts
                     .programs
                     .insert(path.clone(), Program::at(Path::new(path))),

@@ -28,7 +28,7 @@ use crate::{program, sys};
 
 /// Version of what is said on the channels. Processes that speak different ones replace each
 /// other; only [`Greeting`] stays as it is for ever.
-pub(crate) const CHANNEL_VERSION: u32 = 5;
+pub(crate) const CHANNEL_VERSION: u32 = 6;
 
 /// A worker's first words to a supervisor that did not start it. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

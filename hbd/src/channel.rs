@@ -34,6 +34,7 @@ use tokio::io::unix::AsyncFd;
 use crate::medium::Binding;
 use crate::process::Process;
 use crate::sys::{self, DESCRIPTORS_MAX};
+use crate::watchdog::Card;
 
 /// Longest frame in bytes.
 const FRAME_MAX: usize = 16 * 1024 * 1024;
@@ -77,6 +78,17 @@ pub(crate) enum ToCore {
         /// Which.
         fault: Fault,
     },
+    /// The watchdog that is to be fed comes along.
+    Watchdog {
+        /// What is known of it.
+        card: Card,
+        /// A group may be held on this node.
+        holds: bool,
+    },
+    /// The watchdog is not to be fed any more: this node is to go.
+    Starve,
+    /// There is no manager, and the supervisor stops what is held.
+    Releasing,
     /// For the core proper.
     Command(Command),
     /// Another core takes over: hand over what waits for the supervisor, and end. Peers are told
@@ -156,6 +168,15 @@ pub(crate) enum FromCore {
         /// What it is bound to.
         binding: Binding,
     },
+    /// To a supervisor that adopts it: the watchdog comes along.
+    Guarded {
+        /// What is known of it.
+        card: Card,
+        /// It is not fed any more.
+        starved: bool,
+    },
+    /// Something about the watchdog.
+    Watchdog(WatchdogNews),
     /// To a supervisor that adopts it, last: everything was told again.
     Told,
     /// The manager has not answered for so long.
@@ -181,6 +202,28 @@ pub(crate) enum FromCore {
     Unfit(String),
     /// It left the cluster in order and ends.
     Left,
+}
+
+/// What a core tells of the watchdog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum WatchdogNews {
+    /// It runs, or waits longer or shorter than before.
+    Armed {
+        /// What it waits.
+        timeout: Duration,
+        /// Why the first write failed, if it did.
+        trouble: Option<String>,
+    },
+    /// It takes no writes.
+    Fails {
+        /// Why.
+        why: String,
+    },
+    /// It does again.
+    Works {
+        /// So many failed.
+        failures: u64,
+    },
 }
 
 /// Something the core cannot do, as in [`shared::event::Kind::Degraded`].

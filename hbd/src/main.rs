@@ -32,6 +32,7 @@ mod supervisor;
 mod sys;
 mod thread;
 mod timer;
+mod watchdog;
 mod worker;
 
 use std::io::{IsTerminal, Write};

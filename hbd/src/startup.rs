@@ -1,12 +1,12 @@
 //! From the command line to a daemon that may start, or to every reason why it may not.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use hbd_core::{BadSettings, Core, Settings, Start};
-use shared::config::{Config, Diagnostic, Files, Host, MediumKind, UuidSource};
+use shared::config::{Config, Diagnostic, Files, Host, MediumKind, Timing, UuidSource};
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 
@@ -18,6 +18,7 @@ use crate::lock::Held;
 use crate::run_directory::{RunDirectory, RunError};
 use crate::settings::settings;
 use crate::state::{self, Generations, HEARTBEAT_STATE, Peers, StateError};
+use crate::watchdog::Device;
 
 /// Why the daemon does not start.
 #[derive(Debug)]
@@ -41,6 +42,13 @@ pub(crate) enum StartError {
     Listen(ListenError),
     /// The state directory.
     State(StateError),
+    /// The watchdog, without which two nodes might hold the same.
+    Watchdog {
+        /// Its file.
+        path: PathBuf,
+        /// Why it cannot be used.
+        error: std::io::Error,
+    },
     /// A thread that hbd cannot do without.
     Thread {
         /// What it is for.
@@ -70,6 +78,12 @@ impl fmt::Display for StartError {
             Self::Run(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
             Self::State(error) => error.fmt(f),
+            Self::Watchdog { path, error } => write!(
+                f,
+                "cannot use the watchdog {}: {error}; {}",
+                path.display(),
+                watchdog_remedy(error)
+            ),
             Self::Thread { what, error } => write!(
                 f,
                 "start a thread for {what}: {error}; raise the limit of processes of the user hbd \
@@ -101,6 +115,7 @@ impl StartError {
             Self::Run(_)
             | Self::Listen(_)
             | Self::State(_)
+            | Self::Watchdog { .. }
             | Self::Thread { .. }
             | Self::System { .. } => Exit::Failed,
         }
@@ -142,6 +157,8 @@ pub(crate) struct Prepared {
     pub(crate) run: RunDirectory,
     /// What the state directory holds.
     pub(crate) state: State,
+    /// The watchdog, if one is configured and nobody else may have it.
+    pub(crate) watchdog: Option<Device>,
 }
 
 /// Why copies of the configuration that runs had to do.
@@ -194,6 +211,11 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
         addresses,
     } = accepted;
     let state = State::read(options, &config, &files, node, run.has_workers())?;
+    // A core that lives has it.
+    let watchdog = match &config.watchdog {
+        Some(path) if !run.has_workers() => Some(watchdog(path, &config.timing)?),
+        _ => None,
+    };
     Ok(Prepared {
         config,
         warnings,
@@ -202,7 +224,31 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, StartError> {
         problem,
         run,
         state,
+        watchdog,
     })
+}
+
+/// Last of all that may refuse a start: from here on the machine may be reset.
+fn watchdog(path: &Path, timing: &Timing) -> Result<Device, StartError> {
+    Device::open(path, timing.deadtime, timing.keepalive, true).map_err(|error| {
+        let path = path.to_owned();
+        StartError::Watchdog { path, error }
+    })
+}
+
+fn watchdog_remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ResourceBusy => {
+            "another program has it: systemd does where RuntimeWatchdogSec is set, and then this \
+             line is to go; fuser(1) names others"
+        }
+        ErrorKind::NotFound => {
+            "load the driver of the machine's watchdog, or softdog, which does it in software; or \
+             remove the line"
+        }
+        ErrorKind::PermissionDenied => "start hbd as root",
+        _ => "see what that file is; or remove the line",
+    }
 }
 
 /// Where the copies of the configuration are that a worker runs with which lives.

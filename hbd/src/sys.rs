@@ -146,6 +146,60 @@ pub(crate) const CAP_NET_ADMIN: u32 = 12;
 /// Packets of any kind may be sent.
 pub(crate) const CAP_NET_RAW: u32 = 13;
 
+/// What can be asked of a watchdog.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Watchdog {
+    /// Whether it is one.
+    Ask,
+    /// To stop until it is started.
+    Stop,
+    /// To run.
+    Start,
+    /// To wait so many seconds; answered by what it waits.
+    SetTimeout(libc::c_int),
+    /// How many seconds it waits.
+    Timeout,
+}
+
+/// Asks something of a watchdog (`linux/watchdog.h`). What is none refuses all of it.
+pub(crate) fn watchdog(device: BorrowedFd<'_>, ask: Watchdog) -> io::Result<libc::c_int> {
+    /// `struct watchdog_info`.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        options: u32,
+        firmware: u32,
+        identity: [u8; 32],
+    }
+    const KIND: u8 = b'W';
+    const NUMBER: usize = size_of::<libc::c_int>();
+    /// `WDIOS_DISABLECARD`, `WDIOS_ENABLECARD`.
+    const STOP: libc::c_int = 1;
+    const START: libc::c_int = 2;
+    let (request, mut number) = match ask {
+        Watchdog::Ask => {
+            let mut info = Info::default();
+            // SAFETY: the kernel writes one structure of that layout, and keeps no pointer to it.
+            let result = unsafe {
+                libc::ioctl(
+                    device.as_raw_fd(),
+                    nix::request_code_read!(KIND, 0, size_of::<Info>()),
+                    &raw mut info,
+                )
+            };
+            return check(result).map(|()| 0);
+        }
+        Watchdog::Stop => (nix::request_code_read!(KIND, 4, NUMBER), STOP),
+        Watchdog::Start => (nix::request_code_read!(KIND, 4, NUMBER), START),
+        Watchdog::SetTimeout(seconds) => (nix::request_code_readwrite!(KIND, 6, NUMBER), seconds),
+        Watchdog::Timeout => (nix::request_code_read!(KIND, 7, NUMBER), 0),
+    };
+    // SAFETY: each of these takes one number, which the kernel reads or writes, and keeps no pointer to
+    // it.
+    let result = unsafe { libc::ioctl(device.as_raw_fd(), request, &raw mut number) };
+    check(result).map(|()| number)
+}
+
 /// Gives up every capability (`capabilities(7)`).
 pub(crate) fn drop_capabilities() -> io::Result<()> {
     let header: [u32; 2] = [CAPABILITY_VERSION, 0];

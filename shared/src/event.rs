@@ -905,6 +905,18 @@ pub enum Kind {
     },
     /// This node can do what a member must again.
     SickOver,
+    /// This node cannot give up what it holds, and takes itself away so that others can serve it.
+    SelfFence {
+        /// Why.
+        why: String,
+    },
+    /// It is still there.
+    SelfFenceFailed {
+        /// Why.
+        why: String,
+    },
+    /// There is no reason for it any more.
+    SelfFenceOver,
     /// Something works less well than it could, because a right or a resource is missing.
     Degraded {
         /// What.
@@ -1105,7 +1117,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 71] = [
+    pub const WORDS: [&str; 74] = [
         "started",
         "leaving",
         "left",
@@ -1156,6 +1168,9 @@ impl Kind {
         "replaced",
         "sick",
         "sick-over",
+        "self-fence",
+        "self-fence-failed",
+        "self-fence-over",
         "degraded",
         "degraded-over",
         "config-warning",
@@ -1222,6 +1237,7 @@ impl Kind {
             | Self::Adopted { upgrade: true, .. }
             | Self::Replaced { .. }
             | Self::SickOver
+            | Self::SelfFenceOver
             | Self::TimersChanging { .. }
             | Self::TimersChanged { .. }
             | Self::ConfigAgrees { .. }
@@ -1277,6 +1293,8 @@ impl Kind {
             | Self::UnauthHoldOver { .. }
             | Self::ClonedIdentity { .. }
             | Self::Sick { .. }
+            | Self::SelfFence { .. }
+            | Self::SelfFenceFailed { .. }
             | Self::Impostor { .. } => Severity::Critical,
         }
     }
@@ -1348,6 +1366,9 @@ impl Kind {
             | Self::Replaced { .. }
             | Self::Sick { .. }
             | Self::SickOver
+            | Self::SelfFence { .. }
+            | Self::SelfFenceFailed { .. }
+            | Self::SelfFenceOver
             | Self::Degraded { .. }
             | Self::DegradedOver { .. }
             | Self::ConfigWarning { .. }

@@ -20,8 +20,8 @@ use crate::event::{
 };
 use crate::names::{LinkName, MediumName, NodeName};
 use crate::view::{
-    ClusterView, Death, DeclaredDead, Healed, Lack, LinkView, NodeView, STRANGER_SHOWN, Stamp,
-    Stranger,
+    ClusterView, Death, DeclaredDead, Healed, Lack, LinkView, NodeView, STRANGER_SHOWN, SelfFence,
+    Stamp, Stranger,
 };
 
 mod groups;
@@ -173,6 +173,7 @@ fn daemon(snapshot: &Snapshot) -> Vec<Finding> {
         let remedy = "its peers take over; hactl links and hactl events say what is wrong";
         findings.push(Finding::new(Severity::Critical, Object::Daemon, what).remedy(remedy));
     }
+    findings.extend(view.self_fence.as_ref().map(self_fence));
     if view.leaving {
         let what = "this node is leaving the cluster";
         findings.push(Finding::new(Severity::Notice, Object::Daemon, what));
@@ -197,6 +198,23 @@ fn daemon(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(ended_unasked(snapshot));
     findings.extend(deaths(view));
     findings
+}
+
+/// A node that takes itself away, and is still there.
+fn self_fence(fence: &SelfFence) -> Finding {
+    let why = &fence.why;
+    let (what, remedy) = match &fence.failed {
+        None => (
+            format!("this node fences itself: {why}"),
+            "it goes down by itself; what it holds is served by its peers afterwards",
+        ),
+        Some(failed) => (
+            format!("this node could not fence itself ({why}): {failed}"),
+            "switch it off, or stop by hand what hactl groups shows as blocked, then hactl cleanup; \
+             until then nobody else may serve that",
+        ),
+    };
+    Finding::new(Severity::Critical, Object::Daemon, what).remedy(remedy)
 }
 
 /// The end of the life before this one, as long as a healed partition is shown.

@@ -76,6 +76,9 @@ pub struct ClusterView {
     /// Why this node cannot do what a member must, while it cannot.
     #[serde(default)]
     pub sick: Option<String>,
+    /// This node takes itself away, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_fence: Option<SelfFence>,
     /// The groups of resources that a manager told of.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<GroupName, GroupView>,
@@ -97,6 +100,16 @@ pub struct ClusterView {
     pub worst_supervisor_stall: Duration,
     /// The last event applied.
     pub last_event: Option<EventId>,
+}
+
+/// A node that takes itself away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelfFence {
+    /// Why.
+    pub why: String,
+    /// Why it is still there, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// A moment on both clocks.
@@ -462,6 +475,18 @@ impl ClusterView {
             }
             Kind::Sick { reason } => self.sick = Some(reason.clone()),
             Kind::SickOver => self.sick = None,
+            Kind::SelfFence { why } => {
+                self.self_fence = Some(SelfFence {
+                    why: why.clone(),
+                    failed: None,
+                });
+            }
+            Kind::SelfFenceFailed { why } => {
+                if let Some(fence) = &mut self.self_fence {
+                    fence.failed = Some(why.clone());
+                }
+            }
+            Kind::SelfFenceOver => self.self_fence = None,
             Kind::Degraded { what, why, remedy } => {
                 // The last word about it counts.
                 self.works_again(what);
@@ -621,6 +646,7 @@ impl ClusterView {
             manager_deaths: self.manager_deaths,
             supervisor_deaths: self.supervisor_deaths,
             last_deaths: self.last_deaths,
+            self_fence: self.self_fence,
             supervisor_stalls: self.supervisor_stalls,
             worst_supervisor_stall: self.worst_supervisor_stall,
             ..Self::default()

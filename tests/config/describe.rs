@@ -64,6 +64,12 @@ pub(crate) fn describe(config: &Config) -> String {
         "realtime",
         &format!("{} {:?}", realtime.enabled, realtime.priority),
     );
+    if let Some(device) = &config.watchdog {
+        line(&mut out, "watchdog", &device.display().to_string());
+    }
+    if !config.self_fence.is_empty() {
+        line(&mut out, "selffence", &config.self_fence.join(" "));
+    }
     let sources = format!(
         "generation {:?}, uuid {:?}, hopfudge {}, log_badpack {}",
         config.generation, config.uuid, config.hopfudge, config.log_badpack

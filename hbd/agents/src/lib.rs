@@ -30,4 +30,4 @@ mod surroundings;
 mod sys;
 pub mod verdict;
 
-pub use sys::{process_descriptor, signal_process};
+pub use sys::{process_descriptor, signal_process, stand_alone};

@@ -43,7 +43,7 @@ pub(crate) fn default_signals() {
 }
 
 /// The child begins a session of its own, blocks no signal and ignores none.
-pub(crate) fn stand_alone(command: &mut Command) {
+pub fn stand_alone(command: &mut Command) {
     let begin = || {
         default_signals();
         // SAFETY: `sigset_t` is numbers, and empty if zero; the calls read it and keep nothing.

@@ -67,7 +67,10 @@ pub(super) struct Manager {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Word {
     /// It lives.
-    Answer,
+    Answer {
+        /// Something is held.
+        holds: bool,
+    },
     /// To the managers of all other nodes.
     Say(Said),
     /// What it said cannot be read: it is lost.
@@ -150,10 +153,10 @@ impl Manager {
             return Poll::Pending;
         };
         Poll::Ready(match ready!(channel.poll_next(context)) {
-            Ok(Some((ManagerToCore::Answer, _))) => {
+            Ok(Some((ManagerToCore::Answer { holds }, _))) => {
                 self.asked = None;
                 self.unanswered = 0;
-                Word::Answer
+                Word::Answer { holds }
             }
             Ok(Some((ManagerToCore::Say(said), _))) => Word::Say(said),
             Ok(None) => {
@@ -237,8 +240,9 @@ mod tests {
                 assert_eq!(manager.ask(at(second)), None);
                 let question = receive(&mut manager, &mut other).await;
                 assert!(matches!(question, CoreToManager::Question));
-                send(&mut other, ManagerToCore::Answer).await;
-                assert_eq!(next(&mut manager).await, Word::Answer);
+                let holds = second % 2 == 0;
+                send(&mut other, ManagerToCore::Answer { holds }).await;
+                assert_eq!(next(&mut manager).await, Word::Answer { holds });
             }
         });
     }

@@ -20,6 +20,7 @@ mod reactor;
 mod recorded;
 mod rest;
 pub(crate) mod rights;
+mod watchdog;
 
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -45,8 +46,9 @@ pub(crate) fn run(descriptor: RawFd) -> Exit {
     worker::run("core", descriptor, runtime.enable_io(), begin)
 }
 
-/// Most messages before the orders: each medium and its fault, each client that listens or sends.
-const EARLY_MAX: usize = 2 * shared::config::MEDIA_LINES_MAX + LISTENERS_MAX + OUTBOUND_MAX;
+/// Most messages before the orders: each medium and its fault, each client that listens or sends,
+/// three about the watchdog.
+const EARLY_MAX: usize = 3 + 2 * shared::config::MEDIA_LINES_MAX + LISTENERS_MAX + OUTBOUND_MAX;
 
 /// Waits for the orders, and follows them.
 async fn begin(mut supervisor: Supervisor) -> Exit {

@@ -27,6 +27,7 @@ use super::manager::{self, Manager};
 use super::outbox::Outbox;
 use super::recorded::Recorded;
 use super::rest::Rest;
+use super::watchdog::Watchdog;
 use crate::bond::{Bond, Word};
 use crate::channel::{FromCore, Lack, Rights, Runs, ToCore};
 use crate::clock;
@@ -62,6 +63,9 @@ pub(super) struct Reactor {
     bond: Bond<FromCore, ToCore>,
     manager: Manager,
     pulse: Pulse,
+    watchdog: Watchdog,
+    /// A deadline was met, and what it asked for is not on its way yet.
+    ticked: bool,
     outbox: Outbox,
     timer: Timer,
     lines: Vec<Option<Line>>,
@@ -104,6 +108,8 @@ impl Reactor {
             core,
             bond,
             pulse,
+            watchdog: Watchdog::new(clock::boot()),
+            ticked: false,
             manager: Manager::default(),
             outbox: Outbox::default(),
             timer: Timer::new()?,
@@ -133,6 +139,9 @@ impl Reactor {
         self.beat(clock::boot());
         loop {
             self.settle();
+            if std::mem::take(&mut self.ticked) {
+                self.feed_watchdog();
+            }
             if self.left || self.retired {
                 return self.say_goodbye().await;
             }
@@ -142,6 +151,7 @@ impl Reactor {
                 self.core.handle_timeout(now);
                 self.beat(now.boot);
                 self.ask_manager(now.boot);
+                self.ticked = true;
                 continue;
             }
             if let Some(sent) = self.sent.take() {
@@ -165,6 +175,7 @@ impl Reactor {
                 Ok(Wake::Supervisor(Word::Alone)) => {
                     let forget = Command::Session(SessionOrder::Forget);
                     self.core.handle_command(forget, now);
+                    self.watchdog.release(false);
                 }
                 Ok(Wake::Manager(word)) => self.listen(word),
                 Err(_) => return Exit::Failed,
@@ -255,6 +266,7 @@ impl Reactor {
         let change = line.send(packet, now);
         if line.sends() {
             self.sent = Some(now);
+            self.watchdog.packet_left();
         }
         match change {
             None => {}
@@ -349,6 +361,9 @@ impl Reactor {
                     self.faults.insert(medium, fault);
                 }
             }
+            ToCore::Watchdog { card, holds } => self.watchdog.equip(card, holds, descriptors),
+            ToCore::Starve => self.watchdog.starve(),
+            ToCore::Releasing => self.watchdog.release(true),
             ToCore::Command(command) => self.core.handle_command(command, clock::now()),
             ToCore::Retire => self.retired = true,
         }
@@ -416,6 +431,10 @@ impl Reactor {
         // A supervisor that is gone again is noticed when it is listened to.
         let pulse = self.pulse.descriptors().map(Vec::from).unwrap_or_default();
         let _ = supervisor.queue(&runs, pulse);
+        if let Some((card, starved, descriptor)) = self.watchdog.shown() {
+            let guarded = FromCore::Guarded { card, starved };
+            let _ = supervisor.queue(&guarded, vec![descriptor]);
+        }
         for (place, line) in (0..).zip(&self.lines) {
             let Some(Line { held, .. }) = line else {
                 continue;
@@ -451,13 +470,21 @@ impl Reactor {
                 let silent = self.manager.lose(clock::boot());
                 self.report_silence(Some(silent));
             }
-            manager::Word::Answer | manager::Word::Gone => {}
+            manager::Word::Answer { holds } => self.watchdog.answered(holds, clock::boot()),
+            manager::Word::Gone => {}
         }
     }
 
     fn report_silence(&mut self, silent: Option<Duration>) {
         if let Some(silent) = silent {
             self.outbox.urgent(FromCore::ManagerSilent(silent));
+        }
+    }
+
+    fn feed_watchdog(&mut self) {
+        let deadtime = self.core.settings().deadtime;
+        if let Some(news) = self.watchdog.beat(deadtime, clock::boot()) {
+            self.outbox.urgent(FromCore::Watchdog(news));
         }
     }
 

@@ -257,6 +257,12 @@ impl Chief {
         self.go_on();
     }
 
+    /// Something is held.
+    pub(super) fn holds(&self) -> bool {
+        let mut groups = self.record.held().kept.groups.values();
+        groups.any(|kept| kept.held)
+    }
+
     /// What the supervisor is to know next.
     pub(super) fn news(&mut self) -> Option<FromManager> {
         self.news.pop_front()

@@ -71,8 +71,11 @@ pub(crate) enum CoreToManager {
 /// What a manager tells the core.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ManagerToCore {
-    /// It lives.
-    Answer,
+    /// It lives. Said when asked, and when it begins to hold something.
+    Answer {
+        /// Something is held.
+        holds: bool,
+    },
     /// To the managers of all other nodes.
     Say(Said),
 }

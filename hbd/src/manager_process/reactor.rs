@@ -44,6 +44,8 @@ pub(super) struct Reactor {
     timer: Timer,
     /// The core was answered, and the supervisor knows.
     answered: bool,
+    /// The core knows that something is held.
+    holds: bool,
 }
 
 impl Reactor {
@@ -60,6 +62,7 @@ impl Reactor {
             chief,
             timer: Timer::new()?,
             answered: false,
+            holds: false,
         })
     }
 
@@ -137,7 +140,9 @@ impl Reactor {
     fn answer(&mut self) {
         if let Some(core) = &mut self.core {
             // A core that is gone is found so when the next question is waited for.
-            let _ = core.queue(&ManagerToCore::Answer, Vec::new());
+            self.holds = self.chief.holds();
+            let holds = self.holds;
+            let _ = core.queue(&ManagerToCore::Answer { holds }, Vec::new());
         }
         if !self.answered
             && let Some(supervisor) = self.bond.channel()
@@ -180,6 +185,13 @@ impl Reactor {
                 }
             }
             None => self.chief.hush(),
+        }
+        if let Some(core) = &mut self.core
+            && !self.holds
+            && self.chief.holds()
+        {
+            self.holds = true;
+            let _ = core.queue(&ManagerToCore::Answer { holds: true }, Vec::new());
         }
         if let Some(core) = &mut self.core
             && let Some(said) = self.chief.said()

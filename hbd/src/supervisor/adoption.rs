@@ -159,6 +159,7 @@ impl Supervisor {
             Found::Nobody(lock, why) => Unfit::Nobody(lock, why),
         };
         self.tell_of(greetings);
+        self.ensure_watchdog();
         match manager {
             Found::Alive(worker, greeting) => self.adopt_manager(worker, &greeting).await,
             Found::Nobody(lock, why) => {
@@ -233,6 +234,9 @@ impl Supervisor {
                     if known.as_ref().is_some_and(same) {
                         self.media.restore(medium, binding, descriptors);
                     }
+                }
+                (FromCore::Guarded { card, starved }, descriptors) => {
+                    self.adopt_watchdog(card, starved, descriptors);
                 }
                 // On the way when the former supervisor died, so that its log may lack it. Where
                 // nothing is on record it is not the last instant that is missing, but all.

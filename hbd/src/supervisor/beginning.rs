@@ -19,10 +19,12 @@ use super::messages::Messages;
 use super::ordering::Ordering;
 use super::recorder::{self, Past, Recorder};
 use super::reload::Configured;
+use super::self_fence::SelfFence;
 use super::stall::Stalls;
 use super::upgrade::{Handover, Upgrading};
 use super::warnings::warning_texts;
 use super::watch::Watch;
+use super::watchdog::Watchdog;
 use super::worker::Post;
 use super::{
     DISK_RESULTS, GREETING_LIMIT_MIN, LOG_NEWS, Sources, Supervisor, keeping, life, requests,
@@ -56,6 +58,7 @@ impl Supervisor {
             problem,
             run,
             state,
+            watchdog,
         } = prepared;
         let startup::State {
             held,
@@ -127,6 +130,7 @@ impl Supervisor {
         let managed = Managed {
             released,
             failed: false,
+            all_released: false,
             told: restored.lives.last_of(Role::Manager).cloned(),
             retiring: None,
             fresh: matches!(past, Past::Gone),
@@ -151,10 +155,12 @@ impl Supervisor {
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
         let media = Media::new(&config.media);
+        let watchdog = Watchdog::new(watchdog, config.watchdog.clone());
         let copies = files.clone();
         let (configured, reads) =
             Configured::new(options.config.clone(), settings.node.clone(), config, files);
         let (upgrade, checks) = Upgrading::new(options);
+        let (self_fence, self_fences) = SelfFence::new();
         let handover = Handover::take(run.path());
         let mut supervisor = Self {
             configured,
@@ -186,6 +192,8 @@ impl Supervisor {
             managed,
             releasing: None,
             health: Health::new(clock::boot()),
+            self_fence,
+            watchdog,
             stalls: Stalls::default(),
             memory: peers
                 .peers
@@ -229,6 +237,7 @@ impl Supervisor {
         if matches!(past, Past::Lives(_)) {
             supervisor.remember_view();
         }
+        supervisor.remember_self_fence();
         supervisor.take_handover();
         supervisor
             .take_over(core, (manager, left), after.unwrap_or(0), newest)
@@ -264,6 +273,7 @@ impl Supervisor {
             checks,
             log,
             releases,
+            self_fences,
             watch,
         };
         Ok((supervisor, sources))

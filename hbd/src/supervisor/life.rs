@@ -68,6 +68,9 @@ impl Supervisor {
             for (message, descriptors) in changes.messages {
                 core.tell(&message, descriptors)?;
             }
+            for (message, descriptors) in self.watchdog.introduction(self.may_hold()) {
+                core.tell(&message, descriptors)?;
+            }
             for order in clients {
                 core.tell(&ToCore::Command(Command::Session(order)), Vec::new())?;
             }

@@ -138,7 +138,8 @@ impl Supervisor {
             FromManager::Answers => self.manager_answers = true,
             FromManager::Event(event) => {
                 self.managed.told = Some(event.id.clone());
-                self.recorder.record(*event);
+                self.recorder.record((*event).clone());
+                self.follow_group(&event);
             }
             FromManager::Note(kind) => {
                 self.recorder.note(*kind, None);
@@ -146,6 +147,7 @@ impl Supervisor {
             FromManager::Ordered { id, outcome } => self.ordered(id, outcome),
             FromManager::Released => {
                 if let Some(signal) = self.releasing.take() {
+                    self.managed.all_released = true;
                     self.leave_cluster(&signal);
                 }
             }
@@ -159,6 +161,7 @@ impl Supervisor {
     pub(super) fn release_without_manager(&mut self) {
         let text = "no manager can be had: what is held is stopped, and this node leaves";
         self.recorder.say(Severity::Critical, text);
+        self.spare_manager();
         let manager = self.manager.take();
         self.manager = Post::Closed;
         self.orders_are_lost();
@@ -187,12 +190,16 @@ impl Supervisor {
         };
         if left.is_empty() {
             self.managed.failed = true;
+            self.managed.all_released = true;
             return self.leave_cluster("no manager can be had");
         }
-        for text in left {
+        for text in &left {
             let text = format!("{text}; stop it by hand, then end hbd with hbd release");
             self.recorder.say(Severity::Critical, &text);
         }
+        self.self_fence.stuck = true;
+        let why = format!("no manager can be had, and {}", left.join("; "));
+        self.fence_itself(why, None);
     }
 
     /// Ends the manager in favour of one with another duty. One that is dead has its successor on
@@ -270,6 +277,8 @@ pub(super) struct Managed {
     pub(super) released: mpsc::Sender<io::Result<Vec<Released>>>,
     /// This node leaves because no manager can be had.
     pub(super) failed: bool,
+    /// What was held is not any more, for good.
+    pub(super) all_released: bool,
 }
 
 impl Managed {

@@ -33,10 +33,12 @@ mod remains;
 mod removal;
 mod requests;
 mod rotation;
+mod self_fence;
 mod stall;
 mod upgrade;
 mod warnings;
 mod watch;
+mod watchdog;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +50,6 @@ use std::time::Duration;
 use hbd_core::session::office;
 use hbd_core::{Command, Pace, PeerMemory, Settings};
 use nix::sys::stat::{Mode, umask};
-use shared::config::ManagerKind;
 use shared::event::{Cause, Event, EventId, Kind, Severity};
 use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
@@ -84,9 +85,11 @@ use messages::Messages;
 use ordering::Ordering;
 use recorder::Recorder;
 use reload::Configured;
+use self_fence::SelfFence;
 use stall::Stalls;
 use upgrade::{Checked, Handover, Upgrading};
 use watch::Watch;
+use watchdog::Watchdog;
 use worker::Post;
 
 /// A core may take so long to leave the cluster.
@@ -180,6 +183,8 @@ struct Supervisor {
     /// The manager gives up everything before this node leaves, which that signal wants.
     releasing: Option<String>,
     health: Health,
+    self_fence: SelfFence,
+    watchdog: Watchdog,
     stalls: Stalls,
     memory: BTreeMap<NodeName, PeerMemory>,
     /// The memory on the disk, and whether it is another.
@@ -226,6 +231,7 @@ struct Sources {
     checks: mpsc::Receiver<Checked>,
     log: mpsc::Receiver<News>,
     releases: mpsc::Receiver<std::io::Result<Vec<Released>>>,
+    self_fences: mpsc::Receiver<self_fence::Ended>,
     watch: Option<Watch>,
 }
 
@@ -238,7 +244,11 @@ impl Supervisor {
             FromCore::View(view) => self.recorder.take_over(*view),
             FromCore::ManagerSilent(silent) => return Some(silent),
             // Of use while a core is adopted only.
-            FromCore::Runs(_) | FromCore::Opened { .. } | FromCore::Told => {}
+            FromCore::Runs(_)
+            | FromCore::Opened { .. }
+            | FromCore::Guarded { .. }
+            | FromCore::Told => {}
+            FromCore::Watchdog(news) => self.hear_watchdog(news),
             FromCore::Sample(sample) => self.recorder.sample(*sample),
             FromCore::Remember(memory) => self.remember(*memory),
             FromCore::Session(news) => {
@@ -296,13 +306,14 @@ impl Supervisor {
             ),
             Some(Change::Over) => (Kind::SickOver, None),
         };
-        let falls_sick = sick.is_some();
         self.recorder.note(kind, cause);
         self.tell_manager(&ToManager::Sick(sick));
-        let holds = self.configured.config.resources.manager != ManagerKind::None;
-        if falls_sick && holds && self.health.lacks_manager(clock::boot()) {
-            self.release_without_manager();
-        }
+    }
+
+    /// Whether what is held is to be stopped without a manager.
+    fn is_without_manager(&self, now: Moment) -> bool {
+        let closed = matches!(self.manager, Post::Closed);
+        self.may_hold() && !closed && self.health.is_sick() && self.health.lacks_manager(now)
     }
 
     fn lack(&mut self, lack: Lack) {
@@ -382,7 +393,7 @@ impl Supervisor {
             return;
         }
         self.service.stopping();
-        if self.configured.config.resources.manager == ManagerKind::None {
+        if !self.may_hold() {
             self.leave_cluster(signal);
         } else {
             self.releasing = Some(signal.to_owned());
@@ -438,6 +449,7 @@ impl Supervisor {
             self.retried = now;
             self.lacks_no_more_what_is_there();
             self.refresh_media();
+            self.ensure_watchdog();
             self.keep_peers();
             self.reserve();
             self.keep_flight_again();
@@ -487,6 +499,10 @@ impl Supervisor {
         };
         let change = self.health.look(now, signs, &self.settings);
         self.note_health(change, None);
+        if self.is_without_manager(now) {
+            self.release_without_manager();
+        }
+        self.look_at_self_fence(now);
     }
 
     /// Only the core's own signs of life are passed on, each once.
@@ -515,7 +531,8 @@ impl Supervisor {
     }
 
     /// Ends: state kept, files taken away, log written.
-    fn finish(self) -> Exit {
+    fn finish(mut self) -> Exit {
+        self.close_watchdog();
         self.writer.finish();
         drop(self.run);
         self.recorder.finish();

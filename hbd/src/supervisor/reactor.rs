@@ -16,7 +16,7 @@ use shared::exit::Exit;
 use super::flight::Kept;
 use super::upgrade::Checked;
 use super::watch::Watch;
-use super::{Sources, Supervisor, silence_limit};
+use super::{Sources, Supervisor, self_fence, silence_limit};
 use crate::channel::FromCore;
 use crate::clock;
 use crate::control::Ask;
@@ -45,6 +45,7 @@ enum Wake {
     Read(Box<super::reload::Read>),
     Log(News),
     Released(std::io::Result<Vec<Released>>),
+    SelfFenced(self_fence::Ended),
     /// The core did not come round in time.
     Silent,
     Look,
@@ -82,6 +83,7 @@ pub(super) async fn run(
             Some(read) = sources.reads.recv() => Wake::Read(Box::new(read)),
             Some(news) = sources.log.recv() => Wake::Log(news),
             Some(released) = sources.releases.recv() => Wake::Released(released),
+            Some(ended) = sources.self_fences.recv() => Wake::SelfFenced(ended),
             // Behind everything else: whoever may connect could do so without end.
             stream = sources.control.accept() => Wake::Client(stream),
             _ = expired(&mut timer) => Wake::Look,
@@ -121,6 +123,7 @@ pub(super) async fn run(
             Wake::Flight(kept) => supervisor.flight_kept(kept),
             Wake::Log(news) => supervisor.log_changed(news),
             Wake::Released(released) => supervisor.released_without_manager(released),
+            Wake::SelfFenced(ended) => supervisor.self_fence_ended(ended),
             Wake::Silent => {
                 let limit = silence_limit(&supervisor.settings);
                 bury(&mut supervisor, Some(limit)).await;

@@ -21,11 +21,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// More events than any test makes.
 const ALL: usize = 4096;
 
+/// Makes more in the directory of a node, before that starts.
+type Prepare = Box<dyn Fn(&Path)>;
+
 /// The nodes of a test.
 pub(crate) struct Cluster {
     directory: PathBuf,
     /// What `haresources` says, if there is one.
     groups: Option<&'static str>,
+    /// What else is to be in a node's directory.
+    prepare: Prepare,
     pub(crate) nodes: Vec<Daemon>,
 }
 
@@ -41,7 +46,7 @@ impl Cluster {
         media: impl Fn(&str) -> String,
         words: &[&'static str],
     ) -> Self {
-        Self::start_all(names, media, words, None)
+        Self::start_all(names, media, words, (None, Box::new(|_| {})))
     }
 
     /// As [`Cluster::start`], with groups of resources.
@@ -50,14 +55,24 @@ impl Cluster {
         media: impl Fn(&str) -> String,
         groups: &'static str,
     ) -> Self {
-        Self::start_all(names, media, &[], Some(groups))
+        Self::holding_prepared(names, media, groups, |_| {})
+    }
+
+    /// As [`Cluster::holding`], with more in the directory of each node.
+    pub(crate) fn holding_prepared(
+        names: &[&str],
+        media: impl Fn(&str) -> String,
+        groups: &'static str,
+        prepare: impl Fn(&Path) + 'static,
+    ) -> Self {
+        Self::start_all(names, media, &[], (Some(groups), Box::new(prepare)))
     }
 
     fn start_all(
         names: &[&str],
         media: impl Fn(&str) -> String,
         words: &[&'static str],
-        groups: Option<&'static str>,
+        (groups, prepare): (Option<&'static str>, Prepare),
     ) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -66,6 +81,7 @@ impl Cluster {
         let mut cluster = Self {
             directory,
             groups,
+            prepare,
             nodes: Vec::new(),
         };
         for name in names {
@@ -97,6 +113,7 @@ impl Cluster {
         fs::write(conf.join("authkeys"), "auth 1\n1 sha1 daemons\n").unwrap();
         let mode = Permissions::from_mode(0o600);
         fs::set_permissions(conf.join("authkeys"), mode).unwrap();
+        (self.prepare)(&home);
         let mut daemon = Daemon {
             name: NodeName::new(name).unwrap(),
             home,

@@ -126,7 +126,7 @@ fn two_nodes_that_stood_still_together_believe_each_other() {
 
 /// Signals every process of a node, the supervisor first when they stop and last when they go on,
 /// so that it never sees the others stand still alone.
-fn all(node: &Daemon, signal: Signal) {
+pub(crate) fn all(node: &Daemon, signal: Signal) {
     let mut processes = [node.pid(), node.core(), node.manager()];
     if signal == Signal::SIGCONT {
         processes.reverse();

@@ -11,8 +11,10 @@ mod journal;
 mod log;
 mod reload;
 mod rights;
+mod self_fence;
 mod systemd;
 mod upgrade;
+mod watchdog;
 
 use cluster::{Cluster, free_port, until};
 use nix::sys::signal::{SigSet, Signal, kill};

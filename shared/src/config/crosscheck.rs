@@ -72,6 +72,8 @@ pub(super) fn finish(
             enabled: draft.realtime.or(true)?,
             priority: draft.rtprio.set(),
         },
+        watchdog: draft.watchdog,
+        self_fence: draft.self_fence,
         hopfudge: draft.hopfudge.or(HOPFUDGE_DEFAULT)?,
         generation: draft.generation.or(GenerationSource::File)?,
         uuid: draft.uuid.or(UuidSource::File)?,

@@ -149,6 +149,8 @@ pub fn needs_new_core(old: &Config, new: &Config) -> bool {
         api: _,
         log_badpack: _,
         logging: _,
+        watchdog: _,
+        self_fence: _,
         generation: _,
         uuid: _,
         resources: _,

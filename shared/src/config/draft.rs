@@ -74,6 +74,8 @@ pub(super) struct Draft {
     pub(super) log_badpack: Given<bool>,
     pub(super) realtime: Given<bool>,
     pub(super) rtprio: Given<u8>,
+    pub(super) watchdog: Option<PathBuf>,
+    pub(super) self_fence: Vec<String>,
     pub(super) generation: Given<GenerationSource>,
     pub(super) uuid: Given<UuidSource>,
     pub(super) use_logd: Given<bool>,

@@ -82,6 +82,10 @@ pub enum Subject {
     Program(String),
     /// What switches a node off, by its path.
     FenceProgram(String),
+    /// The device of a watchdog, by its path.
+    Watchdog(String),
+    /// The program that takes this node away, by its path.
+    SelfFence(String),
     /// A resource script, by its name.
     Script(String),
     /// An agent of another class.
@@ -217,6 +221,8 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::UserGroup(name) => account(Code::GroupUnknown, "group", name, &facts.groups),
         Subject::Program(path) => program(path, facts),
         Subject::FenceProgram(path) => fence_program(path, facts),
+        Subject::Watchdog(path) => watchdog(path, facts),
+        Subject::SelfFence(path) => self_fence(path, facts),
         Subject::Script(name) => script(name, facts),
         Subject::Agent { name, paths } => agent(name, paths, facts),
     }?;
@@ -383,6 +389,29 @@ fn fence_program(path: &str, facts: &Facts) -> Option<Finding> {
         message: format!("`{path}` cannot be run, so nobody could be fenced with it"),
         label,
         remedy: "install it, or remove the line".to_owned(),
+        replacement: None,
+    })
+}
+
+fn watchdog(path: &str, facts: &Facts) -> Option<Finding> {
+    let missing = *facts.programs.get(path)? == Program::Missing;
+    missing.then(|| Finding {
+        code: Code::WatchdogMissing,
+        message: format!("there is no watchdog `{path}`"),
+        label: "does not exist",
+        remedy: "load the driver of the machine's watchdog, or softdog, which does it in software"
+            .to_owned(),
+        replacement: None,
+    })
+}
+
+fn self_fence(path: &str, facts: &Facts) -> Option<Finding> {
+    let label = unusable(*facts.programs.get(path)?)?;
+    Some(Finding {
+        code: Code::SelfFenceMissing,
+        message: format!("`{path}` cannot be run, so this node could not fence itself"),
+        label,
+        remedy: "install it, or remove the line: hbd then resets the machine itself".to_owned(),
         replacement: None,
     })
 }

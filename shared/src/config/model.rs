@@ -51,6 +51,10 @@ pub struct Config {
     pub logging: Logging,
     /// How the core is scheduled.
     pub realtime: Realtime,
+    /// The device that resets this machine unless hbd gives signs of life.
+    pub watchdog: Option<PathBuf>,
+    /// The program that takes this node away, and its arguments; empty: hbd does it itself.
+    pub self_fence: Vec<String>,
     /// What is added to the number of nodes for the `ttl` field of a message.
     pub hopfudge: u8,
     /// Where the generation of a start comes from.

@@ -93,6 +93,12 @@ fn values(config: &Config) -> BTreeMap<String, Vec<String>> {
     if let Some(priority) = config.realtime.priority {
         say("rtprio", priority.to_string());
     }
+    if let Some(device) = &config.watchdog {
+        say("watchdog", device.display().to_string());
+    }
+    if !config.self_fence.is_empty() {
+        say("selffence", config.self_fence.join(" "));
+    }
     say("hopfudge", config.hopfudge.to_string());
     for (word, value) in managed(&config.resources) {
         say(word, value);

@@ -356,6 +356,24 @@ fn what_is_over_or_cosmetic_is_no_warning() {
 }
 
 #[test]
+fn a_node_that_fences_itself_is_critical_until_it_need_not() {
+    let mut snapshot = healthy();
+    let why = "it was sick, and group web does not stop";
+    apply(&mut snapshot, Kind::SelfFence { why: why.into() });
+    let finding = judge(&snapshot).findings.remove(0);
+    assert_eq!(finding.what, format!("this node fences itself: {why}"));
+    assert_eq!(finding.severity, Severity::Critical);
+    let failed = "hbd runs in a container".to_owned();
+    apply(&mut snapshot, Kind::SelfFenceFailed { why: failed });
+    let finding = judge(&snapshot).findings.remove(0);
+    let what = format!("this node could not fence itself ({why}): hbd runs in a container");
+    assert_eq!(finding.what, what);
+    assert!(finding.remedy.unwrap().contains("hactl cleanup"));
+    apply(&mut snapshot, Kind::SelfFenceOver);
+    assert_eq!(judge(&snapshot).findings, judge(&healthy()).findings);
+}
+
+#[test]
 fn a_sick_node_is_critical_until_it_is_well() {
     let mut snapshot = healthy();
     let reason = "it sent no beat for 7 s, and its deadtime is 6 s".into();

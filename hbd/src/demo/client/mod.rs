@@ -33,6 +33,7 @@ pub(super) use record::Seen;
 
 use super::hired;
 use super::order::{hear, say};
+use crate::clock;
 
 /// How long one of its askers may take, and the service to answer one of them.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -137,7 +138,7 @@ pub(crate) fn run(options: &Options) -> Exit {
                 attend(&asker, |question| match question {
                     Question::Seen(since) => {
                         let record = record.lock().unwrap_or_else(PoisonError::into_inner);
-                        Reply::Seen(record.seen(since))
+                        Reply::Seen(record.seen(since, clock::boot()))
                     }
                     Question::Ask => Reply::Told(once(service).map_err(|error| {
                         format!("the service at {service} does not answer: {error}")

@@ -1,6 +1,13 @@
 //! How the processes of hbd run.
 
 use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat, Scope};
+use crate::config::diagnostic::Code;
+use crate::config::lex::{BLANKS, Word};
+use crate::config::machine::Subject;
+use crate::config::reader::Reader;
+
+/// Most words of a `selffence` line.
+const SELF_FENCE_WORDS_MAX: usize = 64;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Processes",
@@ -65,16 +72,39 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "an absolute path",
             repeat: Repeat::Once,
-            effect: Effect::Refused(
-                "the watchdog is not built; it guards against two owners, so hbd does not start without it",
-            ),
-            reload: Reload::QuickRestart,
+            effect: Effect::Full,
+            reload: Reload::NextStart,
             scope: Scope::Node,
             short: "watchdog that resets a hung machine",
-            long: "A machine that cannot send beats any more is reset by its own hardware.",
+            long: "A machine on which hbd does not beat any more, or holds what nobody looks after and cannot give it up, is reset by this device: after `deadtime` and 10 ms, rounded up to seconds, when its peers take over what it held. \
+                   It runs from the first packet on that leaves this node, and is stopped again by an orderly end of hbd: kill -9 of all of it resets the machine. hbd(8) says when it is fed. \
+                   One that cannot be opened is an error, and hbd does not start; Heartbeat goes on without. Without hardware, softdog does the same as long as the kernel itself works. \
+                   systemd keeps the device for itself where RuntimeWatchdogSec is set. Any other file that can be written to is taken with a warning, for tests.",
             grammar: Grammar::Words(|reader, word| {
-                reader.path(word);
+                if reader.path(word).set().is_some() {
+                    reader.mention(word.span, Subject::Watchdog(word.text.to_owned()));
+                    reader.draft.watchdog = Some(word.text.into());
+                }
             }),
+        },
+        Directive {
+            word: "selffence",
+            owner: Owner::Hbd,
+            syntax: "PROGRAM ARGUMENT ...",
+            example: "selffence /usr/bin/systemctl --force --force reboot",
+            default: "hbd resets the machine itself",
+            bounds: "an absolute path; at most 64 words",
+            repeat: Repeat::LastCounts,
+            effect: Effect::Full,
+            reload: Reload::Online,
+            scope: Scope::Node,
+            short: "how this node takes itself away when it cannot give up what it holds",
+            long: "A node that is sick and cannot stop what it holds keeps its peers from serving it, so it takes itself away. The program is run once for each such case, in a session of its own, with all rights of hbd; \
+                   it must bring the machine down without waiting for what hangs: an orderly shutdown would wait for the very thing that does not stop. \
+                   That it fails, or that the node is still there after a minute, is a critical event. \
+                   Without a line hbd resets the machine by itself, as the kernel does on a panic, without writing anything to disk first. It does so only as root, in the machine's first process and network namespaces, and with the run directory that is the default: \
+                   an hbd in a container, or a second one on a machine, says that it cannot, and the group stays blocked.",
+            grammar: Grammar::Line(self_fence),
         },
         Directive {
             word: "coredumps",
@@ -129,3 +159,20 @@ pub(super) const CHAPTER: Chapter = Chapter {
         },
     ],
 };
+
+fn self_fence(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
+    let words = rest.split(&BLANKS);
+    let Some(program) = words.first() else {
+        return reader.missing(0);
+    };
+    if let Some(extra) = words.get(SELF_FENCE_WORDS_MAX) {
+        let text = format!("`selffence` takes at most {SELF_FENCE_WORDS_MAX} words");
+        reader.report.at(Code::BadWord, extra.span, text);
+        return;
+    }
+    if reader.path(program).set().is_some() {
+        let path = program.text.to_owned();
+        reader.mention(program.span, Subject::SelfFence(path));
+        reader.draft.self_fence = words.iter().map(|word| word.text.to_owned()).collect();
+    }
+}

@@ -1,0 +1,141 @@
+//! A node that cannot give up what it holds takes itself away. The program that would do so notes that it
+//! was run, and nothing else.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shared::event::Kind;
+use shared::group::{GroupName, GroupState};
+
+use crate::cluster::{Cluster, Daemon, until};
+use crate::frozen::all;
+use crate::watchdog::Stands;
+use crate::{TWO, bcast_and_mcast};
+
+const GROUPS: &str = "alice stuck\n";
+/// Starts, runs, and never stops.
+const STUCK: &str = "#!/bin/sh\ncase $1 in\nstart) touch \"$HOME_OF_TEST/runs\";;\n\
+    status) [ -e \"$HOME_OF_TEST/runs\" ] && echo running || echo stopped;;\n\
+    stop) [ -e \"$HOME_OF_TEST/mended\" ] || exit 1; rm -f \"$HOME_OF_TEST/runs\";;\nesac\n";
+/// As in [`Cluster`].
+const DEADTIME: Duration = Duration::from_secs(3);
+
+fn program(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A resource that does not stop, and a program that is run in place of a reset.
+fn prepare(home: &Path, then: &str) {
+    let scripts = home.join("conf/resource.d");
+    fs::create_dir_all(&scripts).unwrap();
+    let home = home.display();
+    let stuck = STUCK.replace("$HOME_OF_TEST", &home.to_string());
+    program(&scripts.join("stuck"), &stuck);
+    let fence = format!("{home}/fence");
+    let text = format!("#!/bin/sh\nps -o sid= -p $$ | tr -d ' ' >> {home}/fenced\n{then}\n");
+    program(Path::new(&fence), &text);
+    fs::write(
+        format!("{home}/conf/hbd.cf"),
+        format!("selffence {fence} now\n"),
+    )
+    .unwrap();
+}
+
+fn pair(prepare: impl Fn(&Path) + 'static) -> Cluster {
+    let cluster = Cluster::holding_prepared(&TWO, bcast_and_mcast(), GROUPS, prepare);
+    cluster.settle();
+    cluster.nodes[0].wait_for("the group", |view| {
+        let group = view.groups.get(&GroupName::new("stuck").unwrap());
+        let mut on = group.iter().flat_map(|group| group.nodes.values());
+        on.any(|on| on.state == GroupState::Started)
+    });
+    cluster
+}
+
+/// The sessions of the programs that were run.
+fn fenced(node: &Daemon) -> Vec<String> {
+    let text = fs::read_to_string(node.home.join("fenced")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn told(node: &Daemon, is: impl Fn(&Kind) -> bool) -> usize {
+    let events = node.events();
+    events.iter().filter(|event| is(&event.kind)).count()
+}
+
+fn is_fence(kind: &Kind) -> bool {
+    matches!(kind, Kind::SelfFence { .. })
+}
+
+#[test]
+fn a_sick_node_that_cannot_stop_what_it_holds_fences_itself_once() {
+    let stands = Stands::default();
+    let made = stands.clone();
+    let cluster = pair(move |home| {
+        prepare(home, "exit 0");
+        made.make(home);
+    });
+    let fed = stands.of("alice");
+    let alice = &cluster.nodes[0];
+    all(alice, Signal::SIGSTOP);
+    let begin = Instant::now();
+    while begin.elapsed() < DEADTIME + Duration::from_secs(1) {
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    all(alice, Signal::SIGCONT);
+    let view = alice.wait_for("the end of it", |view| view.self_fence.is_some());
+    let why = view.self_fence.unwrap().why;
+    assert_eq!(why, "it was sick, and group stuck does not stop");
+    let starved = fed.count();
+    until("the program", || (fenced(alice).len() == 1).then_some(()));
+    let supervisor = alice.pid();
+    let session = nix::unistd::getsid(Some(Pid::from_raw(supervisor))).unwrap();
+    assert_ne!(fenced(alice), [session.to_string()], "a session of its own");
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    until("another supervisor", || {
+        (alice.pid() != supervisor).then_some(())
+    });
+    let view = alice.wait_for("what the former one told", |view| view.self_fence.is_some());
+    assert_eq!(view.self_fence.unwrap().failed, None);
+    alice.wait_for("it to be well again", |view| view.sick.is_none());
+    assert_eq!((told(alice, is_fence), fenced(alice).len()), (1, 1));
+    let core = alice.core();
+    kill(Pid::from_raw(core), Signal::SIGKILL).unwrap();
+    alice.wait_for("another core", |view| {
+        view.core_deaths > 0 && view.sick.is_none()
+    });
+    // One sign of life may have been on its way.
+    assert!(
+        fed.count() <= starved + 1,
+        "the watchdog is not fed any more"
+    );
+}
+
+#[test]
+fn a_node_without_a_manager_that_cannot_stop_what_it_holds_fences_itself_and_tells_what_fails() {
+    let cluster = pair(|home| prepare(home, "exit 7"));
+    let alice = &cluster.nodes[0];
+    for _ in 0..3 {
+        let manager = alice.manager();
+        kill(Pid::from_raw(manager), Signal::SIGSTOP).unwrap();
+        until("the manager to be gone", || {
+            let gone = kill(Pid::from_raw(manager), None).is_err();
+            gone.then_some(())
+        });
+    }
+    let failed = |view: &shared::view::ClusterView| {
+        let fence = view.self_fence.as_ref();
+        fence.is_some_and(|fence| fence.failed.is_some())
+    };
+    let fence = alice.wait_for("the end of it", failed).self_fence.unwrap();
+    let begin = "no manager can be had, and stuck could not be stopped: ";
+    assert!(fence.why.starts_with(begin), "{}", fence.why);
+    let why = fence.failed.unwrap();
+    assert!(why.ends_with("fence: exit status: 7"), "{why}");
+    assert_eq!((told(alice, is_fence), fenced(alice).len()), (1, 1));
+}
