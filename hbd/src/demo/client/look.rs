@@ -3,6 +3,9 @@
 //! Each question has a connection of its own and a short life: one that goes to a dead machine is
 //! not waited for, since the next may already be answered by another. So a gap is known to the
 //! millisecond, however slowly TCP tries again.
+//!
+//! It ends when the connection is accepted, which the kernel does for whoever listens: so no delay
+//! of a busy machine's processes looks like a gap. Who it is the answer says.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -23,8 +26,6 @@ use crate::demo::cast::Node;
 
 /// Time between two questions.
 const PERIOD: Duration = Duration::from_millis(1);
-/// Two looks further apart than this are a stall: more than a glance at all that is open takes.
-pub(super) const STALL: Duration = Duration::from_millis(20);
 /// How long an answer is waited for; far more than a living machine takes.
 const LIFE: Duration = Duration::from_millis(300);
 /// Questions without an answer at the same time; more than are asked in a [`LIFE`].
@@ -33,8 +34,7 @@ const OPEN_MAX: usize = 400;
 /// Looks until it is to rest.
 pub(super) fn look(service: SocketAddr, record: &Mutex<Record>, rests: &AtomicBool) {
     let mut open: VecDeque<Asked> = VecDeque::new();
-    let mut looked = clock::boot();
-    let mut next = looked;
+    let mut next = clock::boot();
     while !rests.load(Ordering::Relaxed) {
         if clock::boot() >= next {
             // What cannot be asked is not answered.
@@ -45,18 +45,18 @@ pub(super) fn look(service: SocketAddr, record: &Mutex<Record>, rests: &AtomicBo
         wait(&mut open, next);
         let now = clock::boot();
         let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(looked) > STALL {
-            record.stalled(looked, now);
-        }
-        looked = now;
+        record.looked(now);
         open.retain_mut(|asked| match asked.go_on() {
             Progress::Waits => now.since(asked.at) < LIFE,
-            Progress::Over(by) => {
-                if let Some(by) = by {
-                    record.answered(now, by);
-                }
+            Progress::Accepted => {
+                record.accepted(now);
+                true
+            }
+            Progress::Answered(by) => {
+                record.answered(now, by);
                 false
             }
+            Progress::Over => false,
         });
         let excess = open.len().saturating_sub(OPEN_MAX);
         open.drain(..excess);
@@ -91,10 +91,14 @@ struct Asked {
 }
 
 enum Progress {
-    /// It is not answered yet.
+    /// Nothing came of it yet.
     Waits,
-    /// It is, or will never be.
-    Over(Option<Node>),
+    /// Somebody listens.
+    Accepted,
+    /// That node answered.
+    Answered(Node),
+    /// It will never be answered, or not well.
+    Over,
 }
 
 impl Asked {
@@ -135,26 +139,31 @@ impl Asked {
         match gone_on {
             Ok(progress) => progress,
             Err(error) if error.kind() == ErrorKind::WouldBlock => Progress::Waits,
-            Err(_) => Progress::Over(None),
+            Err(_) => Progress::Over,
         }
     }
 
     fn send(&mut self) -> io::Result<Progress> {
         (&self.socket).write_all(REQUEST)?;
         self.sent = true;
-        Ok(Progress::Waits)
+        Ok(Progress::Accepted)
     }
 
     fn receive(&mut self) -> io::Result<Progress> {
         let mut piece = [0; 1024];
         loop {
             match (&self.socket).read(&mut piece)? {
-                0 => return Ok(Progress::Over(body(&self.answer).and_then(Node::named))),
+                0 => return Ok(self.judge()),
                 length => self.answer.extend(&piece[..length]),
             }
             if self.answer.len() as u64 > ANSWER_MAX {
-                return Ok(Progress::Over(None));
+                return Ok(Progress::Over);
             }
         }
+    }
+
+    fn judge(&self) -> Progress {
+        let by = body(&self.answer).and_then(Node::named);
+        by.map_or(Progress::Over, Progress::Answered)
     }
 }

@@ -33,7 +33,6 @@ pub(super) use record::Seen;
 
 use super::hired;
 use super::order::{hear, say};
-use crate::clock;
 
 /// How long one of its askers may take, and the service to answer one of them.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -138,7 +137,7 @@ pub(crate) fn run(options: &Options) -> Exit {
                 attend(&asker, |question| match question {
                     Question::Seen(since) => {
                         let record = record.lock().unwrap_or_else(PoisonError::into_inner);
-                        Reply::Seen(record.seen(since, clock::boot()))
+                        Reply::Seen(record.seen(since))
                     }
                     Question::Ask => Reply::Told(once(service).map_err(|error| {
                         format!("the service at {service} does not answer: {error}")

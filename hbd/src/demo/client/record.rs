@@ -8,7 +8,9 @@ use shared::time::Moment;
 
 use crate::demo::cast::Node;
 
-/// So much is kept: two minutes of answers.
+/// Two looks further apart than this are a stall: more than a glance at all that is open takes.
+const STALL: Duration = Duration::from_millis(20);
+/// So much is kept of each: two minutes.
 const KEPT: usize = 120_000;
 /// Changes of who answers that are told at most.
 const CHANGES_MAX: usize = 16;
@@ -16,54 +18,78 @@ const CHANGES_MAX: usize = 16;
 /// All that was seen.
 #[derive(Debug, Default)]
 pub(super) struct Record {
+    /// When a connection was accepted.
+    accepted: VecDeque<Moment>,
     answers: VecDeque<(Moment, Node)>,
+    /// The last look. Whether somebody listens since then is not known.
+    looked: Moment,
     /// Times in which the client did not look.
     stalls: VecDeque<(Moment, Moment)>,
 }
 
-/// What was seen from one moment to another.
+/// What was seen from one moment to the last look.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::demo) struct Seen {
-    /// The longest time without an answer that the client's own stalls do not explain.
+    /// The longest time in which nobody listened that the client's own stalls do not explain.
     pub(in crate::demo) gap: Duration,
     /// Who answered, in turn.
     pub(in crate::demo) by: Vec<Node>,
 }
 
 impl Record {
+    /// A connection was accepted.
+    pub(super) fn accepted(&mut self, at: Moment) {
+        keep(&mut self.accepted, at);
+    }
+
     /// An answer of that node came.
     pub(super) fn answered(&mut self, at: Moment, by: Node) {
         keep(&mut self.answers, (at, by));
     }
 
-    /// The client did not look from one moment to another.
-    pub(super) fn stalled(&mut self, from: Moment, to: Moment) {
-        keep(&mut self.stalls, (from, to));
+    /// The client looks.
+    pub(super) fn looked(&mut self, at: Moment) {
+        if at.since(self.looked) > STALL {
+            keep(&mut self.stalls, (self.looked, at));
+        }
+        self.looked = at;
     }
 
-    /// What was seen from one moment to another.
-    pub(super) fn seen(&self, from: Moment, to: Moment) -> Seen {
+    /// What was seen from that moment on.
+    pub(super) fn seen(&self, from: Moment) -> Seen {
+        let to = self.looked;
+        Seen {
+            gap: self.longest(from, to),
+            by: self.answerers(from, to),
+        }
+    }
+
+    fn longest(&self, from: Moment, to: Moment) -> Duration {
+        let mut longest = Duration::ZERO;
+        let mut last = from;
+        let within = self.accepted.iter().filter(|at| (from..=to).contains(at));
+        for at in within.chain([&to]) {
+            longest = longest.max(self.gap(last, *at));
+            last = *at;
+        }
+        longest
+    }
+
+    fn answerers(&self, from: Moment, to: Moment) -> Vec<Node> {
         let within = self
             .answers
             .iter()
             .filter(|(at, _)| (from..=to).contains(at));
-        let mut seen = Seen::default();
-        let mut last = from;
-        for (at, by) in within {
-            seen.gap = seen.gap.max(self.gap(last, *at));
-            if seen.by.last() != Some(by) && seen.by.len() < CHANGES_MAX {
-                seen.by.push(*by);
-            }
-            last = *at;
-        }
-        seen.gap = seen.gap.max(self.gap(last, to));
-        seen
+        let mut by: Vec<_> = within.map(|(_, by)| *by).collect();
+        by.dedup();
+        by.truncate(CHANGES_MAX);
+        by
     }
 
     fn gap(&self, from: Moment, to: Moment) -> Duration {
         let span = to.since(from);
         // Most are shorter than any stall.
-        if span < super::look::STALL {
+        if span < STALL {
             return span;
         }
         let stalls = self.stalls.iter().rev();
@@ -94,12 +120,21 @@ mod tests {
         Duration::from_millis(span)
     }
 
-    fn record(answers: &[(u64, Node)]) -> Record {
+    /// One that looked all the time, from the first millisecond to the last.
+    fn record(answers: &[(u64, Node)], last: u64) -> Record {
         let mut record = Record::default();
-        for (after, by) in answers {
-            record.answered(at(*after), *by);
+        for now in 0..=last {
+            look(&mut record, answers, now);
         }
         record
+    }
+
+    fn look(record: &mut Record, answers: &[(u64, Node)], now: u64) {
+        record.looked(at(now));
+        for (_, by) in answers.iter().filter(|(after, _)| *after == now) {
+            record.accepted(at(now));
+            record.answered(at(now), *by);
+        }
     }
 
     const TAKEN_OVER: [(u64, Node); 4] = [
@@ -111,26 +146,45 @@ mod tests {
 
     #[test]
     fn the_longest_time_without_an_answer_is_the_gap() {
-        let seen = record(&TAKEN_OVER).seen(at(10), at(1013));
+        let seen = record(&TAKEN_OVER, 1013).seen(at(10));
         assert_eq!(seen.gap, millis(1000));
         assert_eq!(seen.by, [Node::Alice, Node::Bob]);
     }
 
     #[test]
-    fn a_gap_begins_with_the_question_and_ends_with_it() {
-        let record = record(&TAKEN_OVER);
-        assert_eq!(record.seen(at(100), at(1013)).gap, millis(911));
-        assert_eq!(record.seen(at(1012), at(1212)).gap, millis(200));
-        assert_eq!(record.seen(at(2000), at(2300)).gap, millis(300));
-        assert_eq!(record.seen(at(2000), at(2300)).by, []);
+    fn a_gap_begins_with_the_question_and_ends_with_the_last_look() {
+        let record = record(&TAKEN_OVER, 1212);
+        assert_eq!(record.seen(at(100)).gap, millis(911));
+        assert_eq!(record.seen(at(1012)).gap, millis(200));
+        assert_eq!(record.seen(at(1100)).gap, millis(112));
+        assert_eq!(record.seen(at(1100)).by, []);
+    }
+
+    #[test]
+    fn who_listens_and_does_not_answer_leaves_no_gap_and_has_no_name() {
+        let mut record = record(&[], 100);
+        record.accepted(at(100));
+        for now in 101..=200 {
+            record.looked(at(now));
+        }
+        let seen = record.seen(at(0));
+        assert_eq!((seen.gap, &*seen.by), (millis(100), &[][..]));
     }
 
     #[test]
     fn what_the_client_overslept_is_no_gap() {
-        let mut record = record(&TAKEN_OVER);
-        record.stalled(at(0), at(9));
-        record.stalled(at(500), at(700));
-        record.stalled(at(1001), at(1021));
-        assert_eq!(record.seen(at(10), at(1013)).gap, millis(790));
+        let mut record = Record::default();
+        for now in (0..=500).chain(700..=1000).chain(1021..=1030) {
+            look(&mut record, &[(10, Node::Alice), (1021, Node::Bob)], now);
+        }
+        assert_eq!(record.seen(at(10)).gap, millis(1011 - 200 - 21));
+    }
+
+    #[test]
+    fn while_it_sleeps_nothing_is_known() {
+        let mut record = record(&TAKEN_OVER, 1013);
+        assert_eq!(record.seen(at(1011)).gap, millis(1));
+        record.looked(at(2013));
+        assert_eq!(record.seen(at(1011)).gap, millis(1));
     }
 }

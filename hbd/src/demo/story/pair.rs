@@ -14,10 +14,12 @@ use crate::demo::step::{Sign, Sort, Step, told};
 
 use Node::{Alice, Bob};
 
-/// While nothing moves: a fraction of the dead time, and more than a busy machine takes to answer.
+/// While nothing moves: a fraction of the dead time.
 const NO_GAP: Duration = Duration::from_millis(250);
-/// A planned move: a tenth of a second, times five.
-const MOVE_GAP: Duration = Duration::from_millis(500);
+/// A stop and a start: far more than either takes, since a busy disk may hold up both.
+const MOVE_GAP: Duration = Duration::from_secs(2);
+/// A death, and a start.
+const TAKEOVER_GAP: Duration = DEATH_LIMIT.saturating_add(MOVE_GAP);
 
 impl Story<'_> {
     /// The first act.
@@ -112,12 +114,12 @@ impl Story<'_> {
             &format!(
                 "alice is silent for {}, then bob serves; at most {} in all",
                 ms(DEADTIME),
-                ms(DEATH_LIMIT)
+                ms(TAKEOVER_GAP)
             ),
         )?;
         let began = self.company.crash(Alice)?;
         let signs = told(&[Bob], is_dead, Alice).chain(told(&[Bob], is_started, Bob));
-        let step = Step::new("machine dead", gap("bob serves", DEATH_LIMIT), signs);
+        let step = Step::new("machine dead", gap("bob serves", TAKEOVER_GAP), signs);
         self.measure(began, step.mortal(Alice).served(&[Alice, Bob]))?;
         let group = self.company.ground().group();
         self.see_also(&format!("why {group}"), "how it came to be there")?;
