@@ -121,7 +121,7 @@ impl Request {
             Self::Send(_) | Self::Listen { .. } | Self::Acknowledge { .. } => ClientRole::Operate,
             Self::Order(order) => match order.verb {
                 // It lets a node take over without anybody having asked the other.
-                GroupVerb::ConfirmFence { .. } => ClientRole::Admin,
+                GroupVerb::ConfirmFence { .. } | GroupVerb::Fence { .. } => ClientRole::Admin,
                 _ => ClientRole::Operate,
             },
             Self::Record | Self::Fault(_) | Self::Reload(_) | Self::Upgrade(_) => ClientRole::Admin,

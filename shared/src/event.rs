@@ -1072,6 +1072,47 @@ pub enum Kind {
         /// The node.
         node: NodeName,
     },
+    /// A device is told to switch a node off.
+    FenceBegun {
+        /// The node.
+        node: NodeName,
+        /// The device.
+        device: String,
+    },
+    /// The device says that the node is off.
+    Fenced {
+        /// The node.
+        node: NodeName,
+        /// The device.
+        device: String,
+    },
+    /// The device did not switch the node off, or does not say so.
+    FenceFailed {
+        /// The node.
+        node: NodeName,
+        /// The device.
+        device: String,
+        /// Why.
+        why: String,
+        /// How often in a row, this one included.
+        failures: u32,
+    },
+    /// A device that is to switch a node off, should that be needed, does not answer.
+    FenceDeviceFailed {
+        /// The node.
+        node: NodeName,
+        /// The device.
+        device: String,
+        /// Why.
+        why: String,
+    },
+    /// It answers again.
+    FenceDeviceWorks {
+        /// The node.
+        node: NodeName,
+        /// The device.
+        device: String,
+    },
     /// A kind that this program does not know.
     #[serde(skip)]
     Unknown {
@@ -1117,7 +1158,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 74] = [
+    pub const WORDS: [&str; 79] = [
         "started",
         "leaving",
         "left",
@@ -1192,6 +1233,11 @@ impl Kind {
         "frozen",
         "unfrozen",
         "fence-confirmed",
+        "fence-begun",
+        "fenced",
+        "fence-failed",
+        "fence-device-failed",
+        "fence-device-works",
     ];
 
     /// How much an operator should care.
@@ -1224,6 +1270,8 @@ impl Kind {
             | Self::GroupWantedOver { .. }
             | Self::GroupCleaned { .. }
             | Self::FenceConfirmed { .. }
+            | Self::Fenced { .. }
+            | Self::FenceDeviceWorks { .. }
             | Self::Unfrozen
             | Self::Started(_)
             | Self::Left
@@ -1272,6 +1320,7 @@ impl Kind {
             | Self::ConfigWarning { .. }
             | Self::ConfigDiffers { .. }
             | Self::Frozen { .. }
+            | Self::FenceBegun { .. }
             | Self::Adopted { upgrade: false, .. }
             | Self::EndedUnasked { .. }
             | Self::EventsDropped { .. }
@@ -1279,6 +1328,8 @@ impl Kind {
             Self::NotHeard { .. }
             | Self::ActionFailed { .. }
             | Self::TakeoverHeld { .. }
+            | Self::FenceFailed { .. }
+            | Self::FenceDeviceFailed { .. }
             | Self::GenerationBehind { .. }
             | Self::Unauthenticated { .. }
             | Self::MessageLost { .. }
@@ -1332,6 +1383,11 @@ impl Kind {
             | Self::TakeoverHeld { node, .. }
             | Self::TakeoverFree { node }
             | Self::FenceConfirmed { node }
+            | Self::FenceBegun { node, .. }
+            | Self::Fenced { node, .. }
+            | Self::FenceFailed { node, .. }
+            | Self::FenceDeviceFailed { node, .. }
+            | Self::FenceDeviceWorks { node, .. }
             | Self::DeadtimeClamped { node, .. } => Object::Node(node.clone()),
             Self::GroupState { group, .. }
             | Self::ActionFailed { group, .. }

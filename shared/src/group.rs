@@ -213,6 +213,11 @@ pub enum GroupReason {
         /// The other node.
         node: NodeName,
     },
+    /// The other node does not hear this one, counts it as dead, and holds it.
+    DeclaredDead {
+        /// The other node.
+        node: NodeName,
+    },
     /// A resource did not start.
     StartFailed,
     /// A resource did not stop.
@@ -245,6 +250,10 @@ impl fmt::Display for GroupReason {
             Self::PeerMoreWilling { node } => write!(f, "it goes to {node}"),
             Self::Failback { node } => write!(f, "it goes back to {node}, its preferred node"),
             Self::Contested { node } => write!(f, "both nodes held it, and {node} keeps it"),
+            Self::DeclaredDead { node } => write!(
+                f,
+                "{node} does not hear this node, counts it as dead, and holds it"
+            ),
             Self::StartFailed => f.write_str("a resource did not start"),
             Self::StopFailed => f.write_str("a resource did not stop"),
             Self::Interrupted => f.write_str("the manager was replaced in the middle of it"),
@@ -271,6 +280,12 @@ pub enum Hold {
     Unauthenticated,
     /// It may hold something, nobody can fence it, and `unfenced_takeover no` is set.
     Unfenced,
+    /// It may hold something, and the device that switches it off has not confirmed that it is off.
+    Fencing,
+    /// It was never heard since this node started, and `startup_fence no` is set.
+    StartupFence,
+    /// It may hold something, and only an operator can confirm that it is off.
+    Manual,
 }
 
 impl fmt::Display for Hold {
@@ -281,6 +296,12 @@ impl fmt::Display for Hold {
             Self::Unfenced => {
                 "it may still hold them, and nothing confirmed that it is off (unfenced_takeover no)"
             }
+            Self::Fencing => "it is fenced first, and no device has confirmed yet that it is off",
+            Self::StartupFence => {
+                "it was not heard since this node started, and such a node is not fenced \
+                 (startup_fence no)"
+            }
+            Self::Manual => "it may still hold them, and only an operator can confirm that it is off",
         })
     }
 }

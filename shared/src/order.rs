@@ -61,6 +61,11 @@ pub enum GroupVerb {
         /// Which.
         node: NodeName,
     },
+    /// Have its device switch the node off, dead or alive.
+    Fence {
+        /// Which.
+        node: NodeName,
+    },
 }
 
 /// Some of the groups.

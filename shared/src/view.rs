@@ -88,6 +88,12 @@ pub struct ClusterView {
     /// The dead node that may not be succeeded yet, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover_held: Option<(NodeName, Hold)>,
+    /// Why it was not fenced when that was last tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence_failed: Option<String>,
+    /// Fencing devices that do not answer, and what was told of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fence_devices_failed: BTreeMap<String, String>,
     /// Stalls of this node since its core started.
     pub stalls: u64,
     /// The longest of them.
@@ -558,7 +564,16 @@ impl ClusterView {
             Kind::TakeoverHeld { node, reason } => {
                 self.takeover_held = Some((node.clone(), *reason));
             }
-            Kind::TakeoverFree { .. } => self.takeover_held = None,
+            Kind::TakeoverFree { .. } => {
+                self.takeover_held = None;
+                self.fence_failed = None;
+            }
+            Kind::FenceFailed { .. } => self.fence_failed = Some(event.text.clone()),
+            Kind::Fenced { .. } => self.fence_failed = None,
+            Kind::FenceDeviceFailed { device, .. } => {
+                (self.fence_devices_failed).insert(device.clone(), event.text.clone());
+            }
+            Kind::FenceDeviceWorks { device, .. } => drop(self.fence_devices_failed.remove(device)),
             Kind::GroupWanted {
                 group,
                 node,
@@ -596,6 +611,7 @@ impl ClusterView {
             | Kind::Adopted { upgrade: true, .. }
             | Kind::Replaced { .. }
             | Kind::FenceConfirmed { .. }
+            | Kind::FenceBegun { .. }
             | Kind::Unknown { .. } => {}
         }
     }

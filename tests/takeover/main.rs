@@ -128,7 +128,7 @@ fn main() -> ExitCode {
                 midway::lossy,
             ),
             takeover(
-                "after_a_silence_in_one_direction_the_first_owner_keeps_its_group",
+                "a_node_that_the_other_does_not_hear_yields_to_it",
                 splits::one_way,
             ),
             takeover("when_both_are_stopped_nothing_is_left", stops::of_both),

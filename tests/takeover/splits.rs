@@ -49,7 +49,8 @@ pub(crate) fn partition() -> Result<(), Error> {
     })
 }
 
-/// Bob does not hear alice, who hears him: she knows that he declared her dead, and goes on.
+/// Bob does not hear alice, who hears him: she gives up what he holds too, and he keeps it when
+/// packets pass again.
 pub(crate) fn one_way() -> Result<(), Error> {
     play_running("auto_failback off", |stage| {
         let muted = stage.now();
@@ -59,6 +60,16 @@ pub(crate) fn one_way() -> Result<(), Error> {
             let took = taken.saturating_sub(muted);
             let longest = DEADTIME + limit(SECOND);
             demand_between(&format!("both have {ip}"), took, DEADTIME / 2, longest)?;
+            let yielded = stage.changed(ip, (ALICE, false), taken, SOON)?;
+            let overlap = yielded.saturating_sub(taken);
+            println!("{ip} was on both for {overlap:?}");
+            let longest = limit(2 * SECOND);
+            demand_between(
+                &format!("alice gives {ip} up"),
+                overlap,
+                Duration::ZERO,
+                longest,
+            )?;
         }
         wait::until_true(SOON, "alice knows that she was declared dead", || {
             let told = stage.events(ALICE, |event| {
@@ -66,7 +77,15 @@ pub(crate) fn one_way() -> Result<(), Error> {
             });
             Ok(!told?.is_empty())
         })?;
-        heals(stage, &[(WEB, BOB, ALICE), (WEB6, BOB, ALICE)])?;
+        let healed = stage.now();
+        stage.part(false)?;
+        stage.settled([BOB, BOB])?;
+        for ip in [WEB, WEB6] {
+            let untouched = stage.seen(|record| record.changed(ip, BOB, false, muted).is_none())?;
+            demand(untouched, &format!("bob keeps {ip}"))?;
+        }
+        stage.demand_neighbour(&[WEB, WEB6, BASE], BOB)?;
+        stage.demand_gaps(&SERVICES, healed, NO_GAP)?;
         let untouched = stage.seen(|record| record.changed(BASE, ALICE, true, muted).is_none())?;
         demand(untouched, "alice never took bob's group")?;
         stage.demand_gaps(&[BASE], muted, NO_GAP)?;

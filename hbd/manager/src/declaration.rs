@@ -72,6 +72,9 @@ pub struct Declaration {
     pub heard: Option<Stand>,
     /// The sender does not know yet whether this one was read.
     pub answer: bool,
+    /// The sender does not hear the reader, counts it as dead, and decides alone.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub alone: bool,
     /// The groups of its configuration.
     pub claims: BTreeMap<GroupName, Claim>,
     /// What an operator ordered there that concerns the reader too, until it is known to have been

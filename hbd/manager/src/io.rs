@@ -31,6 +31,10 @@ pub struct Settings {
     pub startup: Startup,
     /// Whether a node that may hold something is succeeded though nobody confirmed that it is off.
     pub unfenced_takeover: bool,
+    /// How it is made sure that the other node is off.
+    pub fencing: Fencing,
+    /// What is done about a group that does not stop.
+    pub stop_failure: StopFailure,
     /// For how long a doubt whether the other node lives counts that a replaced core had: by then
     /// the new one tells it too. Its `deadtime` is right.
     pub doubt: Duration,
@@ -43,6 +47,34 @@ pub struct Settings {
     pub life: Life,
     /// The number of the last event that a former manager of this generation told.
     pub events: u64,
+}
+
+/// How it is made sure that the other node is off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fencing {
+    /// The devices that switch it off, as events call them, in the order in which they are tried;
+    /// none if empty.
+    pub devices: Vec<String>,
+    /// An operator can confirm that it is off, and a takeover waits for that though there is no
+    /// device.
+    pub manual: bool,
+    /// How long this node waits before it fences the other.
+    pub delay: Duration,
+    /// A node that was never heard is fenced too.
+    pub startup: bool,
+}
+
+/// What is done about a group that does not stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopFailure {
+    /// Nothing: nobody starts it, until an operator repaired it.
+    Block,
+    /// The other node fences this one.
+    Fence,
+    /// This node fences itself.
+    #[default]
+    SelfFence,
 }
 
 /// How many times as long as [`Settings::retry_after`] a group waits at most.
@@ -109,6 +141,27 @@ pub struct Action {
     pub operation: Operation,
 }
 
+/// Something to be done with a device that switches the other node off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    /// Its name. What it did is told as the outcome of an action.
+    pub id: ActionId,
+    /// Which of [`Fencing::devices`], from 0.
+    pub device: usize,
+    /// What.
+    pub operation: FenceOperation,
+}
+
+/// What a device is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FenceOperation {
+    /// Switch the node off; done when the device says that it is off.
+    Off,
+    /// Say whether it works.
+    Check,
+}
+
 /// What somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -132,6 +185,8 @@ pub enum Refusal {
     NotAlive(NodeName),
     /// The node lives: nothing is to be confirmed.
     Alive(NodeName),
+    /// Nothing is there that could switch the node off.
+    NoDevice(NodeName),
     /// Nothing is moved while the cluster is frozen.
     Frozen,
     /// The manager has only just begun, and does not know yet who lives.
@@ -152,6 +207,10 @@ impl fmt::Display for Refusal {
                     "{node} lives, so nobody can have made sure that it is off"
                 )
             }
+            Self::NoDevice(node) => write!(
+                f,
+                "no device is configured that could switch off {node}; see fence in hbd.cf"
+            ),
             Self::Frozen => f.write_str("the groups are frozen; unfreeze them first"),
             Self::TooEarly => f.write_str("the manager has only just begun; try again in a moment"),
             Self::Unread(node) => write!(
@@ -169,6 +228,13 @@ pub enum Output {
     Keep(Kept),
     /// Do this, and tell the outcome.
     Act(Action),
+    /// Have a device do this, and tell the outcome.
+    Fence(Fence),
+    /// This node cannot stop what it holds: nobody may rely on it any more.
+    SelfFence {
+        /// Why.
+        why: String,
+    },
     /// Say this to the other node.
     Send(Declaration),
     /// Something happened.
@@ -184,6 +250,9 @@ pub struct Kept {
     pub groups: BTreeMap<GroupName, KeptGroup>,
     /// The freeze that lasts.
     pub frozen: Option<Frozen>,
+    /// Since when the other node is dead, if it is known to hold nothing since then.
+    #[serde(default)]
+    pub freed: Option<Moment>,
 }
 
 /// Nothing is started, stopped or moved.

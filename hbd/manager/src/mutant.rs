@@ -53,4 +53,16 @@ shared::mutants! {
     NeverRepairs "never-repairs",
     /// A sick node keeps what it holds.
     SickKeeps "sick-keeps",
+    /// A dead node is succeeded though no device confirmed that it is off.
+    TakesUnfenced "takes-unfenced",
+    /// A fencing that failed counts as one that succeeded.
+    FenceFailureCounts "fence-failure-counts",
+    /// A fencing counts for a later death than it was meant for.
+    OldFenceCounts "old-fence-counts",
+    /// A fencing that failed is not tried again.
+    NeverFencesAgain "never-fences-again",
+    /// A node that left in order is fenced.
+    FencesTheLeft "fences-the-left",
+    /// A node that another one counts as dead keeps what that one holds.
+    KeepsThoughDeclaredDead "keeps-though-declared-dead",
 }

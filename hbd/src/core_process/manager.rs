@@ -44,6 +44,7 @@ pub(crate) fn decides(kind: &Kind) -> bool {
             | Kind::PartitionHealed { .. }
             | Kind::DeclaredDead { .. }
             | Kind::DeclaredDeadOver { .. }
+            | Kind::HeardAgain { .. }
             | Kind::Unauthenticated { .. }
             | Kind::AuthenticatedAgain { .. }
             | Kind::UnauthenticatedGone { .. }

@@ -353,6 +353,8 @@ impl Chief {
                     self.works.begin(&action, resource, &self.duty);
                 }
             }
+            // Its duty names no device, and no self-fence.
+            Output::Fence(_) | Output::SelfFence { .. } => {}
             Output::Send(declaration) => {
                 if let Some(policy) = &self.duty.policy {
                     // What it said before is of no use any more.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hbd_agents::command::Setting;
-use hbd_manager::{Group, Life, Monitor, Settings, Startup};
+use hbd_manager::{Fencing, Group, Life, Monitor, Settings, Startup, StopFailure};
 use serde::{Deserialize, Serialize};
 use shared::config::{ActionLimits, Config, Logging, ManagerKind, Resource, StartupRule, Timing};
 use shared::group::{GroupName, Operation};
@@ -130,6 +130,8 @@ fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
             StartupRule::WaitForPeer => Startup::WaitForPeer,
         },
         unfenced_takeover: resources.unfenced_takeover,
+        fencing: Fencing::default(),
+        stop_failure: StopFailure::Block,
         doubt: config.timing.deadtime,
         stop_retries: STOP_RETRIES,
         retry_after: RETRY_AFTER,

@@ -181,6 +181,7 @@ mod tests {
             ..KeptGroup::default()
         };
         Kept {
+            freed: None,
             groups: words
                 .iter()
                 .map(|word| (group(word), held.clone()))

@@ -89,6 +89,7 @@ mod tests {
         let claims = states.iter();
         let claims = claims.map(|(text, state)| (GroupName::new(text).unwrap(), claim(*state)));
         Declaration {
+            alone: false,
             stand: Stand {
                 life: Life {
                     generation: Generation(7),

@@ -427,10 +427,7 @@ impl fmt::Display for Kind {
                 failures,
             } => {
                 write!(f, "{operation} of {resource} failed: {why} (group {group}")?;
-                match failures {
-                    0 | 1 => f.write_str(")"),
-                    n => write!(f, ", {n} times in a row)"),
-                }
+                write!(f, "{})", InARow(*failures))
             }
             Self::GroupContested {
                 group,
@@ -492,7 +489,43 @@ impl fmt::Display for Kind {
             Self::FenceConfirmed { node } => {
                 write!(f, "node {node} is off: somebody made sure of it")
             }
+            Self::FenceBegun { node, device } => {
+                write!(f, "node {node} is being switched off with {device}")
+            }
+            Self::Fenced { node, device } => {
+                write!(f, "node {node} is off: {device} confirmed it")
+            }
+            Self::FenceFailed {
+                node,
+                device,
+                why,
+                failures,
+            } => write!(
+                f,
+                "{device} did not switch off node {node}{}: {why}",
+                InARow(*failures)
+            ),
+            Self::FenceDeviceFailed { node, device, why } => write!(
+                f,
+                "{device}, which is to switch off node {node} if need be, does not work: {why}"
+            ),
+            Self::FenceDeviceWorks { node, device } => write!(
+                f,
+                "{device}, which is to switch off node {node} if need be, works again"
+            ),
             Self::Unknown { kind, .. } => write!(f, "{kind}"),
+        }
+    }
+}
+
+/// How often something failed, if more than once.
+struct InARow(u32);
+
+impl fmt::Display for InARow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 | 1 => Ok(()),
+            times => write!(f, ", {times} times in a row"),
         }
     }
 }

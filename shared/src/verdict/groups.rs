@@ -28,8 +28,10 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(
         view.takeover_held
             .iter()
-            .map(|(node, hold)| takeover(node, *hold)),
+            .map(|(node, hold)| takeover(node, *hold, view.fence_failed.as_deref())),
     );
+    let devices = view.fence_devices_failed.values();
+    findings.extend(devices.map(|failed| fence_device(failed)));
     findings.extend(
         view.frozen
             .iter()
@@ -132,17 +134,29 @@ fn nobody_holds(name: &GroupName, dead: Option<&NodeName>) -> Finding {
     about(Severity::Error, name, what).remedy(remedy)
 }
 
-fn takeover(node: &NodeName, hold: Hold) -> Finding {
-    let what = format!("node {node} is dead, and nothing is taken over from it: {hold}");
+/// `failed`: why it was not fenced.
+fn takeover(node: &NodeName, hold: Hold, failed: Option<&str>) -> Finding {
+    let failed = failed.map_or(String::new(), |failed| format!("; {failed}"));
+    let what = format!("node {node} is dead, and nothing is taken over from it: {hold}{failed}");
     let remedy = match hold {
         Hold::Unauthenticated => format!("this ends by itself; see that {node} has the right key"),
-        Hold::NeverHeard | Hold::Unfenced => {
+        Hold::Fencing => format!(
+            "it is tried until it succeeds; else make sure that {node} is off, then run \
+             hactl fence confirm {node}"
+        ),
+        Hold::NeverHeard | Hold::Unfenced | Hold::StartupFence | Hold::Manual => {
             format!(
                 "start {node}; or make sure that it is off, then run hactl fence confirm {node}"
             )
         }
     };
     Finding::new(Severity::Error, Object::Node(node.clone()), what).remedy(remedy)
+}
+
+fn fence_device(failed: &str) -> Finding {
+    let remedy = "repair it, or its line in the configuration; until then a node that dies may \
+                  not be succeeded";
+    Finding::new(Severity::Error, Object::Daemon, failed.to_owned()).remedy(remedy.to_owned())
 }
 
 fn frozen(maintenance: bool, order: &Ordered) -> Finding {

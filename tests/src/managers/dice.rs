@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hbd_manager::{Group, Monitor, Startup};
+use hbd_manager::{Fencing, Group, Monitor, Startup, StopFailure};
 use shared::group::GroupName;
 
 use super::names;
@@ -17,6 +17,14 @@ pub struct Dice {
     pub failback: bool,
     /// What is done at start.
     pub startup: Startup,
+    /// How a node makes sure that the other is off, but for the delay.
+    fencing: Fencing,
+    /// The node that is fenced later than the other, and how much.
+    favoured: (usize, Duration),
+    /// What is done about a group that does not stop.
+    pub stop_failure: StopFailure,
+    /// Nodes whose devices do not work.
+    no_fence: [bool; 2],
     /// Longest that a message is under way.
     slow: Duration,
     /// Longest that an action takes.
@@ -66,6 +74,20 @@ impl Dice {
                 true => Startup::Alone,
                 false => Startup::WaitForPeer,
             },
+            fencing: Fencing {
+                devices: (0..random.below(4).saturating_sub(1))
+                    .map(|number| format!("device {number}"))
+                    .collect(),
+                startup: random.happens(Chance::percent(70)),
+                ..Fencing::default()
+            },
+            favoured: (random.place(2), millis(random.below(3000))),
+            stop_failure: *random.pick(&[
+                StopFailure::Block,
+                StopFailure::Fence,
+                StopFailure::SelfFence,
+            ]),
+            no_fence: [false; 2],
             slow: *random.pick(&[millis(1), millis(20), millis(300)]),
             action: *random.pick(&[millis(1), millis(100), millis(3000)]),
             pause: *random.pick(&[millis(300), millis(3000), millis(12_000)]),
@@ -106,7 +128,32 @@ impl Dice {
         }
     }
 
+    /// How the node of this place makes sure that the other is off.
+    #[must_use]
+    pub fn fencing(&self, place: usize) -> Fencing {
+        let (favoured, delay) = self.favoured;
+        Fencing {
+            delay: match favoured == place {
+                true => Duration::ZERO,
+                false => delay,
+            },
+            ..self.fencing.clone()
+        }
+    }
+
+    /// The devices of the node work.
+    #[must_use]
+    pub fn can_fence(&self, place: usize) -> bool {
+        !self.no_fence[place]
+    }
+
+    /// Breaks or mends the devices of a node.
+    pub(super) fn toggle_fence(&mut self, place: usize) {
+        self.no_fence[place] = !self.no_fence[place];
+    }
+
     pub(super) fn mend(&mut self) {
+        self.no_fence = [false; 2];
         self.no_start.clear();
         self.no_stop.clear();
     }

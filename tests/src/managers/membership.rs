@@ -24,6 +24,8 @@ pub struct Membership {
     declared: bool,
     unauthenticated: bool,
     left: bool,
+    /// The other node was heard.
+    pub heard: bool,
 }
 
 impl Membership {
@@ -40,6 +42,7 @@ impl Membership {
             declared: false,
             unauthenticated: false,
             left: false,
+            heard: false,
         }
     }
 
@@ -99,6 +102,9 @@ impl Membership {
         let mut events = Vec::new();
         if heard {
             self.heard_at = now.boot;
+            if !std::mem::replace(&mut self.heard, true) {
+                events.push(self.first_heard(generation, now));
+            }
             let restarted = self.peer_generation.replace(generation) != Some(generation);
             if !self.status.is_alive() {
                 if self.status == NodeStatus::Dead && !restarted {
@@ -137,13 +143,29 @@ impl Membership {
         events
     }
 
-    /// The other node left in order.
-    pub(super) fn left(&mut self, now: Now) -> Vec<Event> {
-        if !self.status.is_alive() {
+    /// The other node left in order, in that life.
+    pub(super) fn left(&mut self, life: Generation, now: Now) -> Vec<Event> {
+        let is_old = self.peer_generation.is_some_and(|known| known > life);
+        if !self.status.is_alive() || is_old {
             return Vec::new();
         }
         self.peer_generation = None;
         vec![self.turn(NodeStatus::Dead, StatusReason::Left, now)]
+    }
+
+    fn first_heard(&mut self, generation: Generation, now: Now) -> Event {
+        let kind = Kind::NodeHeard {
+            node: self.peer.clone(),
+            uuid: Some(Uuid([1; 16])),
+            generation,
+            program: "0".into(),
+        };
+        self.event(kind, now)
+    }
+
+    /// The other node is dead, having left in order.
+    pub(super) fn has_left(&self) -> bool {
+        self.left
     }
 
     pub(super) fn toggle_unauthenticated(&mut self, now: Now) -> Event {
@@ -157,7 +179,13 @@ impl Membership {
         }
     }
 
+    pub(super) fn doubt_again(&mut self, now: Now) -> Option<Event> {
+        self.unauthenticated.then(|| self.unauthenticated(now))
+    }
+
     fn unauthenticated(&mut self, now: Now) -> Event {
+        // Should it have left, it is back.
+        self.left = false;
         let kind = Kind::Unauthenticated {
             node: self.peer.clone(),
             reason: Unverified::Mismatch { key: 1 },

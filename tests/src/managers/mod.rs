@@ -17,10 +17,12 @@ pub mod rules;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hbd_manager::{ClusterManager, Declaration, Mutant, Order, Output};
+use hbd_manager::{
+    ActionId, ClusterManager, Declaration, Fence, FenceOperation, Mutant, Order, Output,
+};
 use shared::event::Event;
 use shared::group::Outcome;
-use shared::names::NodeName;
+use shared::names::{Generation, NodeName};
 use shared::order::{Choice, GroupVerb};
 use shared::time::{Moment, Now, Wall};
 
@@ -42,6 +44,8 @@ pub const BEAT: Duration = Duration::from_millis(100);
 pub const DEADTIME: Duration = Duration::from_secs(1);
 /// How late a message of a replaced core may come.
 const LATE: Duration = Duration::from_secs(2);
+/// Longest that a slow fencing device takes.
+const SLOW_DEVICE: Duration = Duration::from_secs(10);
 /// How many of the last lines of its story a failure shows.
 const STORY_MAX: usize = 80;
 
@@ -72,8 +76,19 @@ pub fn hunt(mutant: Mutant, seeds: std::ops::Range<u64>) -> Option<Box<Failure>>
 /// What is under way.
 enum Letter {
     Message(Box<Declaration>),
-    /// The sender leaves, having given everything up.
-    Left,
+    /// The sender leaves, having given everything up, in that life.
+    Left(Generation),
+}
+
+/// A device at work.
+struct Fencing {
+    /// The node that uses it.
+    by: usize,
+    id: ActionId,
+    ends: Moment,
+    /// When it switches the other node off, if it does.
+    strikes: Option<Moment>,
+    outcome: Outcome,
 }
 
 /// Two nodes and what is between them.
@@ -82,6 +97,9 @@ pub struct World {
     nodes: [Node; 2],
     /// By sender: what is under way, in order.
     wires: [VecDeque<(Moment, Letter)>; 2],
+    fences: Vec<Fencing>,
+    /// By node: an operator had the other one switched off.
+    fence_ordered: [bool; 2],
     /// By sender: nothing arrives.
     cut: [bool; 2],
     dice: Dice,
@@ -104,6 +122,8 @@ impl World {
             now: Moment(1_000_000_000),
             nodes,
             wires: [VecDeque::new(), VecDeque::new()],
+            fences: Vec::new(),
+            fence_ordered: [false; 2],
             cut: [false; 2],
             rules: Rules::new(&dice),
             dice,
@@ -147,13 +167,15 @@ impl World {
                 self.fault();
             }
             self.deliver();
+            self.strike();
             for place in 0..2 {
                 self.finish(place);
                 self.wake(place);
             }
             self.broken.take().map_or(Ok(()), Err)?;
             let packets_pass = self.cut == [false; 2];
-            self.rules.judge(&self.nodes, packets_pass, self.now)?;
+            self.rules
+                .judge(&self.nodes, packets_pass, &self.dice, self.now)?;
         }
         self.rules.judge_end(&self.nodes)
     }
@@ -164,6 +186,11 @@ impl World {
         let nodes = self.nodes.iter().flat_map(Node::deadlines);
         arrivals
             .chain(nodes)
+            .chain(
+                self.fences
+                    .iter()
+                    .flat_map(|fence| fence.strikes.into_iter().chain([fence.ends])),
+            )
             .chain([self.next_beat, self.next_fault])
             .filter(|at| *at > self.now)
             .min()
@@ -189,6 +216,8 @@ impl World {
         let now = self.clock();
         self.nodes[place].boot(now);
         self.carry(place);
+        let events = self.nodes[1 - place].doubt_again(now);
+        self.feed(1 - place, events);
     }
 
     /// Whether what the other node sends arrives at `place`.
@@ -243,8 +272,8 @@ impl World {
         let now = self.clock();
         let name = self.nodes[from].name.clone();
         match letter {
-            Letter::Left => {
-                let events = self.nodes[to].peer_left(now);
+            Letter::Left(life) => {
+                let events = self.nodes[to].peer_left(life, now);
                 self.feed(to, events);
             }
             Letter::Message(message) => {
@@ -274,6 +303,71 @@ impl World {
         }
     }
 
+    fn begin_fence(&mut self, by: usize, fence: &Fence) {
+        let longest = match self.random.happens(Chance::percent(30)) {
+            true => SLOW_DEVICE,
+            false => self.dice.action,
+        };
+        let took = self.random.span(Duration::from_millis(1), longest);
+        let works = self.dice.can_fence(by) && !self.random.happens(Chance::percent(10));
+        let outcome = match works {
+            true => Outcome::Done,
+            false => Outcome::Failed {
+                why: "the device is broken".into(),
+            },
+        };
+        let off = fence.operation == FenceOperation::Off;
+        if off {
+            let name = self.nodes[by].name.clone();
+            self.tell(&format!("{name}: device {} is used", fence.device));
+            let judged = (self.rules).judge_fence(
+                &self.nodes,
+                by,
+                self.dice.stop_failure,
+                self.fence_ordered[by],
+            );
+            self.broken = self.broken.take().or(judged.err());
+        }
+        self.fences.push(Fencing {
+            by,
+            id: fence.id,
+            ends: self.now + took,
+            // It may have worked, and not say so.
+            strikes: (off && (works || self.random.happens(Chance::percent(30))))
+                .then(|| self.now + self.random.span(Duration::ZERO, took)),
+            outcome,
+        });
+    }
+
+    /// Devices that end, even if the node that used them does not run any more.
+    fn strike(&mut self) {
+        for place in 0..self.fences.len() {
+            let now = self.now;
+            if self.fences[place]
+                .strikes
+                .take_if(|at| *at <= now)
+                .is_some()
+            {
+                let struck = 1 - self.fences[place].by;
+                self.tell(&format!("{} is switched off", self.nodes[struck].name));
+                self.crash(struck);
+            }
+        }
+        while let Some(place) = self.fences.iter().position(|fence| fence.ends <= self.now) {
+            let fence = self.fences.swap_remove(place);
+            let now = self.clock();
+            if let Some(manager) = &mut self.nodes[fence.by].manager {
+                manager.handle_result(fence.id, fence.outcome, now);
+                self.carry(fence.by);
+            }
+        }
+    }
+
+    fn crash(&mut self, place: usize) {
+        self.nodes[place].crash();
+        self.wires[place].clear();
+    }
+
     fn wake(&mut self, place: usize) {
         let now = self.clock();
         if let Some(manager) = &mut self.nodes[place].manager
@@ -300,6 +394,15 @@ impl World {
                     let work = Work::new(action, broken, &self.dice, &mut self.random, self.now);
                     self.nodes[place].begin(work);
                 }
+                Output::Fence(fence) => self.begin_fence(place, &fence),
+                Output::SelfFence { why } => {
+                    let dies = self.random.happens(Chance::percent(70));
+                    self.tell(&format!("{}: {why}, ends: {dies}", self.nodes[place].name));
+                    if dies {
+                        self.crash(place);
+                        return;
+                    }
+                }
                 Output::Send(message) => {
                     self.rules.count_message(self.now);
                     self.post(place, Letter::Message(Box::new(message)));
@@ -307,13 +410,13 @@ impl World {
                 Output::Event(event) => {
                     self.tell(&format!("{}! {}", self.nodes[place].name, event.text));
                     self.nodes[place].note(&event);
-                    let judged = self.rules.note(&event, &self.nodes[place], self.now);
+                    let judged = self.rules.note(&event, &self.nodes, place, self.now);
                     self.broken = self.broken.take().or(judged.err());
                 }
                 Output::Released => {
                     self.tell(&format!("{} left", self.nodes[place].name));
                     self.nodes[place].leave();
-                    self.post(place, Letter::Left);
+                    self.post(place, Letter::Left(self.nodes[place].generation));
                 }
             }
         }
@@ -350,7 +453,7 @@ impl World {
     fn fault(&mut self) {
         let place = self.random.place(2);
         let name = self.nodes[place].name.clone();
-        match self.random.below(24) {
+        match self.random.below(26) {
             0 | 1 => {
                 let cut = self.random.happens(Chance::percent(50));
                 self.cut[place] = cut;
@@ -363,8 +466,7 @@ impl World {
             }
             4 if self.nodes[place].up => {
                 self.tell(&format!("{name} crashes"));
-                self.nodes[place].crash();
-                self.wires[place].clear();
+                self.crash(place);
             }
             22 | 23 if self.nodes[place].up => {
                 self.tell(&format!("hbd dies on {name}, and what it holds goes on"));
@@ -403,6 +505,17 @@ impl World {
                 let now = self.clock();
                 let events = self.nodes[place].toggle_unauthenticated(now);
                 self.feed(place, events);
+            }
+            24 => {
+                self.dice.toggle_fence(place);
+                self.tell(&format!(
+                    "the devices of {name} are otherwise broken or whole"
+                ));
+            }
+            25 if self.random.happens(Chance::percent(20)) => {
+                self.fence_ordered[place] = true;
+                let node = self.nodes[1 - place].name.clone();
+                self.give(place, GroupVerb::Fence { node });
             }
             20 | 21 => {
                 let group = self.dice.any_group(&mut self.random);
@@ -483,6 +596,10 @@ impl World {
 
     fn clean(&mut self) {
         for place in 0..2 {
+            // A device that was at work when all was healed may have switched it off.
+            if !self.nodes[place].up {
+                self.boot(place);
+            }
             let groups = Choice::All;
             for verb in [GroupVerb::Unfreeze, GroupVerb::Cleanup { groups }] {
                 self.give(place, verb);

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hbd_manager::{Action, ClusterManager, Kept, Life, Mutant, Settings, TwoNode};
+use hbd_manager::{Action, ClusterManager, Kept, Life, Mutant, Settings, Startup, TwoNode};
 use shared::event::{Event, Kind, NodeStatus};
-use shared::group::{GroupName, Operation, Outcome};
+use shared::group::{GroupName, GroupState, Hold, Operation, Outcome};
 use shared::names::{Generation, NodeName};
 use shared::time::{Moment, Now};
 use shared::view::ClusterView;
@@ -119,6 +119,8 @@ impl Node {
                 failback: dice.failback,
                 startup: dice.startup,
                 unfenced_takeover: true,
+                fencing: dice.fencing(place),
+                stop_failure: dice.stop_failure,
                 doubt: DEADTIME,
                 stop_retries: 2,
                 retry_after: Duration::from_secs(5),
@@ -240,8 +242,8 @@ impl Node {
         self.noted(events)
     }
 
-    pub(super) fn peer_left(&mut self, now: Now) -> Vec<Event> {
-        let events = self.membership.as_mut().map(|m| m.left(now));
+    pub(super) fn peer_left(&mut self, life: Generation, now: Now) -> Vec<Event> {
+        let events = self.membership.as_mut().map(|m| m.left(life, now));
         self.noted(events.unwrap_or_default())
     }
 
@@ -267,6 +269,12 @@ impl Node {
     pub(super) fn toggle_unauthenticated(&mut self, now: Now) -> Vec<Event> {
         let event = self.membership.as_mut();
         let event = event.map(|membership| membership.toggle_unauthenticated(now));
+        self.noted(event.into_iter().collect())
+    }
+
+    /// The other node is back, and still signs with another key.
+    pub(super) fn doubt_again(&mut self, now: Now) -> Vec<Event> {
+        let event = self.membership.as_mut().and_then(|m| m.doubt_again(now));
         self.noted(event.into_iter().collect())
     }
 
@@ -319,6 +327,51 @@ impl Node {
         let kept = self.kept.groups.get(group).cloned().unwrap_or_default();
         let hindered = self.sick || self.leaves || self.kept.frozen.is_some();
         self.up && self.hears_peer() && !hindered && !kept.held && kept.failures == 0
+    }
+
+    /// The other node is dead for this one, it does not hold the group, and nothing but a fencing
+    /// keeps it from starting it.
+    pub(super) fn would_take_alone(&self, group: &GroupName) -> bool {
+        let Some(membership) = &self.membership else {
+            return false;
+        };
+        let kept = self.kept.groups.get(group).cloned().unwrap_or_default();
+        let hindered = self.sick || self.leaves || self.kept.frozen.is_some();
+        let may_be_succeeded = match membership.heard {
+            true => true,
+            false => {
+                let fencing = &self.settings.fencing;
+                self.settings.startup == Startup::Alone
+                    && (fencing.startup || fencing.devices.is_empty())
+            }
+        };
+        self.counts_peer_as_dead()
+            && may_be_succeeded
+            && !membership.is_unauthenticated()
+            && !hindered
+            && !kept.held
+            && kept.failures == 0
+    }
+
+    /// It counts the other node as dead, which left in order.
+    #[must_use]
+    pub fn peer_has_left(&self) -> bool {
+        self.membership.as_ref().is_some_and(Membership::has_left)
+    }
+
+    /// It takes nothing before a device confirms that the other node is off.
+    #[must_use]
+    pub fn waits_for_fence(&self) -> bool {
+        let held = self.view.takeover_held.as_ref();
+        held.is_some_and(|(_, hold)| *hold == Hold::Fencing)
+    }
+
+    /// It was told that a group does not stop on the other node.
+    #[must_use]
+    pub fn knows_stuck(&self, other: &NodeName) -> bool {
+        let groups = self.view.groups.values();
+        let mut there = groups.filter_map(|group| group.nodes.get(other));
+        there.any(|on| on.state == GroupState::Blocked)
     }
 
     /// The group did not stop on it.

@@ -1,9 +1,9 @@
 //! What two managers must keep, whatever goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hbd_manager::Group;
+use hbd_manager::{Group, StopFailure};
 use shared::event::{Event, Kind};
 use shared::group::{GroupName, GroupReason, GroupState};
 use shared::names::NodeName;
@@ -17,6 +17,13 @@ const RATE_MAX: usize = 300;
 
 /// Longest that nobody starts a group that both would.
 const IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// Longest that a living node does not take what a dead one may have held, fencing tried anew
+/// included.
+const ALONE_MAX: Duration = Duration::from_secs(100);
+
+/// Longest pause before a fencing that failed is tried again.
+const FENCE_AGAIN_MAX: Duration = Duration::from_secs(10);
 
 /// Watches a world.
 pub struct Rules {
@@ -34,6 +41,16 @@ pub struct Rules {
     sick: [Option<Moment>; 2],
     /// Since when nobody holds a group although both nodes hear each other and would.
     idle: BTreeMap<GroupName, Moment>,
+    /// Since when nobody holds it although one node, by place, would.
+    alone: BTreeMap<(GroupName, usize), Moment>,
+    /// When a node's fencing failed that was not tried again.
+    fence_failed: [Option<Moment>; 2],
+    /// Which nodes count the other as dead.
+    counts: [bool; 2],
+    /// Groups that run on both nodes.
+    doubly: BTreeSet<GroupName>,
+    /// Two owners never are.
+    fenced: bool,
     messages: Rate,
     events: Rate,
 }
@@ -69,6 +86,11 @@ impl Rules {
             keepers: BTreeMap::new(),
             sick: [None; 2],
             idle: BTreeMap::new(),
+            alone: BTreeMap::new(),
+            fence_failed: [None; 2],
+            counts: [false; 2],
+            doubly: BTreeSet::new(),
+            fenced: !dice.fencing(0).devices.is_empty(),
             messages: Rate::default(),
             events: Rate::default(),
         }
@@ -79,8 +101,20 @@ impl Rules {
     }
 
     /// An event of the manager of `node`.
-    pub(super) fn note(&mut self, event: &Event, node: &Node, now: Moment) -> Result<(), String> {
+    pub(super) fn note(
+        &mut self,
+        event: &Event,
+        nodes: &[Node; 2],
+        place: usize,
+        now: Moment,
+    ) -> Result<(), String> {
+        let (node, other) = (&nodes[place], &nodes[1 - place]);
         self.events.count(now);
+        match &event.kind {
+            Kind::FenceFailed { .. } => self.fence_failed[place] = Some(now),
+            Kind::FenceBegun { .. } => self.fence_failed[place] = None,
+            _ => {}
+        }
         if let Kind::GroupContested { group, keeper, .. } = &event.kind {
             return self.judge_keepers(group, node.place(), keeper, now);
         }
@@ -105,8 +139,10 @@ impl Rules {
         if node.is_sick() {
             return Err(format!("{} starts a group while it is sick", node.name));
         }
+        // Unless it was made sure that it is off.
+        let doubtful = node.doubts_peer() && (other.up || other.is_killed());
         match reason {
-            GroupReason::PeerDead { node: peer } if node.doubts_peer() => Err(format!(
+            GroupReason::PeerDead { node: peer } if doubtful => Err(format!(
                 "{} takes over from {peer}, which may live",
                 node.name
             )),
@@ -136,12 +172,15 @@ impl Rules {
         &mut self,
         nodes: &[Node; 2],
         packets_pass: bool,
+        dice: &Dice,
         now: Moment,
     ) -> Result<(), String> {
         let both_up = nodes.iter().all(|node| node.up);
-        let split = both_up && nodes.iter().any(Node::counts_peer_as_dead);
+        // One that hears the other learns that it is counted as dead, and yields.
+        let counts = [0, 1].map(|place| both_up && nodes[place].counts_peer_as_dead());
+        let changed = std::mem::replace(&mut self.counts, counts) != counts;
         // Nobody is there to stop what goes on.
-        if split || nodes.iter().any(Node::is_killed) {
+        if changed || counts == [true; 2] || nodes.iter().any(Node::is_killed) {
             self.split = now;
         }
         for (what, rate) in [("messages", &self.messages), ("events", &self.events)] {
@@ -161,10 +200,14 @@ impl Rules {
             if now.since(since) > IDLE_MAX {
                 return Err(format!("nobody starts {}", group.name));
             }
-            self.judge_owners(&group.name, nodes, now)?;
             for node in nodes.iter().filter(|node| node.up) {
                 node.judge_own(&group.name)?;
             }
+        }
+        for place in 0..self.groups.len() {
+            let group = self.groups[place].name.clone();
+            self.judge_alone(&group, nodes, dice, now)?;
+            self.judge_owners(&group, nodes, now)?;
         }
         for node in nodes {
             self.judge_sick(node, now)?;
@@ -174,15 +217,24 @@ impl Rules {
 
     /// Never two owners, but for a bounded time after a split.
     fn judge_owners(
-        &self,
+        &mut self,
         group: &GroupName,
         nodes: &[Node; 2],
         now: Moment,
     ) -> Result<(), String> {
         let owners = nodes.iter().filter(|node| node.runs(group)).count();
+        let begins = (owners == 2) != self.doubly.contains(group);
+        match owners {
+            2 => self.doubly.insert(group.clone()),
+            _ => self.doubly.remove(group),
+        };
+        if begins && self.counts != [false; 2] {
+            // Who does not hear the other takes what it holds, and that one yields.
+            self.split = now;
+        }
         let blocked = self.blocked.get(group).copied().unwrap_or_default();
         let excuse = self.split.max(blocked);
-        let excused = now.since(excuse) <= self.bound && excuse != Moment(0);
+        let excused = !self.fenced && now.since(excuse) <= self.bound && excuse != Moment(0);
         if owners == 2 && !excused {
             return Err(format!(
                 "{group} runs on both nodes, {:?} after the last split, allowed {:?}",
@@ -191,6 +243,56 @@ impl Rules {
             ));
         }
         Ok(())
+    }
+
+    /// Never without an owner for long where one node is there that could be it.
+    fn judge_alone(
+        &mut self,
+        group: &GroupName,
+        nodes: &[Node; 2],
+        dice: &Dice,
+        now: Moment,
+    ) -> Result<(), String> {
+        for (place, node) in nodes.iter().enumerate() {
+            let key = (group.clone(), place);
+            if !(node.up && node.would_take_alone(group) && dice.can_fence(place)) {
+                self.alone.remove(&key);
+                continue;
+            }
+            let since = *self
+                .alone
+                .entry(key)
+                .or_insert(now)
+                .max(&mut node.since.clone());
+            if now.since(since) > ALONE_MAX {
+                return Err(format!("{} does not take {group}", node.name));
+            }
+            let failed = self.fence_failed[place].filter(|_| node.waits_for_fence());
+            if failed.is_some_and(|failed| now.since(since.max(failed)) > FENCE_AGAIN_MAX) {
+                return Err(format!("{} does not fence again", node.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// A node is fenced only if the one that does it has reason to.
+    pub(super) fn judge_fence(
+        &self,
+        nodes: &[Node; 2],
+        by: usize,
+        stop_failure: StopFailure,
+        ordered: bool,
+    ) -> Result<(), String> {
+        let (node, other) = (&nodes[by], &nodes[1 - by]);
+        let stuck = stop_failure == StopFailure::Fence && node.knows_stuck(&other.name);
+        let dead = node.counts_peer_as_dead() && !node.peer_has_left();
+        match ordered || stuck || dead {
+            true => Ok(()),
+            false => Err(format!(
+                "{} fences {} without reason",
+                node.name, other.name
+            )),
+        }
     }
 
     fn judge_sick(&mut self, node: &Node, now: Moment) -> Result<(), String> {

@@ -17,17 +17,19 @@
 //! back. **A peer that returns** with what this node took over meanwhile: one of both gives it up at
 //! once, and both decide which by the same rule.
 
+mod fencing;
 mod group;
 mod peer;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use shared::event::{Cause, Event, EventSource, Kind, NodeStatus, Role, StatusReason};
-use shared::group::{GroupName, GroupReason, GroupState, Operation, Outcome, Willingness};
+use shared::group::{GroupName, GroupReason, GroupState, Hold, Operation, Outcome, Willingness};
 use shared::names::NodeName;
 use shared::order::{Change, Choice, GroupVerb};
 use shared::time::{Moment, Now};
@@ -37,9 +39,10 @@ use crate::ClusterManager;
 use crate::declaration::{Candidate, Claim, Declaration, Passed, Stand, candidate, keeps};
 use crate::io::{
     Action, ActionId, Frozen, Kept, ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings,
-    Wanted,
+    StopFailure, Wanted,
 };
 use crate::mutant::planted;
+use fencing::Fencer;
 use group::{Local, Next, Phase, STOP_PAUSE, StopStep, Watch, WatchStep};
 use peer::{Peer, Standing};
 
@@ -54,6 +57,7 @@ pub struct TwoNode {
     settings: Settings,
     groups: Vec<Local>,
     peer: Peer,
+    fencer: Fencer,
     own: Own,
     communication_up: bool,
     sick: bool,
@@ -121,7 +125,7 @@ impl TwoNode {
 
     fn build(settings: Settings, mut kept: Kept, view: &ClusterView) -> Self {
         let node = view.nodes.get(&settings.peer);
-        let mut peer = Peer::new(node.map_or(NodeStatus::Init, |node| node.status));
+        let mut peer = Peer::new(node, kept.freed);
         let in_doubt = node.is_some_and(|node| node.unauthenticated.is_some());
         peer.unauthenticated = in_doubt.then_some(NEVER);
         peer.states = states_on(view, &settings.peer);
@@ -139,6 +143,7 @@ impl TwoNode {
         Self {
             groups,
             peer,
+            fencer: Fencer::new(settings.fencing.devices.len()),
             own: Own {
                 anew: true,
                 ..Own::default()
@@ -196,6 +201,7 @@ impl TwoNode {
     fn settle(&mut self, now: Now) {
         self.expire(now);
         self.tell_hold(now);
+        self.fence(now);
         for place in 0..self.groups.len() {
             match self.decide(place, now.boot) {
                 Some(Decision::Start(reason)) => self.start(place, reason, now),
@@ -273,8 +279,12 @@ impl TwoNode {
         if self.standing() != Standing::Alive {
             return None;
         }
-        let (held, willing) = self.claimed(place)?;
         let node = self.settings.peer.clone();
+        let superseded = self.peer.supersedes(&local.group.name);
+        if superseded && !planted!(self, KeepsThoughDeclaredDead) {
+            return Some(Decision::Stop(GroupReason::DeclaredDead { node }));
+        }
+        let (held, willing) = self.claimed(place)?;
         if held {
             return Some(match self.keeps(place, now) {
                 true => Decision::Keep,
@@ -317,8 +327,10 @@ impl TwoNode {
         if !self.communication_up {
             return Standing::Unknown;
         }
-        self.peer
-            .standing(self.settings.startup, self.settings.unfenced_takeover)
+        match self.peer.standing(&self.settings) {
+            Standing::Held(Hold::Fencing) if planted!(self, TakesUnfenced) => Standing::Gone,
+            standing => standing,
+        }
     }
 
     fn is_frozen(&self) -> bool {
@@ -484,6 +496,7 @@ impl TwoNode {
             | GroupReason::PeerDead { .. }
             | GroupReason::PeerFree { .. }
             | GroupReason::Failback { .. }
+            | GroupReason::DeclaredDead { .. }
             | GroupReason::Contested { .. } => self.peer.because.clone(),
             _ => None,
         };
@@ -535,6 +548,7 @@ impl TwoNode {
                 .map(|local| (local.group.name.clone(), local.kept()))
                 .collect(),
             frozen: self.frozen,
+            freed: self.peer.freed(),
         };
         if self.kept != kept {
             self.kept = kept.clone();
@@ -544,7 +558,8 @@ impl TwoNode {
 
     /// Says what this node is, where that changed, was asked for or was not answered.
     fn declare(&mut self, now: Moment) {
-        if !self.peer.status.is_alive() || self.released {
+        let alone = self.peer.may_live();
+        if !(self.peer.status.is_alive() || alone) || self.released {
             self.own.repeat_at = None;
             return;
         }
@@ -564,6 +579,7 @@ impl TwoNode {
                 stand,
                 heard,
                 answer: unread,
+                alone,
                 claims: self.own.claims.clone(),
                 orders: self.own.orders.clone(),
             }));
@@ -612,18 +628,18 @@ impl TwoNode {
         self.own.anew = true;
     }
 
-    /// Whether the peer may hold anything, by what it said last: what it held, and what it was free
-    /// to take.
+    /// Whether the peer may hold anything, or take it alone: not what this node holds, nor what both
+    /// know to be this one's.
     fn peer_may_hold(&self, now: Moment) -> bool {
-        (0..self.groups.len()).any(|place| match self.claimed(place) {
-            None => true,
-            Some((true, _)) => true,
-            Some((false, willing)) => {
-                let local = &self.groups[place];
-                let own = self.willing(place, now);
-                !local.state().is_held()
-                    && candidate(own, willing, local.preferred) == Candidate::Peer
-            }
+        (0..self.groups.len()).any(|place| {
+            let Some((held, willing)) = self.claimed(place) else {
+                return true;
+            };
+            let local = &self.groups[place];
+            let own = self.willing(place, now);
+            let ours = self.is_answered(place, now)
+                && candidate(own, willing, local.preferred) == Candidate::Own;
+            held || !(local.state().is_held() || ours)
         })
     }
 
@@ -665,14 +681,16 @@ impl TwoNode {
         let was_alive = self.peer.status.is_alive();
         let may_hold = self.peer_may_hold(now);
         self.peer.begin(to, cause);
+        self.peer.dead_since = (to == NodeStatus::Dead).then_some(now);
         if was_alive == to.is_alive() && to != NodeStatus::Dead {
             return;
         }
         if to == NodeStatus::Dead {
             self.peer.states.clear();
         }
-        self.peer.may_hold = may_hold;
-        self.peer.left = *reason == StatusReason::Left;
+        let fenced_all_the_same = planted!(self, FencesTheLeft);
+        self.peer.may_hold = may_hold || fenced_all_the_same;
+        self.peer.left = *reason == StatusReason::Left && !fenced_all_the_same;
         self.forget();
     }
 
@@ -718,12 +736,19 @@ impl TwoNode {
         self.note_read(declaration.heard);
         self.obey_passed(&declaration, now);
         match &mut self.peer.latest {
+            Some(known) if declaration.stand.life > known.stand.life => {
+                // Another manager: what was fenced was the one before it.
+                self.peer.turn += 1;
+                *known = declaration;
+            }
             Some(known) if declaration.stand < known.stand => return,
             Some(known) if declaration.stand == known.stand => {
                 known.heard = known.heard.max(declaration.heard);
             }
             latest => *latest = Some(declaration),
         }
+        let alone = self.peer.latest.as_ref().is_some_and(|d| d.alone);
+        self.peer.note_alone(alone, now.boot);
         let latest = self.peer.latest.clone();
         if let Some(declaration) = latest.filter(|latest| self.is_fresh(latest)) {
             self.follow(declaration, now);
@@ -813,9 +838,12 @@ impl TwoNode {
                 }
             }
             GroupVerb::ConfirmFence { node } => {
-                self.peer.fenced = true;
+                self.peer.fenced = Some(self.peer.turn);
                 let kind = Kind::FenceConfirmed { node: node.clone() };
                 self.tell_ordered(kind, order, now);
+            }
+            GroupVerb::Fence { .. } => {
+                self.order_fence(Cause::Order(order.who.clone()), now.boot);
             }
         }
     }
@@ -841,7 +869,12 @@ impl TwoNode {
             GroupVerb::Move { .. } if !self.peer.status.is_alive() => {
                 Err(Refusal::NotAlive(peer.clone()))
             }
-            GroupVerb::ConfirmFence { node } if node != peer => Err(Refusal::NoNode(node.clone())),
+            GroupVerb::ConfirmFence { node } | GroupVerb::Fence { node } if node != peer => {
+                Err(Refusal::NoNode(node.clone()))
+            }
+            GroupVerb::Fence { node } if self.settings.fencing.devices.is_empty() => {
+                Err(Refusal::NoDevice(node.clone()))
+            }
             GroupVerb::ConfirmFence { node } if self.peer.status != NodeStatus::Dead => {
                 Err(Refusal::Alive(node.clone()))
             }
@@ -997,6 +1030,11 @@ impl TwoNode {
             Next::Blocked => {
                 let reason = GroupReason::StopFailed;
                 self.turn(place, Phase::Blocked, from, reason, now);
+                if self.settings.stop_failure == StopFailure::SelfFence {
+                    let group = &self.groups[place].group.name;
+                    let why = format!("group {group} does not stop");
+                    self.outputs.push_back(Output::SelfFence { why });
+                }
             }
         }
     }
@@ -1121,6 +1159,7 @@ impl ClusterManager for TwoNode {
                 self.peer_status(status, &StatusReason::Remembered, because, now.boot);
             }
         }
+        self.peer.see(node);
         // What was said and answered in between is not known.
         self.forget();
         self.settle(now);
@@ -1133,15 +1172,18 @@ impl ClusterManager for TwoNode {
             Kind::CommunicationUp => self.communication_up = true,
             Kind::NodeStatus {
                 node, to, reason, ..
-            } if node == peer => self.peer_status(*to, reason, Some(cause), now.boot),
+            } if node == peer => self.peer_status(*to, reason, Some(cause), event.boot),
             Kind::DeclaredDead { node } if node == peer => {
                 self.peer.because = Some(cause);
                 self.forget();
             }
+            Kind::DeclaredDeadOver { node } | Kind::HeardAgain { node } if node == peer => {
+                self.peer.denial = None;
+            }
             Kind::Unauthenticated { node, .. }
                 if node == peer && !planted!(self, IgnoresUnauthenticated) =>
             {
-                self.peer.unauthenticated = Some(NEVER);
+                self.peer.doubt();
             }
             Kind::AuthenticatedAgain { node }
             | Kind::UnauthenticatedGone { node }
@@ -1168,8 +1210,10 @@ impl ClusterManager for TwoNode {
         let place = (self.groups.iter()).position(|local| local.awaited() == Some(action));
         if let Some(place) = place {
             self.advance(place, &outcome, now);
-            self.settle(now);
+        } else {
+            self.fence_ended(action, &outcome, now);
         }
+        self.settle(now);
     }
 
     fn handle_loss(&mut self, group: &GroupName, resource: usize, why: String, now: Now) {
@@ -1197,7 +1241,10 @@ impl ClusterManager for TwoNode {
     fn handle_order(&mut self, order: Order, now: Now) -> Result<Vec<Change>, Refusal> {
         self.check(&order.verb)?;
         let order = self.spelled_out(order);
-        let concerns_both = !matches!(order.verb, GroupVerb::ConfirmFence { .. });
+        let concerns_both = !matches!(
+            order.verb,
+            GroupVerb::ConfirmFence { .. } | GroupVerb::Fence { .. }
+        );
         if concerns_both && self.peer.status == NodeStatus::Init {
             // It may live, and would never be told.
             return Err(Refusal::TooEarly);
@@ -1244,6 +1291,7 @@ impl ClusterManager for TwoNode {
             .chain(self.own.repeat_at)
             .chain(self.frozen.map(|frozen| frozen.until))
             .chain(self.peer.unauthenticated)
+            .chain(self.fencer.deadlines())
             .filter(|at| *at != NEVER)
             .min()
     }

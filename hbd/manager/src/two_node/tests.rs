@@ -6,7 +6,7 @@ use alloc::vec;
 
 use super::*;
 use crate::declaration::Life;
-use crate::io::{Group, KeptGroup, Monitor, Startup};
+use crate::io::{FenceOperation, Fencing, Group, KeptGroup, Monitor, Startup};
 use shared::names::Generation;
 
 const GROUP: &str = "IPaddr::10.0.0.5";
@@ -43,6 +43,8 @@ fn settings() -> Settings {
         failback: true,
         startup: Startup::Alone,
         unfenced_takeover: true,
+        fencing: Fencing::default(),
+        stop_failure: StopFailure::Block,
         doubt: Duration::from_secs(1),
         stop_retries: 1,
         retry_after: Duration::from_secs(5),
@@ -62,6 +64,8 @@ fn life(generation: u64) -> Life {
 struct Stage {
     manager: TwoNode,
     core: EventSource,
+    /// The fencing under way.
+    fence: Option<ActionId>,
 }
 
 impl Stage {
@@ -69,6 +73,7 @@ impl Stage {
         Self {
             manager: TwoNode::new(settings, kept, &ClusterView::default(), at(0)),
             core: EventSource::new(name("alice"), Role::Core, Generation(7)),
+            fence: None,
         }
     }
 
@@ -81,10 +86,19 @@ impl Stage {
                     if held { "keep held" } else { "keep free" }.to_string()
                 }
                 Output::Act(action) => format!("{} {}", action.operation, action.resource),
+                // What is said to a dead node.
+                Output::Send(declaration) if declaration.alone => continue,
                 Output::Send(declaration) => {
                     let claim = declaration.claims[&group()];
                     format!("say {} {}", claim.state, claim.willing)
                 }
+                Output::Fence(fence) => {
+                    if fence.operation == FenceOperation::Off {
+                        self.fence = Some(fence.id);
+                    }
+                    format!("{:?} with device {}", fence.operation, fence.device)
+                }
+                Output::SelfFence { why } => format!("self-fence: {why}"),
                 Output::Event(event) => event.text,
                 Output::Released => "released".to_string(),
             });
@@ -104,6 +118,16 @@ impl Stage {
             from: NodeStatus::Init,
             to,
             reason: StatusReason::Announced,
+        };
+        self.event(kind, millis)
+    }
+
+    fn bob_leaves(&mut self, millis: u64) -> Vec<String> {
+        let kind = Kind::NodeStatus {
+            node: name("bob"),
+            from: NodeStatus::Active,
+            to: NodeStatus::Dead,
+            reason: StatusReason::Left,
         };
         self.event(kind, millis)
     }
@@ -132,6 +156,7 @@ impl Stage {
                 number: self.manager.own.number,
             }),
             answer: false,
+            alone: false,
             claims: BTreeMap::from([(group(), claim)]),
             orders: Vec::new(),
         };
@@ -156,7 +181,7 @@ impl Stage {
 
     fn alone() -> Self {
         let mut stage = Self::new(settings(), Kept::default());
-        stage.bob(NodeStatus::Dead, 1);
+        stage.bob_leaves(1);
         stage.event(Kind::CommunicationUp, 1);
         stage
     }
@@ -333,7 +358,7 @@ fn a_manager_that_follows_another_looks_before_it_does_anything() {
     };
     let kept = Kept {
         groups: BTreeMap::from([(group(), kept)]),
-        frozen: None,
+        ..Kept::default()
     };
     let mut stage = Stage::new(settings(), kept);
     assert_eq!(stage.outputs()[0], "status 0");
@@ -350,7 +375,7 @@ fn what_was_interrupted_is_stopped_first() {
     };
     let kept = Kept {
         groups: BTreeMap::from([(group(), kept)]),
-        frozen: None,
+        ..Kept::default()
     };
     let mut stage = Stage::new(settings(), kept);
     assert!(stage.outputs().contains(&"stop 1".to_string()));
@@ -550,6 +575,7 @@ fn an_order_that_was_passed_on_is_obeyed_once() {
         },
         heard: None,
         answer: true,
+        alone: false,
         claims: BTreeMap::new(),
         orders: vec![Passed {
             number: 4,
@@ -570,7 +596,7 @@ fn another_core_brings_what_it_knows_and_nothing_is_stopped() {
     let mut stage = Stage::started();
     let mut view = ClusterView::default();
     stage.manager.handle_view(&view, at(10));
-    assert_eq!(stage.outputs(), [] as [&str; 0]);
+    assert_eq!(stage.outputs(), ["keep held"]);
     let mut core = EventSource::new(name("alice"), Role::Core, Generation(8));
     let kind = Kind::NodeStatus {
         node: name("bob"),
@@ -603,4 +629,275 @@ fn quick_restart() -> Kind {
         deadtime: Duration::from_secs(1),
         initdead: Duration::from_secs(1),
     }))
+}
+
+fn fenced_by(devices: &[&str]) -> Settings {
+    Settings {
+        fencing: Fencing {
+            devices: devices.iter().map(|&device| device.into()).collect(),
+            delay: Duration::from_secs(2),
+            startup: true,
+            manual: false,
+        },
+        ..settings()
+    }
+}
+
+/// Bob held the group and dies; two devices could switch it off.
+fn bob_dies(settings: Settings) -> Stage {
+    let mut stage = Stage::new(settings, Kept::default());
+    stage.bob(NodeStatus::Active, 1);
+    stage.event(Kind::CommunicationUp, 1);
+    stage.hear(GroupState::Started, Willingness::Able, 2);
+    let outputs = stage.bob(NodeStatus::Dead, 3);
+    assert!(
+        outputs[0].contains("nothing is taken over from it"),
+        "{outputs:?}"
+    );
+    stage
+}
+
+impl Stage {
+    /// What is done by time alone.
+    fn timeout(&mut self, millis: u64) -> Vec<String> {
+        self.manager.handle_timeout(at(millis));
+        self.outputs()
+    }
+
+    fn struck(&mut self, outcome: Outcome, millis: u64) -> Vec<String> {
+        let action = self.fence.take().unwrap();
+        self.manager.handle_result(action, outcome, at(millis));
+        self.outputs()
+    }
+
+    fn broken(&mut self, millis: u64) -> Vec<String> {
+        let why = "no answer".to_string();
+        self.struck(Outcome::Failed { why }, millis)
+    }
+}
+
+#[test]
+fn a_dead_holder_is_succeeded_when_a_device_says_that_it_is_off() {
+    let mut stage = bob_dies(fenced_by(&["ipmi"]));
+    assert_eq!(stage.timeout(2002), [""; 0], "the delay is not over");
+    let begun = [
+        "node bob is being switched off with ipmi",
+        "Off with device 0",
+    ];
+    assert_eq!(stage.timeout(2003), begun);
+    let outputs = stage.struck(Outcome::Done, 2500);
+    assert_eq!(outputs[0], "node bob is off: ipmi confirmed it");
+    assert!(outputs.contains(&"start 0".to_string()), "{outputs:?}");
+}
+
+#[test]
+fn a_device_that_fails_is_followed_by_the_next_and_all_are_tried_for_ever() {
+    let mut stage = bob_dies(fenced_by(&["ipmi", "pdu"]));
+    stage.timeout(2003);
+    let outputs = stage.broken(3000);
+    assert_eq!(
+        outputs,
+        [
+            "ipmi did not switch off node bob: no answer",
+            "node bob is being switched off with pdu",
+            "Off with device 1"
+        ]
+    );
+    let outputs = stage.broken(4000);
+    assert_eq!(
+        outputs,
+        ["pdu did not switch off node bob, 2 times in a row: no answer"]
+    );
+    assert_eq!(stage.timeout(8999), [""; 0]);
+    assert!(
+        stage
+            .timeout(9000)
+            .contains(&"Off with device 0".to_string())
+    );
+}
+
+#[test]
+fn a_fencing_counts_for_the_death_that_it_was_meant_for() {
+    let mut stage = bob_dies(fenced_by(&["ipmi"]));
+    stage.timeout(2003);
+    let meant = stage.fence.take().unwrap();
+    stage.bob(NodeStatus::Active, 2100);
+    stage.bob(NodeStatus::Dead, 2200);
+    stage.manager.handle_result(meant, Outcome::Done, at(2300));
+    let outputs = stage.outputs();
+    assert!(!outputs.contains(&"start 0".to_string()), "{outputs:?}");
+    let outputs = stage.timeout(5000);
+    assert!(
+        outputs.contains(&"Off with device 0".to_string()),
+        "{outputs:?}"
+    );
+}
+
+#[test]
+fn a_node_that_left_or_held_nothing_is_not_fenced() {
+    let mut stage = Stage::new(fenced_by(&["ipmi"]), Kept::default());
+    stage.bob(NodeStatus::Active, 1);
+    stage.event(Kind::CommunicationUp, 1);
+    stage.hear(GroupState::Stopped, Willingness::Unable, 2);
+    let outputs = stage.bob_leaves(3);
+    assert!(
+        !outputs.iter().any(|text| text.contains("taken over")),
+        "{outputs:?}"
+    );
+    assert!(
+        stage
+            .timeout(9000)
+            .iter()
+            .all(|text| !text.starts_with("Off"))
+    );
+}
+
+#[test]
+fn that_a_dead_node_holds_nothing_outlives_the_manager() {
+    let mut stage = bob_dies(fenced_by(&["ipmi"]));
+    stage.timeout(2003);
+    let mut kept = Kept::default();
+    let action = stage.fence.take().unwrap();
+    stage.manager.handle_result(action, Outcome::Done, at(2500));
+    while let Some(output) = stage.manager.poll_output() {
+        if let Output::Keep(next) = output {
+            kept = next;
+        }
+    }
+    let mut view = ClusterView::default();
+    view.apply(&stage.core.event(quick_restart(), None, at(1)));
+    view.apply(&stage.core.event(Kind::CommunicationUp, None, at(1)));
+    let kind = Kind::NodeStatus {
+        node: name("bob"),
+        from: NodeStatus::Active,
+        to: NodeStatus::Dead,
+        reason: StatusReason::Announced,
+    };
+    view.apply(&stage.core.event(kind.clone(), None, at(3)));
+    let begin = |view: &ClusterView| {
+        let settings = fenced_by(&["ipmi"]);
+        let kept = kept.clone();
+        let mut manager = TwoNode::new(settings, kept, view, at(3000));
+        std::iter::from_fn(|| manager.poll_output())
+            .any(|output| matches!(output, Output::Event(event) if event.text.contains("nothing is taken over")))
+    };
+    assert!(!begin(&view));
+    view.apply(&stage.core.event(kind, None, at(2700)));
+    assert!(begin(&view), "that was another death");
+}
+
+#[test]
+fn a_node_that_cannot_stop_what_it_holds_is_fenced_by_the_other() {
+    let settings = Settings {
+        stop_failure: StopFailure::Fence,
+        ..fenced_by(&["ipmi"])
+    };
+    let mut stage = Stage::new(settings, Kept::default());
+    stage.bob(NodeStatus::Active, 1);
+    stage.event(Kind::CommunicationUp, 1);
+    stage.hear(GroupState::Blocked, Willingness::Able, 2);
+    let outputs = stage.timeout(2002);
+    assert!(
+        outputs.contains(&"Off with device 0".to_string()),
+        "{outputs:?}"
+    );
+    let outputs = stage.struck(Outcome::Done, 2500);
+    assert!(
+        !outputs.contains(&"start 0".to_string()),
+        "its claim stands"
+    );
+    assert!(
+        stage
+            .timeout(9000)
+            .iter()
+            .all(|text| !text.starts_with("Off"))
+    );
+}
+
+#[test]
+fn an_operator_has_a_living_node_switched_off_and_each_device_is_tried_once() {
+    let mut stage = Stage::new(fenced_by(&["ipmi"]), Kept::default());
+    stage.bob(NodeStatus::Active, 1);
+    stage.event(Kind::CommunicationUp, 1);
+    stage.hear(GroupState::Started, Willingness::Able, 2);
+    let fence = order(GroupVerb::Fence { node: name("bob") });
+    assert!(stage.manager.handle_order(fence, at(3)).is_ok());
+    assert!(stage.outputs().contains(&"Off with device 0".to_string()));
+    stage.broken(4);
+    assert!(
+        stage
+            .timeout(9000)
+            .iter()
+            .all(|text| !text.starts_with("Off"))
+    );
+}
+
+#[test]
+fn a_device_that_does_not_answer_is_told_once_and_when_it_answers() {
+    let mut stage = Stage::new(fenced_by(&["ipmi"]), Kept::default());
+    let check = |stage: &mut Stage, outcome: Outcome, millis| {
+        stage.manager.handle_timeout(at(millis));
+        let id =
+            std::iter::from_fn(|| stage.manager.poll_output()).find_map(|output| match output {
+                Output::Fence(fence) => Some(fence.id),
+                _ => None,
+            });
+        stage
+            .manager
+            .handle_result(id.unwrap(), outcome, at(millis));
+        stage.outputs()
+    };
+    let failed = || Outcome::Failed {
+        why: "no answer".into(),
+    };
+    let text = "ipmi, which is to switch off node bob if need be, does not work: no answer";
+    assert_eq!(check(&mut stage, failed(), 1), [text]);
+    assert_eq!(check(&mut stage, failed(), 3_600_001), [""; 0]);
+    let text = "ipmi, which is to switch off node bob if need be, works again";
+    assert_eq!(check(&mut stage, Outcome::Done, 7_200_001), [text]);
+}
+
+#[test]
+fn a_holder_yields_to_a_node_that_does_not_hear_it_and_holds_the_group_too() {
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 10);
+    stage.event(Kind::DeclaredDead { node: name("bob") }, 20);
+    let mut declaration = Declaration {
+        stand: Stand {
+            life: life(3),
+            number: 1,
+        },
+        heard: None,
+        answer: true,
+        alone: true,
+        claims: BTreeMap::from([(
+            group(),
+            Claim {
+                state: GroupState::Started,
+                willing: Willingness::Able,
+                epoch: 2,
+            },
+        )]),
+        orders: Vec::new(),
+    };
+    let stops = "stop 1".to_string();
+    assert!(
+        !stage.read(declaration.clone(), 30).contains(&stops),
+        "it may be a heal"
+    );
+    assert!(stage.read(declaration.clone(), 1030).contains(&stops));
+
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 10);
+    stage.read(declaration.clone(), 30);
+    stage.event(Kind::DeclaredDeadOver { node: name("bob") }, 40);
+    let outputs = stage.read(declaration.clone(), 1030);
+    assert!(!outputs.contains(&stops), "it hears this node again");
+
+    let mut stage = Stage::started();
+    stage.bob(NodeStatus::Active, 10);
+    declaration.claims.get_mut(&group()).unwrap().state = GroupState::Stopped;
+    stage.read(declaration.clone(), 30);
+    let outputs = stage.read(declaration, 1030);
+    assert!(!outputs.contains(&stops), "it does not hold it");
 }
