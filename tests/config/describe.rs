@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use shared::config::{
-    Account, Config, Host, Logging, ManagerKind, MediumKind, Resource, Resources,
+    Account, Config, Fencing, Host, Logging, ManagerKind, MediumKind, Resource, Resources,
 };
 
 pub(crate) fn describe(config: &Config) -> String {
@@ -90,6 +90,7 @@ pub(crate) fn describe(config: &Config) -> String {
     if logs != NO_LOG {
         line(&mut out, "log", &logs);
     }
+    fencing(&mut out, &config.resources.fencing);
     for idle in &config.ineffective {
         line(
             &mut out,
@@ -128,6 +129,24 @@ fn managed(out: &mut String, resources: &Resources) {
             );
             line(out, "  watched", &value);
         }
+    }
+}
+
+fn fencing(out: &mut String, fencing: &Fencing) {
+    for device in &fencing.devices {
+        let node = device.node.as_ref().map_or("any", |node| node.as_str());
+        line(out, &format!("fence {node}"), &device.method.name());
+    }
+    if !fencing.devices.is_empty() {
+        let delays = fencing.delays.iter();
+        let delays = delays.map(|(node, delay)| format!("{node} {}", ms(*delay)));
+        let value = format!(
+            "delays [{}], at start {}, calls {}",
+            delays.collect::<Vec<_>>().join(", "),
+            fencing.startup,
+            ms(fencing.call_limit)
+        );
+        line(out, "fencing", &value);
     }
 }
 

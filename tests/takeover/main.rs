@@ -5,6 +5,7 @@
 
 mod deaths;
 mod failures;
+mod fencing;
 mod judgement;
 mod midway;
 mod moves;
@@ -23,7 +24,9 @@ mod stops;
 use std::process::ExitCode;
 
 use hbd_tests::error::Error;
-use hbd_tests::precondition::Precondition::{Namespaces, PacketFilter, ResourceAgents, Root};
+use hbd_tests::precondition::Precondition::{
+    Namespaces, PacketFilter, ResourceAgents, Root, Stonith,
+};
 use hbd_tests::precondition::trial;
 use hbd_tests::tier::Tier;
 use libtest_mimic::{Arguments, Trial};
@@ -46,6 +49,10 @@ fn main() -> ExitCode {
             moves::by_order,
         ),
         takeover("a_node_that_is_stopped_hands_over_at_once", stops::of_one),
+        takeover(
+            "of_two_that_fence_each_other_one_goes_on_and_nothing_is_served_twice",
+            fencing::partition,
+        ),
     ]);
     if Tier::of_this_run() >= Tier::Ci {
         trials.extend([
@@ -132,12 +139,36 @@ fn main() -> ExitCode {
                 splits::one_way,
             ),
             takeover("when_both_are_stopped_nothing_is_left", stops::of_both),
+            takeover(
+                "a_takeover_waits_for_a_device_that_fails",
+                fencing::device_fails,
+            ),
+            takeover(
+                "a_device_that_is_corrected_is_used_at_once",
+                fencing::reloaded,
+            ),
+            takeover("a_node_that_leaves_is_not_fenced", fencing::orderly),
+            takeover("a_node_that_starts_alone_fences_the_other", fencing::alone),
+            takeover(
+                "a_node_that_was_never_heard_is_fenced_by_order_where_that_is_set",
+                fencing::alone_by_order,
+            ),
+            takeover(
+                "where_nobody_else_can_say_it_an_operator_confirms_that_a_node_is_off",
+                fencing::manual,
+            ),
         ]);
         trials.push(trial(
             "takeover",
             "agents_of_heartbeat_run_unmodified",
             &[Root, Namespaces, ResourceAgents],
             scripts::of_heartbeat,
+        ));
+        trials.push(trial(
+            "takeover",
+            "a_device_of_the_real_stonith_is_enough",
+            &[Root, Namespaces, PacketFilter, Stonith],
+            fencing::stonith,
         ));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

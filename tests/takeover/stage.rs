@@ -344,6 +344,11 @@ impl Stage {
         self.switch.set_faults(&[Fault::cut(alice, bob)])
     }
 
+    /// A file that both nodes can use.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.config.path().join(name)
+    }
+
     /// A file in a node's configuration directory.
     pub(crate) fn config(&self, node: usize, name: &str) -> PathBuf {
         self.config.path().join(NODES[node]).join(name)

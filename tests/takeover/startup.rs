@@ -120,7 +120,7 @@ pub(crate) fn unfenced() -> Result<(), Error> {
 }
 
 /// Waits until a node says that it may not succeed the other one, and why.
-fn held(stage: &Stage, node: usize, dead: usize, hold: Hold) -> Result<(), Error> {
+pub(crate) fn held(stage: &Stage, node: usize, dead: usize, hold: Hold) -> Result<(), Error> {
     let condition = format!("{} waits: {hold}", NODES[node]);
     wait::until_true(SOON, &condition, || {
         let held = stage.daemons[node].view()?.takeover_held;
@@ -129,7 +129,7 @@ fn held(stage: &Stage, node: usize, dead: usize, hold: Hold) -> Result<(), Error
 }
 
 /// Says that a node is off; the other one serves its group then.
-fn confirm(stage: &Stage, node: usize, dead: usize) -> Result<(), Error> {
+pub(crate) fn confirm(stage: &Stage, node: usize, dead: usize) -> Result<(), Error> {
     let ordered = stage.now();
     let verb = GroupVerb::ConfirmFence {
         node: node_name(dead)?,
@@ -148,7 +148,7 @@ fn confirm(stage: &Stage, node: usize, dead: usize) -> Result<(), Error> {
 }
 
 /// For that long no address comes to a node or leaves it.
-fn stays(stage: &Stage, span: Duration) -> Result<(), Error> {
+pub(crate) fn stays(stage: &Stage, span: Duration) -> Result<(), Error> {
     let since = stage.now();
     wait::stays_true(span, "no address comes or goes", || {
         stage.seen(|record| record.demand_unchanged(since).is_ok())

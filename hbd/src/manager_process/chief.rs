@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use super::FromManager;
 use super::addresses::Addresses;
 use super::duty::{Duty, Resources};
+use super::fencing::is_check;
 use super::record::Record;
 use super::release::{Released, release};
 use super::said;
@@ -353,8 +354,9 @@ impl Chief {
                     self.works.begin(&action, resource, &self.duty);
                 }
             }
-            // Its duty names no device, and no self-fence.
-            Output::Fence(_) | Output::SelfFence { .. } => {}
+            Output::Fence(fence) => self.works.fence(&fence, &self.duty),
+            // Its duty says that such a group is blocked.
+            Output::SelfFence { .. } => {}
             Output::Send(declaration) => {
                 if let Some(policy) = &self.duty.policy {
                     // What it said before is of no use any more.
@@ -416,6 +418,6 @@ async fn prepare(
     orphans: Resources,
     duty: Duty,
 ) -> io::Result<Vec<Released>> {
-    settle_former(&run).await?;
+    settle_former(&run, is_check).await?;
     Ok(release(&run, &name(life), orphans, &duty).await)
 }

@@ -7,11 +7,14 @@ use std::time::Duration;
 use hbd_agents::command::Setting;
 use hbd_manager::{Fencing, Group, Life, Monitor, Settings, Startup, StopFailure};
 use serde::{Deserialize, Serialize};
-use shared::config::{ActionLimits, Config, Logging, ManagerKind, Resource, StartupRule, Timing};
+use shared::config::{
+    ActionLimits, Config, FenceMethod, Logging, ManagerKind, Resource, StartupRule, Timing,
+};
 use shared::group::{GroupName, Operation};
 use shared::names::{Generation, NodeName};
 use shared::time::Moment;
 
+use super::fencing::Devices;
 use crate::process::OWN_PROGRAM;
 
 /// How often a failed stop is tried again, as Heartbeat 3.0.6 does.
@@ -32,6 +35,8 @@ pub(crate) struct Duty {
     pub(crate) resources: Resources,
     /// How long the kernel keeps an address that nobody refreshes.
     pub(crate) address_lease: Duration,
+    /// What switches the other node off.
+    pub(super) devices: Devices,
     failback: bool,
     configuration: PathBuf,
     timing: Timing,
@@ -60,6 +65,7 @@ impl Duty {
                 .map(|group| (group.name.clone(), group.resources.clone()))
                 .collect(),
             address_lease: resources.address_lease,
+            devices: devices(config, node),
             failback: resources.failback.returns(),
             configuration: configuration.to_owned(),
             timing: config.timing,
@@ -103,10 +109,48 @@ impl Duty {
     }
 }
 
+/// The other node, if there is one and no more.
+fn peer<'c>(config: &'c Config, node: &NodeName) -> Option<&'c NodeName> {
+    config.nodes.iter().find(|name| *name != node)
+}
+
+fn devices(config: &Config, node: &NodeName) -> Devices {
+    let fencing = &config.resources.fencing;
+    let methods = peer(config, node).map(|peer| fencing.against(peer));
+    let programs = methods.into_iter().flatten();
+    let programs = programs.filter(|method| **method != FenceMethod::Manual);
+    Devices {
+        methods: programs.cloned().collect(),
+        limit: fencing.call_limit,
+    }
+}
+
+/// As the policy sees them. Two of a name are told apart by a number.
+fn fencing(config: &Config, peer: &NodeName, devices: &Devices) -> Fencing {
+    let fencing = &config.resources.fencing;
+    let mut names: Vec<String> = Vec::new();
+    for method in &devices.methods {
+        let name = method.name();
+        let same = devices.methods[..names.len()].iter();
+        names.push(match same.filter(|other| other.name() == name).count() {
+            0 => name,
+            others => format!("{name} ({})", others + 1),
+        });
+    }
+    Fencing {
+        devices: names,
+        manual: fencing
+            .against(peer)
+            .any(|method| *method == FenceMethod::Manual),
+        delay: fencing.delays.get(peer).copied().unwrap_or_default(),
+        startup: fencing.startup,
+    }
+}
+
 /// The checks of the configuration made sure that there are two nodes.
 fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
     let resources = &config.resources;
-    let peer = config.nodes.iter().find(|name| *name != node)?;
+    let peer = peer(config, node)?;
     if resources.manager != ManagerKind::TwoNode {
         return None;
     }
@@ -130,7 +174,7 @@ fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
             StartupRule::WaitForPeer => Startup::WaitForPeer,
         },
         unfenced_takeover: resources.unfenced_takeover,
-        fencing: Fencing::default(),
+        fencing: fencing(config, peer, &devices(config, node)),
         stop_failure: StopFailure::Block,
         doubt: config.timing.deadtime,
         stop_retries: STOP_RETRIES,
@@ -141,4 +185,56 @@ fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
         },
         events: 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::config::check;
+    use shared::config::source::{FileName, Files};
+
+    use super::*;
+
+    fn duty(hbd_cf: &str, node: &str) -> Duty {
+        let node = NodeName::new(node).unwrap();
+        let mut files = Files::default()
+            .with(
+                FileName::HaCf,
+                "node alice bob\nbcast eth0\nauto_failback off\n",
+            )
+            .with(FileName::HbdCf, hbd_cf)
+            .with(FileName::Authkeys, "auth 1\n1 sha1 lab-secret-key\n")
+            .with(FileName::Haresources, "alice web\n");
+        files.node = Some(node.clone());
+        let checked = check::text(&files);
+        let config = checked.config.expect("a configuration");
+        Duty::of(&config, &node, Path::new("/etc/ha.d"))
+    }
+
+    #[test]
+    fn a_node_fences_the_other_one_with_what_is_there_against_it() {
+        let lines = "fence alice fence_a\nfence bob fence_b n=1\nfence bob manual\nfence bob fence_b n=2\n\
+                     fencedelay alice 5\nstartup_fence no\nfencetime 9\n";
+        let alice = duty(lines, "alice");
+        assert_eq!(
+            alice.policy.unwrap().fencing,
+            Fencing {
+                devices: vec!["fence_b".into(), "fence_b (2)".into()],
+                manual: true,
+                delay: Duration::ZERO,
+                startup: false,
+            }
+        );
+        assert_eq!(alice.devices.methods.len(), 2);
+        assert_eq!(alice.devices.limit, Duration::from_secs(9));
+        let bob = duty(lines, "bob").policy.unwrap().fencing;
+        assert_eq!(bob.devices, ["fence_a"]);
+        assert_eq!((bob.manual, bob.delay), (false, Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn another_parameter_of_a_device_is_another_duty() {
+        let with = |value: &str| duty(&format!("fence bob fence_b password={value}\n"), "alice");
+        assert_eq!(with("a"), with("a"));
+        assert_ne!(with("a"), with("b"));
+    }
 }

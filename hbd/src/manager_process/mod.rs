@@ -14,6 +14,7 @@
 mod addresses;
 mod chief;
 mod duty;
+mod fencing;
 mod reactor;
 mod record;
 pub(crate) mod release;

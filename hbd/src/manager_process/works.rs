@@ -8,6 +8,7 @@
 //!
 //! A script of Heartbeat's kind is asked first whether the resource runs, and started only if it does
 //! not, as Heartbeat 3.0.6 does. At most [`SHIMS_MAX`] shims run at a time; others wait their turn.
+//! Devices that switch the other node off have [turns of their own](super::fencing).
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use hbd_agents::command::command;
 use hbd_agents::report::Report;
 use hbd_agents::shim::Job;
 use hbd_agents::verdict::judge;
-use hbd_manager::{Action, ActionId, Life};
+use hbd_manager::{Action, ActionId, Fence, Life};
 use shared::config::Resource;
 use shared::config::machine::Program;
 use shared::event::Kind;
@@ -35,6 +36,7 @@ use tokio::time::sleep;
 
 use super::addresses::{Addresses, Place};
 use super::duty::Duty;
+use super::fencing::Turns;
 use crate::clock;
 use crate::process::{self, OWN_PROGRAM};
 
@@ -53,6 +55,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Works {
     run: PathBuf,
     turns: Arc<Semaphore>,
+    fencing: Turns,
     tasks: JoinSet<Option<Ended>>,
     pub(super) addresses: Addresses,
 }
@@ -72,6 +75,7 @@ impl Works {
             addresses,
             run: run.to_owned(),
             turns: Arc::new(Semaphore::new(SHIMS_MAX)),
+            fencing: Turns::default(),
             tasks: JoinSet::new(),
         }
     }
@@ -103,6 +107,19 @@ impl Works {
             };
             Some(Ended::Action(id, outcome))
         });
+    }
+
+    /// Has a device do something. Needs a runtime.
+    pub(super) fn fence(&mut self, fence: &Fence, duty: &Duty) {
+        let Some(node) = duty.policy.as_ref().map(|policy| &policy.peer) else {
+            return;
+        };
+        let id = fence.id;
+        let name = format!("{}-{}", name(id.life), id.number);
+        let device = (&duty.devices, fence.device);
+        let call = (self.fencing).call(&self.run, name, device, node, fence.operation);
+        self.tasks
+            .spawn(async move { Some(Ended::Action(id, call.make().await)) });
     }
 
     fn handle(&mut self, action: &Action, address: Address) -> Outcome {
@@ -170,14 +187,18 @@ pub(super) fn name(life: Life) -> String {
     format!("{:x}-{:x}", life.generation.0, life.began.0)
 }
 
-/// Waits until no shim of a former manager runs, and forgets what they left.
-pub(super) async fn settle_former(run: &Path) -> io::Result<()> {
+/// Waits until no shim of a former manager runs but those whose names are `spared`, and forgets what
+/// they left.
+pub(super) async fn settle_former(run: &Path, spared: fn(&str) -> bool) -> io::Result<()> {
     let actions = Actions::of(run);
     for id in actions.known()? {
-        while actions.settle(&id)? == Found::Running {
+        let waits = !spared(&id.to_string());
+        while actions.settle(&id)? == Found::Running && waits {
             sleep(LOOK).await;
         }
-        actions.forget(&id)?;
+        if actions.settle(&id)? != Found::Running {
+            actions.forget(&id)?;
+        }
     }
     Ok(())
 }
@@ -236,28 +257,28 @@ impl Errand {
     }
 
     async fn shim(&self, part: &str, job: &Job) -> Outcome {
-        match self.report(part, job).await {
+        let name = format!("{}{part}", self.name);
+        match report(&self.run, &name, job).await {
             Ok(report) => judge(&self.class, job.operation, &report),
             Err(error) => failed(format!("no shim could do it: {error}")),
         }
     }
+}
 
-    async fn report(&self, part: &str, job: &Job) -> io::Result<Report> {
-        let id: Id = format!("{}{part}", self.name)
-            .parse()
-            .map_err(io::Error::other)?;
-        let (shim, mut output) = start(&self.run, &id, job)?;
-        let how = shim.ended().await;
-        let actions = Actions::of(&self.run);
-        let report = match actions.settle(&id)? {
-            Found::Ended(report) => *report,
-            // What could not be kept was said instead.
-            _ => serde_json::from_reader(&mut output)
-                .map_err(|_| io::Error::other(format!("the shim left no report ({how})")))?,
-        };
-        actions.forget(&id)?;
-        Ok(report)
-    }
+/// Has a shim do it, under a name that is used once.
+pub(super) async fn report(run: &Path, name: &str, job: &Job) -> io::Result<Report> {
+    let id: Id = name.parse().map_err(io::Error::other)?;
+    let (shim, mut output) = start(run, &id, job)?;
+    let how = shim.ended().await;
+    let actions = Actions::of(run);
+    let report = match actions.settle(&id)? {
+        Found::Ended(report) => *report,
+        // What could not be kept was said instead.
+        _ => serde_json::from_reader(&mut output)
+            .map_err(|_| io::Error::other(format!("the shim left no report ({how})")))?,
+    };
+    actions.forget(&id)?;
+    Ok(report)
 }
 
 pub(super) fn failed(why: impl ToString) -> Outcome {

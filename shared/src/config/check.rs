@@ -53,6 +53,7 @@ pub fn text(files: &Files) -> Checked {
     draft.haresources_doubtful = lost || unusable(files, FileName::Haresources);
     let keys = keys(files, &sources, &mut report);
     let groups = groups(&sources, &mut draft, &mut report);
+    fencing::check_modes(&draft, files, &mut report);
     fencing::mention_programs(&mut draft, files.node.as_ref(), &report);
     let mentions = std::mem::take(&mut draft.mentions);
     let parts = Parts {

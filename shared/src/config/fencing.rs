@@ -17,7 +17,7 @@ use super::model::{
 };
 use super::reader::Reader;
 use super::report::Report;
-use super::source::Span;
+use super::source::{Content, Files, Span};
 use super::suggest;
 use super::value::Zero;
 use crate::names::NodeName;
@@ -30,6 +30,8 @@ const MANUAL: &str = "manual";
 const AGENT_PREFIX: &str = "fence_";
 /// What hbd tells an agent itself.
 const OWN_SETTINGS: [&str; 3] = ["action", "option", "nodename"];
+/// Permission bits: others than the owner may read.
+const OTHERS_READ: u32 = 0o044;
 /// Types of `stonith` that do nothing, or ask the very node that does not answer.
 const PRETENDING: [&str; 4] = ["null", "ssh", "external/ssh", "suicide"];
 
@@ -249,6 +251,47 @@ fn usable_stonith<'d>(draft: &'d Draft, own: Option<&NodeName>) -> Option<&'d St
     draft.stonith.iter().rfind(usable)
 }
 
+/// Who may read a file may use the devices in it.
+pub(super) fn check_modes(draft: &Draft, files: &Files, report: &mut Report<'_>) {
+    let lines = draft.fences.iter().map(|line| (line.agent, &line.method));
+    let stonith = draft.stonith.iter().map(|line| (line.kind, &line.method));
+    let mut told = Vec::new();
+    for (span, _) in stonith
+        .chain(lines)
+        .filter(|(_, method)| holds_secret(method))
+    {
+        let mode = match files.contents.get(&span.file) {
+            Some(Content::Bytes { mode, .. }) => mode.unwrap_or_default(),
+            _ => 0,
+        };
+        if mode & OTHERS_READ == 0 || told.contains(&span.file) {
+            continue;
+        }
+        told.push(span.file);
+        let file = span.file;
+        let text = format!(
+            "{file} has mode {:03o}: others than its owner can read what the device is told",
+            mode & 0o777
+        );
+        report
+            .at(Code::FenceReadable, span, text)
+            .remedy(format!("chmod go-r {file}"));
+    }
+}
+
+fn holds_secret(method: &FenceMethod) -> bool {
+    match method {
+        FenceMethod::Agent { settings, .. } => {
+            settings.iter().any(|(key, _)| !is_open_setting(key))
+        }
+        FenceMethod::Stonith { kind, parameters } => {
+            let words = matches!(parameters, StonithParameters::Words(_));
+            words && !PRETENDING.contains(&kind.as_str())
+        }
+        FenceMethod::Manual => false,
+    }
+}
+
 /// What only the whole shows.
 pub(super) fn check(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'_>) {
     let lines = draft.fences.iter().map(|line| (&line.node, line.span));
@@ -257,7 +300,7 @@ pub(super) fn check(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'
         .iter()
         .map(|(node, (_, span))| (node, *span));
     for (name, span) in lines.chain(delays) {
-        if !names(draft, name) && !draft.node_bad {
+        if !names(draft, name) && !draft.node_bad && !draft.nodes.is_empty() {
             let text = format!("no `node` line names `{name}`");
             let near = suggest::nearest(name.as_str(), draft.nodes.iter().map(|(n, _)| n.as_str()));
             let note = report.at(Code::FenceUnknownNode, span, text);
@@ -356,6 +399,7 @@ pub(super) fn holds_secrets(directive: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::check::{self, Checked};
+    use crate::config::model::Config;
     use crate::config::source::{FileName, Files};
 
     const NODES: &str = "node alice bob\nbcast eth0\n";
@@ -366,6 +410,49 @@ mod tests {
             .with(FileName::Authkeys, "auth 1\n1 sha1 lab-secret-key\n");
         files.node = NodeName::new(own).ok();
         check::text(&files)
+    }
+
+    fn config(lines: &str, own: &str) -> Config {
+        let checked = checked(lines, own);
+        let found = checked.diagnostics;
+        checked.config.unwrap_or_else(|| panic!("{found:?}"))
+    }
+
+    fn devices(config: &Config, against: &str) -> Vec<String> {
+        let node = NodeName::new(against).unwrap();
+        config
+            .resources
+            .fencing
+            .against(&node)
+            .map(FenceMethod::name)
+            .collect()
+    }
+
+    #[test]
+    fn of_stonith_lines_the_last_one_for_this_host_counts() {
+        let lines = "stonith_host * baytech a b c\nstonith_host alice null bob\n\
+                     stonith_host bob apcmaster x y z\n";
+        assert_eq!(devices(&config(lines, "alice"), "bob"), ["stonith null"]);
+        assert_eq!(
+            devices(&config(lines, "bob"), "alice"),
+            ["stonith apcmaster"]
+        );
+        assert_eq!(
+            devices(&config("stonith_host carol null x\n", "alice"), "bob"),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn devices_of_a_node_are_tried_in_the_order_of_the_lines_after_stonith() {
+        let lines = "fence bob fence_ipmilan ip=10.0.0.2 password=pw\nfence bob manual\n\
+                     fence alice /opt/fence_it\nstonith baytech /etc/ha.d/baytech\n";
+        let config = config(lines, "alice");
+        assert_eq!(
+            devices(&config, "bob"),
+            ["stonith baytech", "fence_ipmilan", "manual"]
+        );
+        assert_eq!(devices(&config, "alice"), ["stonith baytech", "fence_it"]);
     }
 
     #[test]

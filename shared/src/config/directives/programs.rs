@@ -10,9 +10,6 @@ use crate::config::model::FENCE_CALL_LIMIT_MAX;
 use crate::config::reader::Reader;
 use crate::config::value::Zero;
 
-const FENCING: Effect = Effect::Refused(
-    "fencing is not built; it guards against two owners, so hbd does not start without it",
-);
 const NO_CLIENTS: Effect =
     Effect::NotYet("hbd starts no programs yet; let the service manager start this one");
 
@@ -27,7 +24,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "a type that `stonith -L` lists, an absolute path",
             repeat: Repeat::Adds,
-            effect: FENCING,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Node,
             short: "fencing device of the program stonith, described in a file",
@@ -44,7 +41,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "a type that `stonith -L` lists",
             repeat: Repeat::Adds,
-            effect: FENCING,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Node,
             short: "fencing device of the program stonith, described in the line",
@@ -60,7 +57,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "a node of the cluster; the name of an agent in /usr/sbin that begins with fence_, an absolute path, or manual",
             repeat: Repeat::Adds,
-            effect: FENCING,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "how a node is switched off before others take its groups",
@@ -80,7 +77,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "0",
             bounds: "at most an hour",
             repeat: Repeat::Adds,
-            effect: FENCING,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "how long others wait before they fence a node",
@@ -96,7 +93,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "yes",
             bounds: "",
             repeat: Repeat::LastCounts,
-            effect: FENCING,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "whether a node that was never heard since the start is fenced",
@@ -115,7 +112,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "60",
             bounds: "larger than 0, at most an hour",
             repeat: Repeat::LastCounts,
-            effect: FENCING,
+            effect: Effect::Full,
             reload: Reload::NewManager,
             scope: Scope::Cluster,
             short: "how long a call of a fencing device may take",

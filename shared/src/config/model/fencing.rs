@@ -42,6 +42,13 @@ impl Fencing {
         let fit = devices.filter(move |device| device.node.as_ref().is_none_or(|n| n == node));
         fit.map(|device| &device.method)
     }
+
+    /// Whether there is something against every node but this one.
+    #[must_use]
+    pub fn is_against_all_but(&self, own: &NodeName, nodes: &[NodeName]) -> bool {
+        let mut others = nodes.iter().filter(|node| *node != own);
+        others.all(|node| self.against(node).next().is_some())
+    }
 }
 
 /// What switches a node off.
