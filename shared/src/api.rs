@@ -309,6 +309,9 @@ pub struct Snapshot {
     /// The groups that the configuration names, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<ConfiguredGroup>,
+    /// A node that dies is succeeded only when a device or an operator says that it is off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fenced: bool,
 }
 
 /// What a request brought.

@@ -357,6 +357,10 @@ Without fields: the verb is its word.
 Needs admin: the
 .Li node ,
 which is dead, is off; it may be succeeded.
+.It Li fence
+Needs admin: the
+.Li node
+is switched off by its fencing device, be it dead or alive; each device is tried once.
 .El
 ";
 

@@ -6,7 +6,7 @@ use shared::order::{Choice, GroupVerb};
 
 use crate::cli::{Call, Example, Verb};
 use crate::error::Error;
-use crate::verbs::order::{self, Danger, Order};
+use crate::verbs::order::{self, Danger, Goal, Order};
 
 pub(crate) const VERB: Verb = Verb {
     name: "cleanup",
@@ -48,6 +48,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
     let order = Order {
         verb: GroupVerb::Cleanup { groups },
         danger: Danger::Mild,
+        goal: Goal::Changes,
         remark: "what failed is forgotten, and tried again".into(),
     };
     order::give(call, client, order)

@@ -7,7 +7,7 @@ use shared::order::GroupVerb;
 use crate::cli::{Call, Example, Verb};
 use crate::error::Error;
 use crate::verbs::order::lasting::{self, Lasting};
-use crate::verbs::order::{self, Danger, Order};
+use crate::verbs::order::{self, Danger, Goal, Order};
 
 pub(crate) const VERB: Verb = Verb {
     name: "freeze",
@@ -48,6 +48,7 @@ pub(super) fn order(lasting: Lasting, maintenance: bool) -> Order {
             maintenance,
         },
         danger: Danger::Mild,
+        goal: Goal::Changes,
         remark: format!("no group is {what} {lasting}; {end} ends it"),
     }
 }

@@ -79,7 +79,11 @@ pub(crate) fn of_all(snapshot: &Snapshot, clock: &Clock) -> Vec<String> {
         format!("{word}, {}", ordered(order, clock))
     });
     let held = view.takeover_held.iter();
-    let held = held.map(|(node, hold)| format!("nothing is taken over from {node}: {hold}"));
+    let held = held.map(|(node, hold)| {
+        let failed = view.fence_failed.iter();
+        let failed: String = failed.map(|failed| format!("; {failed}")).collect();
+        format!("nothing is taken over from {node}: {hold}{failed}")
+    });
     frozen.chain(held).collect()
 }
 

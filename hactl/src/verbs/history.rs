@@ -18,9 +18,9 @@ pub(crate) const VERB: Verb = Verb {
     name: "history",
     about: "Shows what happened to groups, oldest first, and who ordered it",
     text: "\
-States of groups, failures, what was ordered, freezes, and takeovers that were held back, as the journal
-of the asked node has them: what happened on another node it knows as far as that told it. hactl events
-has everything else, hactl why the causes. Ends with 4 if there is no such group.",
+States of groups, failures, what was ordered, freezes, takeovers that were held back, and fencing, as
+the journal of the asked node has them: what happened on another node it knows as far as that told it.
+hactl events has everything else, hactl why the causes. Ends with 4 if there is no such group.",
     examples: &[
         Example {
             line: "hactl history",
@@ -39,7 +39,7 @@ has everything else, hactl why the causes. Ends with 4 if there is no such group
 const LIMIT: &str = "50";
 
 /// What happens to groups, by the words of events.
-pub(super) const KINDS: [&str; 12] = [
+pub(super) const KINDS: [&str; 17] = [
     "group-state",
     "action-failed",
     "group-contested",
@@ -52,16 +52,26 @@ pub(super) const KINDS: [&str; 12] = [
     "frozen",
     "unfrozen",
     "fence-confirmed",
+    "fence-begun",
+    "fenced",
+    "fence-failed",
+    "fence-device-failed",
+    "fence-device-works",
 ];
 
 fn arguments(command: Command) -> Command {
+    let command = command.arg(
+        Arg::new("group")
+            .value_name("GROUP")
+            .add(completing::groups())
+            .help("Only this group, and what concerned all"),
+    );
+    selection(command)
+}
+
+/// Which of the events are shown, and how.
+pub(super) fn selection(command: Command) -> Command {
     let command = command
-        .arg(
-            Arg::new("group")
-                .value_name("GROUP")
-                .add(completing::groups())
-                .help("Only this group, and what concerned all"),
-        )
         .arg(
             Arg::new("limit")
                 .short('n')
@@ -89,18 +99,23 @@ fn run(call: &Call) -> Result<Exit, Error> {
         Some(typed) => Some(super::known_group(&snapshot, typed)?),
         None => None,
     };
+    let objects = group
+        .map(|group| objects(&snapshot, &group))
+        .unwrap_or_default();
+    let events = client.find_events(query(call, &KINDS, objects))?;
+    super::show_rows(call, COLUMNS, &events, &call.clock(snapshot.at))
+}
+
+/// What the call selects of events of these kinds, about these objects; about all, if there are none.
+pub(super) fn query(call: &Call, kinds: &[&str], objects: Vec<String>) -> EventQuery {
     let limit = call.matches.get_one::<u32>("limit");
-    let query = EventQuery {
+    EventQuery {
         limit: limit.map_or(usize::MAX, |limit| *limit as usize),
         since: call.matches.get_one::<Bound>("since").cloned(),
-        kinds: KINDS.map(str::to_owned).to_vec(),
-        objects: group
-            .map(|group| objects(&snapshot, &group))
-            .unwrap_or_default(),
+        kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+        objects,
         ..EventQuery::default()
-    };
-    let events = client.find_events(query)?;
-    super::show_rows(call, COLUMNS, &events, &call.clock(snapshot.at))
+    }
 }
 
 /// The group, and what concerns every group: this node's hbd, and nodes.

@@ -11,7 +11,7 @@ use crate::cli::{Call, Example, Verb};
 use crate::completing;
 use crate::error::Error;
 use crate::verbs::order::lasting::{self, Lasting};
-use crate::verbs::order::{self, Danger, Order};
+use crate::verbs::order::{self, Danger, Goal, Order};
 
 pub(crate) const VERB: Verb = Verb {
     name: "move",
@@ -64,6 +64,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
             lasts: lasting.0,
         },
         danger: Danger::Medium { all: false },
+        goal: Goal::Changes,
         remark: remark(lasting),
     };
     order::give(call, client, order)

@@ -20,7 +20,7 @@ use clap::{Arg, Command};
 use serde::Serialize;
 use shared::api::{Request, Success};
 use shared::client::{Client, ClientError};
-use shared::event::Span;
+use shared::event::{Kind, Span};
 use shared::exit::Exit;
 use shared::names::NodeName;
 use shared::order::{Change, GroupOrder, GroupVerb};
@@ -45,6 +45,29 @@ pub(crate) struct Order {
     pub(crate) danger: Danger,
     /// What follows from it, in a sentence without its full stop.
     pub(crate) remark: String,
+    /// What `--wait` waits for.
+    pub(crate) goal: Goal,
+}
+
+/// When an order is carried out.
+pub(crate) enum Goal {
+    /// When each group is where the order puts it.
+    Changes,
+    /// When an event says so, or why it is not.
+    Event(Told),
+}
+
+/// What an event says about an order, if anything.
+pub(crate) type Told = Box<dyn Fn(&Kind) -> Option<Word>>;
+
+/// How it is with an order.
+pub(crate) enum Word {
+    /// It is carried out.
+    Done,
+    /// It is not, and why.
+    Failed(String),
+    /// It is being tried.
+    GoesOn,
 }
 
 /// What a person is asked before an order is given.
@@ -85,6 +108,14 @@ pub(crate) fn yes(command: Command) -> Command {
 
 /// `--wait`.
 pub(crate) fn wait(command: Command) -> Command {
+    wait_for(
+        command,
+        "Wait until every group is started where it goes, 5m at most unless TIME says otherwise",
+    )
+}
+
+/// `--wait`, and what for.
+pub(crate) fn wait_for(command: Command, help: &'static str) -> Command {
     command.arg(
         Arg::new("wait")
             .long("wait")
@@ -93,7 +124,7 @@ pub(crate) fn wait(command: Command) -> Command {
             .require_equals(true)
             .default_missing_value(WAIT)
             .value_parser(cli::limit)
-            .help("Wait until every group is started where it goes, 5m at most unless TIME says otherwise"),
+            .help(help),
     )
 }
 
@@ -120,7 +151,11 @@ pub(crate) fn give(call: &Call, mut client: Client, order: Order) -> Result<Exit
     }
     let mut end = Ok(Exit::Done);
     if let (Some(stream), Some(limit)) = (stream, wait) {
-        end = report.settle(settle::settle(call, stream, &report.changes, begin, limit)?);
+        let ended = match &order.goal {
+            Goal::Changes => settle::settle(call, stream, &report.changes, begin, limit)?,
+            Goal::Event(told) => settle::hear(stream, told, begin, limit)?,
+        };
+        end = report.settle(ended);
         report.took_ms = u64::try_from(begin.elapsed().as_millis()).ok();
         if end.is_ok() && !for_programs {
             writeln!(out, "done after {}", Span(begin.elapsed()))?;

@@ -8,7 +8,7 @@ use crate::cli::{Call, Example, Verb};
 use crate::error::Error;
 use crate::verbs::move_groups::remark;
 use crate::verbs::order::lasting::{self, Lasting};
-use crate::verbs::order::{self, Danger, Order};
+use crate::verbs::order::{self, Danger, Goal, Order};
 
 pub(crate) const VERB: Verb = Verb {
     name: "standby",
@@ -61,6 +61,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
             lasts: lasting.0,
         },
         danger: Danger::Medium { all },
+        goal: Goal::Changes,
         remark: remark(lasting),
     };
     order::give(call, call.client()?, order)

@@ -326,7 +326,7 @@ impl Screen<'_> {
 
 /// What holds as long as the cluster is configured as it is, and is nobody's fault.
 fn hint(snapshot: &Snapshot) -> Option<&'static str> {
-    let unfenced = !snapshot.groups.is_empty();
+    let unfenced = !snapshot.groups.is_empty() && !snapshot.fenced;
     unfenced.then_some(
         "no fencing: two owners are possible for a bounded time if every path fails at once; see \
          hbd-splits(7)",

@@ -8,7 +8,7 @@ use crate::cli::{Call, Example, Verb};
 use crate::error::Error;
 use crate::verbs::move_groups::remark;
 use crate::verbs::order::lasting::{self, Lasting};
-use crate::verbs::order::{self, Danger, Order};
+use crate::verbs::order::{self, Danger, Goal, Order};
 use crate::verbs::standby::which;
 
 pub(crate) const VERB: Verb = Verb {
@@ -55,6 +55,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
             lasts: lasting.0,
         },
         danger: Danger::Medium { all },
+        goal: Goal::Changes,
         remark: remark(lasting),
     };
     order::give(call, client, order)

@@ -5,7 +5,7 @@ use shared::order::GroupVerb;
 
 use crate::cli::{Call, Example, Verb};
 use crate::error::Error;
-use crate::verbs::order::{self, Danger, Order};
+use crate::verbs::order::{self, Danger, Goal, Order};
 
 pub(crate) const VERB: Verb = Verb {
     name: "unfreeze",
@@ -36,6 +36,7 @@ pub(super) fn order() -> Order {
     Order {
         verb: GroupVerb::Unfreeze,
         danger: Danger::Mild,
+        goal: Goal::Changes,
         remark: "groups are looked after".into(),
     }
 }

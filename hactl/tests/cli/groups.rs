@@ -137,3 +137,19 @@ fn history_is_what_happened_to_groups_and_who_ordered_it() {
     let output = crate::run(&server, &["history", "mail"]);
     matches_file("history", &text(&output.stdout));
 }
+
+#[test]
+fn a_takeover_that_waits_for_a_device_is_told_with_the_reason() {
+    shows("status-fencing", &["status"], stories::fencing_fails());
+    for (name, args) in [
+        ("why-fencing", &["why", "mail"][..]),
+        ("fence-history", &["fence", "history", "bob"]),
+    ] {
+        let server = Server::start(Answer::Everything {
+            events: stories::fence_events(),
+            snapshot: stories::fencing_fails(),
+        });
+        let output = crate::run(&server, args);
+        matches_file(name, &text(&output.stdout));
+    }
+}

@@ -87,6 +87,9 @@ fn what_stops_a_group_everywhere_or_moves_all_wants_yes_where_nobody_can_be_aske
         (Some("alice"), &["takeover"], 0),
         (Some("alice"), &["fence", "confirm", "bob"], 7),
         (Some("alice"), &["fence", "confirm", "bob", "--yes"], 0),
+        (None, &["fence", "off", "bob"], 7),
+        (None, &["fence", "off", "bob", "--yes"], 0),
+        (None, &["fence", "off", "bob", "--dry-run"], 0),
     ] {
         let output = called(&server(to, Vec::new()), args);
         ends(&output, code);
@@ -102,6 +105,8 @@ fn on_a_terminal_a_person_is_asked() {
         (&["standby"], "\n", 7),
         (&["fence", "confirm", "bob"], "bob\n", 0),
         (&["fence", "confirm", "bob"], "yes\n", 7),
+        (&["fence", "off", "bob"], "bob\n", 0),
+        (&["fence", "off", "bob"], "y\n", 7),
     ] {
         let server = server(Some("bob"), Vec::new());
         let pty = openpty(None, None).unwrap();
@@ -152,6 +157,22 @@ fn waiting_ends_when_it_is_so_and_when_it_will_not_be() {
 }
 
 #[test]
+fn a_node_is_off_when_its_device_says_so() {
+    let args = &["fence", "off", "bob", "--yes", "--wait=20s"];
+    let output = called(&server(None, stories::bob_is_fenced()), args);
+    ends(&output, 0);
+    assert!(text(&output.stdout).contains("\ndone after "));
+    let output = called(&server(None, stories::bob_is_not_fenced()), args);
+    ends(&output, 1);
+    assert_eq!(
+        text(&output.stderr),
+        "hactl: fence_ipmilan did not switch off bob: no answer\n"
+    );
+    let args = &["fence", "off", "bob", "--yes", "--wait=300ms"];
+    ends(&called(&server(None, Vec::new()), args), 6);
+}
+
+#[test]
 fn a_freeze_says_what_it_keeps_and_what_ends_it() {
     for (name, args) in [
         ("freeze", &["freeze", "--for", "20m"][..]),
@@ -159,6 +180,7 @@ fn a_freeze_says_what_it_keeps_and_what_ends_it() {
         ("maintenance", &["maintenance", "on", "--for", "ever"]),
         ("cleanup", &["cleanup", "all"]),
         ("fence-confirm", &["fence", "confirm", "bob", "--yes"]),
+        ("fence-off", &["fence", "off", "bob", "--yes"]),
     ] {
         let output = run(&server(Some("alice"), Vec::new()), args);
         matches_file(name, &text(&output.stdout));

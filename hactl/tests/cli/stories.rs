@@ -8,7 +8,7 @@ use shared::event::{
     Cause, ConfiguredMedium, ConfiguredNode, Event, EventSource, Kind, LinkStatus, MediumStatus,
     NodeKind, NodeStatus, Role, Started, StatusReason, Unverified,
 };
-use shared::group::{ConfiguredGroup, GroupName, GroupReason, GroupState, Operation};
+use shared::group::{ConfiguredGroup, GroupName, GroupReason, GroupState, Hold, Operation};
 use shared::names::{Generation, LinkName, MediumName, NodeName, Uuid};
 use shared::sample::{Incoming, LinkSample, NodeSample, Outgoing, Sample};
 use shared::time::{Moment, Now, Wall};
@@ -135,6 +135,129 @@ pub(crate) fn web_returns_from_bob() -> Vec<Event> {
         ("alice", GroupState::Stopped, GroupState::Starting),
         ("alice", GroupState::Starting, GroupState::Started),
     ])
+}
+
+/// The device of bob works.
+pub(crate) fn bob_is_fenced() -> Vec<Event> {
+    let device = || "fence_ipmilan".to_owned();
+    let node = || name("bob");
+    tell_of_manager(vec![
+        (
+            LOOK + 1,
+            Kind::FenceBegun {
+                node: node(),
+                device: device(),
+            },
+        ),
+        (
+            LOOK + 2,
+            Kind::Fenced {
+                node: node(),
+                device: device(),
+            },
+        ),
+    ])
+}
+
+/// It does not.
+pub(crate) fn bob_is_not_fenced() -> Vec<Event> {
+    let device = || "fence_ipmilan".to_owned();
+    let node = || name("bob");
+    let why = "no answer".to_owned();
+    tell_of_manager(vec![
+        (
+            LOOK + 1,
+            Kind::FenceBegun {
+                node: node(),
+                device: device(),
+            },
+        ),
+        (
+            LOOK + 2,
+            Kind::FenceFailed {
+                node: node(),
+                device: device(),
+                why,
+                failures: 1,
+            },
+        ),
+    ])
+}
+
+/// bob holds mail and is dead; its device does not work, which a check had found before.
+pub(crate) fn fence_events() -> Vec<Event> {
+    let mut events = group_events();
+    let bob = || name("bob");
+    let device = || "fence_ipmilan".to_owned();
+    let why = || "check: exit status 1: no route to host".to_owned();
+    let (started, stopped) = (GroupState::Started, GroupState::Stopped);
+    let dead = Kind::NodeStatus {
+        node: bob(),
+        from: NodeStatus::Active,
+        to: NodeStatus::Dead,
+        reason: StatusReason::Silent {
+            silent: Duration::from_secs(6),
+            deadtime: Duration::from_secs(6),
+        },
+    };
+    events.extend(tell_of_manager(vec![
+        (
+            200,
+            Kind::FenceDeviceFailed {
+                node: bob(),
+                device: device(),
+                why: why(),
+            },
+        ),
+        (
+            210,
+            becomes_group("mail", "alice", started, stopped, GroupReason::Announced),
+        ),
+        (
+            211,
+            becomes_group("mail", "bob", stopped, started, GroupReason::Announced),
+        ),
+        (300, dead),
+        (
+            300,
+            Kind::TakeoverHeld {
+                node: bob(),
+                reason: Hold::Fencing,
+            },
+        ),
+        (
+            300,
+            Kind::FenceBegun {
+                node: bob(),
+                device: device(),
+            },
+        ),
+        (
+            303,
+            Kind::FenceFailed {
+                node: bob(),
+                device: device(),
+                why: why(),
+                failures: 1,
+            },
+        ),
+    ]));
+    events
+}
+
+/// As after these.
+pub(crate) fn fencing_fails() -> Snapshot {
+    let mut snapshot = snapshot(&fence_events());
+    snapshot.groups = configured_groups();
+    snapshot.fenced = true;
+    snapshot
+}
+
+fn tell_of_manager(told: Vec<(u64, Kind)>) -> Vec<Event> {
+    let mut source = manager();
+    let told = told.into_iter();
+    told.map(|(at, kind)| source.event(kind, None, now(at)))
+        .collect()
 }
 
 fn web_goes(steps: &[(&str, GroupState, GroupState)]) -> Vec<Event> {

@@ -228,8 +228,7 @@ impl Supervisor {
             settings,
         };
         supervisor.recorder.name_config(&options.config);
-        let groups = &supervisor.configured.config.resources.groups;
-        supervisor.recorder.name_groups(groups);
+        supervisor.name_groups();
         if let Some(ended) = unfinished {
             supervisor.recorder.note(ended, None);
         }

@@ -102,6 +102,14 @@ impl Supervisor {
         self.brief_manager();
     }
 
+    /// Clients are told what is held, and whether nodes are fenced for it.
+    pub(super) fn name_groups(&mut self) {
+        let config = &self.configured.config;
+        let (fencing, groups) = (&config.resources.fencing, &config.resources.groups);
+        let fenced = fencing.is_against_all_but(&self.settings.node, &config.nodes);
+        self.recorder.name_groups(groups, fenced);
+    }
+
     /// What the manager is there for.
     pub(super) fn duty(&self) -> Duty {
         let configured = &self.configured;

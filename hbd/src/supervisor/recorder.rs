@@ -40,6 +40,8 @@ pub(super) struct Recorder {
     config: Option<String>,
     /// The groups it names.
     groups: Vec<ConfiguredGroup>,
+    /// Whether a node that dies is fenced, by a device or an operator.
+    fenced: bool,
     recent: VecDeque<Record>,
     subscribers: Vec<Subscriber>,
 }
@@ -85,6 +87,7 @@ impl Recorder {
             sample: None,
             config: None,
             groups: Vec::new(),
+            fenced: false,
             recent: restored.recent,
             subscribers: Vec::new(),
         };
@@ -105,17 +108,18 @@ impl Recorder {
         self.config = Some(directory.display().to_string());
     }
 
-    /// Clients are told that these groups are configured; those who listen get a snapshot where they
-    /// are others than before.
-    pub(super) fn name_groups(&mut self, groups: &[Group]) {
+    /// Clients are told that these groups are configured, and whether nodes are fenced for them; those
+    /// who listen get a snapshot where that is not as before.
+    pub(super) fn name_groups(&mut self, groups: &[Group], fenced: bool) {
         let configured = |group: &Group| ConfiguredGroup {
             name: group.name.clone(),
             node: group.node.clone(),
             resources: group.resources.iter().map(|r| r.word.clone()).collect(),
         };
         let groups: Vec<_> = groups.iter().map(configured).collect();
-        if groups != self.groups {
+        if (&groups, fenced) != (&self.groups, self.fenced) {
             self.groups = groups;
+            self.fenced = fenced;
             let snapshot = Box::new(self.snapshot());
             self.publish(|| ServerFrame::Snapshot { snapshot });
         }
@@ -193,6 +197,7 @@ impl Recorder {
             sample: self.sample.clone(),
             config: self.config.clone(),
             groups: self.groups.clone(),
+            fenced: self.fenced,
         }
     }
 
@@ -300,14 +305,17 @@ mod tests {
             resources: vec![Resource::new("web"), Resource::new("apache")],
             monitor: None,
         };
-        recorder.name_groups(std::slice::from_ref(&group));
+        recorder.name_groups(std::slice::from_ref(&group), false);
         let line = stream.try_recv().unwrap();
         let ServerFrame::Snapshot { snapshot } = serde_json::from_str(&line).unwrap() else {
             panic!("{line}");
         };
         assert_eq!(snapshot.groups[0].resources, ["web", "apache"]);
-        recorder.name_groups(&[group]);
+        recorder.name_groups(std::slice::from_ref(&group), false);
         assert!(stream.try_recv().is_err());
+        recorder.name_groups(&[group], true);
+        let line = stream.try_recv().unwrap();
+        assert!(line.contains("\"fenced\":true"), "{line}");
     }
 
     #[test]

@@ -344,8 +344,8 @@ impl Supervisor {
         self.configured.files = accepted.files;
         let former_duty = self.duty();
         let former = std::mem::replace(&mut self.configured.config, accepted.config);
+        self.name_groups();
         let config = &self.configured.config;
-        self.recorder.name_groups(&config.resources.groups);
         self.rights = rights;
         if (&former.logging, former.log_badpack) != (&config.logging, config.log_badpack) {
             self.recorder.log_to(&config.logging, config.log_badpack);

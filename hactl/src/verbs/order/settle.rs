@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use shared::client::{Client, ClientError, Subscription};
+use shared::client::{Client, ClientError, Subscription, Update};
 use shared::group::{GroupName, GroupState};
 use shared::names::NodeName;
 use shared::order::Change;
@@ -16,9 +16,13 @@ use crate::cli::Call;
 use crate::error::Error;
 use crate::live::Live;
 use crate::verbs::again;
+use crate::verbs::order::{Told, Word};
 
 /// Time between two attempts to reach a daemon that does not answer.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// After a failure, what is tried next begins within this time.
+const NEXT: Duration = Duration::from_secs(1);
 
 /// How the waiting ended.
 pub(super) enum End {
@@ -68,6 +72,38 @@ pub(super) fn settle(
             return Ok(End::NotReached { limit, missing });
         }
         std::thread::sleep(left.min(RETRY));
+    }
+}
+
+/// Waits for an event that says how an order ended, which was given after `stream` began. A failure
+/// is none if something else is tried at once.
+pub(super) fn hear(
+    mut stream: Subscription,
+    told: &Told,
+    begin: Instant,
+    limit: Duration,
+) -> Result<End, Error> {
+    let end = begin + limit;
+    let mut failed: Option<(String, Instant)> = None;
+    loop {
+        let until = failed.as_ref().map_or(end, |(_, until)| end.min(*until));
+        let left = until.saturating_duration_since(Instant::now());
+        match (stream.wait(Some(left))?, failed.take()) {
+            (Some(Update::Event(event)), former) => {
+                failed = match told(&event.kind) {
+                    Some(Word::Done) => return Ok(End::Done),
+                    Some(Word::Failed(why)) => Some((why, Instant::now() + NEXT)),
+                    Some(Word::GoesOn) => None,
+                    None => former,
+                };
+            }
+            (Some(_), former) => failed = former,
+            (None, Some((why, _))) => return Ok(End::Failed(why)),
+            (None, None) => {
+                let missing = None;
+                return Ok(End::NotReached { limit, missing });
+            }
+        }
     }
 }
 
