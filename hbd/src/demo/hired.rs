@@ -184,16 +184,16 @@ pub(super) const PREFIX: &str = "hbd-demo-";
 
 /// Where the directories of demos are: that for temporary files, or `/tmp` where sockets in the
 /// former would have too long a path.
-pub(super) fn places() -> [PathBuf; 2] {
+pub(super) fn place() -> PathBuf {
     let usual = std::path::absolute(std::env::temp_dir()).unwrap_or_default();
-    [usual, PathBuf::from("/tmp")]
+    let name = 1 + PREFIX.len() + 2 * NAME_BYTES;
+    if usual.as_os_str().len() + name + INSIDE_MAX <= SOCKET_PATH_MAX {
+        usual
+    } else {
+        PathBuf::from("/tmp")
+    }
 }
 
 fn directory(word: &str) -> PathBuf {
-    let [usual, short] = places().map(|place| place.join(format!("{PREFIX}{word}")));
-    if usual.as_os_str().len() + INSIDE_MAX <= SOCKET_PATH_MAX {
-        usual
-    } else {
-        short
-    }
+    place().join(format!("{PREFIX}{word}"))
 }

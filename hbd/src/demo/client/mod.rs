@@ -13,7 +13,6 @@
 mod look;
 mod record;
 
-use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::AsFd;
@@ -103,8 +102,7 @@ pub(super) fn curl() -> Result<String, String> {
 
 /// The directories of demos that have a client, the youngest first.
 fn running() -> Vec<PathBuf> {
-    let places: BTreeSet<PathBuf> = hired::places().into();
-    let entries = places.into_iter().filter_map(|place| place.read_dir().ok());
+    let entries = hired::place().read_dir().into_iter();
     let mut found: Vec<(SystemTime, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| {
