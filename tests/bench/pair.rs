@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hbd_tests::daemon::Daemon;
+use hbd_tests::daemon::{Daemon, HARMLESS};
 use hbd_tests::error::{self, Error};
 use hbd_tests::heartbeat::HeartbeatNode;
 use hbd_tests::namespaces::{Namespace, Switch};
@@ -49,6 +49,7 @@ pub(crate) fn configure(directory: &Path, times: &str, nodes: &[&str]) -> Result
         nodes.join(" ")
     );
     scratch::write(&directory.join("ha.cf"), &ha_cf)?;
+    scratch::write(&directory.join("hbd.cf"), HARMLESS)?;
     scratch::write(&directory.join("haresources"), "")?;
     scratch::write_secret(&directory.join("authkeys"), "auth 1\n1 sha1 lab-secret\n")
 }

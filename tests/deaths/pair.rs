@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hbd_tests::daemon::Daemon;
+use hbd_tests::daemon::{Daemon, HARMLESS};
 use hbd_tests::error::{Error, unexpected};
 use hbd_tests::heartbeat::HeartbeatNode;
 use hbd_tests::namespaces::{Cable, Fault, Namespace, Switch};
@@ -193,6 +193,7 @@ fn configure(directory: &Path) -> Result<(), Error> {
          bcast eth0\nnode {ALICE} {BOB}\n"
     );
     scratch::write(&directory.join("ha.cf"), &ha_cf)?;
+    scratch::write(&directory.join("hbd.cf"), HARMLESS)?;
     scratch::write(&directory.join("haresources"), "")?;
     scratch::write_secret(&directory.join("authkeys"), KEY)
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hbd_tests::daemon::Daemon;
+use hbd_tests::daemon::{Daemon, HARMLESS};
 use hbd_tests::error::{Error, unexpected};
 use hbd_tests::namespaces::{Cable, Namespace, Switch};
 use hbd_tests::program;
@@ -68,6 +68,7 @@ impl Cluster {
                 names.join(" ")
             );
             scratch::write(&directory.join("ha.cf"), &ha_cf)?;
+            scratch::write(&directory.join("hbd.cf"), HARMLESS)?;
             scratch::write_secret(&directory.join("authkeys"), KEY)?;
             cluster
                 .daemons

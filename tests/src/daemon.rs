@@ -23,6 +23,8 @@ use crate::{instance, program, wait};
 const START: Duration = Duration::from_secs(10);
 /// More events than any test makes.
 const ALL_EVENTS: usize = 100_000;
+/// An `hbd.cf` with which a node that fences itself does no harm to the machine that the tests run on.
+pub const HARMLESS: &str = "selffence /bin/true\n";
 /// What a worker's process calls itself begins so.
 const WORKER: &str = "hbd: ";
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hbd_tests::daemon::Daemon;
+use hbd_tests::daemon::{Daemon, HARMLESS};
 use hbd_tests::error::{Error, unexpected};
 use hbd_tests::namespaces::{Cable, Fault, Namespace, Switch};
 use hbd_tests::program;
@@ -128,6 +128,7 @@ impl Stage {
                 NODES.join(" ")
             );
             scratch::write(&directory.join("ha.cf"), &ha_cf)?;
+            scratch::write(&directory.join("hbd.cf"), HARMLESS)?;
             scratch::write(&directory.join("haresources"), HARESOURCES)?;
             scratch::write_secret(&directory.join("authkeys"), KEY)?;
         }

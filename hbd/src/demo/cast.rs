@@ -1,7 +1,7 @@
 //! The nodes, and the files that each of them runs with.
 //!
 //! ```text
-//! /tmp/hbd-demo-3f9a2c/alice/ha.d/   ha.cf, authkeys, haresources
+//! /tmp/hbd-demo-3f9a2c/alice/ha.d/   ha.cf, hbd.cf, authkeys, haresources
 //!                            lib/    state of hbd
 //!                            run/    control socket
 //!                            log     what hbd prints
@@ -26,6 +26,8 @@ pub(super) const WARNTIME: Duration = Duration::from_millis(600);
 pub(super) const DEADTIME: Duration = Duration::from_millis(1000);
 
 const GROUP: &str = "239.192.77.1";
+/// Whatever goes wrong in a demo, the machine it runs on stays as it is.
+const HBD_CF: &str = "# A node that ought to fence itself does nothing.\nselffence /bin/sh -c :\n";
 
 /// A node of the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -137,6 +139,7 @@ impl Files {
             fs::create_dir_all(directory)?;
         }
         fs::write(self.config().join("ha.cf"), ha_cf(cast, ground))?;
+        fs::write(self.config().join("hbd.cf"), HBD_CF)?;
         fs::write(self.config().join("haresources"), haresources(cast, ground))?;
         self.write_key(key)
     }

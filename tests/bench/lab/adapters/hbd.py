@@ -43,6 +43,7 @@ class Hbd(Adapter):
         (d / "ha.d/ha.cf").write_text(
             "logfacility none\n" + "".join(f"{k} {v}\n" for k, v in p.items()) +
             "bcast eth0\nauto_failback off\nnode node1 node2\n")
+        (d / "ha.d/hbd.cf").write_text("selffence /bin/true\n")
         (d / "ha.d/haresources").write_text(f"node1 {GROUP}\n")
         (d / "ha.d/authkeys").write_text("auth 1\n1 sha1 lab-secret\n")
         (d / "ha.d/authkeys").chmod(0o600)
