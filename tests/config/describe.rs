@@ -104,11 +104,12 @@ pub(crate) fn describe(config: &Config) -> String {
 fn managed(out: &mut String, resources: &Resources) {
     let limits = resources.action_limits;
     let value = format!(
-        "manager {}, auto_failback {}, startup {}, unfenced takeover {}, lease {}, start {}, stop {}, status {}",
+        "manager {}, auto_failback {}, startup {}, unfenced takeover {}, stop failure {}, lease {}, start {}, stop {}, status {}",
         resources.manager.word(),
         resources.failback.word(),
         resources.startup.word(),
         resources.unfenced_takeover,
+        resources.stop_failure.word(),
         ms(resources.address_lease),
         ms(limits.start),
         ms(limits.stop),

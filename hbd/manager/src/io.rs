@@ -33,8 +33,8 @@ pub struct Settings {
     pub unfenced_takeover: bool,
     /// How it is made sure that the other node is off.
     pub fencing: Fencing,
-    /// What is done about a group that does not stop.
-    pub stop_failure: StopFailure,
+    /// The other node is fenced when a group does not stop there.
+    pub fence_blocked: bool,
     /// For how long a doubt whether the other node lives counts that a replaced core had: by then
     /// the new one tells it too. Its `deadtime` is right.
     pub doubt: Duration,
@@ -62,19 +62,6 @@ pub struct Fencing {
     pub delay: Duration,
     /// A node that was never heard is fenced too.
     pub startup: bool,
-}
-
-/// What is done about a group that does not stop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StopFailure {
-    /// Nothing: nobody starts it, until an operator repaired it.
-    Block,
-    /// The other node fences this one.
-    Fence,
-    /// This node fences itself.
-    #[default]
-    SelfFence,
 }
 
 /// How many times as long as [`Settings::retry_after`] a group waits at most.
@@ -230,11 +217,6 @@ pub enum Output {
     Act(Action),
     /// Have a device do this, and tell the outcome.
     Fence(Fence),
-    /// This node cannot stop what it holds: nobody may rely on it any more.
-    SelfFence {
-        /// Why.
-        why: String,
-    },
     /// Say this to the other node.
     Send(Declaration),
     /// Something happened.

@@ -31,7 +31,7 @@ use shared::view::ClusterView;
 pub use declaration::{Claim, Declaration, Life, Passed, Stand};
 pub use io::{
     Action, ActionId, Fence, FenceOperation, Fencing, Frozen, Group, Kept, KeptGroup, Monitor,
-    ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings, Startup, StopFailure, Wanted,
+    ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings, Startup, Wanted,
 };
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;

@@ -355,8 +355,6 @@ impl Chief {
                 }
             }
             Output::Fence(fence) => self.works.fence(&fence, &self.duty),
-            // Its duty says that such a group is blocked.
-            Output::SelfFence { .. } => {}
             Output::Send(declaration) => {
                 if let Some(policy) = &self.duty.policy {
                     // What it said before is of no use any more.

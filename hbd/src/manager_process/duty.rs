@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hbd_agents::command::Setting;
-use hbd_manager::{Fencing, Group, Life, Monitor, Settings, Startup, StopFailure};
+use hbd_manager::{Fencing, Group, Life, Monitor, Settings, Startup};
 use serde::{Deserialize, Serialize};
 use shared::config::{
-    ActionLimits, Config, FenceMethod, Logging, ManagerKind, Resource, StartupRule, Timing,
+    ActionLimits, Config, FenceMethod, Logging, ManagerKind, Resource, StartupRule,
+    StopFailureRule, Timing,
 };
 use shared::group::{GroupName, Operation};
 use shared::names::{Generation, NodeName};
@@ -175,7 +176,7 @@ fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
         },
         unfenced_takeover: resources.unfenced_takeover,
         fencing: fencing(config, peer, &devices(config, node)),
-        stop_failure: StopFailure::Block,
+        fence_blocked: resources.stop_failure == StopFailureRule::Fence,
         doubt: config.timing.deadtime,
         stop_retries: STOP_RETRIES,
         retry_after: RETRY_AFTER,

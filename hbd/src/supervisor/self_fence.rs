@@ -4,7 +4,8 @@
 //! ```text
 //! sick, and a group does not stop ----+
 //! no manager, and a release failed ---+--> told --> program of selffence, else reset
-//! the manager wants it ---------------+      |
+//! a group does not stop, and          |      |
+//! stop_failure is self-fence ---------+      |
 //!                                            +--> still there: told; blocked as before
 //! ```
 //!
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::unistd::geteuid;
+use shared::config::StopFailureRule;
 use shared::event::{Cause, Event, EventId, Kind, Severity, Span};
 use shared::group::{GroupName, GroupReason, GroupState};
 use shared::time::Moment;
@@ -109,9 +111,13 @@ impl Supervisor {
             GroupState::Stopped | GroupState::Started => {
                 given_up.remove(group);
             }
-            GroupState::Blocked if given_up.remove(group) => {
-                let why = format!("it was sick, and group {group} does not stop");
-                self.fence_itself(why, Some(Cause::Event(event.id.clone())));
+            GroupState::Blocked => {
+                let was_sick = given_up.remove(group);
+                let sickness = if was_sick { "it was sick, and " } else { "" };
+                if was_sick || self.goes_with_what_does_not_stop() {
+                    let why = format!("{sickness}group {group} does not stop");
+                    self.fence_itself(why, Some(Cause::Event(event.id.clone())));
+                }
             }
             _ => {}
         }
@@ -169,11 +175,12 @@ impl Supervisor {
     /// Begins it where a sick node holds what does not stop, and looks what became of it.
     pub(super) fn look_at_self_fence(&mut self, now: Moment) {
         let blocked = self.blocked();
-        if self.health.is_sick()
-            && let Some(group) = &blocked
-        {
-            let why = format!("it is sick, and group {group} does not stop");
-            self.fence_itself(why, None);
+        if let Some(group) = &blocked {
+            if self.health.is_sick() {
+                self.fence_itself(format!("it is sick, and group {group} does not stop"), None);
+            } else if self.goes_with_what_does_not_stop() {
+                self.fence_itself(format!("group {group} does not stop"), None);
+            }
         }
         let Some(under_way) = &self.self_fence.under_way else {
             return;
@@ -191,6 +198,11 @@ impl Supervisor {
             let why = "it is still there a minute later".to_owned();
             self.self_fence_failed(why, None);
         }
+    }
+
+    /// A group that does not stop takes the node with it.
+    fn goes_with_what_does_not_stop(&self) -> bool {
+        self.configured.config.resources.stop_failure == StopFailureRule::SelfFence
     }
 
     /// A group that does not stop on this node.

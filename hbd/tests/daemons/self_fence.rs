@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use shared::api::Request;
 use shared::event::Kind;
 use shared::group::{GroupName, GroupState};
+use shared::order::{Choice, GroupOrder, GroupVerb};
 
 use crate::cluster::{Cluster, Daemon, until};
 use crate::frozen::all;
@@ -138,4 +140,47 @@ fn a_node_without_a_manager_that_cannot_stop_what_it_holds_fences_itself_and_tel
     let why = fence.failed.unwrap();
     assert!(why.ends_with("fence: exit status: 7"), "{why}");
     assert_eq!((told(alice, is_fence), fenced(alice).len()), (1, 1));
+}
+
+/// An operator wants the group on the other node.
+fn move_it(node: &Daemon) {
+    let verb = GroupVerb::Move {
+        groups: Choice::All,
+        to: None,
+        lasts: None,
+    };
+    let order = GroupOrder {
+        verb,
+        reason: None,
+        dry_run: false,
+    };
+    let mut client = node.client();
+    client
+        .order(Request::Order(Box::new(order)), "away")
+        .unwrap();
+}
+
+#[test]
+fn a_group_that_does_not_stop_takes_its_node_with_it_unless_it_is_to_wait() {
+    let cluster = pair(|home| prepare(home, "exit 0"));
+    let alice = &cluster.nodes[0];
+    move_it(alice);
+    let view = alice.wait_for("the end of it", |view| view.self_fence.is_some());
+    assert_eq!(view.self_fence.unwrap().why, "group stuck does not stop");
+    until("the program", || (fenced(alice).len() == 1).then_some(()));
+
+    let cluster = pair(|home| {
+        prepare(home, "exit 0");
+        let file = home.join("conf/hbd.cf");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(file, format!("{text}stop_failure block\n")).unwrap();
+    });
+    let alice = &cluster.nodes[0];
+    move_it(alice);
+    alice.wait_for("the group to be blocked", |view| {
+        let groups = view.groups.values();
+        let mut on = groups.flat_map(|group| group.nodes.values());
+        on.any(|on| on.state == GroupState::Blocked)
+    });
+    assert_eq!((told(alice, is_fence), fenced(alice).len()), (0, 0));
 }

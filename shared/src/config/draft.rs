@@ -9,7 +9,7 @@ use super::machine::Mention;
 use super::media::MediaDraft;
 use super::model::{
     ActionLimits, ApiAccess, AutoFailback, GenerationSource, Ineffective, ManagerKind, StartupRule,
-    UuidSource,
+    StopFailureRule, UuidSource,
 };
 use super::monitor::Watches;
 use super::source::Span;
@@ -87,6 +87,7 @@ pub(super) struct Draft {
     pub(super) manager: Given<ManagerKind>,
     pub(super) auto_failback: Given<AutoFailback>,
     pub(super) startup: Given<StartupRule>,
+    pub(super) stop_failure: Given<StopFailureRule>,
     pub(super) unfenced_takeover: Given<bool>,
     pub(super) stonith: Vec<StonithLine>,
     pub(super) fences: Vec<FenceLine>,

@@ -55,8 +55,8 @@ pub use model::{
     Account, ActionLimits, ApiAccess, ApiRole, AutoFailback, BUILT_IN_AGENTS, Config, FENCE_AGENTS,
     FenceDevice, FenceMethod, Fencing, GenerationSource, Group, Host, Ineffective, Logging,
     MANAGER_TIME, ManagerKind, Medium, MediumKind, Monitor, NODES_MAX, Peer6, Realtime, Resource,
-    Resources, STONITH_PROGRAM, StartupRule, StonithParameters, Timing, UuidSource,
-    is_open_setting,
+    Resources, STONITH_PROGRAM, StartupRule, StonithParameters, StopFailureRule, Timing,
+    UuidSource, is_open_setting,
 };
 pub use running::{Running, RunningKey};
 pub use source::{FileName, Files};

@@ -23,7 +23,7 @@ pub(super) use resources::{
 };
 pub use resources::{
     ActionLimits, AutoFailback, BUILT_IN_AGENTS, Group, MANAGER_TIME, ManagerKind, Monitor,
-    Resource, Resources, StartupRule,
+    Resource, Resources, StartupRule, StopFailureRule,
 };
 
 /// Most nodes of a cluster, as in Heartbeat 3.0.6.

@@ -125,6 +125,7 @@ fn managed(resources: &Resources) -> Vec<(&'static str, String)> {
         ("auto_failback", resources.failback.word().to_owned()),
         ("startup", resources.startup.word().to_owned()),
         ("unfenced_takeover", switch(resources.unfenced_takeover)),
+        ("stop_failure", resources.stop_failure.word().to_owned()),
         ("actiontime", limits.join(" ")),
         ("addrlease", resources.address_lease.as_secs().to_string()),
     ];
@@ -349,6 +350,7 @@ mod tests {
             "manager",
             "startup",
             "unfenced_takeover",
+            "stop_failure",
             "actiontime",
             "addrlease",
             "monitor",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hbd_manager::{Fencing, Group, Monitor, Startup, StopFailure};
+use hbd_manager::{Fencing, Group, Monitor, Startup};
 use shared::group::GroupName;
 
 use super::names;
@@ -21,8 +21,10 @@ pub struct Dice {
     fencing: Fencing,
     /// The node that is fenced later than the other, and how much.
     favoured: (usize, Duration),
-    /// What is done about a group that does not stop.
-    pub stop_failure: StopFailure,
+    /// Who holds a group that does not stop is fenced.
+    pub fence_blocked: bool,
+    /// It fences itself.
+    pub fences_itself: bool,
     /// Nodes whose devices do not work.
     no_fence: [bool; 2],
     /// Longest that a message is under way.
@@ -82,11 +84,8 @@ impl Dice {
                 ..Fencing::default()
             },
             favoured: (random.place(2), millis(random.below(3000))),
-            stop_failure: *random.pick(&[
-                StopFailure::Block,
-                StopFailure::Fence,
-                StopFailure::SelfFence,
-            ]),
+            fence_blocked: random.happens(Chance::percent(33)),
+            fences_itself: random.happens(Chance::percent(33)),
             no_fence: [false; 2],
             slow: *random.pick(&[millis(1), millis(20), millis(300)]),
             action: *random.pick(&[millis(1), millis(100), millis(3000)]),

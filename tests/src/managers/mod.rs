@@ -320,10 +320,10 @@ impl World {
         if off {
             let name = self.nodes[by].name.clone();
             self.tell(&format!("{name}: device {} is used", fence.device));
-            let judged = (self.rules).judge_fence(
+            let judged = self.rules.judge_fence(
                 &self.nodes,
                 by,
-                self.dice.stop_failure,
+                self.dice.fence_blocked,
                 self.fence_ordered[by],
             );
             self.broken = self.broken.take().or(judged.err());
@@ -395,14 +395,6 @@ impl World {
                     self.nodes[place].begin(work);
                 }
                 Output::Fence(fence) => self.begin_fence(place, &fence),
-                Output::SelfFence { why } => {
-                    let dies = self.random.happens(Chance::percent(70));
-                    self.tell(&format!("{}: {why}, ends: {dies}", self.nodes[place].name));
-                    if dies {
-                        self.crash(place);
-                        return;
-                    }
-                }
                 Output::Send(message) => {
                     self.rules.count_message(self.now);
                     self.post(place, Letter::Message(Box::new(message)));
@@ -412,6 +404,13 @@ impl World {
                     self.nodes[place].note(&event);
                     let judged = self.rules.note(&event, &self.nodes, place, self.now);
                     self.broken = self.broken.take().or(judged.err());
+                    if self.dice.fences_itself
+                        && self.nodes[place].is_stuck(&event)
+                        && self.random.happens(Chance::percent(70))
+                    {
+                        self.tell(&format!("{} fences itself", self.nodes[place].name));
+                        return self.crash(place);
+                    }
                 }
                 Output::Released => {
                     self.tell(&format!("{} left", self.nodes[place].name));

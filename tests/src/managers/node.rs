@@ -120,7 +120,7 @@ impl Node {
                 startup: dice.startup,
                 unfenced_takeover: true,
                 fencing: dice.fencing(place),
-                stop_failure: dice.stop_failure,
+                fence_blocked: dice.fence_blocked,
                 doubt: DEADTIME,
                 stop_retries: 2,
                 retry_after: Duration::from_secs(5),
@@ -357,6 +357,12 @@ impl Node {
     #[must_use]
     pub fn peer_has_left(&self) -> bool {
         self.membership.as_ref().is_some_and(Membership::has_left)
+    }
+
+    /// That event says that a group does not stop on it.
+    #[must_use]
+    pub fn is_stuck(&self, event: &Event) -> bool {
+        matches!(&event.kind, Kind::GroupState { node, to: GroupState::Blocked, .. } if *node == self.name)
     }
 
     /// It takes nothing before a device confirms that the other node is off.

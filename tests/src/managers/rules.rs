@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hbd_manager::{Group, StopFailure};
+use hbd_manager::Group;
 use shared::event::{Event, Kind};
 use shared::group::{GroupName, GroupReason, GroupState};
 use shared::names::NodeName;
@@ -280,11 +280,11 @@ impl Rules {
         &self,
         nodes: &[Node; 2],
         by: usize,
-        stop_failure: StopFailure,
+        fence_blocked: bool,
         ordered: bool,
     ) -> Result<(), String> {
         let (node, other) = (&nodes[by], &nodes[1 - by]);
-        let stuck = stop_failure == StopFailure::Fence && node.knows_stuck(&other.name);
+        let stuck = fence_blocked && node.knows_stuck(&other.name);
         let dead = node.counts_peer_as_dead() && !node.peer_has_left();
         match ordered || stuck || dead {
             true => Ok(()),

@@ -19,7 +19,7 @@ use shared::time::{Moment, Now};
 
 use super::TwoNode;
 use super::peer::Standing;
-use crate::io::{ActionId, Fence, FenceOperation, Output, StopFailure};
+use crate::io::{ActionId, Fence, FenceOperation, Output};
 use crate::mutant::planted;
 
 /// Time until the devices are tried again, when none could.
@@ -165,7 +165,7 @@ impl TwoNode {
     /// free. Not if it is no better itself: both would switch each other off.
     fn peer_cannot_stop(&self, now: Moment) -> bool {
         let blocked_here = (self.groups.iter()).any(|local| local.state() == GroupState::Blocked);
-        self.settings.stop_failure == StopFailure::Fence
+        self.settings.fence_blocked
             && !blocked_here
             && self.peer.is_present()
             && (0..self.groups.len()).any(|place| {

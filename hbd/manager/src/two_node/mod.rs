@@ -23,7 +23,6 @@ mod peer;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -39,7 +38,7 @@ use crate::ClusterManager;
 use crate::declaration::{Candidate, Claim, Declaration, Passed, Stand, candidate, keeps};
 use crate::io::{
     Action, ActionId, Frozen, Kept, ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings,
-    StopFailure, Wanted,
+    Wanted,
 };
 use crate::mutant::planted;
 use fencing::Fencer;
@@ -1030,11 +1029,6 @@ impl TwoNode {
             Next::Blocked => {
                 let reason = GroupReason::StopFailed;
                 self.turn(place, Phase::Blocked, from, reason, now);
-                if self.settings.stop_failure == StopFailure::SelfFence {
-                    let group = &self.groups[place].group.name;
-                    let why = format!("group {group} does not stop");
-                    self.outputs.push_back(Output::SelfFence { why });
-                }
             }
         }
     }

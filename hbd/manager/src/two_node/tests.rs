@@ -44,7 +44,7 @@ fn settings() -> Settings {
         startup: Startup::Alone,
         unfenced_takeover: true,
         fencing: Fencing::default(),
-        stop_failure: StopFailure::Block,
+        fence_blocked: false,
         doubt: Duration::from_secs(1),
         stop_retries: 1,
         retry_after: Duration::from_secs(5),
@@ -98,7 +98,6 @@ impl Stage {
                     }
                     format!("{:?} with device {}", fence.operation, fence.device)
                 }
-                Output::SelfFence { why } => format!("self-fence: {why}"),
                 Output::Event(event) => event.text,
                 Output::Released => "released".to_string(),
             });
@@ -789,7 +788,7 @@ fn that_a_dead_node_holds_nothing_outlives_the_manager() {
 #[test]
 fn a_node_that_cannot_stop_what_it_holds_is_fenced_by_the_other() {
     let settings = Settings {
-        stop_failure: StopFailure::Fence,
+        fence_blocked: true,
         ..fenced_by(&["ipmi"])
     };
     let mut stage = Stage::new(settings, Kept::default());

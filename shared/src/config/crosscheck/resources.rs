@@ -8,7 +8,7 @@ use crate::config::fencing;
 use crate::config::haresources::Groups;
 use crate::config::model::{
     AutoFailback, Group, LEASE_SECONDS_MAX, MANAGER_TIME, ManagerKind, Resources, StartupRule,
-    Timing,
+    StopFailureRule, Timing,
 };
 use crate::config::monitor;
 use crate::config::report::Report;
@@ -38,6 +38,7 @@ pub(super) fn finish(
         failback: draft.auto_failback.or(AutoFailback::Legacy)?,
         startup: draft.startup.or(StartupRule::Alone)?,
         unfenced_takeover: draft.unfenced_takeover.or(true)?,
+        stop_failure: draft.stop_failure.or(StopFailureRule::SelfFence)?,
         address_lease: Duration::from_secs(lease.into()),
         manager_time: MANAGER_TIME,
         fencing: fencing::finish(draft, own)?,

@@ -6,6 +6,7 @@ use crate::config::draft::Given;
 use crate::config::lex::Word;
 use crate::config::model::{
     AutoFailback, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, LIMIT_MAX, ManagerKind, StartupRule,
+    StopFailureRule,
 };
 use crate::config::monitor;
 use crate::config::reader::Reader;
@@ -108,6 +109,34 @@ pub(super) const CHAPTER: Chapter = Chapter {
                    With no the groups wait until somebody has made sure that the node is off and says so: never two owners, and no owner until then.",
             grammar: Grammar::Words(|reader, word| {
                 reader.draft.unfenced_takeover = reader.boolean(word);
+            }),
+        },
+        Directive {
+            word: "stop_failure",
+            owner: Owner::Hbd,
+            syntax: "block|fence|self-fence",
+            example: "stop_failure fence",
+            default: "self-fence",
+            bounds: "",
+            repeat: Repeat::LastCounts,
+            effect: Effect::Full,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "what is done about a group that does not stop",
+            long: "Nobody may start a group that does not stop, since a resource of it may run where it is. \
+                   With block it waits for an operator: never two owners, and no owner until then. \
+                   With fence the other node has this one switched off, if a device of its can, and takes over. \
+                   With self-fence this node takes itself away, as `selffence` says, and the other one takes over when it is dead; Heartbeat does so too. \
+                   Where that cannot be done, and where nobody is there that could take over with fence, the group waits all the same. \
+                   With fence and self-fence everything else on the node goes down with it.",
+            grammar: Grammar::Words(|reader, word| {
+                let rules = [
+                    StopFailureRule::Block,
+                    StopFailureRule::Fence,
+                    StopFailureRule::SelfFence,
+                ];
+                reader.draft.stop_failure =
+                    reader.choice(word, &rules.map(|rule| (rule.word(), rule)));
             }),
         },
         Directive {

@@ -33,6 +33,8 @@ pub struct Resources {
     pub startup: StartupRule,
     /// Whether a dead node is succeeded though nothing made sure that it is off.
     pub unfenced_takeover: bool,
+    /// What is done about a group that does not stop.
+    pub stop_failure: StopFailureRule,
     /// After this time the kernel takes a service address away that nobody refreshes. Whole
     /// seconds.
     pub address_lease: Duration,
@@ -112,6 +114,30 @@ impl StartupRule {
         match self {
             Self::Alone => "alone",
             Self::WaitForPeer => "wait_for_peer",
+        }
+    }
+}
+
+/// What is done about a group that does not stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopFailureRule {
+    /// It stays blocked until somebody repairs it.
+    Block,
+    /// The other node fences the one that holds it.
+    Fence,
+    /// The node that holds it fences itself.
+    SelfFence,
+}
+
+impl StopFailureRule {
+    /// The word of the directive.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Fence => "fence",
+            Self::SelfFence => "self-fence",
         }
     }
 }
