@@ -1,8 +1,9 @@
-//! How long an address is away when its node dies, and when it is moved, beside keepalived: the lab in
+//! How long an address is away when its node dies, also right after the other came back, when it is
+//! moved and at the start, beside keepalived; and whether it ever moves though nothing died: the lab in
 //! `tests/bench/lab`, both systems at 10 ms beats, their runs in turn.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hbd_tests::error::{self, Error, unexpected};
@@ -17,71 +18,141 @@ const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/lab/run.py");
 /// Both have settings for it: 10 ms beats, dead after 30 ms, and after 34 to 36.
 const PROFILE: &str = "min";
 
+/// The start needs no short dead time.
+const START_PROFILE: &str = "fast";
+
 pub(crate) fn run(size: Size) -> Result<(), Error> {
     let (systems, runs) = match size {
         Size::Small => ("hbd", "1"),
         Size::Full => ("hbd,keepalived", "20"),
     };
-    let results = Scratch::new()?;
-    let programs = program::of_workspace("hbd")?;
-    let programs = programs.parent().unwrap_or(Path::new("/"));
-    let mut lab = Command::new("python3");
-    lab.args([LAB, "failover", "--profile", PROFILE, "--systems", systems]);
-    lab.args(["--runs", runs, "--moves", runs]);
-    lab.env("LAB_RESULTS", results.path());
-    lab.env("HBD_PROGRAMS", programs);
-    let output = error::file("run the lab", lab.output())?;
-    if !output.status.success() {
-        return unexpected(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    let ours = Measured::read(results.path(), "hbd")?;
-    let theirs = match size {
-        Size::Small => None,
-        Size::Full => Some(Measured::read(results.path(), "keepalived")?),
+    let lab = Laboratory::new(systems)?;
+    let (all, moves) = (["--runs", runs], ["--moves", runs, "--rejoins", runs]);
+    lab.measure("failover", PROFILE, &[&all[..], &moves].concat())?;
+    lab.measure("start", START_PROFILE, &all)?;
+    let ours = Measured::read(&lab, "hbd")?;
+    let Size::Full = size else {
+        return judge(&ours.stated(), size);
     };
-    judge(&figures(&ours, theirs.as_ref()), size)
+    lab.measure("stability", PROFILE, &["--idle", "60", "--burn", "60"])?;
+    let theirs = Measured::read(&lab, "keepalived")?;
+    let mut figures = figures(&ours, &theirs);
+    figures.push(false_takeovers(&lab)?);
+    judge(&figures, size)
+}
+
+/// The lab, and where it leaves what it measured.
+struct Laboratory {
+    results: Scratch,
+    programs: PathBuf,
+    systems: &'static str,
+}
+
+impl Laboratory {
+    fn new(systems: &'static str) -> Result<Self, Error> {
+        let programs = program::of_workspace("hbd")?;
+        Ok(Self {
+            results: Scratch::new()?,
+            programs: programs.parent().unwrap_or(Path::new("/")).to_owned(),
+            systems,
+        })
+    }
+
+    fn measure(&self, what: &str, profile: &str, arguments: &[&str]) -> Result<(), Error> {
+        let mut lab = Command::new("python3");
+        lab.args([LAB, what, "--profile", profile, "--systems", self.systems]);
+        lab.args(arguments);
+        lab.env("LAB_RESULTS", self.results.path());
+        lab.env("HBD_PROGRAMS", &self.programs);
+        let output = error::file("run the lab", lab.output())?;
+        match output.status.success() {
+            true => Ok(()),
+            false => unexpected(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    fn read(&self, kind: &str, profile: &str, system: &str) -> Result<Value, Error> {
+        let path = self.results.path();
+        let path = path.join(format!("{kind}-{profile}-{system}.json"));
+        let text = error::file(format!("read {}", path.display()), fs::read(&path))?;
+        serde_json::from_slice(&text)
+            .map_err(|error| Error::Unexpected(format!("{}: {error}", path.display())))
+    }
+
+    fn runs(&self, kind: &str, profile: &str, system: &str) -> Result<Vec<Value>, Error> {
+        let document = self.read(kind, profile, system)?;
+        let runs = document["runs"].as_array().cloned().unwrap_or_default();
+        match runs.iter().find(|run| !run["failed"].is_null()) {
+            Some(failed) => unexpected(format!("{system}, {kind}: {}", failed["failed"])),
+            None => Ok(runs),
+        }
+    }
+}
+
+/// How often an address moved though nothing died.
+fn false_takeovers(lab: &Laboratory) -> Result<Figure, Error> {
+    let mut said = Vec::new();
+    let mut held = true;
+    for system in ["hbd", "keepalived"] {
+        let seen = lab.read("stability", PROFILE, system)?;
+        let taken = |when: &str| seen[when]["vip_added"].as_u64();
+        let (Some(idle), Some(burned)) = (taken("idle"), taken("burn")) else {
+            return unexpected(format!("{system}, stability: {}", seen["failed"]));
+        };
+        held &= system != "hbd" || idle + burned == 0;
+        said.push(format!("{system} {idle} and {burned}"));
+    }
+    Ok(Figure {
+        what: "false takeovers, 60 s idle and 60 s with the processors burned".into(),
+        promised: "none".into(),
+        measured: said.join("; "),
+        held: Some(held),
+    })
 }
 
 /// The runs of one system, those left out in which the prober itself did not run.
 struct Measured {
     gaps: Spread,
     overheads: Spread,
+    /// Overheads of kills right after the other node came back.
+    rejoins: Spread,
     moves: Spread,
+    starts: Spread,
     /// Runs that were left out.
     stalled: usize,
 }
 
 impl Measured {
-    fn read(results: &Path, system: &str) -> Result<Self, Error> {
-        let failovers = runs(results, "failover", system)?;
-        let moves = runs(results, "move", system)?;
-        let quiet = |run: &&Value| run["prober_stalls"] == 0;
+    fn read(lab: &Laboratory, system: &str) -> Result<Self, Error> {
+        let failovers = lab.runs("failover", PROFILE, system)?;
+        let rejoins = lab.runs("rejoin", PROFILE, system)?;
+        let moves = lab.runs("move", PROFILE, system)?;
+        let starts = lab.runs("start", START_PROFILE, system)?;
+        // A start has no prober that could stall.
+        let quiet = |run: &&Value| run["prober_stalls"].as_u64().unwrap_or_default() == 0;
         let spread = |runs: &[Value], key: &str| {
-            Spread::of(
-                runs.iter()
-                    .filter(quiet)
-                    .filter_map(|run| run[key].as_f64()),
-            )
+            let quiet = runs.iter().filter(quiet);
+            Spread::of(quiet.filter_map(|run| run[key].as_f64()))
         };
         let stalled = |runs: &[Value]| runs.len() - runs.iter().filter(quiet).count();
         Ok(Self {
             gaps: spread(&failovers, "gap_ms")?,
             overheads: spread(&failovers, "overhead_ms")?,
+            rejoins: spread(&rejoins, "overhead_ms")?,
             moves: spread(&moves, "gap_ms")?,
-            stalled: stalled(&failovers) + stalled(&moves),
+            starts: spread(&starts, "start_ms")?,
+            stalled: stalled(&failovers) + stalled(&rejoins) + stalled(&moves),
         })
     }
-}
 
-fn runs(results: &Path, kind: &str, system: &str) -> Result<Vec<Value>, Error> {
-    let path = results.join(format!("{kind}-{PROFILE}-{system}.json"));
-    let text = error::file(format!("read {}", path.display()), fs::read(&path))?;
-    let document: Value = serde_json::from_slice(&text)
-        .map_err(|error| Error::Unexpected(format!("{}: {error}", path.display())))?;
-    let runs = document["runs"].as_array().cloned().unwrap_or_default();
-    match runs.iter().find(|run| !run["failed"].is_null()) {
-        Some(failed) => unexpected(format!("{system}, {kind}: {}", failed["failed"])),
-        None => Ok(runs),
+    /// What it is, beside nothing.
+    fn stated(&self) -> Vec<Figure> {
+        vec![
+            Figure::stated("failover at 10 ms / 30 ms", self.gaps.text()),
+            Figure::stated("overhead right after a rejoin", self.rejoins.text()),
+            Figure::stated("planned move", self.moves.text()),
+            Figure::stated("start of a pair", self.starts.text()),
+        ]
     }
 }
 
@@ -111,22 +182,14 @@ impl Spread {
     }
 }
 
-fn figures(ours: &Measured, theirs: Option<&Measured>) -> Vec<Figure> {
-    let Some(theirs) = theirs else {
-        return vec![
-            Figure::stated("failover at 10 ms / 30 ms", ours.gaps.text()),
-            Figure::stated("planned move", ours.moves.text()),
-        ];
-    };
-    let left_out = Figure::stated(
-        "runs in which the prober stalled, left out",
-        format!("hbd {}, keepalived {}", ours.stalled, theirs.stalled),
-    );
+fn figures(ours: &Measured, theirs: &Measured) -> Vec<Figure> {
+    let beside =
+        |own: &Spread, other: &Spread| format!("{}; keepalived {}", own.text(), other.text());
     vec![
         Figure {
             what: "failover at 10 ms / 30 ms, beside keepalived at 10 ms".into(),
             promised: "median not above keepalived's".into(),
-            measured: format!("{}; keepalived {}", ours.gaps.text(), theirs.gaps.text()),
+            measured: beside(&ours.gaps, &theirs.gaps),
             held: Some(ours.gaps.tenth(5) <= theirs.gaps.tenth(5)),
         },
         Figure {
@@ -136,11 +199,26 @@ fn figures(ours: &Measured, theirs: Option<&Measured>) -> Vec<Figure> {
             held: Some(ours.overheads.tenth(5) <= 5.0 && ours.overheads.tenth(9) <= 15.0),
         },
         Figure {
+            what: "the same right after the other node came back".into(),
+            promised: "as without that".into(),
+            measured: beside(&ours.rejoins, &theirs.rejoins),
+            held: Some(ours.rejoins.tenth(5) <= 5.0 && ours.rejoins.tenth(9) <= 15.0),
+        },
+        Figure {
             what: "planned move, beside keepalived".into(),
             promised: "median at most half of keepalived's".into(),
-            measured: format!("{}; keepalived {}", ours.moves.text(), theirs.moves.text()),
+            measured: beside(&ours.moves, &theirs.moves),
             held: Some(ours.moves.tenth(5) <= theirs.moves.tenth(5) / 2.0),
         },
-        left_out,
+        Figure {
+            what: "start of a pair to the first answer, at 20 ms / 60 ms".into(),
+            promised: "median not above keepalived's".into(),
+            measured: beside(&ours.starts, &theirs.starts),
+            held: Some(ours.starts.tenth(5) <= theirs.starts.tenth(5)),
+        },
+        Figure::stated(
+            "runs in which the prober stalled, left out",
+            format!("hbd {}, keepalived {}", ours.stalled, theirs.stalled),
+        ),
     ]
 }
