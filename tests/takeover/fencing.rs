@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hbd_tests::daemon::HARMLESS;
 use hbd_tests::error::{Error, file};
 use hbd_tests::{scratch, wait};
 use shared::event::Kind;
@@ -260,8 +261,9 @@ fn with(
 }
 
 fn write(stage: &Stage, lines: &str) -> Result<(), Error> {
+    let lines = format!("{HARMLESS}{lines}");
     let mut nodes = [ALICE, BOB].into_iter();
-    nodes.try_for_each(|node| scratch::write(&stage.config(node, "hbd.cf"), lines))
+    nodes.try_for_each(|node| scratch::write(&stage.config(node, "hbd.cf"), &lines))
 }
 
 /// Waits until the device failed so often in a row, and the reason is told.
