@@ -65,6 +65,10 @@ fn main() -> ExitCode {
                 processes::killed,
             ),
             takeover(
+                "processes_that_are_killed_while_packets_are_lost_move_nothing",
+                processes::killed_over_losses,
+            ),
+            takeover(
                 "where_all_of_hbd_is_killed_the_kernel_takes_the_address_away",
                 processes::all_killed,
             ),

@@ -1,5 +1,6 @@
 //! Processes die or stand still, and nobody who is served notices.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hbd_tests::error::Error;
@@ -19,10 +20,22 @@ const KILLS_CI: usize = 20;
 const KILLS_LONG: usize = 100;
 /// Time between two kills.
 const APART: [Duration; 2] = [Duration::from_millis(1000), Duration::from_millis(1500)];
+/// Of a hundred packets between the nodes, where some are lost. That eight beats in a row are, all of a `deadtime` but
+/// those that a core which is replaced does not send, happens in less than one of a thousand runs.
+const LOST_PERCENT: u8 = 20;
 const ROLES: [&str; 3] = ["supervisor", "core", "manager"];
 
 /// Any of them, on any node, again and again.
 pub(crate) fn killed() -> Result<(), Error> {
+    killed_again_and_again(0)
+}
+
+/// The same while beats and declarations are lost.
+pub(crate) fn killed_over_losses() -> Result<(), Error> {
+    killed_again_and_again(LOST_PERCENT)
+}
+
+fn killed_again_and_again(lost_percent: u8) -> Result<(), Error> {
     let seed = seed();
     println!("HBD_SEED={seed}");
     let kills = match Tier::of_this_run() {
@@ -32,11 +45,14 @@ pub(crate) fn killed() -> Result<(), Error> {
     let mut random = Random::new(seed);
     let played = play_running("auto_failback on", |stage| {
         let begin = stage.now();
+        stage.lose(lost_percent)?;
+        let mut killed = BTreeMap::new();
         for _ in 0..kills {
             let pause = random.span(APART[0], APART[1]);
             stays_served(stage, pause)?;
             let (node, role) = (*random.pick(&[ALICE, BOB]), *random.pick(&ROLES));
             kill(stage, node, role)?;
+            *killed.entry((NODES[node], role)).or_insert(0) += 1;
         }
         stays_served(stage, DEADTIME + SECOND)?;
         stage.both_active()?;
@@ -49,8 +65,11 @@ pub(crate) fn killed() -> Result<(), Error> {
                 &format!("{} took nothing over", NODES[node]),
             )?;
         }
-        let gap = stage.demand_gaps(&SERVICES, begin, NO_GAP)?;
-        println!("longest gap beside {kills} kills: {gap:?}");
+        println!("{kills} kills: {killed:?}");
+        for ip in SERVICES {
+            let gap = stage.demand_gaps(&[ip], begin, NO_GAP)?;
+            println!("longest gap of {ip}: {gap:?}");
+        }
         Ok(())
     });
     played.map_err(|error| Error::Unexpected(format!("HBD_SEED={seed}: {error}")))
