@@ -1,7 +1,7 @@
 //! A resource does not start, or does not stop.
 //!
-//! The last resource of alice's group is a script, `flaky`, with a directory of its own on each node. It fails where
-//! the test wants it to, and counts how often it is asked.
+//! The last resource of alice's group is a script, `flaky`, with a directory of its own on each node. It fails or hangs
+//! where the test wants it to, and counts how often it is asked.
 
 use std::fs;
 use std::time::Duration;
@@ -23,13 +23,14 @@ const HARESOURCES: &str = "alice 10.9.0.50/24/eth0 IPv6addr::fd09::50/64/eth0 fl
 const FLAKY: &str = "#!/bin/sh\n\
      cd \"${0%/*}\" || exit 1\n\
      echo $1 >>asked\n\
+     [ ! -e hang-$1 ] || sleep 12345\n\
      case $1 in\n\
      start) [ ! -e no-start ] || exit 1; : >runs ;;\n\
      stop) [ ! -e no-stop ] || exit 1; rm -f runs ;;\n\
      status) if [ -e runs ]; then echo running; else echo stopped; fi ;;\n\
      esac\n";
 /// A start that failed is tried again after half a minute.
-const RETRIED: Duration = Duration::from_secs(60);
+pub(crate) const RETRIED: Duration = Duration::from_secs(60);
 
 pub(crate) fn start_on_one() -> Result<(), Error> {
     play("auto_failback on", |stage| {
@@ -123,13 +124,13 @@ pub(crate) fn stop() -> Result<(), Error> {
     })
 }
 
-fn prepare(stage: &Stage) -> Result<(), Error> {
+pub(crate) fn prepare(stage: &Stage) -> Result<(), Error> {
     stage.write_haresources(HARESOURCES)?;
     let mut nodes = [ALICE, BOB].into_iter();
     nodes.try_for_each(|node| write_script(&stage.config(node, "resource.d/flaky"), FLAKY))
 }
 
-fn start(stage: &mut Stage) -> Result<(), Error> {
+pub(crate) fn start(stage: &mut Stage) -> Result<(), Error> {
     for daemon in &mut stage.daemons {
         daemon.start()?;
     }
@@ -137,7 +138,7 @@ fn start(stage: &mut Stage) -> Result<(), Error> {
 }
 
 /// What fails, and where.
-fn fail(stage: &Stage, node: usize, what: &str, fails: bool) -> Result<(), Error> {
+pub(crate) fn fail(stage: &Stage, node: usize, what: &str, fails: bool) -> Result<(), Error> {
     let file = stage.config(node, &format!("resource.d/{what}"));
     match fails {
         true => scratch::write(&file, ""),
@@ -146,13 +147,13 @@ fn fail(stage: &Stage, node: usize, what: &str, fails: bool) -> Result<(), Error
 }
 
 /// How often a node was asked to start it.
-fn starts(stage: &Stage, node: usize) -> usize {
+pub(crate) fn starts(stage: &Stage, node: usize) -> usize {
     let asked = fs::read_to_string(stage.config(node, "resource.d/asked"));
     let asked = asked.unwrap_or_default();
     asked.lines().filter(|word| *word == "start").count()
 }
 
-fn demand_starts(stage: &Stage, expected: [usize; 2]) -> Result<(), Error> {
+pub(crate) fn demand_starts(stage: &Stage, expected: [usize; 2]) -> Result<(), Error> {
     let found = [starts(stage, ALICE), starts(stage, BOB)];
     demand(
         found == expected,
@@ -160,13 +161,13 @@ fn demand_starts(stage: &Stage, expected: [usize; 2]) -> Result<(), Error> {
     )
 }
 
-fn cleanup(stage: &Stage, node: usize) -> Result<(), Error> {
+pub(crate) fn cleanup(stage: &Stage, node: usize) -> Result<(), Error> {
     let groups = Choice::Named(vec![named(WEB_GROUP)?]);
     stage.order(node, GroupVerb::Cleanup { groups })
 }
 
 /// For a while nothing comes, goes, or is tried.
-fn stays(stage: &Stage) -> Result<(), Error> {
+pub(crate) fn stays(stage: &Stage) -> Result<(), Error> {
     let since = stage.now();
     let tried = [starts(stage, ALICE), starts(stage, BOB)];
     wait::stays_true(2 * DEADTIME, "nothing is tried", || {
@@ -176,7 +177,7 @@ fn stays(stage: &Stage) -> Result<(), Error> {
 }
 
 /// Bob's group came once, and never went.
-fn base_untouched(stage: &Stage) -> Result<(), Error> {
+pub(crate) fn base_untouched(stage: &Stage) -> Result<(), Error> {
     let bob = node_name(BOB)?;
     let changes = stage.seen(|record| {
         let changes = record.changes.iter();

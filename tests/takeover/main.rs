@@ -6,6 +6,7 @@
 mod deaths;
 mod failures;
 mod fencing;
+mod hangs;
 mod judgement;
 mod midway;
 mod moves;
@@ -116,6 +117,18 @@ fn main() -> ExitCode {
             takeover(
                 "a_group_that_does_not_stop_is_started_nowhere",
                 failures::stop,
+            ),
+            takeover(
+                "a_start_that_hangs_after_a_death_is_ended_and_tried_again",
+                hangs::start_after_death,
+            ),
+            takeover(
+                "a_start_that_hangs_in_a_move_sends_the_group_back",
+                hangs::start_in_move,
+            ),
+            takeover(
+                "a_stop_that_hangs_in_a_move_leaves_the_group_where_it_is",
+                hangs::stop_in_move,
             ),
             takeover(
                 "a_group_taken_out_of_the_configuration_is_stopped_alone",
