@@ -4,10 +4,12 @@
 //! unless `tests/PLAN.md` admits it by name: a suite that silently shrinks proves nothing.
 
 use std::env;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use libtest_mimic::{Failed, Trial};
+use nix::unistd::User;
 use shared::config::STONITH_PROGRAM;
 
 use crate::error::Error;
@@ -35,10 +37,15 @@ pub enum Precondition {
     Lab,
     /// Debian's packages `resource-agents` and `heartbeat`, whose agents are used; nothing of it need run.
     ResourceAgents,
+    /// Debian's package `postgresql`; no database need run.
+    Postgresql,
 }
 
 /// Where the scripts of Heartbeat's kind are.
 pub const HEARTBEAT_SCRIPTS: &str = "/etc/ha.d/resource.d";
+/// As whom PostgreSQL runs: it refuses to be root.
+pub const POSTGRES_USER: &str = "postgres";
+const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 const OCF_AGENT: &str = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2";
 
 impl Precondition {
@@ -57,6 +64,7 @@ impl Precondition {
             Self::Keepalived => (!program::on_path("keepalived"))
                 .then(|| "needs keepalived: install the Debian package keepalived".to_owned()),
             Self::ResourceAgents => resource_agents_missing(),
+            Self::Postgresql => postgresql().err(),
         }
     }
 }
@@ -116,6 +124,23 @@ fn resource_agents_missing() -> Option<String> {
     Some(format!(
         "needs {missing}: install the Debian packages heartbeat and resource-agents"
     ))
+}
+
+/// Where the programs of PostgreSQL are, of the versions that are installed the last by name.
+///
+/// # Errors
+/// What is missing, with the remedy.
+pub fn postgresql() -> Result<PathBuf, String> {
+    let versions = fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten();
+    let programs = versions.filter_map(|version| Some(version.ok()?.path().join("bin")));
+    let last = programs.filter(|bin| bin.join("initdb").exists()).max();
+    let last = last.ok_or("needs PostgreSQL: install the Debian package postgresql")?;
+    if !matches!(User::from_name(POSTGRES_USER), Ok(Some(_))) {
+        return Err(format!(
+            "needs the user {POSTGRES_USER}: install the Debian package postgresql"
+        ));
+    }
+    Ok(last)
 }
 
 /// A test of suite `suite` that needs `needs`.

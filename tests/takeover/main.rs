@@ -3,6 +3,7 @@
 //! What the managers' rules prove of the policy in virtual time is asked here of whole programs and a real kernel: how
 //! long nobody answers, whether an address is ever on two machines, whether the neighbours learn where it went.
 
+mod database;
 mod deaths;
 mod failures;
 mod fencing;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 
 use hbd_tests::error::Error;
 use hbd_tests::precondition::Precondition::{
-    Namespaces, PacketFilter, ResourceAgents, Root, Stonith,
+    Namespaces, PacketFilter, Postgresql, ResourceAgents, Root, Stonith,
 };
 use hbd_tests::precondition::trial;
 use hbd_tests::tier::Tier;
@@ -180,6 +181,12 @@ fn main() -> ExitCode {
             "agents_of_heartbeat_run_unmodified",
             &[Root, Namespaces, ResourceAgents],
             scripts::of_heartbeat,
+        ));
+        trials.push(trial(
+            "takeover",
+            "a_database_moves_with_its_address",
+            &[Root, Namespaces, ResourceAgents, Postgresql],
+            database::moves_with_its_address,
         ));
         trials.push(trial(
             "takeover",

@@ -219,6 +219,11 @@ impl Stage {
         })
     }
 
+    /// Runs a program on the client's machine to its end, and returns what it printed.
+    pub(crate) fn ask(&self, program: &str, arguments: &[&str]) -> Result<String, Error> {
+        self.client.run(program, arguments)
+    }
+
     /// The observer's moment.
     pub(crate) fn now(&self) -> At {
         self.observer.now()
