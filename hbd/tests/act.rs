@@ -502,6 +502,7 @@ impl Place {
                 syslog_format: false,
             },
             failback: false,
+            environment: &std::collections::BTreeMap::new(),
             limit: AMPLE,
         };
         let job = Job {

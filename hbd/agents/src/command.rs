@@ -56,6 +56,8 @@ pub struct Setting<'a> {
     pub logging: &'a Logging,
     /// Groups go back to their preferred node when it returns.
     pub failback: bool,
+    /// What scripts are told besides, by name without `HA_`.
+    pub environment: &'a Variables,
     /// How long the operation may take.
     pub limit: Duration,
 }
@@ -119,7 +121,8 @@ fn of_agent(words: &[String], operation: Operation, setting: &Setting<'_>) -> Ve
     arguments
 }
 
-pub(crate) type Variables = BTreeMap<String, String>;
+/// Of an environment, by name.
+pub type Variables = BTreeMap<String, String>;
 
 pub(crate) fn variables<const N: usize>(pairs: [(&str, String); N]) -> Variables {
     pairs.map(|(name, value)| (name.to_owned(), value)).into()
@@ -139,7 +142,11 @@ fn of_heartbeat(setting: &Setting<'_>) -> Variables {
     let seconds = |time: Duration| time.as_secs_f64().to_string();
     let facility = setting.logging.facility.and_then(facility_word);
     let failback = if setting.failback { "on" } else { "off" };
-    let mut found = variables([
+    let told = setting.environment.iter();
+    let mut found: Variables = told
+        .map(|(name, value)| (format!("HA_{name}"), value.clone()))
+        .collect();
+    found.extend(variables([
         ("HA_DIR", format!("{directory}/")),
         ("HA_FUNCS", format!("{directory}/shellfuncs")),
         ("HA_DATEFMT", DATE_FORMAT.into()),
@@ -152,7 +159,7 @@ fn of_heartbeat(setting: &Setting<'_>) -> Variables {
         ("HA_warntime", seconds(setting.timing.warntime)),
         ("HA_initdead", seconds(setting.timing.initdead)),
         ("OCF_ROOT", setting.ocf_root.display().to_string()),
-    ]);
+    ]));
     let logging = setting.logging;
     for (name, file) in [
         ("HA_LOGFILE", &logging.file),
@@ -245,6 +252,7 @@ mod tests {
             "HA_DEBUGLOG=/var/log/ha-debug",
             "HA_DIR=/etc/ha.d/",
             "HA_FUNCS=/etc/ha.d/shellfuncs",
+            "HA_LANG=C",
             "HA_LOGD=no",
             "HA_LOGFACILITY=local0",
             "HA_NICEFAILBACK=yes",
@@ -391,6 +399,7 @@ mod tests {
                 syslog_format: false,
             },
             failback: true,
+            environment: &variables([("LANG", "C".into()), ("deadtime", "no".into())]),
             limit: seconds(20),
         };
         command(class, operation, &setting)

@@ -8,8 +8,8 @@ use hbd_agents::command::Setting;
 use hbd_manager::{Fencing, Group, Life, Monitor, Settings, Startup};
 use serde::{Deserialize, Serialize};
 use shared::config::{
-    ActionLimits, Config, FenceMethod, Logging, ManagerKind, Resource, StartupRule,
-    StopFailureRule, Timing,
+    ActionLimits, Config, FenceMethod, Logging, ManagerKind, Medium, MediumKind, Resource,
+    StartupRule, StopFailureRule, Timing,
 };
 use shared::group::{GroupName, Operation};
 use shared::names::{Generation, NodeName};
@@ -39,6 +39,8 @@ pub(crate) struct Duty {
     /// What switches the other node off.
     pub(super) devices: Devices,
     failback: bool,
+    /// What scripts are told besides.
+    environment: BTreeMap<String, String>,
     configuration: PathBuf,
     timing: Timing,
     logging: Logging,
@@ -68,6 +70,7 @@ impl Duty {
             address_lease: resources.address_lease,
             devices: devices(config, node),
             failback: resources.failback.returns(),
+            environment: environment(config),
             configuration: configuration.to_owned(),
             timing: config.timing,
             logging: config.logging.clone(),
@@ -105,9 +108,25 @@ impl Duty {
             timing: &self.timing,
             logging: &self.logging,
             failback: self.failback,
+            environment: &self.environment,
             limit,
         }
     }
+}
+
+/// `env` lines, and what else of `ha.cf` a script could want.
+fn environment(config: &Config) -> BTreeMap<String, String> {
+    let mut told = config.resources.environment.clone();
+    told.insert("hopfudge".into(), config.hopfudge.to_string());
+    // Multicast media have a port of their own.
+    let of_all = |medium: &&Medium| {
+        let kind = &medium.kind;
+        !matches!(kind, MediumKind::Mcast { .. } | MediumKind::Mcast6 { .. })
+    };
+    if let Some(medium) = config.media.iter().find(of_all) {
+        told.insert("udpport".into(), medium.kind.port().to_string());
+    }
+    told
 }
 
 /// The other node, if there is one and no more.

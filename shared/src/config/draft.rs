@@ -96,6 +96,7 @@ pub(super) struct Draft {
     pub(super) fence_time: Given<Duration>,
     pub(super) watches: Watches,
     pub(super) action_limits: ActionLimits,
+    pub(super) environment: BTreeMap<String, String>,
     pub(super) action_time_bad: bool,
     pub(super) lease_seconds: Given<u32>,
     /// A line that may name a group could not be read.

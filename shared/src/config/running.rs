@@ -103,6 +103,10 @@ fn values(config: &Config) -> BTreeMap<String, Vec<String>> {
     for (word, value) in managed(&config.resources) {
         say(word, value);
     }
+    for name in config.resources.environment.keys() {
+        // A value may be a password.
+        say("env", format!("{name}=********"));
+    }
     say("hbgenmethod", generation(config.generation).into());
     say("uuidfrom", uuid(config.uuid).into());
     values

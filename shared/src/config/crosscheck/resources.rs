@@ -42,6 +42,7 @@ pub(super) fn finish(
         address_lease: Duration::from_secs(lease.into()),
         manager_time: MANAGER_TIME,
         fencing: fencing::finish(draft, own)?,
+        environment: draft.environment.clone(),
         action_limits: (!draft.action_time_bad).then_some(draft.action_limits)?,
     })
 }

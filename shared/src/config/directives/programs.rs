@@ -161,11 +161,11 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "",
             repeat: Repeat::Adds,
-            effect: Effect::NotYet("hbd does not hand it to resource scripts yet"),
-            reload: Reload::Online,
+            effect: Effect::Full,
+            reload: Reload::NewManager,
             scope: Scope::Node,
             short: "environment of resource scripts",
-            long: "Scripts see each value as HA_NAME.",
+            long: "Scripts of Heartbeat's kind and OCF agents see each value as HA_NAME, unless hbd itself sets one of that name. Of two lines with one name the last one counts.",
             grammar: Grammar::Words(env),
         },
     ],
@@ -188,12 +188,18 @@ fn respawn(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
 }
 
 fn env(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
-    if word.text.find('=').is_none_or(|at| at == 0) {
-        let text = format!("`{}` is no assignment", word.text);
-        reader
-            .report
-            .at(Code::BadAssignment, word.span, text)
-            .label("lacks NAME=")
-            .remedy("write `env NAME=VALUE`");
+    match word.text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            let environment = &mut reader.draft.environment;
+            environment.insert(name.to_owned(), value.to_owned());
+        }
+        _ => {
+            let text = format!("`{}` is no assignment", word.text);
+            reader
+                .report
+                .at(Code::BadAssignment, word.span, text)
+                .label("lacks NAME=")
+                .remedy("write `env NAME=VALUE`");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What is done about resources.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ pub struct Resources {
     pub fencing: Fencing,
     /// How long actions may take.
     pub action_limits: ActionLimits,
+    /// What scripts are told besides, by name; they see `HA_` before it.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// Who decides what runs where.
