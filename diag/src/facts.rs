@@ -42,6 +42,7 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
             Subject::Program(path)
             | Subject::FenceProgram(path)
             | Subject::SelfFence(path)
+            | Subject::ManagerProgram(path)
             | Subject::Watchdog(path) => drop(
                 facts
                     .programs

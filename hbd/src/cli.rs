@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -116,6 +117,13 @@ pub(crate) enum RoleCommand {
         /// The name of the action
         #[arg(long)]
         id: hbd_agents::actions::Id,
+    },
+    /// Becomes the program that is the manager; only hbd itself starts it
+    #[command(hide = true)]
+    Decide {
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
     },
     /// Tries what a core may do here and writes what it may not; only hbd itself asks that
     #[command(hide = true)]

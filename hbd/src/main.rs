@@ -46,6 +46,7 @@ fn main() -> Exit {
     match cli.role {
         Some(RoleCommand::TryRights { rights }) => rights::try_out(&rights),
         Some(RoleCommand::Act { run, id }) => hbd_agents::shim::run(&run, &id),
+        Some(RoleCommand::Decide { command }) => manager_process::external::become_it(&command),
         Some(RoleCommand::Agent(options)) => agent::run(&options),
         Some(RoleCommand::ServeHttp { node, .. }) => hbd_agents::builtin::http::serve(&node),
         Some(RoleCommand::Core { fd, .. }) => core_process::run(fd),

@@ -238,6 +238,11 @@ pub enum GroupReason {
     Cleanup,
     /// Its node says so.
     Announced,
+    /// The program that is the manager decided so.
+    Decided {
+        /// Why, in its words.
+        why: String,
+    },
 }
 
 impl fmt::Display for GroupReason {
@@ -266,6 +271,7 @@ impl fmt::Display for GroupReason {
             Self::Sick => f.write_str("this node is sick"),
             Self::Cleanup => f.write_str("an operator asked to try again"),
             Self::Announced => f.write_str("it says so"),
+            Self::Decided { why } => f.write_str(why),
         }
     }
 }

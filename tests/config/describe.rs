@@ -105,7 +105,10 @@ fn managed(out: &mut String, resources: &Resources) {
     let limits = resources.action_limits;
     let value = format!(
         "manager {}, auto_failback {}, startup {}, unfenced takeover {}, stop failure {}, lease {}, start {}, stop {}, status {}",
-        resources.manager.word(),
+        match resources.manager {
+            ManagerKind::Program => resources.program.join(" "),
+            kind => kind.word().to_owned(),
+        },
         resources.failback.word(),
         resources.startup.word(),
         resources.unfenced_takeover,

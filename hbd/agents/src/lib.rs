@@ -26,7 +26,7 @@ pub mod netlink;
 pub mod network;
 pub mod report;
 pub mod shim;
-mod surroundings;
+pub mod surroundings;
 mod sys;
 pub mod verdict;
 

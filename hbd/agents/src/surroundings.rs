@@ -1,7 +1,11 @@
 //! What a process of hbd has that a resource must not: it is taken from the shim, whose children
 //! inherit the rest.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::sys::prctl;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
@@ -14,6 +18,18 @@ use crate::sys;
 /// Usual for what is locked in memory (Linux since 5.16).
 const LOCKED_MEMORY: u64 = 8 << 20;
 const OOM_SCORE: &str = "/proc/self/oom_score_adj";
+
+/// Becomes another program, which has none of it, and which the kernel kills with whoever started this
+/// process. Returns only where that is not possible.
+pub fn become_program(program: &OsStr, arguments: &[OsString]) -> io::Error {
+    make_normal();
+    // Fails for an invalid signal only. Who died before this is missed at the other end of the socket.
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    let mut command = Command::new(program);
+    command.args(arguments);
+    sys::stand_alone(&mut command);
+    command.exec()
+}
 
 /// Takes it. Each step that the kernel refuses is one that changes nothing for the better.
 pub(crate) fn make_normal() {

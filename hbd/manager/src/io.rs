@@ -180,6 +180,11 @@ pub enum Refusal {
     TooEarly,
     /// The node has not read the last [`ORDERS_MAX`] orders that concern it.
     Unread(NodeName),
+    /// The program that is the manager does not follow it.
+    Declined {
+        /// Why, in its words.
+        why: String,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -200,6 +205,7 @@ impl fmt::Display for Refusal {
             ),
             Self::Frozen => f.write_str("the groups are frozen; unfreeze them first"),
             Self::TooEarly => f.write_str("the manager has only just begun; try again in a moment"),
+            Self::Declined { why } => f.write_str(why),
             Self::Unread(node) => write!(
                 f,
                 "{node} has not read the last {ORDERS_MAX} orders; see what its manager does"
@@ -235,6 +241,9 @@ pub struct Kept {
     /// Since when the other node is dead, if it is known to hold nothing since then.
     #[serde(default)]
     pub freed: Option<Moment>,
+    /// What a manager that is a program of somebody else remembers, as it wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
 }
 
 /// Nothing is started, stopped or moved.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hbd_core::Said;
-use hbd_manager::{ClusterManager, Kept, Life, Order, Output, Refusal, TwoNode};
+use hbd_manager::{Kept, Life, Order, Output, Refusal};
 use shared::event::{Event, EventSource, Kind, Role};
 use shared::group::GroupName;
 use shared::names::NodeName;
@@ -27,7 +27,9 @@ use tokio::task::JoinHandle;
 use super::FromManager;
 use super::addresses::Addresses;
 use super::duty::{Duty, Resources};
+use super::external::{Failure, Step, Word};
 use super::fencing::is_check;
+use super::policy::Policy;
 use super::record::Record;
 use super::release::{Released, release};
 use super::said;
@@ -49,7 +51,9 @@ pub(super) struct Chief {
     record: Record,
     works: Works,
     preparation: Option<JoinHandle<io::Result<Vec<Released>>>>,
-    policy: Option<Box<TwoNode>>,
+    policy: Option<Policy>,
+    /// It could not be started.
+    failure: Option<Failure>,
     /// How many events the managers of this generation told.
     events: u64,
     view: Option<ClusterView>,
@@ -110,6 +114,7 @@ impl Chief {
             life,
             record,
             policy: None,
+            failure: None,
             events,
             view: None,
             groups,
@@ -162,8 +167,8 @@ impl Chief {
     /// The manager of another node says something. One that is not understood, or comes too early,
     /// is said again.
     pub(super) fn hear(&mut self, from: &NodeName, said: &Said) {
-        if let (Some(policy), Some(declaration)) = (&mut self.policy, said::read(said)) {
-            policy.handle_message(from, declaration, clock::now());
+        if let Some(policy) = &mut self.policy {
+            policy.handle_message(from, said, clock::now());
             self.go_on();
         }
     }
@@ -171,11 +176,11 @@ impl Chief {
     /// An operator wants something, or wants to know what that would do.
     pub(super) fn obey(&mut self, id: u64, order: Order, dry_run: bool) {
         let outcome = match &mut self.policy {
-            Some(policy) if dry_run => policy.plan(order, clock::now()),
-            Some(policy) => policy.handle_order(order, clock::now()),
-            None => Err(Refusal::TooEarly),
+            Some(policy) => policy.obey(id, order, dry_run, clock::now()),
+            None => Some(Err(Refusal::TooEarly)),
         };
-        self.news.push_back(FromManager::Ordered { id, outcome });
+        let answer = outcome.map(|outcome| FromManager::Ordered { id, outcome });
+        self.news.extend(answer);
         self.go_on();
     }
 
@@ -184,7 +189,7 @@ impl Chief {
         self.leaves = true;
         match &mut self.policy {
             Some(policy) => policy.leave(clock::now()),
-            None if self.duty.policy.is_none() => self.news.push_back(FromManager::Released),
+            None if !self.duty.is_managed() => self.news.push_back(FromManager::Released),
             None => {}
         }
         self.go_on();
@@ -199,7 +204,14 @@ impl Chief {
                 None => std::future::pending().await,
             }
         };
+        let word = async {
+            match &mut self.policy {
+                Some(policy) => policy.word().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            word = word => Progress::Word(word),
             ended = self.works.next() => Progress::Ended(ended),
             prepared = preparation => {
                 let prepared = prepared.map_err(io::Error::other).flatten();
@@ -223,6 +235,11 @@ impl Chief {
                 }
             }
             Progress::Prepared(prepared) => self.prepared(prepared),
+            Progress::Word(word) => {
+                if let Some(policy) = &mut self.policy {
+                    policy.take(word, clock::now());
+                }
+            }
         }
         self.go_on();
     }
@@ -262,6 +279,21 @@ impl Chief {
     pub(super) fn holds(&self) -> bool {
         let mut groups = self.record.held().kept.groups.values();
         groups.any(|kept| kept.held)
+    }
+
+    /// Why the program that decides is of no use, if it is not.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        let policy = self.policy.as_ref();
+        let of_policy = policy.and_then(Policy::failure);
+        of_policy.or(self.failure.as_ref())
+    }
+
+    /// Whoever decides is known to work.
+    pub(super) fn answers(&self) -> bool {
+        match &self.policy {
+            Some(policy) => policy.answers(),
+            None => self.duty.program.is_none(),
+        }
     }
 
     /// What the supervisor is to know next.
@@ -315,31 +347,43 @@ impl Chief {
             self.keep(kept);
         }
         while self.unkept.is_none()
-            && let Some(output) = self.policy.as_mut().and_then(|policy| policy.poll_output())
+            && let Some(step) = self.policy.as_mut().and_then(Policy::poll_step)
         {
-            self.carry_out(output);
+            match step {
+                Step::Do(output) => self.carry_out(output),
+                // What it said before is of no use any more.
+                Step::Say(said) => self.said = Some(said),
+                Step::Ordered { id, outcome } => {
+                    self.news.push_back(FromManager::Ordered { id, outcome });
+                }
+            }
         }
     }
 
     fn begin(&mut self) {
-        let (None, None, Some(settings)) = (&self.policy, &self.preparation, &self.duty.policy)
-        else {
+        let ready = self.policy.is_none() && self.preparation.is_none() && self.failure.is_none();
+        if !ready || !self.duty.is_managed() {
             return;
-        };
+        }
         let Some(mut view) = self.view.take() else {
             return;
         };
         view.sick = self.sick.clone();
         view.groups = std::mem::take(&mut self.groups);
-        let mut settings = settings.clone();
-        settings.life = self.life;
-        settings.events = self.events;
         let now = clock::now();
-        let kept = self.record.held().kept.clone();
-        let policy = self
-            .policy
-            .insert(Box::new(TwoNode::new(settings, kept, &view, now)));
-        if self.leaves {
+        let kept = &self.record.held().kept;
+        let of = (self.life, self.events);
+        match Policy::begin(&self.duty, of, kept, &view, now) {
+            Some(Ok(policy)) => self.policy = Some(policy),
+            Some(Err(error)) => {
+                self.failure = Some(Failure {
+                    why: format!("the program that decides cannot be started: {error}"),
+                    counts: true,
+                });
+            }
+            None => {}
+        }
+        if let (Some(policy), true) = (&mut self.policy, self.leaves) {
             policy.leave(now);
         }
     }
@@ -408,6 +452,8 @@ pub(super) enum Progress {
     Ended(Ended),
     /// What comes before the policy.
     Prepared(io::Result<Vec<Released>>),
+    /// The program that decides says something.
+    Word(Word),
 }
 
 async fn prepare(

@@ -15,6 +15,7 @@ use shared::group::{GroupName, Operation};
 use shared::names::{Generation, NodeName};
 use shared::time::Moment;
 
+use super::external::Errand;
 use super::fencing::Devices;
 use crate::process::OWN_PROGRAM;
 
@@ -32,6 +33,8 @@ pub(crate) struct Duty {
     pub(crate) node: NodeName,
     /// For the policy, if there is one. Life and events are those of the manager which gets it.
     pub(crate) policy: Option<Settings>,
+    /// The program that decides in its place, if one does.
+    pub(crate) program: Option<Errand>,
     /// The resources of each group, in the order of the group.
     pub(crate) resources: Resources,
     /// How long the kernel keeps an address that nobody refreshes.
@@ -64,6 +67,7 @@ impl Duty {
         Self {
             node: node.clone(),
             policy: policy(config, node),
+            program: program(config),
             resources: groups
                 .map(|group| (group.name.clone(), group.resources.clone()))
                 .collect(),
@@ -77,6 +81,11 @@ impl Duty {
             limits: resources.action_limits,
             looks: looks.collect(),
         }
+    }
+
+    /// Somebody decides.
+    pub(super) fn is_managed(&self) -> bool {
+        self.policy.is_some() || self.program.is_some()
     }
 
     /// The directory of the configuration.
@@ -167,14 +176,17 @@ fn fencing(config: &Config, peer: &NodeName, devices: &Devices) -> Fencing {
     }
 }
 
-/// The checks of the configuration made sure that there are two nodes.
-fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
+fn program(config: &Config) -> Option<Errand> {
     let resources = &config.resources;
-    let peer = peer(config, node)?;
-    if resources.manager != ManagerKind::TwoNode {
-        return None;
-    }
-    let groups = resources.groups.iter().map(|group| Group {
+    (resources.manager == ManagerKind::Program).then(|| Errand {
+        command: resources.program.clone(),
+        nodes: config.nodes.to_vec(),
+        groups: groups(config),
+    })
+}
+
+fn groups(config: &Config) -> Vec<Group> {
+    let groups = config.resources.groups.iter().map(|group| Group {
         name: group.name.clone(),
         preferred: group.node.clone(),
         resources: group.resources.iter().map(|r| r.word.clone()).collect(),
@@ -184,10 +196,20 @@ fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
             restarts: monitor.restarts,
         }),
     });
+    groups.collect()
+}
+
+/// The checks of the configuration made sure that there are two nodes.
+fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
+    let resources = &config.resources;
+    let peer = peer(config, node)?;
+    if resources.manager != ManagerKind::TwoNode {
+        return None;
+    }
     Some(Settings {
         node: node.clone(),
         peer: peer.clone(),
-        groups: groups.collect(),
+        groups: groups(config),
         failback: resources.failback.returns(),
         startup: match resources.startup {
             StartupRule::Alone => Startup::Alone,

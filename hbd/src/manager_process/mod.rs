@@ -14,7 +14,9 @@
 mod addresses;
 mod chief;
 mod duty;
+pub(crate) mod external;
 mod fencing;
+mod policy;
 mod reactor;
 mod record;
 pub(crate) mod release;
@@ -161,6 +163,13 @@ pub(crate) enum FromManager {
     LacksNoMore(String),
     /// An error that is no event.
     Say(String),
+    /// The program that decides is of no use: this manager is to be replaced.
+    Fails {
+        /// Why.
+        why: String,
+        /// As where it hangs.
+        counts: bool,
+    },
 }
 
 /// How a supervisor was started: all that another needs to be the same.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::chief::{Chief, Progress};
+use super::external::Failure;
 use super::revival::Revival;
 use super::{CoreToManager, FromManager, ManagerToCore, ToManager};
 use crate::bond::{Bond, Word};
@@ -46,6 +47,8 @@ pub(super) struct Reactor {
     answered: bool,
     /// The core knows that something is held.
     holds: bool,
+    /// The supervisor knows that whoever decides is of no use.
+    failed: bool,
 }
 
 impl Reactor {
@@ -63,6 +66,7 @@ impl Reactor {
             timer: Timer::new()?,
             answered: false,
             holds: false,
+            failed: false,
         })
     }
 
@@ -137,7 +141,11 @@ impl Reactor {
         }
     }
 
+    /// A manager whose program is of no use is none.
     fn answer(&mut self) {
+        if self.chief.failure().is_some() {
+            return;
+        }
         if let Some(core) = &mut self.core {
             // A core that is gone is found so when the next question is waited for.
             self.holds = self.chief.holds();
@@ -145,6 +153,7 @@ impl Reactor {
             let _ = core.queue(&ManagerToCore::Answer { holds }, Vec::new());
         }
         if !self.answered
+            && self.chief.answers()
             && let Some(supervisor) = self.bond.channel()
         {
             self.answered = supervisor.queue(&FromManager::Answers, Vec::new()).is_ok();
@@ -162,6 +171,7 @@ impl Reactor {
                 self.revival
                     .learn(supervisor, descriptors.into_iter().next());
                 self.chief.tell_again(after);
+                self.failed = false;
             }
             ToManager::Core { generation } => {
                 let mut descriptors = descriptors.into_iter();
@@ -182,6 +192,11 @@ impl Reactor {
             Some(supervisor) => {
                 while let Some(news) = self.chief.news() {
                     let _ = supervisor.queue(&news, Vec::new());
+                }
+                if let (false, Some(failure)) = (self.failed, self.chief.failure()) {
+                    let Failure { why, counts } = failure.clone();
+                    let _ = supervisor.queue(&FromManager::Fails { why, counts }, Vec::new());
+                    self.failed = true;
                 }
             }
             None => self.chief.hush(),

@@ -187,6 +187,7 @@ mod tests {
                 .map(|word| (group(word), held.clone()))
                 .collect(),
             frozen: None,
+            memory: None,
         }
     }
 

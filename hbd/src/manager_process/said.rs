@@ -5,42 +5,67 @@
 //! t=resource rsc_hold=local rtype=full isstable=1 hbdclaims={"stand":...,"claims":{...}}
 //! ```
 //!
+//! A manager that is a [program](super::external) has `hbdmanager` for it, with any JSON. Neither
+//! kind reads the other's field.
+//!
 //! What a Heartbeat reads of it is the groups in two heaps: those that prefer the sender, `local`,
 //! and the others, `foreign` (hbd-protocol(7)).
 
 use hbd_core::Said;
 use hbd_manager::{Declaration, Group};
+use serde_json::Value;
 use shared::group::GroupState;
 use shared::names::NodeName;
 
 const RESOURCE: &str = "resource";
 const CLAIMS: &str = "hbdclaims";
+const BODY: &str = "hbdmanager";
 
 /// The message in which `node` declares this of its groups.
 pub(super) fn say(declaration: &Declaration, groups: &[Group], node: &NodeName) -> Said {
-    let state = |group: &Group| declaration.claims.get(&group.name).map(|claim| claim.state);
-    let holds = |own: bool| {
-        let heap = groups
-            .iter()
-            .filter(|group| (group.preferred == *node) == own);
-        let mut states = heap.filter_map(state);
-        states.any(GroupState::is_held)
-    };
-    let hold = match (holds(true), holds(false)) {
+    let states = groups.iter().filter_map(|group| {
+        let claim = declaration.claims.get(&group.name)?;
+        Some((group, claim.state))
+    });
+    // A declaration has no map whose keys are not text.
+    let claims = serde_json::to_string(declaration).unwrap_or_default();
+    with((CLAIMS, claims), states, node)
+}
+
+/// The message in which a program that is the manager of `node`, where its groups are this, says
+/// something to its like.
+pub(super) fn say_body<'g>(
+    body: &Value,
+    states: impl Iterator<Item = (&'g Group, GroupState)>,
+    node: &NodeName,
+) -> Said {
+    with((BODY, body.to_string()), states, node)
+}
+
+fn with<'g>(
+    (field, value): (&str, String),
+    states: impl Iterator<Item = (&'g Group, GroupState)>,
+    node: &NodeName,
+) -> Said {
+    let (mut local, mut foreign, mut stable) = (false, false, true);
+    for (group, state) in states {
+        match group.preferred == *node {
+            true => local |= state.is_held(),
+            false => foreign |= state.is_held(),
+        }
+        stable &= matches!(state, GroupState::Stopped | GroupState::Started);
+    }
+    let hold = match (local, foreign) {
         (false, false) => "none",
         (true, false) => "local",
         (false, true) => "foreign",
         (true, true) => "all",
     };
-    let rests = |state| matches!(state, GroupState::Stopped | GroupState::Started);
-    let stable = groups.iter().filter_map(state).all(rests);
-    // A declaration has no map whose keys are not text.
-    let claims = serde_json::to_string(declaration).unwrap_or_default();
     let fields = [
         ("rsc_hold", hold),
         ("rtype", "full"),
         ("isstable", if stable { "1" } else { "0" }),
-        (CLAIMS, claims.as_str()),
+        (field, value.as_str()),
     ];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Said {
@@ -54,6 +79,13 @@ pub(super) fn read(said: &Said) -> Option<Declaration> {
     let claims = said.fields.get(CLAIMS)?;
     let ours = said.message_type == RESOURCE;
     serde_json::from_str(claims).ok().filter(|_| ours)
+}
+
+/// What a program of another node says in it, if one does.
+pub(super) fn read_body(said: &Said) -> Option<Value> {
+    let body = said.fields.get(BODY)?;
+    let ours = said.message_type == RESOURCE;
+    serde_json::from_str(body).ok().filter(|_| ours)
 }
 
 #[cfg(test)]
@@ -125,6 +157,19 @@ mod tests {
         assert_eq!(told(Started, Stopped), ("local".into(), "1".into()));
         assert_eq!(told(Stopped, Started), ("foreign".into(), "1".into()));
         assert_eq!(told(Started, Starting), ("all".into(), "0".into()));
+    }
+
+    #[test]
+    fn what_a_program_says_is_no_declaration_and_the_other_way_round() {
+        let body = serde_json::json!({"a": "b\nc"});
+        let web = group("web", "alice");
+        let states = [(&web, GroupState::Started)];
+        let said = say_body(&body, states.into_iter(), &name("alice"));
+        assert_eq!(said.fields["rsc_hold"], "local");
+        assert_eq!(read_body(&said), Some(body));
+        assert_eq!(read(&said), None);
+        let declared = say(&declaration(&[]), &[], &name("alice"));
+        assert_eq!(read_body(&declared), None);
     }
 
     #[test]

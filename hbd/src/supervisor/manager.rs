@@ -161,6 +161,8 @@ impl Supervisor {
             }
             FromManager::Lacks(lack) => self.lack(lack),
             FromManager::LacksNoMore(what) => self.lacks_no_more(&what),
+            // The reactor waits for its end.
+            FromManager::Fails { .. } => {}
             FromManager::Say(text) => self.recorder.say(Severity::Error, &text),
         }
     }

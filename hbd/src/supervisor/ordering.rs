@@ -117,9 +117,11 @@ impl Supervisor {
 fn refused(refusal: &Refusal) -> Failure {
     let code = match refusal {
         Refusal::NoGroup(_) | Refusal::NoNode(_) => ErrorCode::NotFound,
-        Refusal::NotAlive(_) | Refusal::Alive(_) | Refusal::NoDevice(_) | Refusal::Frozen => {
-            ErrorCode::Refused
-        }
+        Refusal::NotAlive(_)
+        | Refusal::Alive(_)
+        | Refusal::NoDevice(_)
+        | Refusal::Frozen
+        | Refusal::Declined { .. } => ErrorCode::Refused,
         Refusal::TooEarly | Refusal::Unread(_) => ErrorCode::Unavailable,
     };
     let text = refusal.to_string();

@@ -102,6 +102,9 @@ pub(super) async fn run(
                 }
             }
             Wake::Core(None) => bury(&mut supervisor, None).await,
+            Wake::Manager(Some(FromManager::Fails { why, counts })) => {
+                replace_manager(&mut supervisor, why, counts).await;
+            }
             Wake::Manager(Some(message)) => supervisor.heard_manager(message),
             Wake::Manager(None) => bury_manager(&mut supervisor, None).await,
             Wake::Interfaces(true) => supervisor.refresh_media(),
@@ -166,6 +169,19 @@ async fn bury_manager(supervisor: &mut Supervisor, silent: Option<Duration>) {
             return supervisor.relaunch_manager(Some(cause));
         }
         supervisor.manager_died(how, since, silent.is_some());
+    }
+}
+
+/// Ends a manager that says that it is of no use. `counts`: as if it hung.
+async fn replace_manager(supervisor: &mut Supervisor, why: String, counts: bool) {
+    if let Some(manager) = supervisor.manager.take() {
+        let since = manager.since;
+        manager.end().await;
+        if let Some(cause) = supervisor.managed.retiring.take() {
+            supervisor.orders_are_lost();
+            return supervisor.relaunch_manager(Some(cause));
+        }
+        supervisor.manager_died(why, since, counts);
     }
 }
 

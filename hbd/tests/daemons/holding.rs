@@ -29,7 +29,7 @@ fn pair() -> Cluster {
 }
 
 /// The group is started on that node and on no other.
-fn holds(view: &ClusterView, group: &str, node: &str) -> bool {
+pub(crate) fn holds(view: &ClusterView, group: &str, node: &str) -> bool {
     let group = view.groups.get(&GroupName::new(group).unwrap());
     let node = NodeName::new(node).unwrap();
     group.is_some_and(|group| {
@@ -40,7 +40,7 @@ fn holds(view: &ClusterView, group: &str, node: &str) -> bool {
 }
 
 /// What built-in agents remember of resources that run.
-fn running(daemon: &Daemon) -> usize {
+pub(crate) fn running(daemon: &Daemon) -> usize {
     let files = fs::read_dir(daemon.home.join("run/agents"));
     files.map_or(0, |files| files.count())
 }

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod deaths;
+mod external;
 mod flight;
 mod frozen;
 mod holding;

@@ -167,6 +167,7 @@ codes! {
     FenceProgramMissing Error "fence-program-missing" "The program of a fencing device does not exist or cannot be executed."
     WatchdogMissing Error "watchdog-missing" "The device of watchdog does not exist."
     SelfFenceMissing Error "self-fence-missing" "The program of selffence does not exist or cannot be executed."
+    ManagerProgramMissing Error "manager-program-missing" "The program that is the manager does not exist or cannot be executed."
     ScriptMissing Warning "script-missing" "A resource script or agent does not exist or cannot be executed."
     ServicePort Warning "service-port" "The UDP port belongs to another service."
 

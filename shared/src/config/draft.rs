@@ -85,6 +85,7 @@ pub(super) struct Draft {
     pub(super) debug_file: Option<PathBuf>,
     pub(super) syslog_format: Given<bool>,
     pub(super) manager: Given<ManagerKind>,
+    pub(super) manager_program: Vec<String>,
     pub(super) auto_failback: Given<AutoFailback>,
     pub(super) startup: Given<StartupRule>,
     pub(super) stop_failure: Given<StopFailureRule>,

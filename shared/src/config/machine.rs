@@ -86,6 +86,8 @@ pub enum Subject {
     Watchdog(String),
     /// The program that takes this node away, by its path.
     SelfFence(String),
+    /// The program that is the manager, by its path.
+    ManagerProgram(String),
     /// A resource script, by its name.
     Script(String),
     /// An agent of another class.
@@ -223,6 +225,7 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::FenceProgram(path) => fence_program(path, facts),
         Subject::Watchdog(path) => watchdog(path, facts),
         Subject::SelfFence(path) => self_fence(path, facts),
+        Subject::ManagerProgram(path) => manager_program(path, facts),
         Subject::Script(name) => script(name, facts),
         Subject::Agent { name, paths } => agent(name, paths, facts),
     }?;
@@ -412,6 +415,17 @@ fn self_fence(path: &str, facts: &Facts) -> Option<Finding> {
         message: format!("`{path}` cannot be run, so this node could not fence itself"),
         label,
         remedy: "install it, or remove the line: hbd then resets the machine itself".to_owned(),
+        replacement: None,
+    })
+}
+
+fn manager_program(path: &str, facts: &Facts) -> Option<Finding> {
+    let label = unusable(*facts.programs.get(path)?)?;
+    Some(Finding {
+        code: Code::ManagerProgramMissing,
+        message: format!("`{path}` cannot be run, so nobody would decide which node holds what"),
+        label,
+        remedy: "install it, or write `manager two_node`".to_owned(),
         replacement: None,
     })
 }

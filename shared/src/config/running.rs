@@ -9,7 +9,7 @@ use super::keys::DigestMethod;
 use super::model::Timing;
 use super::model::{
     Account, ApiRole, Config, FenceDevice, FenceMethod, Fencing, GenerationSource, Group, Host,
-    Medium, MediumKind, Resources, StonithParameters, UuidSource, is_open_setting,
+    ManagerKind, Medium, MediumKind, Resources, StonithParameters, UuidSource, is_open_setting,
 };
 use crate::names::KeyIndex;
 
@@ -125,7 +125,7 @@ fn managed(resources: &Resources) -> Vec<(&'static str, String)> {
     ]
     .map(|(operation, limit)| format!("{operation}={}", as_written(limit)));
     let mut values = vec![
-        ("manager", resources.manager.word().to_owned()),
+        ("manager", manager(resources)),
         ("auto_failback", resources.failback.word().to_owned()),
         ("startup", resources.startup.word().to_owned()),
         ("unfenced_takeover", switch(resources.unfenced_takeover)),
@@ -136,6 +136,13 @@ fn managed(resources: &Resources) -> Vec<(&'static str, String)> {
     values.extend(resources.groups.iter().map(|g| ("monitor", monitor(g))));
     values.extend(fenced(&resources.fencing));
     values
+}
+
+fn manager(resources: &Resources) -> String {
+    match resources.manager {
+        ManagerKind::Program => resources.program.join(" "),
+        kind => kind.word().to_owned(),
+    }
 }
 
 /// What counts about fencing: nothing where there is none.

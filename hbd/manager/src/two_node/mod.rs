@@ -548,6 +548,7 @@ impl TwoNode {
                 .collect(),
             frozen: self.frozen,
             freed: self.peer.freed(),
+            memory: None,
         };
         if self.kept != kept {
             self.kept = kept.clone();

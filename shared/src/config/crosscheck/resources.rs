@@ -34,6 +34,7 @@ pub(super) fn finish(
     let lease = draft.lease_seconds.or(lease_default(timing.deadtime))?;
     Some(Resources {
         manager: draft.manager.or(manager_default(!groups.is_empty()))?,
+        program: draft.manager_program.clone(),
         groups,
         failback: draft.auto_failback.or(AutoFailback::Legacy)?,
         startup: draft.startup.or(StartupRule::Alone)?,

@@ -3,7 +3,8 @@
 use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::diagnostic::Code;
 use crate::config::draft::Given;
-use crate::config::lex::Word;
+use crate::config::lex::{BLANKS, Word};
+use crate::config::machine::Subject;
 use crate::config::model::{
     AutoFailback, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, LIMIT_MAX, ManagerKind, StartupRule,
     StopFailureRule,
@@ -19,10 +20,10 @@ pub(super) const CHAPTER: Chapter = Chapter {
         Directive {
             word: "manager",
             owner: Owner::Hbd,
-            syntax: "none|two_node",
+            syntax: "none|two_node|PROGRAM ARGUMENT ...",
             example: "manager two_node",
             default: "two_node if haresources names a group, else none",
-            bounds: "two_node: exactly two nodes; none: no group",
+            bounds: "two_node: exactly two nodes; none: no group; PROGRAM: an absolute path, at most 64 words",
             repeat: Repeat::LastCounts,
             effect: Effect::Full,
             reload: Reload::NewManager,
@@ -30,11 +31,9 @@ pub(super) const CHAPTER: Chapter = Chapter {
             short: "who decides which node holds what",
             long: "With none, hbd tells who lives and holds nothing. With two_node, each group of haresources runs on one of two nodes: on its preferred one when the cluster starts, \
                    on the other one when that dies, leaves, or cannot start it. \
-                   Fewer or more than two nodes are an error, and so is none where haresources names a group: others would trust this node to serve it.",
-            grammar: Grammar::Words(|reader, word| {
-                let kinds = [ManagerKind::None, ManagerKind::TwoNode];
-                reader.draft.manager = reader.choice(word, &kinds.map(|kind| (kind.word(), kind)));
-            }),
+                   Fewer or more than two nodes are an error, and so is none where haresources names a group: others would trust this node to serve it. \
+                   A path is a manager of your own: hbd starts the program, tells it what happens and does what it says; hbd-manager(7) has its protocol. With it any number of nodes will do, and that no group has two owners is its business.",
+            grammar: Grammar::Line(manager),
         },
         Directive {
             word: "auto_failback",
@@ -202,6 +201,40 @@ pub(super) const CHAPTER: Chapter = Chapter {
         },
     ],
 };
+
+/// Most words of a program that is the manager.
+const MANAGER_WORDS_MAX: usize = 64;
+
+fn manager(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
+    let words = rest.split(&BLANKS);
+    let Some(first) = words.first() else {
+        return reader.missing(0);
+    };
+    let is_program = first.text.contains('/');
+    let most = if is_program { MANAGER_WORDS_MAX } else { 1 };
+    if let Some(extra) = words.get(most) {
+        let text = match is_program {
+            true => format!("`manager` takes at most {most} words"),
+            false => format!("`manager {}` takes no more words", first.text),
+        };
+        reader.report.at(Code::BadWord, extra.span, text);
+        reader.draft.manager = Given::Bad;
+        return;
+    }
+    reader.draft.manager_program.clear();
+    if !is_program {
+        let kinds = [ManagerKind::None, ManagerKind::TwoNode];
+        reader.draft.manager = reader.choice(first, &kinds.map(|kind| (kind.word(), kind)));
+        return;
+    }
+    reader.draft.manager = match reader.path(first) {
+        Given::Set((), span) => Given::Set(ManagerKind::Program, span),
+        Given::Absent | Given::Bad => Given::Bad,
+    };
+    reader.mention(first.span, Subject::ManagerProgram(first.text.to_owned()));
+    let words = words.iter().map(|word| word.text.to_owned());
+    reader.draft.manager_program = words.collect();
+}
 
 fn auto_failback(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
     reader.draft.auto_failback = if word.text.eq_ignore_ascii_case("legacy") {

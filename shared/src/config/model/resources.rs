@@ -26,6 +26,8 @@ pub(in crate::config) const LEASE_SECONDS_MAX: u32 = 24 * 3600;
 pub struct Resources {
     /// Who decides.
     pub manager: ManagerKind,
+    /// The program that does and its arguments; empty unless that is a [program](ManagerKind::Program).
+    pub program: Vec<String>,
     /// The groups of `haresources`, in its order; no name twice.
     pub groups: Vec<Group>,
     /// Whether groups return to their preferred node.
@@ -57,15 +59,18 @@ pub enum ManagerKind {
     None,
     /// The manager of two nodes.
     TwoNode,
+    /// A program of somebody else (hbd-manager(7)).
+    Program,
 }
 
 impl ManagerKind {
-    /// The word of the directive.
+    /// The word of the directive; of a program its line has the path.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::TwoNode => "two_node",
+            Self::Program => "program",
         }
     }
 }
