@@ -148,6 +148,7 @@ impl Watch {
             }
             self.hear(&mut record, now)?;
             self.note(&mut record, looked, now)?;
+            record.looked = now;
             looked = now;
         }
         Ok(())

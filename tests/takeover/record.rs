@@ -52,6 +52,8 @@ pub(crate) struct Record {
     pub(crate) answers: Vec<(IpAddr, Vec<Answer>)>,
     pub(crate) changes: Vec<Change>,
     pub(crate) stalls: Vec<Stall>,
+    /// When the observer last looked: what came after that nobody has seen yet.
+    pub(crate) looked: At,
 }
 
 impl Record {
@@ -62,7 +64,11 @@ impl Record {
         let mut longest = Gap::default();
         let mut last = from;
         for at in within.chain([to]) {
-            let length = (at - last).saturating_sub(self.stalled(last, at));
+            // Each answer is looked at, and each stall only where it may matter.
+            let length = match at - last {
+                span if span <= longest.length => Duration::ZERO,
+                span => span.saturating_sub(self.stalled(last, at)),
+            };
             if length > longest.length {
                 longest = Gap {
                     from: last,

@@ -269,9 +269,10 @@ impl Stage {
         since: At,
         limit: Duration,
     ) -> Result<Duration, Error> {
-        let now = self.now();
+        // Whoever judges keeps the observer waiting, and that stall is not written down before it is over.
+        let until = self.seen(|record| record.looked)?.max(since);
         self.longest(services, |record, ip| {
-            record.demand_gap(ip, since, now, limit)
+            record.demand_gap(ip, since, until, limit)
         })
     }
 
