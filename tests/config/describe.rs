@@ -78,6 +78,9 @@ pub(crate) fn describe(config: &Config) -> String {
     if config.resources.manager != ManagerKind::None {
         managed(&mut out, &config.resources);
     }
+    for (name, value) in &config.resources.environment {
+        line(&mut out, "env", &format!("{name}={value}"));
+    }
     let Logging {
         facility,
         file,
