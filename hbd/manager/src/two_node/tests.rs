@@ -178,6 +178,14 @@ impl Stage {
         declarations.last()
     }
 
+    /// Bob was heard, and has said nothing yet.
+    fn met(settings: Settings) -> Self {
+        let mut stage = Self::new(settings, Kept::default());
+        stage.bob(NodeStatus::Active, 1);
+        stage.event(Kind::CommunicationUp, 1);
+        stage
+    }
+
     fn alone() -> Self {
         let mut stage = Self::new(settings(), Kept::default());
         stage.bob_leaves(1);
@@ -422,9 +430,7 @@ fn without_unfenced_takeover_a_dead_holder_is_succeeded_when_somebody_made_sure_
         unfenced_takeover: false,
         ..settings()
     };
-    let mut stage = Stage::new(settings, Kept::default());
-    stage.bob(NodeStatus::Active, 1);
-    stage.event(Kind::CommunicationUp, 1);
+    let mut stage = Stage::met(settings);
     stage.hear(GroupState::Started, Willingness::Able, 2);
     let outputs = stage.bob(NodeStatus::Dead, 3);
     assert_eq!(outputs.len(), 1);
@@ -644,9 +650,7 @@ fn fenced_by(devices: &[&str]) -> Settings {
 
 /// Bob held the group and dies; two devices could switch it off.
 fn bob_dies(settings: Settings) -> Stage {
-    let mut stage = Stage::new(settings, Kept::default());
-    stage.bob(NodeStatus::Active, 1);
-    stage.event(Kind::CommunicationUp, 1);
+    let mut stage = Stage::met(settings);
     stage.hear(GroupState::Started, Willingness::Able, 2);
     let outputs = stage.bob(NodeStatus::Dead, 3);
     assert!(
@@ -734,9 +738,7 @@ fn a_fencing_counts_for_the_death_that_it_was_meant_for() {
 
 #[test]
 fn a_node_that_left_or_held_nothing_is_not_fenced() {
-    let mut stage = Stage::new(fenced_by(&["ipmi"]), Kept::default());
-    stage.bob(NodeStatus::Active, 1);
-    stage.event(Kind::CommunicationUp, 1);
+    let mut stage = Stage::met(fenced_by(&["ipmi"]));
     stage.hear(GroupState::Stopped, Willingness::Unable, 2);
     let outputs = stage.bob_leaves(3);
     assert!(
@@ -791,9 +793,7 @@ fn a_node_that_cannot_stop_what_it_holds_is_fenced_by_the_other() {
         fence_blocked: true,
         ..fenced_by(&["ipmi"])
     };
-    let mut stage = Stage::new(settings, Kept::default());
-    stage.bob(NodeStatus::Active, 1);
-    stage.event(Kind::CommunicationUp, 1);
+    let mut stage = Stage::met(settings);
     stage.hear(GroupState::Blocked, Willingness::Able, 2);
     let outputs = stage.timeout(2002);
     assert!(
@@ -815,9 +815,7 @@ fn a_node_that_cannot_stop_what_it_holds_is_fenced_by_the_other() {
 
 #[test]
 fn an_operator_has_a_living_node_switched_off_and_each_device_is_tried_once() {
-    let mut stage = Stage::new(fenced_by(&["ipmi"]), Kept::default());
-    stage.bob(NodeStatus::Active, 1);
-    stage.event(Kind::CommunicationUp, 1);
+    let mut stage = Stage::met(fenced_by(&["ipmi"]));
     stage.hear(GroupState::Started, Willingness::Able, 2);
     let fence = order(GroupVerb::Fence { node: name("bob") });
     assert!(stage.manager.handle_order(fence, at(3)).is_ok());
