@@ -191,7 +191,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoGroup(group) => write!(f, "haresources names no group {group}"),
-            Self::NoNode(node) => write!(f, "{node} is no node of the cluster"),
+            Self::NoNode(node) => write!(f, "{node} is no other node of the cluster"),
             Self::NotAlive(node) => write!(f, "{node} is not alive"),
             Self::Alive(node) => {
                 write!(
@@ -241,6 +241,9 @@ pub struct Kept {
     /// Since when the other node is dead, if it is known to hold nothing since then.
     #[serde(default)]
     pub freed: Option<Moment>,
+    /// What is ordered was so before all of hbd ended here: the other node may know better.
+    #[serde(default)]
+    pub inherited: bool,
     /// What a manager that is a program of somebody else remembers, as it wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,

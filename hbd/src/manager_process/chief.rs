@@ -105,7 +105,11 @@ impl Chief {
         record.addresses().for_each(|(place, address)| {
             addresses.adopt(place, address, clock::boot());
         });
-        let orphans = record.orphans(&duty.resources);
+        // What was left running is stopped before anybody is told of it.
+        let orphans = match fresh {
+            true => record.orphans(&Resources::new()),
+            false => record.orphans(&duty.resources),
+        };
         let preparation = prepare(run.to_owned(), life, orphans, duty.clone());
         Ok(Self {
             preparation: Some(tokio::spawn(preparation)),
@@ -332,7 +336,7 @@ impl Chief {
         for (group, result) in released {
             if let Err(error) = result {
                 self.news.push_back(FromManager::Say(format!(
-                    "{group} is not what it was started as any more, and could not be stopped: {error}"
+                    "{group}, which was started before, could not be stopped: {error}"
                 )));
             } else if let Err(error) = self.record.forget(&group) {
                 self.lack(Some(error.to_string()));

@@ -75,7 +75,9 @@ impl Duty {
             devices: devices(config, node),
             failback: resources.failback.returns(),
             environment: environment(config),
-            configuration: configuration.to_owned(),
+            // Agents run elsewhere.
+            configuration: std::path::absolute(configuration)
+                .unwrap_or_else(|_| configuration.to_owned()),
             timing: config.timing,
             logging: config.logging.clone(),
             limits: resources.action_limits,

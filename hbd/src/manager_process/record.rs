@@ -63,6 +63,7 @@ impl Record {
         for kept in self.held.kept.groups.values_mut() {
             (kept.started, kept.blocked) = (false, false);
         }
+        self.held.kept.inherited = true;
     }
 
     /// Says something else from here on. `known` are the resources of the groups there are; of
@@ -182,6 +183,7 @@ mod tests {
         };
         Kept {
             freed: None,
+            inherited: false,
             groups: words
                 .iter()
                 .map(|word| (group(word), held.clone()))

@@ -150,6 +150,7 @@ impl Node {
         for kept in self.kept.groups.values_mut() {
             (kept.started, kept.blocked) = (false, false);
         }
+        self.kept.inherited = true;
         self.view = ClusterView::default();
         let mut membership = Membership::new(
             names[self.place].clone(),

@@ -214,6 +214,7 @@ impl TwoNode {
         let cause = self.tell(kind, cause, now);
         if turn == self.peer.turn || planted!(self, OldFenceCounts) {
             self.peer.fenced = Some(self.peer.turn);
+            self.peer.struck = self.peer.status.is_alive().then_some(now.boot);
             self.peer.because = Some(cause);
         }
     }

@@ -49,6 +49,8 @@ use peer::{Peer, Standing};
 pub(crate) const REPEAT: Duration = Duration::from_secs(1);
 /// The moment that does not come.
 const NEVER: Moment = Moment(u64::MAX);
+/// Two orders that end within so long of each other are one.
+const ALIKE: Duration = Duration::from_secs(5);
 
 /// The manager of one of two nodes.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub struct TwoNode {
     leaving: bool,
     released: bool,
     frozen: Option<Frozen>,
+    /// As in [`Kept::inherited`].
+    inherited: bool,
     kept: Kept,
     events: EventSource,
     outputs: VecDeque<Output>,
@@ -152,6 +156,7 @@ impl TwoNode {
             leaving: false,
             released: false,
             frozen: kept.frozen,
+            inherited: kept.inherited,
             kept,
             events,
             outputs: VecDeque::new(),
@@ -164,6 +169,9 @@ impl TwoNode {
 
     /// Takes up what the manager before this one held. All of it, before anything is kept again.
     fn begun(mut self, view: &ClusterView, now: Now) -> Self {
+        if self.inherited {
+            self.tell_standing(now);
+        }
         let told = states_on(view, &self.settings.node);
         for place in 0..self.groups.len() {
             let local = &self.groups[place];
@@ -548,6 +556,7 @@ impl TwoNode {
                 .collect(),
             frozen: self.frozen,
             freed: self.peer.freed(),
+            inherited: self.inherited,
             memory: None,
         };
         if self.kept != kept {
@@ -618,6 +627,94 @@ impl TwoNode {
         }
         self.own.claims = claims;
         true
+    }
+
+    /// Tells what is ordered and was told before all of hbd ended here.
+    fn tell_standing(&mut self, now: Now) {
+        for order in self.standing_orders(now.boot) {
+            self.obey(&order.order, now);
+        }
+    }
+
+    /// What is ordered counts no more where the other node, which went on, says what is.
+    fn disown(&mut self, now: Now) {
+        if !core::mem::take(&mut self.inherited) {
+            return;
+        }
+        for place in 0..self.groups.len() {
+            if self.groups[place].wanted.take().is_some() {
+                let group = self.groups[place].group.name.clone();
+                self.tell(Kind::GroupWantedOver { group }, None, now);
+            }
+        }
+        if self.frozen.take().is_some() {
+            self.tell(Kind::Unfrozen, None, now);
+        }
+    }
+
+    /// The orders that hold, for a node that begins anew.
+    fn standing_orders(&self, now: Moment) -> Vec<Passed> {
+        let left = |until: Moment| (until != NEVER).then(|| until.since(now));
+        let freeze = self.frozen.iter().map(|frozen| GroupVerb::Freeze {
+            lasts: left(frozen.until),
+            maintenance: frozen.maintenance,
+        });
+        let moves = self.groups.iter().filter_map(|local| {
+            let wanted = local.wanted.as_ref()?;
+            Some(GroupVerb::Move {
+                groups: Choice::Named([local.group.name.clone()].into()),
+                to: Some(wanted.on.clone()),
+                lasts: left(wanted.until),
+            })
+        });
+        let passed = |verb| Passed {
+            number: self.own.number + 1,
+            order: Order {
+                verb,
+                who: self.settings.node.as_str().into(),
+                reason: Some("it was ordered before and holds".into()),
+            },
+        };
+        // A move is refused while the groups are frozen.
+        moves.chain(freeze).map(passed).take(ORDERS_MAX).collect()
+    }
+
+    /// The other node begins anew, or was not there when they were given.
+    fn pass_standing_orders(&mut self, now: Moment) {
+        let standing = self.standing_orders(now);
+        self.own.orders.extend(standing);
+        let excess = self.own.orders.len().saturating_sub(2 * ORDERS_MAX);
+        self.own.orders.drain(..excess);
+    }
+
+    /// Whether that is ordered already.
+    fn is_standing(&self, order: &Order, now: Moment) -> bool {
+        let until = |lasts: Option<Duration>| lasts.map_or(NEVER, |lasts| now + lasts);
+        let alike = |known: Moment, lasts| {
+            let until = until(lasts);
+            known.max(until).since(known.min(until)) < ALIKE
+        };
+        match &order.verb {
+            GroupVerb::Freeze { lasts, maintenance } => self
+                .frozen
+                .is_some_and(|f| f.maintenance == *maintenance && alike(f.until, *lasts)),
+            GroupVerb::Move { groups, to, lasts } => self.chosen(groups).iter().all(|place| {
+                let wanted = self.groups[*place].wanted.as_ref();
+                wanted.is_some_and(|w| Some(&w.on) == to.as_ref() && alike(w.until, *lasts))
+            }),
+            _ => false,
+        }
+    }
+
+    /// A node that was switched off while it lived, and was not heard since, is off.
+    fn carry_fence_over(&mut self, reason: &StatusReason, now: Moment) {
+        let StatusReason::Silent { silent, .. } = reason else {
+            return;
+        };
+        let struck = self.peer.struck.take();
+        if struck.is_some_and(|struck| now.since(struck) <= *silent) {
+            self.peer.fenced = Some(self.peer.turn);
+        }
     }
 
     /// What both said so far does not count.
@@ -691,7 +788,11 @@ impl TwoNode {
         let fenced_all_the_same = planted!(self, FencesTheLeft);
         self.peer.may_hold = may_hold || fenced_all_the_same;
         self.peer.left = *reason == StatusReason::Left && !fenced_all_the_same;
+        self.carry_fence_over(reason, now);
         self.forget();
+        if to.is_alive() {
+            self.pass_standing_orders(now);
+        }
     }
 
     /// The peer said something else of itself.
@@ -732,15 +833,20 @@ impl TwoNode {
         if !self.peer.status.is_alive() {
             return;
         }
+        if self.is_fresh(&declaration) {
+            self.disown(now);
+        }
         self.own.asked |= declaration.answer && self.owes_answer(declaration.stand, now.boot);
         self.note_read(declaration.heard);
         self.obey_passed(&declaration, now);
+        let latest = self.peer.latest.as_ref();
+        if latest.is_some_and(|latest| declaration.stand.life > latest.stand.life) {
+            // Another manager: what was fenced was the one before it.
+            self.peer.turn += 1;
+            self.peer.struck = None;
+            self.pass_standing_orders(now.boot);
+        }
         match &mut self.peer.latest {
-            Some(known) if declaration.stand.life > known.stand.life => {
-                // Another manager: what was fenced was the one before it.
-                self.peer.turn += 1;
-                *known = declaration;
-            }
             Some(known) if declaration.stand < known.stand => return,
             Some(known) if declaration.stand == known.stand => {
                 known.heard = known.heard.max(declaration.heard);
@@ -775,7 +881,11 @@ impl TwoNode {
                 ..stand
             };
             let unread = before.is_none_or(|before| before < first);
-            if unread && self.check(&passed.order.verb).is_ok() {
+            if unread {
+                self.disown(now);
+            }
+            let known = self.is_standing(&passed.order, now.boot);
+            if unread && !known && self.check(&passed.order.verb).is_ok() {
                 self.obey(&passed.order, now);
             }
         }
@@ -931,15 +1041,16 @@ impl TwoNode {
     }
 
     /// Where the group will be, if all goes well.
-    fn destination(&self, place: usize, now: Moment) -> Option<NodeName> {
+    fn destination(&self, place: usize, verb: &GroupVerb, now: Moment) -> Option<NodeName> {
         let whereabouts = self.whereabouts(place);
         if self.is_frozen() {
             return whereabouts;
         }
         let own = self.willing(place, now);
-        let peer = match self.peer.status.is_alive() {
-            true => self.peer_will_be(place),
-            false => Willingness::Unable,
+        let peer = match verb {
+            GroupVerb::Fence { .. } => Willingness::Unable,
+            _ if !self.peer.status.is_alive() => Willingness::Unable,
+            verb => self.peer_will_be(place, *verb == GroupVerb::Unfreeze),
         };
         if own == peer && !self.settings.failback && whereabouts.is_some() {
             return whereabouts;
@@ -952,9 +1063,10 @@ impl TwoNode {
     }
 
     /// How willing the other node will be once it knows where the group is wanted. Of what failed
-    /// there this node knows nothing.
-    fn peer_will_be(&self, place: usize) -> Willingness {
+    /// there this node knows nothing. What is thawed was unable for that alone, as far as is known.
+    fn peer_will_be(&self, place: usize, thaws: bool) -> Willingness {
         let (_, said) = self.claimed(place).unwrap_or((false, Willingness::Unable));
+        let said = if thaws { Willingness::Able } else { said };
         let wanted = self.groups[place].wanted.as_ref();
         match wanted.map(|wanted| wanted.on == self.settings.node) {
             Some(true) => said.min(Willingness::Reluctant),
@@ -972,7 +1084,7 @@ impl TwoNode {
         let change = |place: usize| Change {
             group: self.groups[place].group.name.clone(),
             from: before[place].clone(),
-            to: self.destination(place, now),
+            to: self.destination(place, &order.verb, now),
         };
         places.into_iter().map(change).collect()
     }

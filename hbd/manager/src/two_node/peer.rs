@@ -30,6 +30,8 @@ pub(super) struct Peer {
     pub(super) turn: u64,
     /// The turn in which it was made sure that it is off.
     pub(super) fenced: Option<u64>,
+    /// When it was switched off though it counts as alive.
+    pub(super) struck: Option<Moment>,
     /// It may have held something when it died.
     pub(super) may_hold: bool,
     /// The last that it said.
@@ -82,6 +84,7 @@ impl Peer {
             unauthenticated: None,
             turn: 0,
             fenced: None,
+            struck: None,
             may_hold: true,
             latest: None,
             obeyed: None,
@@ -128,6 +131,7 @@ impl Peer {
         self.unauthenticated = Some(super::NEVER);
         self.left = false;
         self.turn += 1;
+        self.struck = None;
         self.may_hold = true;
     }
 

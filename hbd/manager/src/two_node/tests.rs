@@ -898,3 +898,81 @@ fn a_holder_yields_to_a_node_that_does_not_hear_it_and_holds_the_group_too() {
     let outputs = stage.read(declaration, 1030);
     assert!(!outputs.contains(&stops), "it does not hold it");
 }
+
+#[test]
+fn what_is_ordered_is_told_to_a_node_that_returns() {
+    let mut stage = Stage::met(settings());
+    stage.hear(GroupState::Stopped, Willingness::Able, 2);
+    stage.bob(NodeStatus::Dead, 3);
+    stage.manager.handle_order(freeze(), at(4)).unwrap();
+    stage.outputs();
+    let kind = Kind::NodeStatus {
+        node: name("bob"),
+        from: NodeStatus::Dead,
+        to: NodeStatus::Active,
+        reason: StatusReason::Announced,
+    };
+    let event = stage.core.event(kind, None, at(5));
+    stage.manager.handle_event(&event, at(5));
+    let declaration = stage.declared().unwrap();
+    let verb = &declaration.orders[0].order.verb;
+    assert!(matches!(verb, GroupVerb::Freeze { .. }), "{verb:?}");
+}
+
+#[test]
+fn what_was_ordered_before_all_of_hbd_ended_here_counts_until_the_other_node_speaks() {
+    let kept = Kept {
+        frozen: Some(Frozen {
+            until: NEVER,
+            maintenance: false,
+        }),
+        inherited: true,
+        ..Kept::default()
+    };
+    let mut stage = Stage::new(settings(), kept);
+    let text = "frozen: no group is started, stopped or moved";
+    assert!(stage.outputs()[0].starts_with(text));
+    stage.bob(NodeStatus::Active, 1);
+    stage.event(Kind::CommunicationUp, 1);
+    let outputs = stage.hear(GroupState::Stopped, Willingness::Able, 2);
+    assert_eq!(outputs[0], "not frozen any more");
+}
+
+#[test]
+fn a_node_that_was_switched_off_and_not_heard_since_is_off() {
+    let dies = |silent| {
+        let mut stage = Stage::met(fenced_by(&["ipmi"]));
+        stage.hear(GroupState::Started, Willingness::Able, 2);
+        let fence = order(GroupVerb::Fence { node: name("bob") });
+        stage.manager.handle_order(fence, at(3)).unwrap();
+        stage.outputs();
+        stage.struck(Outcome::Done, 100);
+        let kind = Kind::NodeStatus {
+            node: name("bob"),
+            from: NodeStatus::Active,
+            to: NodeStatus::Dead,
+            reason: StatusReason::Silent {
+                silent: Duration::from_millis(silent),
+                deadtime: Duration::from_secs(1),
+            },
+        };
+        stage.event(kind, 1100).contains(&"start 0".to_string())
+    };
+    assert!(dies(1050), "it was last heard before");
+    assert!(!dies(950), "it was heard after that");
+}
+
+#[test]
+fn the_end_of_a_freeze_moves_nothing_that_stays_where_it_is() {
+    let mut stage = Stage::met(Settings {
+        failback: false,
+        ..settings()
+    });
+    stage.hear(GroupState::Started, Willingness::Able, 2);
+    stage.manager.handle_order(freeze(), at(3)).unwrap();
+    stage.hear(GroupState::Started, Willingness::Unable, 4);
+    let unfreeze = order(GroupVerb::Unfreeze);
+    let changes = stage.manager.plan(unfreeze, at(5)).unwrap();
+    assert_eq!(changes[0].from, Some(name("bob")));
+    assert_eq!(changes[0].to, Some(name("bob")));
+}

@@ -99,7 +99,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             reload: Reload::Online,
             scope: Scope::Node,
             short: "how this node takes itself away when it cannot give up what it holds",
-            long: "A node that is sick and cannot stop what it holds keeps its peers from serving it, so it takes itself away. The program is run once for each such case, in a session of its own, with all rights of hbd; \
+            long: "A node that cannot stop what it is to give up, because it is sick or as `stop_failure` says, keeps its peers from serving it, so it takes itself away. The program is run once for each such case, in a session of its own, with all rights of hbd; \
                    it must bring the machine down without waiting for what hangs: an orderly shutdown would wait for the very thing that does not stop. \
                    That it fails, or that the node is still there after a minute, is a critical event. \
                    Without a line hbd resets the machine by itself, as the kernel does on a panic, without writing anything to disk first. It does so only as root, in the machine's first process and network namespaces, and with the run directory that is the default: \
