@@ -224,6 +224,8 @@ pub enum GroupReason {
     StopFailed,
     /// An action was interrupted when the manager was replaced: what it did is not known.
     Interrupted,
+    /// Something that ended without stopping it had started it, or it is started otherwise now.
+    LeftBehind,
     /// A resource does not run although the group was started.
     NotRunning,
     /// A resource does not work; the group is started anew on the same node.
@@ -262,6 +264,7 @@ impl fmt::Display for GroupReason {
             Self::StartFailed => f.write_str("a resource did not start"),
             Self::StopFailed => f.write_str("a resource did not stop"),
             Self::Interrupted => f.write_str("the manager was replaced in the middle of it"),
+            Self::LeftBehind => f.write_str("it was left behind"),
             Self::NotRunning => f.write_str("a resource of it does not run"),
             Self::Restart => f.write_str("a resource does not work; it is started anew"),
             Self::RestartsExhausted => {

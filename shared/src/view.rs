@@ -663,6 +663,12 @@ impl ClusterView {
             supervisor_deaths: self.supervisor_deaths,
             last_deaths: self.last_deaths,
             self_fence: self.self_fence,
+            // The manager goes on, and tells what changes.
+            groups: self.groups,
+            frozen: self.frozen,
+            takeover_held: self.takeover_held,
+            fence_failed: self.fence_failed,
+            fence_devices_failed: self.fence_devices_failed,
             supervisor_stalls: self.supervisor_stalls,
             worst_supervisor_stall: self.worst_supervisor_stall,
             ..Self::default()

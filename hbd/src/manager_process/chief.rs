@@ -18,7 +18,7 @@ use std::time::Duration;
 use hbd_core::Said;
 use hbd_manager::{Kept, Life, Order, Output, Refusal};
 use shared::event::{Event, EventSource, Kind, Role};
-use shared::group::GroupName;
+use shared::group::{GroupName, GroupReason, GroupState};
 use shared::names::NodeName;
 use shared::time::Moment;
 use shared::view::{ClusterView, GroupView};
@@ -338,9 +338,19 @@ impl Chief {
                 self.news.push_back(FromManager::Say(format!(
                     "{group}, which was started before, could not be stopped: {error}"
                 )));
-            } else if let Err(error) = self.record.forget(&group) {
+                continue;
+            }
+            if let Err(error) = self.record.forget(&group) {
                 self.lack(Some(error.to_string()));
             }
+            let kind = Kind::GroupState {
+                group,
+                node: self.duty.node.clone(),
+                from: GroupState::Stopping,
+                to: GroupState::Stopped,
+                reason: GroupReason::LeftBehind,
+            };
+            self.news.push_back(FromManager::Note(Box::new(kind)));
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct SelfFence {
     under_way: Option<UnderWay>,
     /// Groups that are stopped because this node is sick, or was when that began.
     given_up: BTreeSet<GroupName>,
+    /// Groups that are stopped because a resource did not start.
+    half_started: BTreeSet<GroupName>,
     /// No manager can be had, and what is held could not be stopped without one: for good.
     pub(super) stuck: bool,
     ended: mpsc::Sender<Ended>,
@@ -62,6 +64,7 @@ impl SelfFence {
         let fence = Self {
             under_way: None,
             given_up: BTreeSet::new(),
+            half_started: BTreeSet::new(),
             stuck: false,
             ended,
         };
@@ -77,14 +80,20 @@ impl Supervisor {
             until: clock::boot() + LIMIT,
             failed: fence.failed.is_some(),
         });
-        let why = GroupReason::Sick.to_string();
+        self.self_fence.given_up = self.stopped_for(&GroupReason::Sick);
+        self.self_fence.half_started = self.stopped_for(&GroupReason::StartFailed);
+    }
+
+    /// Groups that are being stopped on this node for that reason.
+    fn stopped_for(&self, reason: &GroupReason) -> BTreeSet<GroupName> {
+        let why = reason.to_string();
         let own = &self.settings.node;
         let groups = self.recorder.view().groups.iter();
-        let given_up = groups.filter(|(_, group)| {
+        let stopped = groups.filter(|(_, group)| {
             let here = group.nodes.get(own);
             here.is_some_and(|here| here.state == GroupState::Stopping && here.reason == why)
         });
-        self.self_fence.given_up = given_up.map(|(name, _)| name.clone()).collect();
+        stopped.map(|(name, _)| name.clone()).collect()
     }
 
     /// The manager says what a group is. One that is stopped because this node is sick must stop, also
@@ -103,18 +112,28 @@ impl Supervisor {
         if *node != self.settings.node {
             return;
         }
-        let given_up = &mut self.self_fence.given_up;
+        let SelfFence {
+            given_up,
+            half_started,
+            ..
+        } = &mut self.self_fence;
         match to {
             GroupState::Stopping if *reason == GroupReason::Sick => {
                 given_up.insert(group.clone());
             }
+            GroupState::Stopping if *reason == GroupReason::StartFailed => {
+                half_started.insert(group.clone());
+            }
             GroupState::Stopped | GroupState::Started => {
                 given_up.remove(group);
+                half_started.remove(group);
             }
             GroupState::Blocked => {
                 let was_sick = given_up.remove(group);
+                // What cannot even be started here, as for want of its script, is not worth the node.
+                let served = !half_started.remove(group);
                 let sickness = if was_sick { "it was sick, and " } else { "" };
-                if was_sick || self.goes_with_what_does_not_stop() {
+                if was_sick || (served && self.goes_with_what_does_not_stop()) {
                     let why = format!("{sickness}group {group} does not stop");
                     self.fence_itself(why, Some(Cause::Event(event.id.clone())));
                 }
@@ -175,12 +194,11 @@ impl Supervisor {
     /// Begins it where a sick node holds what does not stop, and looks what became of it.
     pub(super) fn look_at_self_fence(&mut self, now: Moment) {
         let blocked = self.blocked();
-        if let Some(group) = &blocked {
-            if self.health.is_sick() {
-                self.fence_itself(format!("it is sick, and group {group} does not stop"), None);
-            } else if self.goes_with_what_does_not_stop() {
-                self.fence_itself(format!("group {group} does not stop"), None);
-            }
+        if self.health.is_sick()
+            && let Some(group) = &blocked
+        {
+            let why = format!("it is sick, and group {group} does not stop");
+            self.fence_itself(why, None);
         }
         let Some(under_way) = &self.self_fence.under_way else {
             return;

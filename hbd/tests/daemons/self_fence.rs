@@ -184,3 +184,19 @@ fn a_group_that_does_not_stop_takes_its_node_with_it_unless_it_is_to_wait() {
     });
     assert_eq!((told(alice, is_fence), fenced(alice).len()), (0, 0));
 }
+
+#[test]
+fn a_group_that_cannot_even_be_started_does_not_take_its_node_with_it() {
+    let cluster = Cluster::holding_prepared(&TWO, bcast_and_mcast(), GROUPS, |home| {
+        prepare(home, "exit 0");
+        fs::remove_file(home.join("conf/resource.d/stuck")).unwrap();
+    });
+    cluster.settle();
+    let alice = &cluster.nodes[0];
+    alice.wait_for("the group to be blocked", |view| {
+        let groups = view.groups.values();
+        let mut on = groups.flat_map(|group| group.nodes.values());
+        on.any(|on| on.state == GroupState::Blocked)
+    });
+    assert_eq!((told(alice, is_fence), fenced(alice).len()), (0, 0));
+}

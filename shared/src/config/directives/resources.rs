@@ -126,7 +126,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
                    With block it waits for an operator: never two owners, and no owner until then. \
                    With fence the other node has this one switched off, if a device of its can, and takes over. \
                    With self-fence this node takes itself away, as `selffence` says, and the other one takes over when it is dead; Heartbeat does so too. \
-                   Where that cannot be done, and where nobody is there that could take over with fence, the group waits all the same. \
+                   Where that cannot be done, and where nobody is there that could take over with fence, the group waits all the same; so does, with self-fence, one that did not even start there, as for want of its script. \
                    With fence and self-fence everything else on the node goes down with it.",
             grammar: Grammar::Words(|reader, word| {
                 let rules = [
