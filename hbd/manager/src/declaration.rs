@@ -88,6 +88,9 @@ pub struct Declaration {
 pub struct Passed {
     /// The first declaration that it was in: whoever read a later one has obeyed it.
     pub number: u64,
+    /// It was given before and holds: what was ordered at the reader meanwhile comes first.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub standing: bool,
     /// The order.
     pub order: Order,
 }

@@ -669,6 +669,7 @@ impl TwoNode {
         });
         let passed = |verb| Passed {
             number: self.own.number + 1,
+            standing: true,
             order: Order {
                 verb,
                 who: self.settings.node.as_str().into(),
@@ -681,10 +682,26 @@ impl TwoNode {
 
     /// The other node begins anew, or was not there when they were given.
     fn pass_standing_orders(&mut self, now: Moment) {
+        if self.inherited {
+            return;
+        }
         let standing = self.standing_orders(now);
         self.own.orders.extend(standing);
         let excess = self.own.orders.len().saturating_sub(2 * ORDERS_MAX);
         self.own.orders.drain(..excess);
+    }
+
+    /// Whether something else was ordered here, which the other node does not know yet.
+    fn is_outdated(&self, order: &Order) -> bool {
+        match &order.verb {
+            GroupVerb::Move { groups, .. } => {
+                let places = self.chosen(groups);
+                places
+                    .iter()
+                    .any(|place| self.groups[*place].wanted.is_some())
+            }
+            _ => self.own.orders.iter().any(|passed| !passed.standing),
+        }
     }
 
     /// Whether that is ordered already.
@@ -884,7 +901,8 @@ impl TwoNode {
             if unread {
                 self.disown(now);
             }
-            let known = self.is_standing(&passed.order, now.boot);
+            let known = self.is_standing(&passed.order, now.boot)
+                || (passed.standing && self.is_outdated(&passed.order));
             if unread && !known && self.check(&passed.order.verb).is_ok() {
                 self.obey(&passed.order, now);
             }
@@ -1367,7 +1385,11 @@ impl ClusterManager for TwoNode {
         let changes = self.changes(&order, &before, now.boot);
         if passes {
             let number = self.own.number + 1;
-            self.own.orders.push(Passed { number, order });
+            self.own.orders.push(Passed {
+                number,
+                standing: false,
+                order,
+            });
         }
         self.settle(now);
         Ok(changes)

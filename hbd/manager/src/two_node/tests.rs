@@ -584,6 +584,7 @@ fn an_order_that_was_passed_on_is_obeyed_once() {
         claims: BTreeMap::new(),
         orders: vec![Passed {
             number: 4,
+            standing: false,
             order: freeze(),
         }],
     };
