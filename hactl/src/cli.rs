@@ -56,6 +56,7 @@ pub(crate) const VERBS: &[Verb] = &[
     verbs::is_owner::VERB,
     verbs::wait_for::VERB,
     verbs::move_groups::VERB,
+    verbs::unmove::VERB,
     verbs::standby::VERB,
     verbs::takeover::VERB,
     verbs::cleanup::VERB,

@@ -30,6 +30,7 @@ pub(crate) mod status;
 pub(crate) mod takeover;
 pub(crate) mod timers;
 pub(crate) mod unfreeze;
+pub(crate) mod unmove;
 pub(crate) mod upgrade;
 pub(crate) mod wait_for;
 pub(crate) mod watch;
@@ -43,9 +44,11 @@ use clap::{Arg, ArgAction};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 use shared::api::Snapshot;
+use shared::client::Client;
 use shared::exit::Exit;
 use shared::group::GroupName;
 use shared::names::NodeName;
+use shared::order::Choice;
 use shared::view::ClusterView;
 
 use crate::cli::Call;
@@ -147,6 +150,19 @@ fn groups_argument(help: &'static str) -> Arg {
         .add(completing::groups())
         .action(ArgAction::Append)
         .help(help)
+}
+
+/// Which groups were typed, or all.
+fn chosen_groups(call: &Call, client: &mut Client) -> Result<Choice, Error> {
+    match call.words("group").as_deref() {
+        Some(["all"]) => Ok(Choice::All),
+        typed => {
+            let snapshot = client.snapshot()?;
+            let typed = typed.unwrap_or_default().iter();
+            let names = typed.map(|word| known_group(&snapshot, word));
+            Ok(Choice::Named(names.collect::<Result<_, _>>()?))
+        }
+    }
 }
 
 /// The argument `GROUP` of verbs about one group.

@@ -40,6 +40,11 @@ pub enum GroupVerb {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lasts: Option<Duration>,
     },
+    /// Nobody wants these groups anywhere: as if what was said of them had ended.
+    Unmove {
+        /// Which.
+        groups: Choice,
+    },
     /// Forget what failed with these groups, and try again.
     Cleanup {
         /// Which.

@@ -71,6 +71,10 @@ fn moves(pair: &Pair) -> Result<(), Error> {
         groups.contains(wanted) && groups.contains("new disk"),
         &groups,
     )?;
+    let withdrawn = pair.hactl(&["unmove", "Dummy::web", "--wait=20s"])?;
+    demand(withdrawn.contains("stays on bob"), &withdrawn)?;
+    let groups = pair.hactl(&["groups", "Dummy::web"])?;
+    demand(!groups.contains("wanted"), &groups)?;
     // Everything would move, and nobody is there to say that it is meant.
     pair.ends(&["takeover"], 7)?;
     pair.hactl(&["takeover", "--yes", "--wait=20s"])?;

@@ -344,6 +344,10 @@ is one line of at most 200 bytes.
 The groups are wanted on the node
 .Li to ;
 without it on the other node.
+.It Li unmove
+What was said of the groups with
+.Li move
+counts no more.
 .It Li cleanup
 What failed with the groups is forgotten, and tried again.
 .It Li freeze

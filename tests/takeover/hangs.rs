@@ -13,7 +13,7 @@ use crate::failures::{
 };
 use crate::record::At;
 use crate::stage::{
-    ALICE, BOB, NO_GAP, NODES, SECOND, SERVICES, SOON, Stage, WEB, WEB_GROUP, WEB6, demand,
+    ALICE, BOB, LEASE, NO_GAP, NODES, SECOND, SERVICES, SOON, Stage, WEB, WEB_GROUP, WEB6, demand,
     demand_between, limit, play,
 };
 
@@ -43,6 +43,9 @@ pub(crate) fn start_after_death() -> Result<(), Error> {
         }
         let gone = start_ended(stage, dead)?;
         fail(stage, BOB, "hang-start", false)?;
+        for ip in [WEB, WEB6] {
+            stage.changed(ip, (ALICE, false), dead, LEASE + limit(SECOND))?;
+        }
         stays(stage)?;
         let served = stage.changed(WEB, (BOB, true), gone, RETRIED)?;
         demand_between(

@@ -2,7 +2,7 @@
 
 use clap::Command;
 use shared::exit::Exit;
-use shared::order::{Choice, GroupVerb};
+use shared::order::GroupVerb;
 
 use crate::cli::{Call, Example, Verb};
 use crate::error::Error;
@@ -36,15 +36,7 @@ fn arguments(command: Command) -> Command {
 
 fn run(call: &Call) -> Result<Exit, Error> {
     let mut client = call.client()?;
-    let groups = match call.words("group").as_deref() {
-        Some(["all"]) => Choice::All,
-        typed => {
-            let snapshot = client.snapshot()?;
-            let typed = typed.unwrap_or_default().iter();
-            let names = typed.map(|word| super::known_group(&snapshot, word));
-            Choice::Named(names.collect::<Result<_, _>>()?)
-        }
-    };
+    let groups = super::chosen_groups(call, &mut client)?;
     let order = Order {
         verb: GroupVerb::Cleanup { groups },
         danger: Danger::Mild,

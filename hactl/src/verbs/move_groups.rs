@@ -74,7 +74,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
 pub(super) fn remark(lasting: Lasting) -> String {
     match lasting.0 {
         Some(_) => format!("this counts {lasting}, then each is where it would be without it"),
-        None => format!("this counts {lasting}, until another order moves them"),
+        None => format!("this counts {lasting}; hactl unmove ends it"),
     }
 }
 

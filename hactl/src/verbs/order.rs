@@ -1,4 +1,4 @@
-//! Orders about groups: what `move`, `standby`, `takeover`, `cleanup`, `freeze`, `unfreeze`,
+//! Orders about groups: what `move`, `unmove`, `standby`, `takeover`, `cleanup`, `freeze`, `unfreeze`,
 //! `maintenance` and `fence` have in common.
 //!
 //! ```text

@@ -177,6 +177,7 @@ fn a_freeze_says_what_it_keeps_and_what_ends_it() {
     for (name, args) in [
         ("freeze", &["freeze", "--for", "20m"][..]),
         ("unfreeze", &["unfreeze"]),
+        ("unmove", &["unmove", "all", "--yes"]),
         ("maintenance", &["maintenance", "on", "--for", "ever"]),
         ("cleanup", &["cleanup", "all"]),
         ("fence-confirm", &["fence", "confirm", "bob", "--yes"]),

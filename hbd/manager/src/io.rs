@@ -241,7 +241,7 @@ pub struct Kept {
     /// Since when the other node is dead, if it is known to hold nothing since then.
     #[serde(default)]
     pub freed: Option<Moment>,
-    /// What is ordered was so before all of hbd ended here: the other node may know better.
+    /// All of hbd ended here since this was written.
     #[serde(default)]
     pub inherited: bool,
     /// What a manager that is a program of somebody else remembers, as it wrote it.
@@ -256,6 +256,9 @@ pub struct Frozen {
     pub until: Moment,
     /// Nothing is looked at either.
     pub maintenance: bool,
+    /// It was ordered before all of hbd ended here: the other node may know better.
+    #[serde(default)]
+    pub inherited: bool,
 }
 
 /// An operator wants the group somewhere.
@@ -265,6 +268,9 @@ pub struct Wanted {
     pub on: NodeName,
     /// Until when; the end of time if for ever.
     pub until: Moment,
+    /// As in [`Frozen::inherited`].
+    #[serde(default)]
+    pub inherited: bool,
 }
 
 /// What is kept of a group.

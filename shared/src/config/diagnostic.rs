@@ -120,6 +120,7 @@ codes! {
     UnknownGroup Error "unknown-group" "A monitor line names a group that is not in haresources."
     FenceUnknownNode Error "fence-unknown-node" "A fence or fencedelay line names a node that is not in ha.cf."
     FenceOneSided Warning "fence-one-sided" "Some nodes have fence lines and others have none."
+    FenceUnused Warning "fence-unused" "A line is about fencing, but no device is configured."
     FenceReadable Warning "fence-readable" "Others than the owner may read a file that holds what a fencing device is told."
     FencePretends Warning "fence-pretends" "A fencing device makes nobody sure that a node is off."
     AutoFailbackMissing Warning "auto-failback-missing" "haresources names groups, but auto_failback is not set."

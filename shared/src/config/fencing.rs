@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::diagnostic::Code;
-use super::draft::Draft;
+use super::draft::{Draft, Given};
 use super::keys::Secret;
 use super::lex::{BLANKS, Word};
 use super::machine::{self, Subject};
 use super::model::{
     FENCE_AGENTS, FENCE_CALL_LIMIT, FENCE_DELAY_MAX, FenceDevice, FenceMethod, Fencing,
-    StonithParameters, is_open_setting,
+    StonithParameters, StopFailureRule, is_open_setting,
 };
 use super::reader::Reader;
 use super::report::Report;
@@ -311,6 +311,7 @@ pub(super) fn check(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'
     }
     check_pretending(draft, own, report);
     check_both_sides(draft, own, report);
+    check_unused(draft, report);
 }
 
 fn names(draft: &Draft, name: &NodeName) -> bool {
@@ -348,6 +349,31 @@ fn check_both_sides(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'
             .at(Code::FenceOneSided, first.span, text)
             .label("only this node can be fenced")
             .remedy(format!("add `fence {name} ...`"));
+    }
+}
+
+/// What waits for a device, or relies on it, where there is none.
+fn check_unused(draft: &Draft, report: &mut Report<'_>) {
+    if ["stonith", "stonith_host", "fence"]
+        .iter()
+        .any(|word| draft.seen.contains_key(word))
+    {
+        return;
+    }
+    let delays = draft.fence_delays.values();
+    let delays = delays.map(|(_, span)| (*span, "`fencedelay` delays nothing"));
+    let rule = match draft.stop_failure {
+        Given::Set(StopFailureRule::Fence, span) => Some((
+            span,
+            "with `stop_failure fence` a group that does not stop waits",
+        )),
+        _ => None,
+    };
+    for (span, effect) in delays.chain(rule) {
+        let text = format!("{effect}: no device switches a node off");
+        report
+            .at(Code::FenceUnused, span, text)
+            .remedy("configure one with `fence`, or leave the line out");
     }
 }
 

@@ -539,7 +539,7 @@ impl World {
         let group = self.dice.any_group(&mut self.random);
         let lasts = Some(Duration::from_secs(self.random.between(1, 60)));
         let groups = Choice::Named(vec![group]);
-        let verb = match self.random.below(6) {
+        let verb = match self.random.below(7) {
             0 | 1 => GroupVerb::Move {
                 groups,
                 to: Some(self.nodes[0].name.clone()),
@@ -551,6 +551,7 @@ impl World {
                 lasts,
             },
             4 => GroupVerb::Cleanup { groups },
+            5 => GroupVerb::Unmove { groups },
             _ if self.random.happens(Chance::percent(50)) => GroupVerb::Freeze {
                 lasts,
                 maintenance: self.random.happens(Chance::percent(50)),

@@ -65,8 +65,6 @@ pub struct TwoNode {
     leaving: bool,
     released: bool,
     frozen: Option<Frozen>,
-    /// As in [`Kept::inherited`].
-    inherited: bool,
     kept: Kept,
     events: EventSource,
     outputs: VecDeque<Output>,
@@ -156,7 +154,6 @@ impl TwoNode {
             leaving: false,
             released: false,
             frozen: kept.frozen,
-            inherited: kept.inherited,
             kept,
             events,
             outputs: VecDeque::new(),
@@ -169,8 +166,8 @@ impl TwoNode {
 
     /// Takes up what the manager before this one held. All of it, before anything is kept again.
     fn begun(mut self, view: &ClusterView, now: Now) -> Self {
-        if self.inherited {
-            self.tell_standing(now);
+        if self.kept.inherited {
+            self.inherit(now);
         }
         let told = states_on(view, &self.settings.node);
         for place in 0..self.groups.len() {
@@ -556,7 +553,7 @@ impl TwoNode {
                 .collect(),
             frozen: self.frozen,
             freed: self.peer.freed(),
-            inherited: self.inherited,
+            inherited: false,
             memory: None,
         };
         if self.kept != kept {
@@ -629,38 +626,51 @@ impl TwoNode {
         true
     }
 
-    /// Tells what is ordered and was told before all of hbd ended here.
-    fn tell_standing(&mut self, now: Now) {
+    /// Tells what is ordered still, which counts until the other node says otherwise.
+    fn inherit(&mut self, now: Now) {
+        self.set_inherited(false);
         for order in self.standing_orders(now.boot) {
             self.obey(&order.order, now);
         }
+        self.set_inherited(true);
     }
 
-    /// What is ordered counts no more where the other node, which went on, says what is.
-    fn disown(&mut self, now: Now) {
-        if !core::mem::take(&mut self.inherited) {
-            return;
+    fn set_inherited(&mut self, inherited: bool) {
+        for local in &mut self.groups {
+            if let Some(wanted) = &mut local.wanted {
+                wanted.inherited = inherited;
+            }
         }
+        if let Some(frozen) = &mut self.frozen {
+            frozen.inherited = inherited;
+        }
+    }
+
+    /// What was ordered before counts no more where the other node, which went on, says what is.
+    fn disown(&mut self, now: Now) {
         for place in 0..self.groups.len() {
-            if self.groups[place].wanted.take().is_some() {
-                let group = self.groups[place].group.name.clone();
+            let local = &mut self.groups[place];
+            if local.wanted.take_if(|wanted| wanted.inherited).is_some() {
+                let group = local.group.name.clone();
                 self.tell(Kind::GroupWantedOver { group }, None, now);
             }
         }
-        if self.frozen.take().is_some() {
+        if self.frozen.take_if(|frozen| frozen.inherited).is_some() {
             self.tell(Kind::Unfrozen, None, now);
         }
     }
 
-    /// The orders that hold, for a node that begins anew.
+    /// The orders that hold and were not given before all of hbd ended here, for a node that begins
+    /// anew.
     fn standing_orders(&self, now: Moment) -> Vec<Passed> {
         let left = |until: Moment| (until != NEVER).then(|| until.since(now));
-        let freeze = self.frozen.iter().map(|frozen| GroupVerb::Freeze {
+        let frozen = self.frozen.iter().filter(|frozen| !frozen.inherited);
+        let freeze = frozen.map(|frozen| GroupVerb::Freeze {
             lasts: left(frozen.until),
             maintenance: frozen.maintenance,
         });
         let moves = self.groups.iter().filter_map(|local| {
-            let wanted = local.wanted.as_ref()?;
+            let wanted = local.wanted.as_ref().filter(|wanted| !wanted.inherited)?;
             Some(GroupVerb::Move {
                 groups: Choice::Named([local.group.name.clone()].into()),
                 to: Some(wanted.on.clone()),
@@ -682,9 +692,6 @@ impl TwoNode {
 
     /// The other node begins anew, or was not there when they were given.
     fn pass_standing_orders(&mut self, now: Moment) {
-        if self.inherited {
-            return;
-        }
         let standing = self.standing_orders(now);
         self.own.orders.extend(standing);
         let excess = self.own.orders.len().saturating_sub(2 * ORDERS_MAX);
@@ -693,14 +700,13 @@ impl TwoNode {
 
     /// Whether something else was ordered here, which the other node does not know yet.
     fn is_outdated(&self, order: &Order) -> bool {
+        let unread = self.own.orders.iter().any(|passed| !passed.standing);
         match &order.verb {
             GroupVerb::Move { groups, .. } => {
-                let places = self.chosen(groups);
-                places
-                    .iter()
-                    .any(|place| self.groups[*place].wanted.is_some())
+                let wanted = |place: &usize| self.groups[*place].wanted.is_some();
+                unread || self.chosen(groups).iter().any(wanted)
             }
-            _ => self.own.orders.iter().any(|passed| !passed.standing),
+            _ => unread,
         }
     }
 
@@ -930,6 +936,7 @@ impl TwoNode {
                     let wanted = Wanted {
                         on: on.clone(),
                         until: until(*lasts),
+                        inherited: false,
                     };
                     self.groups[place].wanted = Some(wanted);
                     let kind = Kind::GroupWanted {
@@ -939,6 +946,14 @@ impl TwoNode {
                         reason: reason.clone(),
                     };
                     self.tell_ordered(kind, order, now);
+                }
+            }
+            GroupVerb::Unmove { groups } => {
+                for place in self.chosen(groups) {
+                    if self.groups[place].wanted.take().is_some() {
+                        let group = self.groups[place].group.name.clone();
+                        self.tell_ordered(Kind::GroupWantedOver { group }, order, now);
+                    }
                 }
             }
             GroupVerb::Cleanup { groups } => {
@@ -952,6 +967,7 @@ impl TwoNode {
                 self.frozen = Some(Frozen {
                     until: until(*lasts),
                     maintenance: *maintenance,
+                    inherited: false,
                 });
                 let kind = Kind::Frozen {
                     lasts: *lasts,
@@ -981,7 +997,9 @@ impl TwoNode {
     }
 
     fn check(&self, verb: &GroupVerb) -> Result<(), Refusal> {
-        if let GroupVerb::Move { groups, .. } | GroupVerb::Cleanup { groups } = verb
+        if let GroupVerb::Move { groups, .. }
+        | GroupVerb::Unmove { groups }
+        | GroupVerb::Cleanup { groups } = verb
             && let Choice::Named(names) = groups
         {
             let known = |name: &GroupName| self.groups.iter().any(|g| g.group.name == *name);
@@ -1026,6 +1044,9 @@ impl TwoNode {
                 to: Some(to.clone().unwrap_or_else(|| self.settings.peer.clone())),
                 lasts: *lasts,
             },
+            GroupVerb::Unmove { groups } => GroupVerb::Unmove {
+                groups: named(groups),
+            },
             GroupVerb::Cleanup { groups } => GroupVerb::Cleanup {
                 groups: named(groups),
             },
@@ -1068,7 +1089,7 @@ impl TwoNode {
         let peer = match verb {
             GroupVerb::Fence { .. } => Willingness::Unable,
             _ if !self.peer.status.is_alive() => Willingness::Unable,
-            verb => self.peer_will_be(place, *verb == GroupVerb::Unfreeze),
+            verb => self.peer_will_be(place, verb),
         };
         if own == peer && !self.settings.failback && whereabouts.is_some() {
             return whereabouts;
@@ -1081,10 +1102,16 @@ impl TwoNode {
     }
 
     /// How willing the other node will be once it knows where the group is wanted. Of what failed
-    /// there this node knows nothing. What is thawed was unable for that alone, as far as is known.
-    fn peer_will_be(&self, place: usize, thaws: bool) -> Willingness {
+    /// there this node knows nothing. What is thawed was unable for that alone, as far as is known,
+    /// and reluctant for the order that is withdrawn.
+    fn peer_will_be(&self, place: usize, verb: &GroupVerb) -> Willingness {
         let (_, said) = self.claimed(place).unwrap_or((false, Willingness::Unable));
-        let said = if thaws { Willingness::Able } else { said };
+        let said = match (verb, said) {
+            (GroupVerb::Unfreeze, _) | (GroupVerb::Unmove { .. }, Willingness::Reluctant) => {
+                Willingness::Able
+            }
+            _ => said,
+        };
         let wanted = self.groups[place].wanted.as_ref();
         match wanted.map(|wanted| wanted.on == self.settings.node) {
             Some(true) => said.min(Willingness::Reluctant),
@@ -1096,7 +1123,9 @@ impl TwoNode {
     /// What an order does that was just followed, to groups that were there before.
     fn changes(&self, order: &Order, before: &[Option<NodeName>], now: Moment) -> Vec<Change> {
         let places = match &order.verb {
-            GroupVerb::Move { groups, .. } | GroupVerb::Cleanup { groups } => self.chosen(groups),
+            GroupVerb::Move { groups, .. }
+            | GroupVerb::Unmove { groups }
+            | GroupVerb::Cleanup { groups } => self.chosen(groups),
             _ => self.chosen(&Choice::All),
         };
         let change = |place: usize| Change {

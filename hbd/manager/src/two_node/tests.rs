@@ -926,6 +926,7 @@ fn what_was_ordered_before_all_of_hbd_ended_here_counts_until_the_other_node_spe
         frozen: Some(Frozen {
             until: NEVER,
             maintenance: false,
+            inherited: false,
         }),
         inherited: true,
         ..Kept::default()
@@ -937,6 +938,79 @@ fn what_was_ordered_before_all_of_hbd_ended_here_counts_until_the_other_node_spe
     stage.event(Kind::CommunicationUp, 1);
     let outputs = stage.hear(GroupState::Stopped, Willingness::Able, 2);
     assert_eq!(outputs[0], "not frozen any more");
+}
+
+#[test]
+fn what_is_ordered_on_return_comes_before_what_the_other_node_still_has_standing() {
+    let bob = name("bob");
+    let wanted = Wanted {
+        on: bob.clone(),
+        until: NEVER,
+        inherited: false,
+    };
+    let web = KeptGroup {
+        wanted: Some(wanted),
+        ..KeptGroup::default()
+    };
+    let kept = Kept {
+        groups: BTreeMap::from([(group(), web)]),
+        inherited: true,
+        ..Kept::default()
+    };
+    let mut stage = Stage::new(settings(), kept);
+    stage.bob(NodeStatus::Active, 1);
+    stage.event(Kind::CommunicationUp, 1);
+    let moved = |to: &str| {
+        order(GroupVerb::Move {
+            groups: Choice::Named(vec![group()]),
+            to: Some(name(to)),
+            lasts: None,
+        })
+    };
+    stage.manager.handle_order(moved("alice"), at(2)).unwrap();
+    stage.outputs();
+    let standing = Passed {
+        number: 1,
+        standing: true,
+        order: moved("bob"),
+    };
+    let declaration = Declaration {
+        stand: Stand {
+            life: life(3),
+            number: 3,
+        },
+        heard: None,
+        answer: true,
+        alone: false,
+        claims: BTreeMap::new(),
+        orders: vec![standing],
+    };
+    let outputs = stage.read(declaration, 3);
+    assert!(
+        !outputs.iter().any(|output| output.contains("wanted")),
+        "{outputs:?}"
+    );
+}
+
+#[test]
+fn an_order_that_is_withdrawn_counts_no_more() {
+    let mut stage = Stage::met(settings());
+    stage.hear(GroupState::Started, Willingness::Able, 2);
+    let to_bob = order(GroupVerb::Move {
+        groups: Choice::All,
+        to: Some(name("bob")),
+        lasts: None,
+    });
+    stage.manager.handle_order(to_bob, at(3)).unwrap();
+    stage.outputs();
+    let groups = Choice::All;
+    let unmove = order(GroupVerb::Unmove { groups });
+    let changes = stage.manager.handle_order(unmove.clone(), at(4)).unwrap();
+    assert_eq!(changes[0].to, Some(name("alice")));
+    let told = "group IPaddr::10.0.0.5 is wanted nowhere in particular any more";
+    assert!(stage.outputs().contains(&told.to_string()));
+    stage.manager.handle_order(unmove, at(5)).unwrap();
+    assert!(!stage.outputs().contains(&told.to_string()));
 }
 
 #[test]
