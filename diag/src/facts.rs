@@ -19,7 +19,10 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
     let mut facts = Facts::default();
     for mention in mentions {
         match &mention.subject {
-            Subject::Interface { .. } | Subject::OwnAddress(_) | Subject::Destination { .. } => {
+            Subject::Interface { .. }
+            | Subject::ServiceInterface(_)
+            | Subject::OwnAddress(_)
+            | Subject::Destination { .. } => {
                 if facts.interfaces.is_none() {
                     facts.interfaces = interfaces::all();
                 }

@@ -5,6 +5,7 @@
 //! may not do, except in the client of the control socket, which only the programs use.
 
 pub mod api;
+pub mod builtin;
 pub mod client;
 pub mod config;
 pub mod event;

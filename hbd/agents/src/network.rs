@@ -1,10 +1,10 @@
 //! What the kernel says of its interfaces, their addresses and the routes over them, and what is
 //! asked of it. Facts are plain values, so that what follows from them needs no network.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
+
+pub(crate) use shared::builtin::HardwareAddress;
 
 use crate::netlink::{ADDRESS, LINK, Message, Netlink, ROUTE, Request, attributes, number};
 
@@ -20,35 +20,6 @@ pub(crate) const FOREVER: u32 = u32::MAX;
 
 const AF_INET: u16 = libc::AF_INET as u16;
 const AF_INET6: u16 = libc::AF_INET6 as u16;
-
-/// The hardware address of an interface that speaks Ethernet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HardwareAddress(pub [u8; 6]);
-
-impl fmt::Display for HardwareAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
-impl FromStr for HardwareAddress {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "six pairs of hexadecimal digits with `:` between, as 02:00:5e:00:00:01";
-        let mut bytes = [0; 6];
-        let mut parts = text.split(':');
-        for byte in &mut bytes {
-            let part = parts.next().filter(|part| part.len() == 2).ok_or(wrong)?;
-            *byte = u8::from_str_radix(part, 16).map_err(|_| wrong)?;
-        }
-        match parts.next() {
-            None => Ok(Self(bytes)),
-            Some(_) => Err(wrong),
-        }
-    }
-}
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -337,11 +308,6 @@ pub(crate) fn network_of(address: IpAddr, prefix: u8) -> IpAddr {
     }
 }
 
-/// The most bits that a network of such addresses can have.
-pub(crate) fn bits_max(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
 fn family(address: IpAddr) -> u8 {
     let family = if address.is_ipv4() { AF_INET } else { AF_INET6 };
     family.to_le_bytes()[0]
@@ -363,23 +329,6 @@ fn text(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_hardware_address_is_written_as_it_is_read() {
-        let text = "02:00:5e:00:0a:ff";
-        let address: HardwareAddress = text.parse().unwrap();
-        assert_eq!(address.0, [2, 0, 0x5e, 0, 0x0a, 0xff]);
-        assert_eq!(address.to_string(), text);
-        for wrong in [
-            "",
-            "02:00:5e:00:0a",
-            "02:00:5e:00:0a:ff:1",
-            "2:0:5e:0:a:f",
-            "zz:00:5e:00:0a:ff",
-        ] {
-            assert!(wrong.parse::<HardwareAddress>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_network_is_the_first_bits_of_its_addresses() {

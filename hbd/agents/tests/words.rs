@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use hbd_agents::class::{self, Class, Error, Places};
+use shared::builtin::BUILT_IN_AGENTS;
 use shared::config::machine::{Facts, Program, Subject};
 use shared::config::source::{FileName, Files};
-use shared::config::{BUILT_IN_AGENTS, Code, Resource, check, machine};
+use shared::config::{Code, Resource, check, machine};
 
-const WORDS: [&str; 29] = [
+const WORDS: [&str; 46] = [
     "apache",
     "apache::a::b=c",
     "Filesystem::/dev/sdb1::/srv::ext4",
@@ -16,6 +17,23 @@ const WORDS: [&str; 29] = [
     "a/b",
     "10.0.0.5",
     "10.0.0.5/24/eth0",
+    "10.0.0.5/0",
+    "10.0.0.5/24::x",
+    "224.0.0.1",
+    "IPaddr",
+    "IPaddr::fd00::5/64/eth0",
+    "IPaddr2::10.0.0.5/24/eth0/x",
+    "IPv6addr::fd00::5/129",
+    "MACaddr",
+    "MACaddr::02:00:5e:00:00:01",
+    "MACaddr::02:00:5e:00:00:01::eth0",
+    "MACaddr::01:00:5e:00:00:01::eth0",
+    "Http::10.0.0.5:80",
+    "Http::10.0.0.5",
+    "Delay::1::2",
+    "Delay::abc",
+    "Dummy::a",
+    "Dummy::a::b",
     "ocf:heartbeat:Dummy",
     "ocf:heartbeat:Dummy::state=/run/a=b::op_sleep=",
     "ocf:heartbeat:Dummy::state",
@@ -61,7 +79,7 @@ fn a_word_is_refused_by_the_check_where_it_names_no_agent() {
         let accepted = !codes.iter().any(|found| wrong.contains(&found.code));
         let found = class::find(&Resource::new(word), &places(), |_| Program::Executable);
         let usable = match &found {
-            Err(Error::Spelling { .. } | Error::Argument { .. }) => false,
+            Err(Error::Spelling { .. } | Error::Argument { .. } | Error::BuiltIn { .. }) => false,
             Ok(_) | Err(_) => true,
         };
         assert_eq!(accepted, usable, "{word}: {found:?}");

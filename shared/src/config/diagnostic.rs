@@ -143,7 +143,7 @@ codes! {
 
     // Resource groups.
     UnknownNode Error "unknown-node" "haresources names a node that is not in ha.cf."
-    ResourceSyntax Error "resource-syntax" "A resource names no agent, or has an argument that its agent cannot be given."
+    ResourceSyntax Error "resource-syntax" "A resource names no agent, or its arguments are none that its agent takes."
     ClassUnknown Warning "class-unknown" "A resource looks as if it named a class of agents, but is taken for the name of a script."
     IpSyntax Error "ip-syntax" "A service address is not of the form ADDRESS/BITS/INTERFACE/BROADCAST."
     AddressTwice Warning "address-twice" "A service address stands in haresources twice."

@@ -9,22 +9,19 @@
 mod class;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use self::class::Needs;
 use super::diagnostic::Code;
 use super::draft::Draft;
 use super::lex::{self, BLANKS, Word};
-use super::machine::mention;
-use super::model::{ADDRESS_AGENT, Group, Resource, begins_like_address};
+use super::machine::{Subject, mention};
+use super::model::{Group, Resource};
 use super::report::Report;
 use super::source::{Source, Span};
 use super::suggest;
+use crate::builtin::{BuiltIn, SEPARATOR};
 use crate::group::GroupName;
 use crate::names::NodeName;
-
-/// Agents whose first argument is ADDRESS/BITS/INTERFACE/BROADCAST.
-const ADDRESS_AGENTS: [&str; 2] = [ADDRESS_AGENT, "IPaddr2"];
 
 /// What the file says.
 #[derive(Default)]
@@ -188,9 +185,9 @@ fn group_name(word: &Word<'_>, report: &mut Report<'_>) -> Option<GroupName> {
 fn parts<'s>(word: &Word<'s>) -> Vec<Word<'s>> {
     let mut parts = Vec::new();
     let mut from = 0;
-    for piece in word.text.split("::") {
+    for piece in word.text.split(SEPARATOR) {
         parts.push(word.part(from, from + piece.len()));
-        from += piece.len() + 2;
+        from += piece.len() + SEPARATOR.len();
     }
     parts
 }
@@ -209,14 +206,15 @@ fn resource(word: &Word<'_>, draft: &mut Draft, report: &mut Report<'_>) -> Opti
             report,
         );
     }
-    if begins_like_address(word.text) {
-        service_address(word, parts.first(), report)?;
-    } else if let Needs::Agent(subject) = class::read(&parts, report)? {
-        mention(draft, report, word.span, subject);
-    } else if ADDRESS_AGENTS.contains(&parts[0].text) {
-        service_address(word, parts.get(1), report)?;
+    let resource = Resource::new(word.text);
+    match built_in(&resource, word, report)? {
+        Some(read) => mention_interface(&read, word, draft, report),
+        None => {
+            let subject = class::read(&parts, report)?;
+            mention(draft, report, word.span, subject);
+        }
     }
-    Some(Resource::new(word.text))
+    Some(resource)
 }
 
 fn syntax(word: &Word<'_>, label: &str, report: &mut Report<'_>) -> Option<Resource> {
@@ -231,48 +229,54 @@ fn syntax(word: &Word<'_>, label: &str, report: &mut Report<'_>) -> Option<Resou
     None
 }
 
-/// ADDRESS[/BITS[/INTERFACE[/BROADCAST]]] or ADDRESS/BITS/BROADCAST.
-fn service_address(
-    whole: &Word<'_>,
-    argument: Option<&Word<'_>>,
+/// What a resource of hbd's own agents says; nothing if it is wrong, which is reported.
+fn built_in(
+    resource: &Resource,
+    word: &Word<'_>,
     report: &mut Report<'_>,
-) -> Option<()> {
-    let Some(argument) = argument else {
-        return ip_syntax(whole, "lacks an address", report);
+) -> Option<Option<BuiltIn>> {
+    let wrong = match BuiltIn::parse(&resource.agent, &resource.arguments) {
+        Ok(read) => return Some(read),
+        Err(wrong) => wrong,
     };
-    let pieces = slash_parts(argument);
-    if pieces[0].text.parse::<Ipv4Addr>().is_err() {
-        return ip_syntax(&pieces[0], "not an IPv4 address", report);
-    }
-    if let Some(bits) = pieces.get(1)
-        && !matches!(bits.text.parse::<u8>(), Ok(0..=32))
-    {
-        return ip_syntax(at_least(bits, argument), "must be 0 to 32 bits", report);
-    }
-    let (nic, broadcast) = match pieces.get(2) {
-        Some(third) if third.text.starts_with(|c: char| c.is_ascii_digit()) => (None, Some(third)),
-        third => (third, pieces.get(3)),
+    let arguments = resource.arguments.join(SEPARATOR).len();
+    let before = word.text.len() - arguments;
+    let at = match wrong.place.is_empty() {
+        true => *word,
+        false => word.part(before + wrong.place.start, before + wrong.place.end),
     };
-    if let Some(nic) = nic.filter(|nic| nic.text.is_empty()) {
-        return ip_syntax(at_least(nic, argument), "the interface is empty", report);
-    }
-    if let Some(broadcast) = broadcast.filter(|word| word.text.parse::<Ipv4Addr>().is_err()) {
-        return ip_syntax(
-            at_least(broadcast, argument),
-            "not an IPv4 broadcast address",
-            report,
-        );
-    }
-    let used = 2 + usize::from(nic.is_some()) + usize::from(broadcast.is_some());
-    if let Some(extra) = pieces.get(used) {
-        return ip_syntax(at_least(extra, argument), "one part too many", report);
-    }
-    Some(())
+    let (code, text, rest) = match wrong.of_address {
+        true => (
+            Code::IpSyntax,
+            format!("`{}` cannot stand in a service address", at.text),
+            "; all but the address may be left out",
+        ),
+        false => (
+            Code::ResourceSyntax,
+            format!("the agent `{}` takes other arguments", resource.agent),
+            "",
+        ),
+    };
+    report
+        .at(code, at.span, text)
+        .label(wrong.why)
+        .remedy(format!("write {}{rest}", wrong.expected));
+    None
 }
 
-/// The word, or the whole if the word is empty and could not be pointed at.
-fn at_least<'w, 's>(word: &'w Word<'s>, whole: &'w Word<'s>) -> &'w Word<'s> {
-    if word.text.is_empty() { whole } else { word }
+/// An interface that a resource names has to be there.
+fn mention_interface(read: &BuiltIn, word: &Word<'_>, draft: &mut Draft, report: &mut Report<'_>) {
+    let place = match read {
+        BuiltIn::Address(address) if address.interface.is_some() => {
+            slash_parts(word).get(2).copied()
+        }
+        BuiltIn::Mac { .. } => parts(word).last().copied(),
+        _ => None,
+    };
+    if let Some(place) = place {
+        let subject = Subject::ServiceInterface(place.text.to_owned());
+        mention(draft, report, place.span, subject);
+    }
 }
 
 fn slash_parts<'s>(word: &Word<'s>) -> Vec<Word<'s>> {
@@ -285,18 +289,6 @@ fn slash_parts<'s>(word: &Word<'s>) -> Vec<Word<'s>> {
             part
         })
         .collect()
-}
-
-fn ip_syntax(word: &Word<'_>, label: &str, report: &mut Report<'_>) -> Option<()> {
-    report
-        .at(
-            Code::IpSyntax,
-            word.span,
-            format!("`{}` cannot stand in a service address", word.text),
-        )
-        .label(label)
-        .remedy("write ADDRESS/BITS/INTERFACE/BROADCAST; all but the address may be left out");
-    None
 }
 
 /// Heartbeat finds a group by looking for its first resource as a word in any line.
@@ -344,7 +336,7 @@ fn shared_key(word: &Word<'_>, earlier: Span, report: &mut Report<'_>) {
 }
 
 fn check_addresses(lines: &[Vec<Word<'_>>], report: &mut Report<'_>) {
-    let mut seen: BTreeMap<Ipv4Addr, Word<'_>> = BTreeMap::new();
+    let mut seen: BTreeMap<IpAddr, Word<'_>> = BTreeMap::new();
     for word in lines.iter().flat_map(|line| line.iter().skip(1)) {
         let Some(address) = address_of(word) else {
             continue;
@@ -364,12 +356,10 @@ fn check_addresses(lines: &[Vec<Word<'_>>], report: &mut Report<'_>) {
     }
 }
 
-fn address_of(word: &Word<'_>) -> Option<Ipv4Addr> {
-    let parts = parts(word);
-    let argument = match parts.first()?.text {
-        _ if begins_like_address(word.text) => parts.first()?,
-        agent if ADDRESS_AGENTS.contains(&agent) => parts.get(1)?,
-        _ => return None,
-    };
-    argument.text.split('/').next()?.parse().ok()
+fn address_of(word: &Word<'_>) -> Option<IpAddr> {
+    let resource = Resource::new(word.text);
+    match BuiltIn::parse(&resource.agent, &resource.arguments) {
+        Ok(Some(BuiltIn::Address(address))) => Some(address.ip),
+        _ => None,
+    }
 }

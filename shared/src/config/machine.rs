@@ -56,6 +56,8 @@ pub enum Subject {
         /// What it must have.
         need: Need,
     },
+    /// The interface that a resource gets.
+    ServiceInterface(String),
     /// A host name that has to be resolved.
     Host {
         /// The name.
@@ -215,6 +217,7 @@ fn core_user_missing() -> Diagnostic {
 fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic> {
     let finding = match &mention.subject {
         Subject::Interface { name, need } => interface(name, *need, all, facts),
+        Subject::ServiceInterface(name) => service_interface(name, facts),
         Subject::Host { name, device } => host(name, device, facts),
         Subject::Destination { .. } => None,
         Subject::OwnAddress(address) => own_address(*address, facts),
@@ -278,6 +281,21 @@ fn interface(name: &str, need: Need, all: &[Mention], facts: &Facts) -> Option<F
         label,
         remedy: format!("hbd waits for it; `ip address show dev {name}` shows its addresses"),
         replacement: None,
+    })
+}
+
+fn service_interface(name: &str, facts: &Facts) -> Option<Finding> {
+    let interfaces = facts.interfaces.as_ref()?;
+    if interfaces.iter().any(|interface| interface.name == name) {
+        return None;
+    }
+    let names = interfaces.iter().map(|interface| interface.name.as_str());
+    Some(Finding {
+        code: Code::InterfaceMissing,
+        message: format!("the interface `{name}` does not exist here"),
+        label: "the resource cannot start on this node",
+        remedy: "`ip link` lists those that exist".to_owned(),
+        replacement: suggest::nearest(name, names).map(str::to_owned),
     })
 }
 

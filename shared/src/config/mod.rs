@@ -52,11 +52,11 @@ pub use diagnostic::{Code, Diagnostic, Severity};
 pub use keys::{DigestMethod, Key, KeyRing, Secret};
 pub use media::MEDIA_LINES_MAX;
 pub use model::{
-    Account, ActionLimits, ApiAccess, ApiRole, AutoFailback, BUILT_IN_AGENTS, Config, FENCE_AGENTS,
-    FenceDevice, FenceMethod, Fencing, GenerationSource, Group, Host, Ineffective, Logging,
-    MANAGER_TIME, ManagerKind, Medium, MediumKind, Monitor, NODES_MAX, Peer6, Realtime, Resource,
-    Resources, STONITH_PROGRAM, StartupRule, StonithParameters, StopFailureRule, Timing,
-    UuidSource, is_open_setting,
+    Account, ActionLimits, ApiAccess, ApiRole, AutoFailback, Config, FENCE_AGENTS, FenceDevice,
+    FenceMethod, Fencing, GenerationSource, Group, Host, Ineffective, Logging, MANAGER_TIME,
+    ManagerKind, Medium, MediumKind, Monitor, NODES_MAX, Peer6, Realtime, Resource, Resources,
+    STONITH_PROGRAM, StartupRule, StonithParameters, StopFailureRule, Timing, UuidSource,
+    is_open_setting,
 };
 pub use running::{Running, RunningKey};
 pub use source::{FileName, Files};

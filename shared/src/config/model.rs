@@ -18,13 +18,11 @@ pub use fencing::{
     is_open_setting,
 };
 pub(super) use fencing::{FENCE_CALL_LIMIT, FENCE_CALL_LIMIT_MAX, FENCE_DELAY_MAX};
-pub(super) use resources::{
-    ADDRESS_AGENT, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, LIMIT_MAX, begins_like_address,
-};
 pub use resources::{
-    ActionLimits, AutoFailback, BUILT_IN_AGENTS, Group, MANAGER_TIME, ManagerKind, Monitor,
-    Resource, Resources, StartupRule, StopFailureRule,
+    ActionLimits, AutoFailback, Group, MANAGER_TIME, ManagerKind, Monitor, Resource, Resources,
+    StartupRule, StopFailureRule,
 };
+pub(super) use resources::{LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, LIMIT_MAX};
 
 /// Most nodes of a cluster, as in Heartbeat 3.0.6.
 pub const NODES_MAX: usize = 100;

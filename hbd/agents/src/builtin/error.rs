@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use nix::errno::Errno;
+use shared::builtin::Misspelled;
 
 use crate::network::HardwareAddress;
 
@@ -112,15 +113,19 @@ pub enum Error {
 
 impl Error {
     /// Of what is no resource of `agent`.
-    pub(super) fn spelling(
-        agent: &str,
-        arguments: &[String],
-        why: &'static str,
-        expected: &'static str,
-    ) -> Self {
+    pub(super) fn spelling(agent: &str, arguments: &[String], wrong: Misspelled) -> Self {
+        let Misspelled {
+            of_address,
+            why,
+            expected,
+            ..
+        } = wrong;
         Self::Spelling {
             text: [&[agent.to_owned()], arguments].concat().join("::"),
-            what: "resource",
+            what: match of_address {
+                true => "service address",
+                false => "resource",
+            },
             why,
             expected,
         }

@@ -27,8 +27,8 @@ use nix::sys::socket::{
 use shared::exit::Exit;
 use shared::group::Operation;
 
+use super::Error;
 use super::memory::Memory;
-use super::{Error, HTTP};
 use crate::sys;
 
 /// Longest request.
@@ -43,19 +43,10 @@ const LOOKS: usize = 20;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Http {
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl Http {
-    pub(super) fn parse(arguments: &[String]) -> Result<Self, Error> {
-        // As with addresses: what was taken for several arguments is one of IPv6.
-        let address = arguments.join("::").parse().map_err(|_| {
-            let why = "it takes an address and a port, as 10.0.0.5:80 or [fd00::5]:80";
-            Error::spelling(HTTP, arguments, why, "Http::ADDRESS:PORT")
-        })?;
-        Ok(Self { address })
-    }
-
     pub(super) fn carry_out(
         &self,
         operation: Operation,
@@ -301,12 +292,5 @@ mod tests {
                 "{answer}"
             );
         }
-    }
-
-    #[test]
-    fn an_address_of_ipv6_is_whole_again() {
-        let parts = ["[fd00".to_owned(), "5]:80".to_owned()];
-        let address = "[fd00::5]:80".parse().unwrap();
-        assert_eq!(Http::parse(&parts).unwrap(), Http { address });
     }
 }

@@ -9,34 +9,17 @@ use nix::errno::Errno;
 use shared::group::Operation;
 
 use super::memory::Memory;
-use super::{Error, MAC, ip};
+use super::{Error, ip};
 use crate::netlink::Netlink;
 use crate::network::{self, HardwareAddress, Held, Link};
 
-const SPELLED: &str = "MACaddr::HARDWARE-ADDRESS::INTERFACE";
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mac {
-    hardware: HardwareAddress,
-    interface: String,
+    pub(super) hardware: HardwareAddress,
+    pub(super) interface: String,
 }
 
 impl Mac {
-    pub(super) fn parse(arguments: &[String]) -> Result<Self, Error> {
-        let wrong = |why| Error::spelling(MAC, arguments, why, SPELLED);
-        let [hardware, interface] = arguments else {
-            return Err(wrong("it takes an address and an interface"));
-        };
-        let hardware: HardwareAddress = hardware.parse().map_err(wrong)?;
-        if hardware.0[0] & 1 == 1 {
-            return Err(wrong("it is the address of a group"));
-        }
-        Ok(Self {
-            hardware,
-            interface: interface.clone(),
-        })
-    }
-
     pub(super) fn carry_out(&self, operation: Operation, memory: &Memory) -> Result<bool, Error> {
         match operation {
             Operation::Start => self.start(memory).map(|()| true),

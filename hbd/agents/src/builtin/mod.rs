@@ -1,4 +1,5 @@
-//! Agents that are part of hbd, each a value with what its resource says.
+//! Agents that are part of hbd, each a value with what its resource says; that is read by
+//! [`shared::builtin`].
 //!
 //! | spelled | what it is |
 //! |---|---|
@@ -19,9 +20,9 @@ mod mac;
 mod memory;
 mod pretence;
 
-use std::net::Ipv4Addr;
 use std::path::Path;
 
+use shared::builtin::BuiltIn;
 use shared::group::Operation;
 
 pub use error::Error;
@@ -32,13 +33,6 @@ use self::mac::Mac;
 use self::memory::Memory;
 use self::pretence::{Delay, Dummy};
 use crate::network::Link;
-
-/// Names of an address; it is spelled in the same way for all of them.
-const ADDRESSES: [&str; 3] = ["IPaddr", "IPaddr2", "IPv6addr"];
-const MAC: &str = "MACaddr";
-const HTTP: &str = "Http";
-const DELAY: &str = "Delay";
-const DUMMY: &str = "Dummy";
 
 /// A resource of a built-in agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,15 +73,21 @@ pub struct Surroundings<'a> {
 impl Agent {
     /// The agent of that name, if there is one, with the arguments of its resource.
     pub fn parse(name: &str, arguments: &[String]) -> Result<Option<Self>, Error> {
-        let kind = match name {
-            _ if ADDRESSES.contains(&name) || is_address(name) => {
-                return Address::parse(name, arguments).map(Self::Address).map(Some);
-            }
-            MAC => Kind::Mac(Mac::parse(arguments)?),
-            HTTP => Kind::Http(Http::parse(arguments)?),
-            DELAY => Kind::Delay(Delay::parse(arguments)?),
-            DUMMY => Kind::Dummy(Dummy::parse(arguments)?),
-            _ => return Ok(None),
+        let read = BuiltIn::parse(name, arguments)
+            .map_err(|wrong| Error::spelling(name, arguments, wrong))?;
+        let kind = match read {
+            None => return Ok(None),
+            Some(BuiltIn::Address(address)) => return Ok(Some(Self::Address(address.into()))),
+            Some(BuiltIn::Mac {
+                hardware,
+                interface,
+            }) => Kind::Mac(Mac {
+                hardware,
+                interface,
+            }),
+            Some(BuiltIn::Http(address)) => Kind::Http(Http { address }),
+            Some(BuiltIn::Delay { start, stop }) => Kind::Delay(Delay { start, stop }),
+            Some(BuiltIn::Dummy) => Kind::Dummy(Dummy),
         };
         let words = [&[name.to_owned()], arguments].concat();
         Ok(Some(Self::Program(Program { kind, words })))
@@ -119,12 +119,6 @@ impl Agent {
     }
 }
 
-/// As Heartbeat has it, for IPv4 only: many a word with an argument could be an address of IPv6.
-fn is_address(name: &str) -> bool {
-    let first = name.split('/').next();
-    first.is_some_and(|text| text.parse::<Ipv4Addr>().is_ok())
-}
-
 /// Whether an interface reaches anybody.
 fn check(link: &Link) -> Result<(), Error> {
     let interface = link.name.clone();
@@ -147,7 +141,7 @@ fn of_address(address: &Address, operation: Operation, lease: Lease) -> Result<b
 
 #[cfg(test)]
 mod tests {
-    use shared::config::BUILT_IN_AGENTS;
+    use shared::builtin::BUILT_IN_AGENTS;
 
     use super::*;
 
@@ -190,6 +184,8 @@ mod tests {
             ("Delay::-1", "write Delay::SECONDS::SECONDS"),
             ("Delay::1::2::3", "write Delay::SECONDS::SECONDS"),
             ("Dummy::a::b", "write Dummy::WORD"),
+            ("IPaddr", "write ADDRESS/BITS/INTERFACE/BROADCAST"),
+            ("IPv6addr::fd00::5/129", "the bits must be 1 to 128"),
         ] {
             let mut parts = words.split("::");
             let name = parts.next().unwrap();

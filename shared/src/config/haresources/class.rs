@@ -2,7 +2,6 @@
 //!
 //! | spelled | class | looked for |
 //! |---|---|---|
-//! | a name of [`BUILT_IN_AGENTS`] | part of hbd | |
 //! | `NAME::ARGUMENT…` | script | `resource.d` and `/etc/init.d` |
 //! | `ocf:PROVIDER:AGENT::KEY=VALUE…` | `ocf` | `/usr/lib/ocf/resource.d/PROVIDER/AGENT` |
 //! | `lsb:NAME` | `lsb` | `/etc/init.d` |
@@ -13,7 +12,6 @@ use std::collections::BTreeSet;
 use crate::config::diagnostic::Code;
 use crate::config::lex::Word;
 use crate::config::machine::Subject;
-use crate::config::model::BUILT_IN_AGENTS;
 use crate::config::report::Report;
 use crate::config::suggest;
 
@@ -23,14 +21,12 @@ const CLASSES: [&str; 3] = ["ocf", "lsb", "systemd"];
 const SPELLINGS: &str =
     "write NAME::ARGUMENT, ocf:PROVIDER:AGENT::KEY=VALUE, lsb:NAME or systemd:UNIT";
 
-/// What the machine must have for the resource: nothing if the word is wrong, which is reported.
-pub(super) fn read(parts: &[Word<'_>], report: &mut Report<'_>) -> Option<Needs> {
+/// What the machine must have for a resource whose agent is no part of hbd: nothing if the word is
+/// wrong, which is reported.
+pub(super) fn read(parts: &[Word<'_>], report: &mut Report<'_>) -> Option<Subject> {
     let [agent, arguments @ ..] = parts else {
         return None;
     };
-    if BUILT_IN_AGENTS.contains(&agent.text) {
-        return Some(Needs::Nothing);
-    }
     let Some((class, name)) = split(agent) else {
         check_name(agent, agent, report)?;
         if CLASSES.contains(&agent.text) {
@@ -40,7 +36,7 @@ pub(super) fn read(parts: &[Word<'_>], report: &mut Report<'_>) -> Option<Needs>
                 report,
             );
         }
-        return Some(Needs::Agent(Subject::Script(agent.text.to_owned())));
+        return Some(Subject::Script(agent.text.to_owned()));
     };
     let paths = match class.text {
         "ocf" => ocf(agent, &name, arguments, report)?,
@@ -58,15 +54,7 @@ pub(super) fn read(parts: &[Word<'_>], report: &mut Report<'_>) -> Option<Needs>
     };
     warn_own(agent, report);
     let name = agent.text.to_owned();
-    Some(Needs::Agent(Subject::Agent { name, paths }))
-}
-
-/// What a resource needs of the machine.
-pub(super) enum Needs {
-    /// Nothing: its agent is part of hbd.
-    Nothing,
-    /// An agent that can be run.
-    Agent(Subject),
+    Some(Subject::Agent { name, paths })
 }
 
 /// What stands before and behind the first colon.
@@ -133,10 +121,14 @@ fn check_name(name: &Word<'_>, whole: &Word<'_>, report: &mut Report<'_>) -> Opt
 }
 
 /// As Heartbeat 3.0.6 takes it, whose scripts may be called so.
-fn script_with_colon(agent: &Word<'_>, class: &Word<'_>, report: &mut Report<'_>) -> Option<Needs> {
+fn script_with_colon(
+    agent: &Word<'_>,
+    class: &Word<'_>,
+    report: &mut Report<'_>,
+) -> Option<Subject> {
     check_name(agent, agent, report)?;
     warn_script(agent, &format!("`{}` is no class", class.text), report);
-    Some(Needs::Agent(Subject::Script(agent.text.to_owned())))
+    Some(Subject::Script(agent.text.to_owned()))
 }
 
 fn warn_script(agent: &Word<'_>, why: &str, report: &mut Report<'_>) {

@@ -210,14 +210,8 @@ pub struct Resource {
     pub arguments: Vec<String>,
 }
 
-/// Agents that are part of hbd, so that they mean the same on each node: no script of such a name
-/// is looked for.
-pub const BUILT_IN_AGENTS: [&str; 7] = [
-    "IPaddr", "IPaddr2", "IPv6addr", "MACaddr", "Dummy", "Delay", "Http",
-];
-
 /// The agent of a resource that is written as an address only.
-pub(in crate::config) const ADDRESS_AGENT: &str = "IPaddr";
+const ADDRESS_AGENT: &str = "IPaddr";
 
 impl Resource {
     /// What a word of `haresources` means; whether it means anything is checked elsewhere.
@@ -238,7 +232,7 @@ impl Resource {
 }
 
 /// Digits, dot, digits, dot, digits, dot, and a digit.
-pub(in crate::config) fn begins_like_address(text: &str) -> bool {
+fn begins_like_address(text: &str) -> bool {
     let mut parts = text.splitn(4, '.');
     let numbers = parts
         .by_ref()

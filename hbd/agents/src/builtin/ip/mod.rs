@@ -29,7 +29,6 @@ mod frame;
 mod packets;
 mod place;
 mod probe;
-mod spelling;
 
 use std::fs;
 use std::io;
@@ -37,6 +36,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use nix::errno::Errno;
+
+use shared::builtin::ServiceAddress;
 
 pub use announce::ANNOUNCEMENTS;
 pub(super) use announce::announce_on;
@@ -86,7 +87,31 @@ impl Lease {
     }
 }
 
+impl From<ServiceAddress> for Address {
+    fn from(address: ServiceAddress) -> Self {
+        let ServiceAddress {
+            ip,
+            prefix,
+            interface,
+            broadcast,
+        } = address;
+        Self {
+            ip,
+            prefix,
+            interface,
+            broadcast,
+        }
+    }
+}
+
 impl Address {
+    /// Reads what a resource says: the agent's name, and what follows it.
+    pub fn parse(agent: &str, arguments: &[String]) -> Result<Self, Error> {
+        ServiceAddress::parse(agent, arguments)
+            .map(Self::from)
+            .map_err(|wrong| Error::spelling(agent, arguments, wrong))
+    }
+
     /// The address.
     #[must_use]
     pub fn ip(&self) -> IpAddr {

@@ -1,8 +1,10 @@
 //! On which interface an address belongs, and in which network, as the OCF agents find it: what a
 //! resource does not spell is that of the connected network that contains the address.
 
+use shared::builtin::bits_max;
+
 use super::{Address, Error};
-use crate::network::{Connected, Held, Link, bits_max, network_of};
+use crate::network::{Connected, Held, Link, network_of};
 
 /// An interface, and the bits of the address's network there.
 #[derive(Clone, Debug, PartialEq, Eq)]
