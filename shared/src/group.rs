@@ -178,6 +178,22 @@ pub enum Outcome {
         /// What went wrong: a sentence without its end, with the last line that was said.
         why: String,
     },
+    /// Nothing was done at all: there is no agent that could.
+    NotBegun {
+        /// What is missing.
+        why: String,
+    },
+}
+
+impl Outcome {
+    /// What went wrong, if something did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Done | Self::NotRunning => None,
+            Self::Failed { why } | Self::NotBegun { why } => Some(why),
+        }
+    }
 }
 
 /// Why a group's state changed.
@@ -239,7 +255,11 @@ pub enum GroupReason {
     /// An operator asked to try again.
     Cleanup,
     /// Its node says so.
-    Announced,
+    Announced {
+        /// What went wrong there last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<String>,
+    },
     /// The program that is the manager decided so.
     Decided {
         /// Why, in its words.
@@ -263,7 +283,7 @@ impl fmt::Display for GroupReason {
             ),
             Self::StartFailed => f.write_str("a resource did not start"),
             Self::StopFailed => f.write_str("a resource did not stop"),
-            Self::Interrupted => f.write_str("the manager was replaced in the middle of it"),
+            Self::Interrupted => f.write_str("the manager was replaced meanwhile"),
             Self::LeftBehind => f.write_str("it was left behind"),
             Self::NotRunning => f.write_str("a resource of it does not run"),
             Self::Restart => f.write_str("a resource does not work; it is started anew"),
@@ -273,7 +293,10 @@ impl fmt::Display for GroupReason {
             Self::Leaving => f.write_str("this node leaves the cluster"),
             Self::Sick => f.write_str("this node is sick"),
             Self::Cleanup => f.write_str("an operator asked to try again"),
-            Self::Announced => f.write_str("it says so"),
+            Self::Announced { failure: None } => f.write_str("it says so"),
+            Self::Announced {
+                failure: Some(failure),
+            } => write!(f, "it says: {failure}"),
             Self::Decided { why } => f.write_str(why),
         }
     }

@@ -316,6 +316,15 @@ fn node_status(view: &ClusterView, name: &NodeName, node: &NodeView, own: bool) 
             object,
             format!("node {name} left in order"),
         ),
+        (NodeStatus::Dead, _) if let Some(fenced) = view.fenced.get(name) => {
+            let what = format!(
+                "node {name} is dead ({}), and off: {}",
+                node.reason,
+                fenced.by()
+            );
+            Finding::new(Severity::Warning, object, what)
+                .remedy(format!("switch {name} on when what ailed it is repaired"))
+        }
         (NodeStatus::Dead, _) => {
             let what = format!("node {name} is dead ({})", node.reason);
             Finding::new(Severity::Warning, object, what).remedy(format!(

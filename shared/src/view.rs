@@ -12,7 +12,7 @@ use crate::event::{
     Cause, ConfigDifference, Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus,
     Role, Started, Unverified,
 };
-use crate::group::{GroupName, GroupState, Hold};
+use crate::group::{GroupName, GroupReason, GroupState, Hold};
 use crate::names::{Generation, LinkName, MediumName, NodeName, Uuid};
 use crate::time::{Moment, Wall};
 
@@ -88,6 +88,9 @@ pub struct ClusterView {
     /// The dead node that may not be succeeded yet, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover_held: Option<(NodeName, Hold)>,
+    /// Nodes that were fenced, until they are heard again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fenced: BTreeMap<NodeName, Fenced>,
     /// Why it was not fenced when that was last tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence_failed: Option<String>,
@@ -106,6 +109,27 @@ pub struct ClusterView {
     pub worst_supervisor_stall: Duration,
     /// The last event applied.
     pub last_event: Option<EventId>,
+}
+
+/// A node that was made sure to be off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fenced {
+    /// Since when.
+    pub since: Stamp,
+    /// The device that switched it off; nothing where an operator said that it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+impl Fenced {
+    /// Who made sure of it, as the end of a sentence.
+    #[must_use]
+    pub fn by(&self) -> String {
+        match &self.device {
+            Some(device) => format!("{device} confirmed it"),
+            None => "somebody made sure of it".into(),
+        }
+    }
 }
 
 /// A node that takes itself away.
@@ -363,17 +387,21 @@ impl ClusterView {
                         n.not_heard = false;
                     }
                 });
-                if !to.is_alive() {
-                    self.forget_holder(node);
+                match to.is_alive() {
+                    true => drop(self.fenced.remove(node)),
+                    false => self.forget_holder(node),
                 }
             }
-            Kind::NodeRestarted { node, to, .. } => self.node(node, |n| {
-                n.generation = Some(*to);
-                n.restarts += 1;
-                n.not_heard = false;
-                n.healed = None;
-                n.declared_dead = None;
-            }),
+            Kind::NodeRestarted { node, to, .. } => {
+                self.node(node, |n| {
+                    n.generation = Some(*to);
+                    n.restarts += 1;
+                    n.not_heard = false;
+                    n.healed = None;
+                    n.declared_dead = None;
+                });
+                self.fenced.remove(node);
+            }
             Kind::NodeHeard {
                 node,
                 uuid,
@@ -554,6 +582,9 @@ impl ClusterView {
                     reason: reason.to_string(),
                 };
                 self.group(group).turn(node, on);
+                if let GroupReason::Announced { failure: Some(_) } = reason {
+                    self.group(group).failed = Some(event.text.clone());
+                }
             }
             Kind::ActionFailed { group, .. } | Kind::AddressContested { group, .. } => {
                 self.group(group).failed = Some(event.text.clone());
@@ -569,7 +600,21 @@ impl ClusterView {
                 self.fence_failed = None;
             }
             Kind::FenceFailed { .. } => self.fence_failed = Some(event.text.clone()),
-            Kind::Fenced { .. } => self.fence_failed = None,
+            Kind::Fenced { node, device } => {
+                self.fence_failed = None;
+                let fenced = Fenced {
+                    since: stamp,
+                    device: Some(device.clone()),
+                };
+                self.fenced.insert(node.clone(), fenced);
+            }
+            Kind::FenceConfirmed { node } => {
+                let fenced = Fenced {
+                    since: stamp,
+                    device: None,
+                };
+                self.fenced.insert(node.clone(), fenced);
+            }
             Kind::FenceDeviceFailed { device, .. } => {
                 (self.fence_devices_failed).insert(device.clone(), event.text.clone());
             }
@@ -610,7 +655,6 @@ impl ClusterView {
             | Kind::FlightRecorded { .. }
             | Kind::Adopted { upgrade: true, .. }
             | Kind::Replaced { .. }
-            | Kind::FenceConfirmed { .. }
             | Kind::FenceBegun { .. }
             | Kind::Unknown { .. } => {}
         }
@@ -667,6 +711,7 @@ impl ClusterView {
             groups: self.groups,
             frozen: self.frozen,
             takeover_held: self.takeover_held,
+            fenced: self.fenced,
             fence_failed: self.fence_failed,
             fence_devices_failed: self.fence_devices_failed,
             supervisor_stalls: self.supervisor_stalls,

@@ -10,7 +10,7 @@ use hbd_tests::error::{self, Error};
 use hbd_tests::scratch;
 use hbd_tests::wait;
 use shared::event::Kind;
-use shared::group::{GroupState, Operation};
+use shared::group::{GroupReason, GroupState, Operation};
 use shared::order::{Choice, GroupVerb};
 
 use crate::stage::{
@@ -56,6 +56,52 @@ pub(crate) fn start_on_one() -> Result<(), Error> {
         stage.settled([ALICE, BOB])?;
         stays(stage)?;
         demand_starts(stage, [2, 1])?;
+        stage.demand_overlaps(&SERVICES, Duration::ZERO, Duration::ZERO)?;
+        base_untouched(stage)
+    })
+}
+
+/// What cannot be run on alice can neither be started nor stopped there: that does not block the group.
+pub(crate) fn cannot_run() -> Result<(), Error> {
+    play("auto_failback on", |stage| {
+        prepare(stage)?;
+        let script = stage.config(ALICE, "resource.d/flaky");
+        write_script(&script, "#!/no/such/shell\n")?;
+        start(stage)?;
+        stage.settled([BOB, BOB])?;
+        stays(stage)?;
+        demand_starts(stage, [0, 1])?;
+        let failed = Kind::ActionFailed {
+            group: named(WEB_GROUP)?,
+            resource: "flaky".into(),
+            operation: Operation::Start,
+            why: "it cannot be run: No such file or directory".into(),
+            failures: 1,
+        };
+        let told = stage.events(ALICE, |event| {
+            matches!(event.kind, Kind::ActionFailed { .. }).then(|| event.kind.clone())
+        })?;
+        demand(told == [failed], &format!("alice told it once: {told:?}"))?;
+        let heard = stage.events(BOB, |event| match &event.kind {
+            Kind::GroupState {
+                reason:
+                    GroupReason::Announced {
+                        failure: Some(failure),
+                    },
+                ..
+            } => Some(failure.clone()),
+            _ => None,
+        })?;
+        let failure = "start of flaky failed: it cannot be run: No such file or directory";
+        demand(
+            heard.first().is_some_and(|first| first == failure),
+            &format!("bob heard of it: {heard:?}"),
+        )?;
+
+        write_script(&script, FLAKY)?;
+        cleanup(stage, BOB)?;
+        stage.settled([ALICE, BOB])?;
+        demand_starts(stage, [1, 1])?;
         stage.demand_overlaps(&SERVICES, Duration::ZERO, Duration::ZERO)?;
         base_untouched(stage)
     })

@@ -112,6 +112,10 @@ fn main() -> ExitCode {
                 failures::start_on_one,
             ),
             takeover(
+                "a_group_whose_script_cannot_be_run_goes_to_the_other_node",
+                failures::cannot_run,
+            ),
+            takeover(
                 "a_group_that_starts_nowhere_is_tried_again_later",
                 failures::start_on_both,
             ),

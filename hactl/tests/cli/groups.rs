@@ -115,6 +115,18 @@ fn why_goes_from_the_last_change_back_to_the_order() {
 }
 
 #[test]
+fn why_goes_on_behind_a_manager_that_was_replaced() {
+    let mut events = stories::group_events();
+    events.extend(stories::web_outlives_a_manager());
+    let server = Server::start(Answer::Everything {
+        events,
+        snapshot: stories::with_groups(),
+    });
+    let output = crate::run(&server, &["why", "web"]);
+    matches_file("why-replaced", &text(&output.stdout));
+}
+
+#[test]
 fn why_a_group_is_nowhere_is_told() {
     let mut events = stories::group_events();
     events.extend(stories::group_troubles());
@@ -136,6 +148,11 @@ fn history_is_what_happened_to_groups_and_who_ordered_it() {
     });
     let output = crate::run(&server, &["history", "mail"]);
     matches_file("history", &text(&output.stdout));
+}
+
+#[test]
+fn that_a_dead_node_is_off_is_told() {
+    shows("status-fenced", &["status"], stories::bob_is_off());
 }
 
 #[test]

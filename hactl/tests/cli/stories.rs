@@ -68,7 +68,6 @@ pub(crate) fn group_events() -> Vec<Event> {
     };
     let (starting, started) = (GroupState::Starting, GroupState::Started);
     let (stopping, stopped) = (GroupState::Stopping, GroupState::Stopped);
-    let announced = || GroupReason::Announced;
     let free = || GroupReason::PeerFree { node: name("bob") };
     tell(
         104,
@@ -115,6 +114,27 @@ pub(crate) fn group_events() -> Vec<Event> {
     events
 }
 
+/// What the other node says of a group.
+fn announced() -> GroupReason {
+    GroupReason::Announced { failure: None }
+}
+
+/// Then alice's manager is replaced, and web is found to run.
+pub(crate) fn web_outlives_a_manager() -> Vec<Event> {
+    let (started, checking) = (GroupState::Started, GroupState::Checking);
+    let interrupted = GroupReason::Interrupted;
+    tell_of_manager(vec![
+        (
+            300,
+            becomes_group("web", "alice", started, checking, interrupted),
+        ),
+        (
+            301,
+            becomes_group("web", "alice", checking, started, GroupReason::Done),
+        ),
+    ])
+}
+
 /// web goes from alice to bob.
 pub(crate) fn web_moves_to_bob() -> Vec<Event> {
     web_goes(&[
@@ -157,6 +177,22 @@ pub(crate) fn bob_is_fenced() -> Vec<Event> {
             },
         ),
     ])
+}
+
+/// After `fence_events` the device works again.
+pub(crate) fn bob_is_off() -> Snapshot {
+    let mut snapshot = fencing_fails();
+    let (node, device) = (name("bob"), "fence_ipmilan".to_owned());
+    let works = Kind::FenceDeviceWorks {
+        node: node.clone(),
+        device,
+    };
+    let free = Kind::TakeoverFree { node };
+    let told = tell_of_manager(vec![(LOOK, works), (LOOK, free)]);
+    for event in bob_is_fenced().iter().chain(&told) {
+        snapshot.view.apply(event);
+    }
+    snapshot
 }
 
 /// It does not.
@@ -211,11 +247,11 @@ pub(crate) fn fence_events() -> Vec<Event> {
         ),
         (
             210,
-            becomes_group("mail", "alice", started, stopped, GroupReason::Announced),
+            becomes_group("mail", "alice", started, stopped, announced()),
         ),
         (
             211,
-            becomes_group("mail", "bob", stopped, started, GroupReason::Announced),
+            becomes_group("mail", "bob", stopped, started, announced()),
         ),
         (300, dead),
         (
@@ -263,7 +299,7 @@ fn tell_of_manager(told: Vec<(u64, Kind)>) -> Vec<Event> {
 fn web_goes(steps: &[(&str, GroupState, GroupState)]) -> Vec<Event> {
     let mut source = manager();
     let event = |(node, from, to): &(&str, GroupState, GroupState)| {
-        let kind = becomes_group("web", node, *from, *to, GroupReason::Announced);
+        let kind = becomes_group("web", node, *from, *to, announced());
         source.event(kind, None, now(LOOK + 1))
     };
     steps.iter().map(event).collect()

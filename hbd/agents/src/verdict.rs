@@ -15,6 +15,10 @@ use crate::report::{Ended, Report};
 /// Judges a report.
 #[must_use]
 pub fn judge(class: &Class, operation: Operation, report: &Report) -> Outcome {
+    if let Ended::NotStarted { errno } = report.ended {
+        let why = not_started(errno);
+        return Outcome::NotBegun { why };
+    }
     let verdict = exit_status(report)
         .and_then(|status| of_status(class, asked(class, operation), status, report));
     verdict.unwrap_or_else(|why| failed(why, report))
@@ -37,10 +41,12 @@ pub(crate) fn exit_status(report: &Report) -> Result<i32, String> {
             };
             format!("not done after {} s and {how}{left}", limit.as_secs_f64())
         }
-        Ended::NotStarted { errno } => {
-            format!("it cannot be run: {}", Errno::from_raw(errno).desc())
-        }
+        Ended::NotStarted { errno } => not_started(errno),
     })
+}
+
+fn not_started(errno: i32) -> String {
+    format!("it cannot be run: {}", Errno::from_raw(errno).desc())
 }
 
 fn failed(why: String, report: &Report) -> Outcome {

@@ -18,6 +18,7 @@
 //! nothing that was under way before is taken for news.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,9 @@ pub struct Declaration {
     pub alone: bool,
     /// The groups of its configuration.
     pub claims: BTreeMap<GroupName, Claim>,
+    /// What went wrong last with some of them, for those who ask the reader.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failures: BTreeMap<GroupName, String>,
     /// What an operator ordered there that concerns the reader too, until it is known to have been
     /// read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

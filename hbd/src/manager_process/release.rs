@@ -120,7 +120,7 @@ pub(super) async fn release(
                 count += 1;
                 let name = format!("{name}-r{count}");
                 match stop(run, name, &group, resource, duty).await {
-                    Outcome::Failed { why } => result = Err(why),
+                    Outcome::Failed { why } | Outcome::NotBegun { why } => result = Err(why),
                     Outcome::Done | Outcome::NotRunning => {
                         result = Ok(());
                         break;

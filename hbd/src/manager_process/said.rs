@@ -132,6 +132,7 @@ mod tests {
             heard: None,
             answer: true,
             claims: claims.collect::<BTreeMap<_, _>>(),
+            failures: BTreeMap::new(),
             orders: Vec::new(),
         }
     }

@@ -103,7 +103,9 @@ impl Works {
             let _turn = turns.acquire().await;
             let outcome = match errand {
                 Ok(errand) => errand.run().await,
-                Err(error) => failed(error),
+                Err(error) => Outcome::NotBegun {
+                    why: error.to_string(),
+                },
             };
             Some(Ended::Action(id, outcome))
         });

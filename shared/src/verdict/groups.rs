@@ -4,7 +4,7 @@ use crate::api::Snapshot;
 use crate::event::{NodeStatus, Object, Severity};
 use crate::group::{ConfiguredGroup, GroupName, GroupState, Hold};
 use crate::names::NodeName;
-use crate::view::{GroupView, Ordered, Stamp};
+use crate::view::{ClusterView, GroupView, Ordered, Stamp};
 
 use super::Finding;
 
@@ -28,7 +28,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(
         view.takeover_held
             .iter()
-            .map(|(node, hold)| takeover(node, *hold, view.fence_failed.as_deref())),
+            .map(|(node, hold)| takeover(view, node, *hold)),
     );
     let devices = view.fence_devices_failed.values();
     findings.extend(devices.map(|failed| fence_device(failed)));
@@ -134,12 +134,16 @@ fn nobody_holds(name: &GroupName, dead: Option<&NodeName>) -> Finding {
     about(Severity::Error, name, what).remedy(remedy)
 }
 
-/// `failed`: why it was not fenced.
-fn takeover(node: &NodeName, hold: Hold, failed: Option<&str>) -> Finding {
-    let failed = failed.map_or(String::new(), |failed| format!("; {failed}"));
+fn takeover(view: &ClusterView, node: &NodeName, hold: Hold) -> Finding {
+    let failed = view.fence_failed.iter();
+    let failed: String = failed.map(|failed| format!("; {failed}")).collect();
     let what = format!("node {node} is dead, and nothing is taken over from it: {hold}{failed}");
     let remedy = match hold {
         Hold::Unauthenticated => format!("this ends by itself; see that {node} has the right key"),
+        Hold::Fencing if view.frozen.is_some() => format!(
+            "nothing is fenced while groups are frozen, hactl unfreeze ends that; else make sure that \
+             {node} is off, then run hactl fence confirm {node}"
+        ),
         Hold::Fencing => format!(
             "it is tried until it succeeds; else make sure that {node} is off, then run \
              hactl fence confirm {node}"

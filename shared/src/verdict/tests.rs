@@ -761,6 +761,49 @@ fn a_takeover_that_is_held_back_names_what_frees_it() {
     assert!(remedy.ends_with("hactl fence confirm bob"), "{remedy}");
 }
 
+#[test]
+fn in_a_freeze_the_remedy_promises_no_fencing() {
+    let mut snapshot = healthy();
+    let held = Kind::TakeoverHeld {
+        node: name("bob"),
+        reason: Hold::Fencing,
+    };
+    apply(&mut snapshot, held);
+    let remedy = |snapshot: &Snapshot| judge(snapshot).findings[0].remedy.clone().unwrap();
+    assert!(remedy(&snapshot).contains("it is tried until it succeeds"));
+    let frozen = Kind::Frozen {
+        lasts: None,
+        maintenance: false,
+        reason: None,
+    };
+    apply(&mut snapshot, frozen);
+    assert!(remedy(&snapshot).starts_with("nothing is fenced while groups are frozen"));
+}
+
+#[test]
+fn a_dead_node_that_was_fenced_is_said_to_be_off_until_it_is_heard() {
+    let mut snapshot = healthy();
+    let confirmed = Kind::FenceConfirmed { node: name("bob") };
+    let silent = StatusReason::Silent {
+        silent: Duration::from_secs(7),
+        deadtime: Duration::from_secs(6),
+    };
+    apply(&mut snapshot, dead(silent.clone()));
+    apply(&mut snapshot, confirmed);
+    let verdict = judge(&snapshot);
+    let said = "and off: somebody made sure of it";
+    assert!(whats(&verdict)[0].ends_with(said), "{:?}", verdict.findings);
+    let returns = Kind::NodeStatus {
+        node: name("bob"),
+        from: NodeStatus::Dead,
+        to: NodeStatus::Active,
+        reason: StatusReason::Announced,
+    };
+    apply(&mut snapshot, returns);
+    apply(&mut snapshot, dead(silent));
+    assert!(!whats(&judge(&snapshot))[0].contains("off"));
+}
+
 fn group_name(text: &str) -> GroupName {
     GroupName::new(text).unwrap()
 }

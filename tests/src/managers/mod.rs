@@ -292,7 +292,7 @@ impl World {
             let Work {
                 action, outcome, ..
             } = work;
-            if let Outcome::Failed { why } = &outcome {
+            if let Some(why) = outcome.failure() {
                 let line = format!("{}: {} {why}", self.nodes[place].name, action.operation);
                 self.tell(&line);
             }

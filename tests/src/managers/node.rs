@@ -14,6 +14,7 @@ use super::dice::{Broken, Dice};
 use super::membership::Membership;
 use super::{DEADTIME, names};
 
+use crate::sim::Chance;
 use crate::sim::random::Random;
 
 /// What runs, by group and place of the resource.
@@ -43,11 +44,12 @@ impl Work {
             Operation::Status | Operation::Monitor | Operation::Announce => false,
         };
         let took = random.span(Duration::from_micros(100), dice.action);
-        let outcome = match fails {
-            true => Outcome::Failed {
-                why: "broken".into(),
-            },
-            false => Outcome::Done,
+        let why = "broken".to_owned();
+        let missing = action.operation == Operation::Start && random.happens(Chance::percent(30));
+        let outcome = match (fails, missing) {
+            (true, true) => Outcome::NotBegun { why },
+            (true, false) => Outcome::Failed { why },
+            (false, _) => Outcome::Done,
         };
         Self {
             action,
@@ -434,7 +436,8 @@ impl Node {
         if let Some(last) = before.map(|before| before.ends).max() {
             work.ends = work.ends.max(last + Duration::from_nanos(1));
         }
-        if work.action.operation == Operation::Start {
+        let begun = !matches!(work.outcome, Outcome::NotBegun { .. });
+        if work.action.operation == Operation::Start && begun {
             // What fails may run all the same, until it is stopped.
             self.running.insert(key);
         }

@@ -22,21 +22,28 @@ pub(super) fn of(history: &[Event]) -> Vec<Event> {
 
 /// Where in `history` that is which led to `event`.
 fn before(history: &[Event], event: &Event) -> Option<usize> {
-    let (node, from, reason) = match &event.kind {
+    let (node, from, to, reason) = match &event.kind {
         Kind::ActionFailed { .. } => return last(history, is_on_its_way),
         Kind::GroupState {
-            node, from, reason, ..
-        } => (node, from, reason),
+            node,
+            from,
+            to,
+            reason,
+            ..
+        } => (node, from, *to, reason),
         _ => return None,
     };
     match reason {
+        // What a former manager held is held for the reason that it had.
+        _ if to == GroupState::Checking => last(history, |kind| is_of(kind, node)),
+        GroupReason::Interrupted => last(history, |kind| is_of(kind, node)),
         GroupReason::Done => last(history, |kind| becomes(kind, node, *from)),
         // What came last of the two: the order, or that the other gave it back.
         GroupReason::PeerFree { .. } => {
             since_rest(history, is_order).max(since_rest(history, |kind| frees(kind, node)))
         }
         GroupReason::PeerMoreWilling { .. } => since_rest(history, is_order),
-        GroupReason::Announced => match from {
+        GroupReason::Announced { .. } => match from {
             GroupState::Stopped => last(history, |kind| frees(kind, node)),
             _ => last(history, |kind| is_of(kind, node)).filter(|at| {
                 // Who is at rest was not on its way to this.

@@ -32,9 +32,17 @@ pub(super) fn sentences(
         .nodes
         .iter()
         .filter(|(_, node)| node.status == NodeStatus::Dead);
-    sentences.extend(
-        dead.map(|(name, node)| format!("{name} is dead ({}), so nothing goes there", node.reason)),
-    );
+    sentences.extend(dead.map(|(name, node)| {
+        let off = view
+            .fenced
+            .get(name)
+            .map(|fenced| format!(" and off: {}", fenced.by()));
+        let off = off.unwrap_or_default();
+        format!(
+            "{name} is dead ({}){off}, so nothing goes there",
+            node.reason
+        )
+    }));
     if let Some(sentence) = preference(snapshot, group, on, failback) {
         sentences.push(sentence);
     }

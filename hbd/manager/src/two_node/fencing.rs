@@ -10,6 +10,7 @@
 //! What is confirmed counts for what the other node was when the device was told to act: dead since
 //! that moment. If it was heard meanwhile, the next death is another one.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -193,13 +194,9 @@ impl TwoNode {
             return;
         }
         match outcome {
-            Outcome::Failed { why } if !planted!(self, FenceFailureCounts) => {
-                self.fence_failed(device, why.clone(), now);
-            }
-            Outcome::NotRunning if !planted!(self, FenceFailureCounts) => {
-                self.fence_failed(device, "it is not there".into(), now);
-            }
-            _ => self.fenced(device, turn, now),
+            Outcome::Done => self.fenced(device, turn, now),
+            _ if planted!(self, FenceFailureCounts) => self.fenced(device, turn, now),
+            _ => self.fence_failed(device, failure(outcome), now),
         }
     }
 
@@ -219,7 +216,7 @@ impl TwoNode {
         }
     }
 
-    fn fence_failed(&mut self, device: usize, why: alloc::string::String, now: Now) {
+    fn fence_failed(&mut self, device: usize, why: String, now: Now) {
         self.fencer.failures = self.fencer.failures.saturating_add(1);
         let kind = Kind::FenceFailed {
             node: self.settings.peer.clone(),
@@ -274,23 +271,19 @@ impl TwoNode {
             }
             Outcome::Done => {}
             _ if before => {}
-            Outcome::Failed { why } => {
-                let why = why.clone();
+            _ => {
                 let kind = Kind::FenceDeviceFailed {
                     node,
                     device: name,
-                    why,
-                };
-                self.tell(kind, None, now);
-            }
-            Outcome::NotRunning => {
-                let kind = Kind::FenceDeviceFailed {
-                    node,
-                    device: name,
-                    why: "it is not there".into(),
+                    why: failure(outcome),
                 };
                 self.tell(kind, None, now);
             }
         }
     }
+}
+
+/// Why a device did not do it.
+fn failure(outcome: &Outcome) -> String {
+    outcome.failure().unwrap_or("it is not there").into()
 }

@@ -1,5 +1,6 @@
 //! A group on this node: what it is, and the one action under way.
 
+use alloc::string::String;
 use core::time::Duration;
 
 use shared::group::{GroupReason, GroupState, Operation, Outcome, Willingness};
@@ -27,6 +28,8 @@ pub(super) struct Local {
     /// Starts anew because a resource did not work, and the last of them.
     pub(super) restarts: u32,
     pub(super) restarted_at: Option<Moment>,
+    /// What went wrong last, until it is started or cleaned up.
+    pub(super) failure: Option<String>,
     pub(super) retry_at: Option<Moment>,
     pub(super) wanted: Option<Wanted>,
     /// The other node holds it too, and that was told.
@@ -106,6 +109,17 @@ pub(super) enum Next {
     Blocked,
 }
 
+/// What a start is followed by that is given up: everything it may have started is stopped.
+fn unwind(resource: usize, outcome: &Outcome, reason: GroupReason) -> Next {
+    let begun = match outcome {
+        Outcome::NotBegun { .. } => resource.checked_sub(1),
+        _ => Some(resource),
+    };
+    begun.map_or(Next::Stopped(reason.clone()), |last| {
+        Next::Stop(last, reason)
+    })
+}
+
 impl Phase {
     /// The start of the first resource runs.
     pub(super) fn starting(action: ActionId) -> Self {
@@ -166,6 +180,7 @@ impl Local {
             failures: kept.failures,
             restarts: kept.restarts,
             restarted_at: kept.restarted_at,
+            failure: None,
             retry_at: kept.retry_at,
             wanted: kept.wanted,
             contested: false,
@@ -211,21 +226,37 @@ impl Local {
         }
     }
 
-    /// When something changes by time alone.
+    /// When something changes by time alone, but the next look.
     pub(super) fn deadlines(&self) -> impl Iterator<Item = Moment> {
         let pause = match self.phase {
             Phase::Stopping {
                 step: StopStep::Pausing(until),
                 ..
-            }
-            | Phase::Started(Watch {
-                step: Some(WatchStep::Pausing(until)),
-                ..
-            }) => Some(until),
+            } => Some(until),
             _ => None,
         };
         let wanted = self.wanted.as_ref().map(|wanted| wanted.until);
         [pause, self.retry_at, wanted].into_iter().flatten()
+    }
+
+    /// When it is looked at next.
+    pub(super) fn next_look(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Started(Watch {
+                step: Some(WatchStep::Pausing(until)),
+                ..
+            }) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// It is looked at now, watched or not.
+    pub(super) fn look_at(&mut self, now: Moment) {
+        if let Phase::Started(watch) = &mut self.phase
+            && !matches!(watch.step, Some(WatchStep::Acting { .. }))
+        {
+            watch.step = Some(WatchStep::Pausing(now));
+        }
     }
 
     /// The action whose end is awaited.
@@ -268,9 +299,9 @@ impl Local {
                 resource,
                 abandoned: Some(reason),
                 ..
-            } => Next::Stop(*resource, reason.clone()),
+            } => unwind(*resource, outcome, reason.clone()),
             Phase::Starting { resource, .. } if !done => {
-                Next::Stop(*resource, GroupReason::StartFailed)
+                unwind(*resource, outcome, GroupReason::StartFailed)
             }
             Phase::Starting { resource, .. } if *resource < last => {
                 Next::Act(Operation::Start, resource + 1)
@@ -319,6 +350,7 @@ impl Local {
     pub(super) fn forgive(&mut self) {
         self.failures = 0;
         self.retry_at = None;
+        self.failure = None;
     }
 
     /// So is how often it was started anew.
@@ -362,10 +394,9 @@ impl Local {
         })
     }
 
-    /// The moments that have passed. True if an operator's wish is over with them.
-    pub(super) fn expire(&mut self, now: Moment) -> bool {
+    /// The pause after a failure has passed.
+    pub(super) fn expire(&mut self, now: Moment) {
         self.retry_at.take_if(|moment| *moment <= now);
-        self.wanted.take_if(|wanted| wanted.until <= now).is_some()
     }
 
     /// The place of its last resource.

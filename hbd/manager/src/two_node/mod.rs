@@ -23,6 +23,7 @@ mod peer;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -42,13 +43,17 @@ use crate::io::{
 };
 use crate::mutant::planted;
 use fencing::Fencer;
-use group::{Local, Next, Phase, STOP_PAUSE, StopStep, Watch, WatchStep};
+use group::{Local, Next, Phase, STOP_PAUSE, StopStep};
 use peer::{Peer, Standing};
 
 /// Time after which a declaration that was not answered is said again.
 pub(crate) const REPEAT: Duration = Duration::from_secs(1);
 /// The moment that does not come.
 const NEVER: Moment = Moment(u64::MAX);
+/// Groups of which a declaration says what went wrong.
+const FAILURES_MAX: usize = 8;
+/// Most characters of that, which share a message with all that is declared.
+const FAILURE_MAX: usize = 160;
 /// Two orders that end within so long of each other are one.
 const ALIKE: Duration = Duration::from_secs(5);
 
@@ -78,6 +83,7 @@ pub struct TwoNode {
 struct Own {
     number: u64,
     claims: BTreeMap<GroupName, Claim>,
+    failures: BTreeMap<GroupName, String>,
     /// What the other node is not known to have read.
     orders: Vec<Passed>,
     /// By group, the declaration from which on its claim is what it is, as far as it decides.
@@ -222,20 +228,37 @@ impl TwoNode {
     /// Tells which orders are over.
     fn expire(&mut self, now: Now) {
         for place in 0..self.groups.len() {
-            if self.groups[place].expire(now.boot) {
-                let group = self.groups[place].group.name.clone();
-                self.tell(Kind::GroupWantedOver { group }, None, now);
-            }
+            self.groups[place].expire(now.boot);
+            self.unwant(place, |wanted| wanted.until <= now.boot, None, now);
         }
-        if self
-            .frozen
-            .take_if(|frozen| frozen.until <= now.boot)
-            .is_some()
-        {
-            self.tell(Kind::Unfrozen, None, now);
-        }
+        self.unfreeze(|frozen| frozen.until <= now.boot, None, now);
         let doubt = &mut self.peer.unauthenticated;
         doubt.take_if(|until| *until <= now.boot);
+    }
+
+    /// Where a group is wanted no longer counts, if that `is_over`.
+    fn unwant(
+        &mut self,
+        place: usize,
+        is_over: impl Fn(&Wanted) -> bool,
+        cause: Option<Cause>,
+        now: Now,
+    ) {
+        let local = &mut self.groups[place];
+        if local.wanted.take_if(|wanted| is_over(wanted)).is_some() {
+            let group = local.group.name.clone();
+            self.tell(Kind::GroupWantedOver { group }, cause, now);
+        }
+    }
+
+    /// The freeze ends, if it `is_over`, and everything is looked at.
+    fn unfreeze(&mut self, is_over: impl Fn(&Frozen) -> bool, cause: Option<Cause>, now: Now) {
+        if self.frozen.take_if(|frozen| is_over(frozen)).is_some() {
+            self.tell(Kind::Unfrozen, cause, now);
+            for local in &mut self.groups {
+                local.look_at(now.boot);
+            }
+        }
     }
 
     fn decide(&self, place: usize, now: Moment) -> Option<Decision> {
@@ -339,6 +362,10 @@ impl TwoNode {
 
     fn is_frozen(&self) -> bool {
         self.frozen.is_some()
+    }
+
+    fn in_maintenance(&self) -> bool {
+        self.frozen.is_some_and(|frozen| frozen.maintenance)
     }
 
     fn willing(&self, place: usize, now: Moment) -> Willingness {
@@ -587,6 +614,7 @@ impl TwoNode {
                 answer: unread,
                 alone,
                 claims: self.own.claims.clone(),
+                failures: self.own.failures.clone(),
                 orders: self.own.orders.clone(),
             }));
             self.own.repeat_at = Some(now + REPEAT);
@@ -623,6 +651,11 @@ impl TwoNode {
             }
         }
         self.own.claims = claims;
+        let failures = self.groups.iter().filter_map(|local| {
+            let failure = local.failure.clone()?;
+            Some((local.group.name.clone(), failure))
+        });
+        self.own.failures = failures.take(FAILURES_MAX).collect();
         true
     }
 
@@ -649,15 +682,9 @@ impl TwoNode {
     /// What was ordered before counts no more where the other node, which went on, says what is.
     fn disown(&mut self, now: Now) {
         for place in 0..self.groups.len() {
-            let local = &mut self.groups[place];
-            if local.wanted.take_if(|wanted| wanted.inherited).is_some() {
-                let group = local.group.name.clone();
-                self.tell(Kind::GroupWantedOver { group }, None, now);
-            }
+            self.unwant(place, |wanted| wanted.inherited, None, now);
         }
-        if self.frozen.take_if(|frozen| frozen.inherited).is_some() {
-            self.tell(Kind::Unfrozen, None, now);
-        }
+        self.unfreeze(|frozen| frozen.inherited, None, now);
     }
 
     /// The orders that hold and were not given before all of hbd ended here, for a node that begins
@@ -829,12 +856,14 @@ impl TwoNode {
             let from = self.peer.states.insert(name.clone(), to);
             let from = from.unwrap_or(GroupState::Stopped);
             if from != to {
+                let said = self.peer.declaration.as_ref();
+                let failure = said.and_then(|said| said.failures.get(&name).cloned());
                 let kind = Kind::GroupState {
                     group: name,
                     node: self.settings.peer.clone(),
                     from,
                     to,
-                    reason: GroupReason::Announced,
+                    reason: GroupReason::Announced { failure },
                 };
                 self.tell(kind, None, now);
             }
@@ -950,10 +979,7 @@ impl TwoNode {
             }
             GroupVerb::Unmove { groups } => {
                 for place in self.chosen(groups) {
-                    if self.groups[place].wanted.take().is_some() {
-                        let group = self.groups[place].group.name.clone();
-                        self.tell_ordered(Kind::GroupWantedOver { group }, order, now);
-                    }
+                    self.unwant(place, |_| true, ordered(order), now);
                 }
             }
             GroupVerb::Cleanup { groups } => {
@@ -976,11 +1002,7 @@ impl TwoNode {
                 };
                 self.tell_ordered(kind, order, now);
             }
-            GroupVerb::Unfreeze => {
-                if self.frozen.take().is_some() {
-                    self.tell_ordered(Kind::Unfrozen, order, now);
-                }
-            }
+            GroupVerb::Unfreeze => self.unfreeze(|_| true, ordered(order), now),
             GroupVerb::ConfirmFence { node } => {
                 self.peer.fenced = Some(self.peer.turn);
                 let kind = Kind::FenceConfirmed { node: node.clone() };
@@ -993,7 +1015,7 @@ impl TwoNode {
     }
 
     fn tell_ordered(&mut self, kind: Kind, order: &Order, now: Now) {
-        self.tell(kind, Some(Cause::Order(order.who.clone())), now);
+        self.tell(kind, ordered(order), now);
     }
 
     fn check(&self, verb: &GroupVerb) -> Result<(), Refusal> {
@@ -1151,8 +1173,19 @@ impl TwoNode {
         self.tell_failure(place, outcome, now);
         let from = self.groups[place].state();
         let mut next = self.groups[place].after(outcome, self.settings.stop_retries);
+        if let Next::Stop(_, GroupReason::StartFailed) | Next::Stopped(GroupReason::StartFailed) =
+            next
+            && from == GroupState::Starting
+            && !planted!(self, NoPauseAfterFailure)
+        {
+            let pause = self.settings.retry_after;
+            self.groups[place].count_failure(pause, now.boot);
+        }
         if next == Next::Pause && planted!(self, StopFailureIgnored) {
             next = Next::Stopped(GroupReason::Done);
+        }
+        if next == Next::Broken && self.is_frozen() {
+            next = Next::Doubt;
         }
         match next {
             Next::Act(operation, resource) => {
@@ -1177,13 +1210,7 @@ impl TwoNode {
             Next::Stop(_, GroupReason::StartFailed) if planted!(self, LeavesHalfStarted) => {
                 self.turn(place, Phase::Stopped, from, GroupReason::StartFailed, now);
             }
-            Next::Stop(resource, reason) => {
-                if reason == GroupReason::StartFailed && !planted!(self, NoPauseAfterFailure) {
-                    let pause = self.settings.retry_after;
-                    self.groups[place].count_failure(pause, now.boot);
-                }
-                self.stop_from(place, resource, reason, now);
-            }
+            Next::Stop(resource, reason) => self.stop_from(place, resource, reason, now),
             Next::Stopped(reason) => self.turn(place, Phase::Stopped, from, reason, now),
             Next::Pause => self.groups[place].phase.pause(now.boot + STOP_PAUSE),
             Next::Blocked => {
@@ -1231,16 +1258,9 @@ impl TwoNode {
 
     /// The next look at groups for which it is time.
     fn look(&mut self, now: Moment) {
-        if self.frozen.is_some_and(|frozen| frozen.maintenance) {
-            return;
-        }
         for place in 0..self.groups.len() {
-            if let Phase::Started(Watch {
-                step: Some(WatchStep::Pausing(until)),
-                ..
-            }) = &self.groups[place].phase
-                && *until <= now
-            {
+            let due = self.groups[place].next_look();
+            if due.is_some_and(|at| at <= now) && !self.in_maintenance() {
                 let action = self.act(place, Operation::Monitor, 0);
                 self.groups[place].phase.go_on(0, action);
             }
@@ -1248,11 +1268,12 @@ impl TwoNode {
     }
 
     fn tell_failure(&mut self, place: usize, outcome: &Outcome, now: Now) {
-        let Outcome::Failed { why } = outcome else {
-            return;
-        };
         let local = &self.groups[place];
-        let Some((operation, resource)) = local.under_way() else {
+        let why = match outcome {
+            Outcome::NotRunning => Some("it does not run"),
+            outcome => outcome.failure(),
+        };
+        let (Some(why), Some(what)) = (why, local.under_way()) else {
             return;
         };
         let failures = match &local.phase {
@@ -1261,11 +1282,26 @@ impl TwoNode {
             Phase::Started(watch) => watch.failures + 1,
             _ => 1,
         };
+        self.tell_failed(place, what, why, failures, now);
+    }
+
+    fn tell_failed(
+        &mut self,
+        place: usize,
+        (operation, resource): (Operation, usize),
+        why: &str,
+        failures: u32,
+        now: Now,
+    ) {
+        let local = &mut self.groups[place];
+        let resource = local.group.resources[resource].clone();
+        let failure = format!("{operation} of {resource} failed: {why}");
+        local.failure = Some(failure.chars().take(FAILURE_MAX).collect());
         let kind = Kind::ActionFailed {
             group: local.group.name.clone(),
-            resource: local.group.resources[resource].clone(),
+            resource,
             operation,
-            why: why.clone(),
+            why: why.into(),
             failures,
         };
         self.tell(kind, None, now);
@@ -1286,6 +1322,10 @@ impl TwoNode {
             self.groups[place].phase.try_again(action);
         }
     }
+}
+
+fn ordered(order: &Order) -> Option<Cause> {
+    Some(Cause::Order(order.who.clone()))
 }
 
 /// What a former manager told of the groups on that node.
@@ -1372,23 +1412,18 @@ impl ClusterManager for TwoNode {
 
     fn handle_loss(&mut self, group: &GroupName, resource: usize, why: String, now: Now) {
         let place = (self.groups.iter()).position(|local| local.group.name == *group);
-        let Some(place) = place.filter(|_| !self.is_frozen()) else {
+        let Some(place) = place.filter(|_| !self.in_maintenance()) else {
             return;
         };
         let local = &self.groups[place];
-        let (Phase::Started(_), Some(word)) = (&local.phase, local.group.resources.get(resource))
-        else {
+        if !matches!(local.phase, Phase::Started(_)) || resource > local.last() {
             return;
-        };
-        let kind = Kind::ActionFailed {
-            group: group.clone(),
-            resource: word.clone(),
-            operation: Operation::Monitor,
-            why,
-            failures: 1,
-        };
-        self.tell(kind, None, now);
-        self.repair(place, now);
+        }
+        self.tell_failed(place, (Operation::Monitor, resource), &why, 1, now);
+        // Else it is looked at when the freeze ends.
+        if !self.is_frozen() {
+            self.repair(place, now);
+        }
         self.settle(now);
     }
 
@@ -1445,7 +1480,9 @@ impl ClusterManager for TwoNode {
 
     fn poll_deadline(&self) -> Option<Moment> {
         let groups = self.groups.iter().flat_map(Local::deadlines);
+        let looks = self.groups.iter().filter_map(Local::next_look);
         groups
+            .chain(looks.filter(|_| !self.in_maintenance()))
             .chain(self.own.repeat_at)
             .chain(self.frozen.map(|frozen| frozen.until))
             .chain(self.peer.unauthenticated)

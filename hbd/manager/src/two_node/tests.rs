@@ -157,6 +157,7 @@ impl Stage {
             answer: false,
             alone: false,
             claims: BTreeMap::from([(group(), claim)]),
+            failures: BTreeMap::new(),
             orders: Vec::new(),
         };
         self.read(declaration, number)
@@ -204,6 +205,12 @@ impl Stage {
 fn failed() -> Outcome {
     Outcome::Failed {
         why: "no such device".into(),
+    }
+}
+
+fn not_begun() -> Outcome {
+    Outcome::NotBegun {
+        why: "no agent Dummy".into(),
     }
 }
 
@@ -277,6 +284,58 @@ fn a_start_that_fails_is_undone_and_the_peer_learns_that_this_node_cannot() {
 }
 
 #[test]
+fn what_could_not_even_be_begun_is_not_stopped() {
+    let mut stage = Stage::alone();
+    stage.end(Outcome::Done, 2);
+    let outputs = stage.end(not_begun(), 3);
+    assert_eq!(outputs.last().unwrap(), "stop 0");
+    let mut stage = Stage::alone();
+    let outputs = stage.end(not_begun(), 2);
+    assert_eq!(
+        outputs,
+        [
+            "start of IPaddr::10.0.0.5 failed: no agent Dummy (group IPaddr::10.0.0.5)",
+            "group IPaddr::10.0.0.5 stopped on alice (a resource did not start)",
+            "keep free",
+        ]
+    );
+    assert_eq!(stage.manager.groups[0].failures, 1);
+}
+
+#[test]
+fn what_went_wrong_is_said_to_the_other_node() {
+    let mut stage = Stage::alone();
+    stage.bob(NodeStatus::Active, 1);
+    stage.hear(GroupState::Stopped, Willingness::Able, 2);
+    let action = stage.manager.groups[0].awaited().unwrap();
+    stage.manager.handle_result(action, failed(), at(3));
+    let declared = stage.declared().unwrap();
+    let failure = "start of IPaddr::10.0.0.5 failed: no such device";
+    assert_eq!(declared.failures[&group()], failure);
+
+    let mut other = Stage::met(settings());
+    let claim = Claim {
+        state: GroupState::Stopping,
+        ..declared.claims[&group()]
+    };
+    let declaration = Declaration {
+        stand: Stand {
+            life: life(3),
+            number: 2,
+        },
+        heard: Some(Stand {
+            life: life(7),
+            number: other.manager.own.number,
+        }),
+        claims: BTreeMap::from([(group(), claim)]),
+        ..declared
+    };
+    let event = "group IPaddr::10.0.0.5 stopping on bob (it says: start of IPaddr::10.0.0.5 \
+                 failed: no such device)";
+    assert_eq!(other.read(declaration, 2)[0], event);
+}
+
+#[test]
 fn a_stop_that_fails_is_tried_again_and_then_blocks_the_group() {
     let mut stage = Stage::started();
     stage.event(
@@ -307,11 +366,12 @@ fn broken_look(stage: &mut Stage, millis: u64) -> Vec<String> {
 fn what_does_not_work_twice_is_started_anew_without_being_free_meanwhile() {
     let mut stage = Stage::started();
     assert_eq!(stage.manager.poll_deadline(), Some(at(10_003).boot));
-    assert!(broken_look(&mut stage, 10_003).is_empty());
+    let event = "monitor of Dummy::web failed: it does not run (group IPaddr::10.0.0.5)";
+    assert_eq!(broken_look(&mut stage, 10_003), [event]);
     let outputs = broken_look(&mut stage, 20_005);
     let event =
         "group IPaddr::10.0.0.5 stopping on alice (a resource does not work; it is started anew)";
-    assert_eq!(outputs, [event, "keep held", "stop 1"]);
+    assert_eq!(outputs[1..], [event, "keep held", "stop 1"]);
     assert_eq!(stage.end(Outcome::Done, 20_010), ["stop 0"]);
     let event =
         "group IPaddr::10.0.0.5 starting on alice (a resource does not work; it is started anew)";
@@ -541,6 +601,7 @@ fn in_maintenance_nothing_is_looked_at() {
     };
     assert!(stage.manager.handle_order(order(verb), at(5)).is_ok());
     stage.outputs();
+    assert_eq!(stage.manager.poll_deadline(), None);
     stage.manager.handle_timeout(at(11_000));
     assert_eq!(stage.outputs(), [] as [&str; 0]);
     assert!(
@@ -552,6 +613,51 @@ fn in_maintenance_nothing_is_looked_at() {
     stage.outputs();
     stage.manager.handle_timeout(at(11_002));
     assert_eq!(stage.outputs(), ["monitor 0"]);
+}
+
+#[test]
+fn in_a_freeze_what_is_broken_is_told_and_repaired_when_it_ends() {
+    let mut stage = Stage::started();
+    stage.manager.handle_order(freeze(), at(5)).unwrap();
+    stage.outputs();
+    for millis in [10_003, 20_005, 30_007] {
+        let outputs = broken_look(&mut stage, millis);
+        assert!(outputs[0].contains("it does not run"), "{outputs:?}");
+        assert_eq!(outputs.len(), 1, "{outputs:?}");
+    }
+    let unfreeze = order(GroupVerb::Unfreeze);
+    stage.manager.handle_order(unfreeze, at(30_100)).unwrap();
+    stage.outputs();
+    assert_eq!(stage.manager.poll_deadline(), Some(at(30_100).boot));
+    let outputs = broken_look(&mut stage, 30_100);
+    assert_eq!(outputs.last().unwrap(), "stop 1");
+}
+
+#[test]
+fn the_end_of_a_freeze_looks_at_what_nobody_watches_too() {
+    let mut settings = settings();
+    settings.groups[0].monitor = None;
+    let mut stage = Stage::new(settings, Kept::default());
+    stage.bob_leaves(1);
+    stage.event(Kind::CommunicationUp, 1);
+    for millis in [2, 3] {
+        stage.end(Outcome::Done, millis);
+    }
+    stage.manager.handle_order(freeze(), at(5)).unwrap();
+    let lost = "the address is gone".to_string();
+    stage.manager.handle_loss(&group(), 0, lost, at(6));
+    let outputs = stage.outputs();
+    assert!(
+        outputs.last().unwrap().contains("the address is gone"),
+        "{outputs:?}"
+    );
+    stage
+        .manager
+        .handle_order(order(GroupVerb::Unfreeze), at(7))
+        .unwrap();
+    stage.outputs();
+    let outputs = broken_look(&mut stage, 8);
+    assert_eq!(outputs.last().unwrap(), "stop 1");
 }
 
 #[test]
@@ -582,6 +688,7 @@ fn an_order_that_was_passed_on_is_obeyed_once() {
         answer: true,
         alone: false,
         claims: BTreeMap::new(),
+        failures: BTreeMap::new(),
         orders: vec![Passed {
             number: 4,
             standing: false,
@@ -876,6 +983,7 @@ fn a_holder_yields_to_a_node_that_does_not_hear_it_and_holds_the_group_too() {
                 epoch: 2,
             },
         )]),
+        failures: BTreeMap::new(),
         orders: Vec::new(),
     };
     let stops = "stop 1".to_string();
@@ -983,6 +1091,7 @@ fn what_is_ordered_on_return_comes_before_what_the_other_node_still_has_standing
         answer: true,
         alone: false,
         claims: BTreeMap::new(),
+        failures: BTreeMap::new(),
         orders: vec![standing],
     };
     let outputs = stage.read(declaration, 3);

@@ -16,6 +16,14 @@ enum Presence {
     Up,
 }
 
+/// An action that did not end yet.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    operation: Operation,
+    /// What its resource was before.
+    before: Presence,
+}
+
 /// A group, and what was done to it.
 #[derive(Debug)]
 pub(super) struct Hand {
@@ -29,9 +37,7 @@ pub(super) struct Hand {
     settled: bool,
     /// What it was told to be.
     pub(super) told: GroupState,
-    /// Under way.
-    pub(super) action: Option<u64>,
-    pub(super) operation: Option<Operation>,
+    under_way: Option<UnderWay>,
     /// Nobody knows what became of it: it is stopped before anything else is done with it.
     pub(super) interrupted: bool,
     /// hbd stops it, and not the program.
@@ -61,8 +67,7 @@ impl Hand {
             blocked: kept.held && kept.blocked,
             settled: kept.held && kept.started,
             told,
-            action: None,
-            operation: None,
+            under_way: None,
             interrupted,
             insisted: interrupted,
             tries: 0,
@@ -96,11 +101,15 @@ impl Hand {
     }
 
     /// An action begins: from here on its resource may be anything.
-    pub(super) fn begin(&mut self, resource: usize, operation: Operation, id: u64) {
-        (self.action, self.operation) = (Some(id), Some(operation));
-        let (direction, presence) = match operation {
-            Operation::Start => (GroupState::Starting, &mut self.resources[resource]),
-            Operation::Stop => (GroupState::Stopping, &mut self.resources[resource]),
+    pub(super) fn begin(&mut self, resource: usize, operation: Operation) {
+        let presence = &mut self.resources[resource];
+        self.under_way = Some(UnderWay {
+            operation,
+            before: *presence,
+        });
+        let direction = match operation {
+            Operation::Start => GroupState::Starting,
+            Operation::Stop => GroupState::Stopping,
             Operation::Status | Operation::Monitor | Operation::Announce => return,
         };
         // A start of what runs, as a stop of what does not, is no doubt.
@@ -114,21 +123,27 @@ impl Hand {
         (self.direction, self.settled, self.blocked) = (direction, false, false);
     }
 
+    /// What is done to it.
+    pub(super) fn operation(&self) -> Option<Operation> {
+        self.under_way.map(|under_way| under_way.operation)
+    }
+
     /// The action that was under way ended.
     pub(super) fn end(&mut self, resource: usize, outcome: &Outcome, now: Moment) {
-        let operation = self.operation.take();
-        self.action = None;
         self.idle_since = now;
-        let done = *outcome == Outcome::Done;
+        let Some(UnderWay { operation, before }) = self.under_way.take() else {
+            return;
+        };
         let presence = &mut self.resources[resource];
-        match operation {
-            Some(Operation::Stop) if done => *presence = Presence::Down,
-            Some(Operation::Start | Operation::Status) if done => *presence = Presence::Up,
-            Some(Operation::Start | Operation::Stop) => *presence = Presence::Unknown,
+        *presence = match (operation, outcome) {
+            (Operation::Stop, Outcome::Done) => Presence::Down,
+            (Operation::Start | Operation::Status, Outcome::Done) => Presence::Up,
+            (Operation::Start, Outcome::NotBegun { .. }) => before,
+            (Operation::Start | Operation::Stop, _) => Presence::Unknown,
             // What was stopped, and is said not to run, does not.
-            Some(Operation::Status) if *presence == Presence::Up => self.doubt(resource),
-            _ => {}
-        }
+            (Operation::Status, _) if *presence == Presence::Up => return self.doubt(resource),
+            _ => return,
+        };
     }
 
     /// A resource was found not to run.
@@ -172,7 +187,7 @@ mod tests {
     }
 
     fn act(hand: &mut Hand, resource: usize, operation: Operation, outcome: &Outcome) {
-        hand.begin(resource, operation, 1);
+        hand.begin(resource, operation);
         hand.end(resource, outcome, NOW);
     }
 
@@ -184,7 +199,7 @@ mod tests {
     fn a_group_is_held_from_before_its_first_start_until_its_last_stop_was_done() {
         let mut hand = hand(false);
         assert_eq!((hand.state(), hand.is_held()), (GroupState::Stopped, false));
-        hand.begin(0, Operation::Start, 1);
+        hand.begin(0, Operation::Start);
         assert_eq!((hand.state(), hand.is_held()), (GroupState::Starting, true));
         hand.end(0, &Outcome::Done, NOW);
         assert_eq!(hand.state(), GroupState::Starting);
@@ -213,6 +228,19 @@ mod tests {
         assert!(hand.is_held());
         act(&mut hand, 0, Operation::Stop, &Outcome::Done);
         assert!(!hand.is_held());
+    }
+
+    #[test]
+    fn a_start_that_was_not_begun_leaves_nothing_behind() {
+        let mut hand = hand(false);
+        let missing = || Outcome::NotBegun { why: "no".into() };
+        act(&mut hand, 0, Operation::Start, &missing());
+        assert!(!hand.is_held());
+        act(&mut hand, 0, Operation::Start, &Outcome::Done);
+        act(&mut hand, 1, Operation::Start, &missing());
+        assert_eq!(hand.last_held(), Some(0));
+        act(&mut hand, 0, Operation::Stop, &missing());
+        assert!(hand.is_held());
     }
 
     #[test]

@@ -321,7 +321,7 @@ impl Mind {
         };
         let must_go = self.must_go();
         let hand = &mut self.hands[place];
-        let operation = hand.operation;
+        let operation = hand.operation();
         hand.end(resource, outcome, now.boot);
         let must_go = must_go || hand.interrupted;
         if must_go && operation == Some(Operation::Stop) {
@@ -506,7 +506,7 @@ impl Mind {
             self.tell(&Told::Result { id, outcome });
             return Ok(());
         }
-        if hand.action.is_some() {
+        if hand.operation().is_some() {
             return Err(format!("an action on {group} is under way"));
         }
         let why = why.unwrap_or_else(|| NO_REASON.into());
@@ -520,7 +520,7 @@ impl Mind {
     fn give_up(&mut self, group: &GroupName, why: String, now: Now) -> Result<(), String> {
         let place = self.known(group)?;
         let hand = &mut self.hands[place];
-        if hand.action.is_some() || !hand.is_held() {
+        if hand.operation().is_some() || !hand.is_held() {
             return Err(format!(
                 "{group} is not held, or an action on it is under way"
             ));
@@ -613,7 +613,7 @@ impl Mind {
 
     fn act(&mut self, place: usize, resource: usize, operation: Operation, asked: Option<u64>) {
         self.last_action += 1;
-        self.hands[place].begin(resource, operation, self.last_action);
+        self.hands[place].begin(resource, operation);
         self.actions
             .insert(self.last_action, (place, resource, asked));
     }
@@ -703,7 +703,7 @@ impl Mind {
 /// When hbd stops something of a group that must not be held.
 fn insists_at(hand: &Hand, must_go: bool) -> Option<Moment> {
     let must_go = must_go || hand.interrupted;
-    if !must_go || !hand.is_held() || hand.action.is_some() {
+    if !must_go || !hand.is_held() || hand.operation().is_some() {
         return None;
     }
     match hand.insisted {
