@@ -1104,13 +1104,14 @@ impl TwoNode {
     /// Where the group will be, if all goes well.
     fn destination(&self, place: usize, verb: &GroupVerb, now: Moment) -> Option<NodeName> {
         let whereabouts = self.whereabouts(place);
-        if self.is_frozen() {
+        let fences = matches!(verb, GroupVerb::Fence { .. });
+        let is_kept_from_it = matches!(self.standing(), Standing::Held(_)) && !fences;
+        if self.is_frozen() || (is_kept_from_it && whereabouts.is_none()) {
             return whereabouts;
         }
         let own = self.willing(place, now);
         let peer = match verb {
-            GroupVerb::Fence { .. } => Willingness::Unable,
-            _ if !self.peer.status.is_alive() => Willingness::Unable,
+            _ if fences || !self.peer.status.is_alive() => Willingness::Unable,
             verb => self.peer_will_be(place, verb),
         };
         if own == peer && !self.settings.failback && whereabouts.is_some() {
@@ -1123,12 +1124,17 @@ impl TwoNode {
         }
     }
 
-    /// How willing the other node will be once it knows where the group is wanted. Of what failed
-    /// there this node knows nothing. What is thawed was unable for that alone, as far as is known,
-    /// and reluctant for the order that is withdrawn.
+    /// How willing the other node will be once it knows the order. What is thawed was unable for that
+    /// alone, as far as is known, reluctant for the order that is withdrawn, and what failed was for
+    /// that.
     fn peer_will_be(&self, place: usize, verb: &GroupVerb) -> Willingness {
         let (_, said) = self.claimed(place).unwrap_or((false, Willingness::Unable));
+        let declaration = self.peer.declaration.as_ref();
+        let failures = declaration.map(|declaration| &declaration.failures);
+        let name = &self.groups[place].group.name;
+        let failed = failures.is_some_and(|failures| failures.contains_key(name));
         let said = match (verb, said) {
+            (GroupVerb::Cleanup { .. }, _) if failed => Willingness::Able,
             (GroupVerb::Unfreeze, _) | (GroupVerb::Unmove { .. }, Willingness::Reluctant) => {
                 Willingness::Able
             }

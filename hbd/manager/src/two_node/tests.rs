@@ -569,6 +569,57 @@ fn an_order_says_what_it_does_and_a_plan_does_not_do_it() {
 }
 
 #[test]
+fn a_plan_knows_what_holds_a_takeover_back() {
+    let mut stage = Stage::met(Settings {
+        unfenced_takeover: false,
+        ..settings()
+    });
+    stage.hear(GroupState::Started, Willingness::Able, 2);
+    stage.bob(NodeStatus::Dead, 3);
+    let changes = stage.manager.plan(move_to("alice"), at(4)).unwrap();
+    assert_eq!((&changes[0].from, &changes[0].to), (&None, &None));
+    let confirm = order(GroupVerb::ConfirmFence { node: name("bob") });
+    let changes = stage.manager.plan(confirm, at(5)).unwrap();
+    assert_eq!(changes[0].to, Some(name("alice")));
+}
+
+#[test]
+fn a_plan_to_clean_up_counts_on_the_node_where_it_failed() {
+    let mut settings = settings();
+    settings.groups[0].preferred = name("bob");
+    let mut stage = Stage::met(settings);
+    let claim = Claim {
+        state: GroupState::Stopped,
+        willing: Willingness::Unable,
+        epoch: 1,
+    };
+    let heard = Stand {
+        life: life(7),
+        number: stage.manager.own.number,
+    };
+    let declaration = Declaration {
+        stand: Stand {
+            life: life(3),
+            number: 1,
+        },
+        heard: Some(heard),
+        answer: false,
+        alone: false,
+        claims: BTreeMap::from([(group(), claim)]),
+        failures: BTreeMap::from([(group(), "start of web failed: no".to_string())]),
+        orders: Vec::new(),
+    };
+    stage.read(declaration, 2);
+    for millis in [3, 4] {
+        stage.end(Outcome::Done, millis);
+    }
+    let groups = Choice::All;
+    let cleanup = order(GroupVerb::Cleanup { groups });
+    let changes = stage.manager.plan(cleanup, at(5)).unwrap();
+    assert_eq!(changes, [change("alice", "bob")]);
+}
+
+#[test]
 fn nothing_is_ordered_before_it_is_known_whether_the_other_node_lives() {
     let mut stage = Stage::new(settings(), Kept::default());
     let early = Err(Refusal::TooEarly);
