@@ -1373,6 +1373,14 @@ impl ClusterManager for TwoNode {
             Kind::NodeStatus {
                 node, to, reason, ..
             } if node == peer => self.peer_status(*to, reason, Some(cause), event.boot),
+            Kind::NodeHeard {
+                node, generation, ..
+            }
+            | Kind::NodeRestarted {
+                node,
+                to: generation,
+                ..
+            } if node == peer => self.peer.lives(*generation),
             Kind::DeclaredDead { node } if node == peer => {
                 self.peer.because = Some(cause);
                 self.forget();

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use shared::event::{Cause, NodeStatus};
 use shared::group::{GroupName, GroupState, Hold};
+use shared::names::Generation;
 use shared::time::Moment;
 use shared::view::NodeView;
 
@@ -26,6 +27,8 @@ pub(super) struct Peer {
     pub(super) left: bool,
     /// Until when it counts that it may live and sign with another key.
     pub(super) unauthenticated: Option<Moment>,
+    /// Its life, as far as its packets were heard.
+    generation: Option<Generation>,
     /// Counts what it was: alive or dead, and which life.
     pub(super) turn: u64,
     /// The turn in which it was made sure that it is off.
@@ -82,6 +85,7 @@ impl Peer {
             heard: node.is_some_and(|node| node.generation.is_some()),
             left: false,
             unauthenticated: None,
+            generation: None,
             turn: 0,
             fenced: None,
             struck: None,
@@ -99,8 +103,20 @@ impl Peer {
         peer
     }
 
+    /// It was heard in this life: another one is of what follows a fencing, not of what was fenced.
+    pub(super) fn lives(&mut self, generation: Generation) {
+        let before = self.generation.replace(generation);
+        if before.is_some_and(|before| before != generation) {
+            self.turn += 1;
+            self.struck = None;
+        }
+    }
+
     /// What a core knows that is another than before.
     pub(super) fn see(&mut self, node: Option<&NodeView>) {
+        if let Some(generation) = node.and_then(|node| node.generation) {
+            self.lives(generation);
+        }
         let dead = node.filter(|node| node.status == NodeStatus::Dead);
         self.dead_since = dead.map(|node| node.since.boot);
     }

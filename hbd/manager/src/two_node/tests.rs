@@ -839,6 +839,44 @@ impl Stage {
 }
 
 #[test]
+fn a_fencing_does_not_count_for_a_node_that_restarted_while_it_ran() {
+    let dies = |restarts: bool| {
+        let mut stage = Stage::met(fenced_by(&["ipmi"]));
+        let heard = Kind::NodeHeard {
+            node: name("bob"),
+            uuid: None,
+            generation: Generation(3),
+            program: "hbd".into(),
+        };
+        stage.event(heard, 2);
+        let fence = order(GroupVerb::Fence { node: name("bob") });
+        stage.manager.handle_order(fence, at(3)).unwrap();
+        stage.outputs();
+        if restarts {
+            let restarted = Kind::NodeRestarted {
+                node: name("bob"),
+                from: Generation(3),
+                to: Generation(4),
+            };
+            stage.event(restarted, 50);
+        }
+        stage.struck(Outcome::Done, 100);
+        let kind = Kind::NodeStatus {
+            node: name("bob"),
+            from: NodeStatus::Active,
+            to: NodeStatus::Dead,
+            reason: StatusReason::Silent {
+                silent: Duration::from_millis(1050),
+                deadtime: Duration::from_secs(1),
+            },
+        };
+        stage.event(kind, 1100).contains(&"start 0".to_string())
+    };
+    assert!(dies(false));
+    assert!(!dies(true), "what was silent is the life after it");
+}
+
+#[test]
 fn a_dead_holder_is_succeeded_when_a_device_says_that_it_is_off() {
     let mut stage = bob_dies(fenced_by(&["ipmi"]));
     assert_eq!(stage.timeout(2002), [""; 0], "the delay is not over");
