@@ -8,6 +8,7 @@ mod interfaces;
 pub mod node;
 mod programs;
 mod services;
+mod stonith;
 
 use std::path::Path;
 
@@ -51,6 +52,11 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
                     .programs
                     .insert(path.clone(), Program::at(Path::new(path))),
             ),
+            Subject::StonithType(_) => {
+                if facts.stonith_types.is_none() {
+                    facts.stonith_types = stonith::types();
+                }
+            }
             Subject::Agent { paths, .. } => facts.programs.extend(
                 paths
                     .iter()

@@ -123,6 +123,7 @@ codes! {
     FenceUnused Warning "fence-unused" "A line is about fencing, but no device is configured."
     FenceReadable Warning "fence-readable" "Others than the owner may read a file that holds what a fencing device is told."
     FencePretends Warning "fence-pretends" "A fencing device makes nobody sure that a node is off."
+    StonithHostUnknown Warning "stonith-host-unknown" "A stonith_host line names a host that is not in ha.cf."
     AutoFailbackMissing Warning "auto-failback-missing" "haresources names groups, but auto_failback is not set."
 
     // Keys.
@@ -166,6 +167,7 @@ codes! {
     GroupUnknown Error "group-unknown" "A user group does not exist here."
     ProgramMissing Warning "program-missing" "A program does not exist or cannot be executed."
     FenceProgramMissing Error "fence-program-missing" "The program of a fencing device does not exist or cannot be executed."
+    StonithTypeUnknown Warning "stonith-type-unknown" "The program stonith has no devices of such a type here."
     WatchdogMissing Error "watchdog-missing" "The device of watchdog does not exist."
     SelfFenceMissing Error "self-fence-missing" "The program of selffence does not exist or cannot be executed."
     ManagerProgramMissing Error "manager-program-missing" "The program that is the manager does not exist or cannot be executed."

@@ -35,12 +35,32 @@ const OTHERS_READ: u32 = 0o044;
 /// Types of `stonith` that do nothing, or ask the very node that does not answer.
 const PRETENDING: [&str; 4] = ["null", "ssh", "external/ssh", "suicide"];
 
+/// Types of `stonith` whose only parameter is the list of hosts that they switch off.
+const LISTING: [&str; 3] = ["null", "ssh", "meatware"];
+
 /// A `stonith` or `stonith_host` line.
 pub(super) struct StonithLine {
     /// The node that can use it; absent: each.
-    host: Option<String>,
+    host: Option<NamedHost>,
+    /// What it switches off, where the line tells.
+    targets: Vec<NamedHost>,
     kind: Span,
     method: FenceMethod,
+}
+
+/// A host of a `stonith_host` line, in small letters.
+struct NamedHost {
+    name: String,
+    span: Span,
+}
+
+impl NamedHost {
+    fn of(word: &Word<'_>) -> Self {
+        Self {
+            name: word.text.to_ascii_lowercase(),
+            span: word.span,
+        }
+    }
 }
 
 /// A `fence` line.
@@ -63,6 +83,7 @@ pub(super) fn stonith(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
     };
     reader.draft.stonith.push(StonithLine {
         host: None,
+        targets: Vec::new(),
         kind: kind.span,
         method: FenceMethod::Stonith {
             kind: kind_of,
@@ -79,9 +100,14 @@ pub(super) fn stonith_host(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
     let Some(kind_of) = stonith_type(reader, kind) else {
         return;
     };
+    let targets = match LISTING.contains(&kind.text) {
+        true => parameters.iter().map(NamedHost::of).collect(),
+        false => Vec::new(),
+    };
     let parameters: Vec<&str> = parameters.iter().map(|word| word.text).collect();
     reader.draft.stonith.push(StonithLine {
-        host: (host.text != EVERY_HOST).then(|| host.text.to_ascii_lowercase()),
+        host: (host.text != EVERY_HOST).then(|| NamedHost::of(host)),
+        targets,
         kind: kind.span,
         method: FenceMethod::Stonith {
             kind: kind_of,
@@ -230,7 +256,11 @@ pub(super) fn delay(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
 
 /// What this node runs has to be there.
 pub(super) fn mention_programs(draft: &mut Draft, own: Option<&NodeName>, report: &Report<'_>) {
-    let stonith = usable_stonith(draft, own).map(|line| (line.kind, line.method.program()));
+    let stonith = usable_stonith(draft, own).map(|line| (line.kind, line.method.clone()));
+    if let Some((span, FenceMethod::Stonith { kind, .. })) = &stonith {
+        machine::mention(draft, report, *span, Subject::StonithType(kind.clone()));
+    }
+    let stonith = stonith.map(|(span, method)| (span, method.program()));
     let agents = draft.fences.iter().filter(|line| Some(&line.node) != own);
     let agents = agents.map(|line| (line.agent, line.method.program()));
     let programs: Vec<_> = stonith.into_iter().chain(agents).collect();
@@ -246,7 +276,7 @@ pub(super) fn mention_programs(draft: &mut Draft, own: Option<&NodeName>, report
 fn usable_stonith<'d>(draft: &'d Draft, own: Option<&NodeName>) -> Option<&'d StonithLine> {
     let usable = |line: &&StonithLine| match (&line.host, own) {
         (None, _) => true,
-        (Some(host), own) => own.is_some_and(|own| own.as_str() == host),
+        (Some(host), own) => own.is_some_and(|own| own.as_str() == host.name),
     };
     draft.stonith.iter().rfind(usable)
 }
@@ -309,6 +339,7 @@ pub(super) fn check(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'
             }
         }
     }
+    check_hosts(draft, report);
     check_pretending(draft, own, report);
     check_both_sides(draft, own, report);
     check_unused(draft, report);
@@ -316,6 +347,37 @@ pub(super) fn check(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'
 
 fn names(draft: &Draft, name: &NodeName) -> bool {
     draft.nodes.iter().any(|(node, _)| node == name)
+}
+
+/// Heartbeat 3.0.6 takes any name, and so does the device.
+fn check_hosts(draft: &Draft, report: &mut Report<'_>) {
+    if draft.node_bad || draft.nodes.is_empty() {
+        return;
+    }
+    let nodes = || draft.nodes.iter().map(|(node, _)| node.as_str());
+    let strange = |host: &&NamedHost| !nodes().any(|node| node == host.name);
+    for line in &draft.stonith {
+        if let Some(host) = line.host.as_ref().filter(strange) {
+            let text = format!("no `node` line names `{}`", host.name);
+            let note = report
+                .at(Code::StonithHostUnknown, host.span, text)
+                .label("no node uses this device")
+                .remedy(format!(
+                    "write the node that can reach the device, or `{EVERY_HOST}` for each"
+                ));
+            if let Some(near) = suggest::nearest(&host.name, nodes()) {
+                note.replacement(near);
+            }
+        }
+        // What a device is told is shown nowhere, so the name is not repeated.
+        for target in line.targets.iter().filter(strange) {
+            let text = "the device is told a host that no `node` line names";
+            report
+                .at(Code::StonithHostUnknown, target.span, text)
+                .label("no name of a node")
+                .remedy("list the nodes that are to be switched off as `node` lines name them");
+        }
+    }
 }
 
 fn check_pretending(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'_>) {

@@ -84,6 +84,8 @@ pub enum Subject {
     Program(String),
     /// What switches a node off, by its path.
     FenceProgram(String),
+    /// A type of devices of the program `stonith`.
+    StonithType(String),
     /// The device of a watchdog, by its path.
     Watchdog(String),
     /// The program that takes this node away, by its path.
@@ -128,6 +130,8 @@ pub struct Facts {
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
     /// What lies at a path.
     pub programs: BTreeMap<String, Program>,
+    /// The types of devices that the program `stonith` has; absent if they could not be listed.
+    pub stonith_types: Option<Vec<String>>,
     /// What lies in the directories for resource scripts.
     pub scripts: BTreeMap<String, Program>,
     /// The service that a UDP port is registered for.
@@ -226,6 +230,7 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::UserGroup(name) => account(Code::GroupUnknown, "group", name, &facts.groups),
         Subject::Program(path) => program(path, facts),
         Subject::FenceProgram(path) => fence_program(path, facts),
+        Subject::StonithType(name) => stonith_type(name, facts),
         Subject::Watchdog(path) => watchdog(path, facts),
         Subject::SelfFence(path) => self_fence(path, facts),
         Subject::ManagerProgram(path) => manager_program(path, facts),
@@ -411,6 +416,23 @@ fn fence_program(path: &str, facts: &Facts) -> Option<Finding> {
         label,
         remedy: "install it, or remove the line".to_owned(),
         replacement: None,
+    })
+}
+
+/// Types that are named after programs which lie elsewhere, and are found by a plugin of their own.
+const ELSEWHERE: &str = "rhcs/";
+
+fn stonith_type(name: &str, facts: &Facts) -> Option<Finding> {
+    let types = facts.stonith_types.as_ref()?;
+    if name.starts_with(ELSEWHERE) || types.iter().any(|known| known == name) {
+        return None;
+    }
+    Some(Finding {
+        code: Code::StonithTypeUnknown,
+        message: format!("the program stonith has no devices of type `{name}` here"),
+        label: "no plugin of cluster-glue",
+        remedy: "`stonith -L` lists the types".to_owned(),
+        replacement: suggest::nearest(name, types.iter().map(String::as_str)).map(str::to_owned),
     })
 }
 
