@@ -174,6 +174,8 @@ pub enum Refusal {
     Alive(NodeName),
     /// Nothing is there that could switch the node off.
     NoDevice(NodeName),
+    /// Nothing is there that could, and an operator confirms that the node is off.
+    ByOperator(NodeName),
     /// Nothing is moved while the cluster is frozen.
     Frozen,
     /// The manager has only just begun, and does not know yet who lives.
@@ -202,6 +204,11 @@ impl fmt::Display for Refusal {
             Self::NoDevice(node) => write!(
                 f,
                 "no device is configured that could switch off {node}; see fence in hbd.cf"
+            ),
+            Self::ByOperator(node) => write!(
+                f,
+                "no device can switch {node} off: `fence {node} manual` leaves it to an operator, who \
+                 confirms a dead node with `hactl fence confirm {node}`"
             ),
             Self::Frozen => f.write_str("the groups are frozen; unfreeze them first"),
             Self::TooEarly => f.write_str("the manager has only just begun; try again in a moment"),

@@ -120,6 +120,7 @@ fn refused(refusal: &Refusal) -> Failure {
         Refusal::NotAlive(_)
         | Refusal::Alive(_)
         | Refusal::NoDevice(_)
+        | Refusal::ByOperator(_)
         | Refusal::Frozen
         | Refusal::Declined { .. } => ErrorCode::Refused,
         Refusal::TooEarly | Refusal::Unread(_) => ErrorCode::Unavailable,

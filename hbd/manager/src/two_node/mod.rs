@@ -1041,7 +1041,10 @@ impl TwoNode {
                 Err(Refusal::NoNode(node.clone()))
             }
             GroupVerb::Fence { node } if self.settings.fencing.devices.is_empty() => {
-                Err(Refusal::NoDevice(node.clone()))
+                Err(match self.settings.fencing.manual {
+                    true => Refusal::ByOperator(node.clone()),
+                    false => Refusal::NoDevice(node.clone()),
+                })
             }
             GroupVerb::ConfirmFence { node } if self.peer.status != NodeStatus::Dead => {
                 Err(Refusal::Alive(node.clone()))

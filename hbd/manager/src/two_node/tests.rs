@@ -1027,6 +1027,21 @@ fn an_operator_has_a_living_node_switched_off_and_each_device_is_tried_once() {
 }
 
 #[test]
+fn what_no_device_can_do_is_left_to_an_operator_where_that_is_configured() {
+    let refusal = |manual| {
+        let mut settings = fenced_by(&[]);
+        settings.fencing.manual = manual;
+        let mut stage = Stage::met(settings);
+        let fence = order(GroupVerb::Fence { node: name("bob") });
+        stage.manager.handle_order(fence, at(3)).unwrap_err()
+    };
+    assert_eq!(refusal(false), Refusal::NoDevice(name("bob")));
+    let told = refusal(true);
+    assert_eq!(told, Refusal::ByOperator(name("bob")));
+    assert!(told.to_string().contains("hactl fence confirm bob"));
+}
+
+#[test]
 fn a_device_that_does_not_answer_is_told_once_and_when_it_answers() {
     let mut stage = Stage::new(fenced_by(&["ipmi"]), Kept::default());
     let check = |stage: &mut Stage, outcome: Outcome, millis| {
