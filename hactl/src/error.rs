@@ -121,14 +121,23 @@ impl Error {
 
 /// What failed, and what this user can do about it with the means of this program.
 fn client_text(error: &ClientError) -> String {
-    let ClientError::Connect { error: cause, .. } = error else {
+    let ClientError::Connect {
+        error: cause,
+        socket,
+    } = error
+    else {
         return error.to_string();
     };
     let remedy = match cause.kind() {
         io::ErrorKind::PermissionDenied => {
-            "you may not search the directory it is in: be root, or of group haclient"
+            let directory = socket.parent().unwrap_or(socket).display();
+            format!(
+                "you may not search the directory it is in: be root, or of a group that may, as \
+                 `ls -ld {directory}` shows it; `adduser USER GROUP` puts you into one"
+            )
         }
-        _ => "start hbd, or name the socket of the one you mean: --socket PATH or HBD_SOCKET",
+        _ => "start hbd, or name the socket of the one you mean: --socket PATH or HBD_SOCKET"
+            .to_owned(),
     };
     format!("{error}\n  {remedy}")
 }

@@ -226,8 +226,8 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::Destination { .. } => None,
         Subject::OwnAddress(address) => own_address(*address, facts),
         Subject::Port(port) => service(*port, facts),
-        Subject::User(name) => account(Code::UserUnknown, "user", name, &facts.users),
-        Subject::UserGroup(name) => account(Code::GroupUnknown, "group", name, &facts.groups),
+        Subject::User(name) => account(&USER, name, &facts.users),
+        Subject::UserGroup(name) => account(&GROUP, name, &facts.groups),
         Subject::Program(path) => program(path, facts),
         Subject::FenceProgram(path) => fence_program(path, facts),
         Subject::StonithType(name) => stonith_type(name, facts),
@@ -382,17 +382,32 @@ fn service(port: u16, facts: &Facts) -> Option<Finding> {
     })
 }
 
-fn account(
+/// A kind of accounts.
+struct AccountKind {
     code: Code,
-    kind: &'static str,
-    name: &str,
-    known: &BTreeMap<String, bool>,
-) -> Option<Finding> {
+    what: &'static str,
+    /// The command that makes one, without its name.
+    maker: &'static str,
+}
+
+const USER: AccountKind = AccountKind {
+    code: Code::UserUnknown,
+    what: "user",
+    maker: "adduser --system",
+};
+const GROUP: AccountKind = AccountKind {
+    code: Code::GroupUnknown,
+    what: "group",
+    maker: "addgroup --system",
+};
+
+fn account(kind: &AccountKind, name: &str, known: &BTreeMap<String, bool>) -> Option<Finding> {
+    let AccountKind { code, what, maker } = kind;
     (!known.get(name).copied()?).then(|| Finding {
-        code,
-        message: format!("the {kind} `{name}` does not exist here"),
+        code: *code,
+        message: format!("the {what} `{name}` does not exist here"),
         label: "not known to this machine",
-        remedy: format!("correct the name, or create the {kind}"),
+        remedy: format!("correct the name, or create the {what}: {maker} {name}"),
         replacement: None,
     })
 }

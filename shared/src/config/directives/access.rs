@@ -21,6 +21,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
         short: "who may use the control socket",
         long: "CLIENT hbd-observe may read, hbd-operate may also give the orders of daily operation, hbd-admin may do everything. \
                A LIST holds names or numbers of users or groups, separated by commas without blanks; whoever is in one of the lists has the role. Supplementary groups count. \
+               A user who is to operate can join group haclient instead (adduser USER haclient, and a new login); \
+               where there is no such group (addgroup --system haclient), hbd finds it when it starts or another configuration is loaded. \
                Lines for other clients belong to Heartbeat and are accepted with a warning.",
         grammar: Grammar::Line(apiauth::apply),
     }],
