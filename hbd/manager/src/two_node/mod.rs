@@ -1350,10 +1350,10 @@ impl ClusterManager for TwoNode {
         let node = view.nodes.get(&self.settings.peer);
         // The other core tells it again, if it is so.
         let until = now.boot + self.settings.doubt;
-        self.peer.unauthenticated = match node.is_some_and(|node| node.unauthenticated.is_some()) {
-            true => Some(NEVER),
-            false => self.peer.unauthenticated.map(|_| until),
-        };
+        match node.is_some_and(|node| node.unauthenticated.is_some()) {
+            true => self.peer.doubt(),
+            false => self.peer.unauthenticated = self.peer.unauthenticated.map(|_| until),
+        }
         match node.map_or(NodeStatus::Init, |node| node.status) {
             NodeStatus::Init => self.peer.status = NodeStatus::Init,
             status if status == self.peer.status => {}

@@ -137,9 +137,10 @@ impl Peer {
         };
     }
 
-    /// It counts as dead, and may live and hear this node all the same.
+    /// It counts as dead, and may live and hear this node all the same: one that left or was switched
+    /// off may have been started since.
     pub(super) fn may_live(&self) -> bool {
-        self.status == NodeStatus::Dead && !self.left && !self.is_fenced()
+        self.status == NodeStatus::Dead
     }
 
     /// It may live and sign with another key: whatever freed it came before.
