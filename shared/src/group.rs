@@ -256,15 +256,48 @@ pub enum GroupReason {
     Cleanup,
     /// Its node says so.
     Announced {
-        /// What went wrong there last.
+        /// What went wrong there and led to this.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
+        /// Its reason, in words that are right on any node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     },
     /// The program that is the manager decided so.
     Decided {
         /// Why, in its words.
         why: String,
     },
+}
+
+impl GroupReason {
+    /// The reason of something that `node` did, in words that are right on any node. None where it
+    /// tells nothing that the state does not.
+    #[must_use]
+    pub fn told_by(&self, node: &NodeName) -> Option<String> {
+        match self {
+            Self::Done | Self::Announced { .. } => None,
+            Self::Leaving => Some(format!("{node} leaves the cluster")),
+            Self::Sick => Some(format!("{node} is sick")),
+            Self::DeclaredDead { node: other } => Some(format!(
+                "{other} does not hear {node}, counts it as dead, and holds it"
+            )),
+            reason => Some(reason.to_string()),
+        }
+    }
+
+    /// True where an action on a resource failed before.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::StartFailed
+                | Self::StopFailed
+                | Self::NotRunning
+                | Self::Restart
+                | Self::RestartsExhausted
+        )
+    }
 }
 
 impl fmt::Display for GroupReason {
@@ -293,10 +326,10 @@ impl fmt::Display for GroupReason {
             Self::Leaving => f.write_str("this node leaves the cluster"),
             Self::Sick => f.write_str("this node is sick"),
             Self::Cleanup => f.write_str("an operator asked to try again"),
-            Self::Announced { failure: None } => f.write_str("it says so"),
-            Self::Announced {
-                failure: Some(failure),
-            } => write!(f, "it says: {failure}"),
+            Self::Announced { failure, because } => match failure.as_ref().or(because.as_ref()) {
+                Some(said) => write!(f, "it says: {said}"),
+                None => f.write_str("it says so"),
+            },
             Self::Decided { why } => f.write_str(why),
         }
     }

@@ -582,7 +582,10 @@ impl ClusterView {
                     reason: reason.to_string(),
                 };
                 self.group(group).turn(node, on);
-                if let GroupReason::Announced { failure: Some(_) } = reason {
+                if let GroupReason::Announced {
+                    failure: Some(_), ..
+                } = reason
+                {
                     self.group(group).failed = Some(event.text.clone());
                 }
             }

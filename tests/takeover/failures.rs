@@ -87,6 +87,7 @@ pub(crate) fn cannot_run() -> Result<(), Error> {
                 reason:
                     GroupReason::Announced {
                         failure: Some(failure),
+                        ..
                     },
                 ..
             } => Some(failure.clone()),

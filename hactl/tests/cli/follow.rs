@@ -143,7 +143,7 @@ fn follow_as_lines_of_json_is_what_the_daemon_sent() {
 fn follow_writes_each_event_at_once() {
     let server = Server::start(Answer::StreamAndHold {
         snapshot: stories::in_trouble(),
-        then: stories::later_event(),
+        then: Box::new(stories::later_event()),
     });
     let mut child = hactl(&server, &["events", "-f", "--no-headers"])
         .stdout(Stdio::piped())
@@ -162,7 +162,7 @@ fn follow_writes_each_event_at_once() {
 fn follow_ends_when_nobody_reads_it_any_more() {
     let server = Server::start(Answer::StreamAndHold {
         snapshot: stories::in_trouble(),
-        then: stories::later_event(),
+        then: Box::new(stories::later_event()),
     });
     let mut child = hactl(&server, &["events", "-f"])
         .stdout(Stdio::piped())

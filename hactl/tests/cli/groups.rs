@@ -127,6 +127,22 @@ fn why_goes_on_behind_a_manager_that_was_replaced() {
 }
 
 #[test]
+fn why_does_not_take_what_was_left_behind_for_the_reason_of_a_takeover() {
+    let mut events = stories::group_events();
+    events.extend(stories::web_was_taken_over());
+    let server = Server::start(Answer::Everything {
+        events,
+        snapshot: stories::with_groups(),
+    });
+    let output = crate::run(&server, &["why", "web"]);
+    let output = text(&output.stdout);
+    let first: Vec<&str> = output.lines().take(2).collect();
+    let taken = "group web started on bob (it says: alice is dead)";
+    assert!(first[0].ends_with(taken), "{output}");
+    assert_eq!(first[1], "", "{output}");
+}
+
+#[test]
 fn why_a_group_is_nowhere_is_told() {
     let mut events = stories::group_events();
     events.extend(stories::group_troubles());

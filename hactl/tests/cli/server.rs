@@ -47,7 +47,7 @@ pub(crate) enum Answer {
         /// The state.
         snapshot: Snapshot,
         /// What happens.
-        then: Event,
+        then: Box<Event>,
     },
     /// To `upgrade`; to `snapshot` that of a cluster in order.
     Upgraded(Upgraded),
@@ -188,7 +188,7 @@ fn serve(mut stream: UnixStream, answer: &Answer) -> std::io::Result<()> {
             }
             (Answer::StreamAndHold { snapshot, then }, Request::Subscribe { .. }) => {
                 ok(&mut stream, id, full(snapshot))?;
-                events(&mut stream, std::slice::from_ref(then))?;
+                events(&mut stream, std::slice::from_ref(&**then))?;
                 requests.read_to_string(&mut line)?;
             }
             (Answer::Upgraded(_), Request::Snapshot) => {

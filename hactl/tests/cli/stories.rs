@@ -116,7 +116,30 @@ pub(crate) fn group_events() -> Vec<Event> {
 
 /// What the other node says of a group.
 fn announced() -> GroupReason {
-    GroupReason::Announced { failure: None }
+    GroupReason::Announced {
+        failure: None,
+        because: None,
+    }
+}
+
+/// Alice was killed, bob took over, and alice begins anew: first it stops what was left behind.
+pub(crate) fn web_was_taken_over() -> Vec<Event> {
+    let (started, stopping, stopped) = (
+        GroupState::Started,
+        GroupState::Stopping,
+        GroupState::Stopped,
+    );
+    let taken = GroupReason::Announced {
+        failure: None,
+        because: Some("alice is dead".into()),
+    };
+    tell_of_manager(vec![
+        (
+            300,
+            becomes_group("web", "alice", stopping, stopped, GroupReason::LeftBehind),
+        ),
+        (301, becomes_group("web", "bob", stopped, started, taken)),
+    ])
 }
 
 /// Then alice's manager is replaced, and web is found to run.

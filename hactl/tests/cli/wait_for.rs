@@ -91,7 +91,7 @@ fn what_does_not_come_about_is_exit_6_and_says_how_it_is() {
     );
     let hold = Answer::StreamAndHold {
         snapshot: stories::in_order(),
-        then: stories::later_event(),
+        then: Box::new(stories::later_event()),
     };
     let said = refused(&Server::start(hold), &["link", "bob/eth0", "dead"], 6);
     assert_eq!(

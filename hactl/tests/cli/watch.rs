@@ -24,7 +24,7 @@ fn stream(snapshot: shared::api::Snapshot) -> Answer {
 fn hold(snapshot: shared::api::Snapshot) -> Answer {
     Answer::StreamAndHold {
         snapshot,
-        then: stories::later_event(),
+        then: Box::new(stories::later_event()),
     }
 }
 

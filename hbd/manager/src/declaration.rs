@@ -81,6 +81,10 @@ pub struct Declaration {
     /// What went wrong last with some of them, for those who ask the reader.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failures: BTreeMap<GroupName, String>,
+    /// Why some of them are what they are, in words that are right on any node. Not where one of the
+    /// failures is the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<GroupName, String>,
     /// What an operator ordered there that concerns the reader too, until it is known to have been
     /// read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

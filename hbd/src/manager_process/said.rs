@@ -133,6 +133,7 @@ mod tests {
             answer: true,
             claims: claims.collect::<BTreeMap<_, _>>(),
             failures: BTreeMap::new(),
+            reasons: BTreeMap::new(),
             orders: Vec::new(),
         }
     }

@@ -44,7 +44,7 @@ fn before(history: &[Event], event: &Event) -> Option<usize> {
         }
         GroupReason::PeerMoreWilling { .. } => since_rest(history, is_order),
         GroupReason::Announced { .. } => match from {
-            GroupState::Stopped => last(history, |kind| frees(kind, node)),
+            GroupState::Stopped => since_rest(history, |kind| hands_over(kind, node)),
             _ => last(history, |kind| is_of(kind, node)).filter(|at| {
                 // Who is at rest was not on its way to this.
                 !matches!(history[*at].kind, Kind::GroupState { to, .. } if rests(to))
@@ -106,6 +106,21 @@ fn becomes(kind: &Kind, wanted: &NodeName, state: GroupState) -> bool {
 /// True where another node than `taker` does not hold it any more.
 fn frees(kind: &Kind, taker: &NodeName) -> bool {
     matches!(kind, Kind::GroupState { node, to: GroupState::Stopped, .. } if node != taker)
+}
+
+/// True where it does not, and did so for the taker to have it. What was cleared away only, or yielded
+/// to who held it already, made room for nobody.
+fn hands_over(kind: &Kind, taker: &NodeName) -> bool {
+    let made_room = |reason: &GroupReason| {
+        !matches!(
+            reason,
+            GroupReason::LeftBehind
+                | GroupReason::Interrupted
+                | GroupReason::Contested { .. }
+                | GroupReason::DeclaredDead { .. }
+        )
+    };
+    frees(kind, taker) && matches!(kind, Kind::GroupState { reason, .. } if made_room(reason))
 }
 
 fn rests(state: GroupState) -> bool {

@@ -30,6 +30,8 @@ pub(super) struct Local {
     pub(super) restarted_at: Option<Moment>,
     /// What went wrong last, until it is started or cleaned up.
     pub(super) failure: Option<String>,
+    /// Why it was last begun to make it what it is, if that is known.
+    pub(super) reason: Option<GroupReason>,
     pub(super) retry_at: Option<Moment>,
     pub(super) wanted: Option<Wanted>,
     /// The other node holds it too, and that was told.
@@ -181,6 +183,7 @@ impl Local {
             restarts: kept.restarts,
             restarted_at: kept.restarted_at,
             failure: None,
+            reason: None,
             retry_at: kept.retry_at,
             wanted: kept.wanted,
             contested: false,
@@ -195,6 +198,16 @@ impl Local {
             Phase::Stopping { .. } => GroupState::Stopping,
             Phase::Checking { .. } => GroupState::Checking,
             Phase::Blocked => GroupState::Blocked,
+        }
+    }
+
+    /// It was `from`, and is something else for that reason. What was begun is done for the reason for
+    /// which it was begun; what a former manager held is held for one that is not known.
+    pub(super) fn note_reason(&mut self, from: GroupState, reason: &GroupReason) {
+        match (from, reason) {
+            (GroupState::Checking, GroupReason::Done) => self.reason = None,
+            (_, GroupReason::Done) => {}
+            _ => self.reason = Some(reason.clone()),
         }
     }
 

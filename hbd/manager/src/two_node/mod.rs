@@ -54,6 +54,8 @@ const NEVER: Moment = Moment(u64::MAX);
 const FAILURES_MAX: usize = 8;
 /// Most characters of that, which share a message with all that is declared.
 const FAILURE_MAX: usize = 160;
+/// Most bytes of the reasons that it gives, with the names of the groups: as much as the failures.
+const REASONS_MAX: usize = FAILURES_MAX * FAILURE_MAX;
 /// Two orders that end within so long of each other are one.
 const ALIKE: Duration = Duration::from_secs(5);
 
@@ -84,6 +86,7 @@ struct Own {
     number: u64,
     claims: BTreeMap<GroupName, Claim>,
     failures: BTreeMap<GroupName, String>,
+    reasons: BTreeMap<GroupName, String>,
     /// What the other node is not known to have read.
     orders: Vec<Passed>,
     /// By group, the declaration from which on its claim is what it is, as far as it decides.
@@ -522,6 +525,7 @@ impl TwoNode {
         if from == to {
             return;
         }
+        local.note_reason(from, &reason);
         let cause = match reason {
             GroupReason::StartUp
             | GroupReason::PeerDead { .. }
@@ -615,6 +619,7 @@ impl TwoNode {
                 alone,
                 claims: self.own.claims.clone(),
                 failures: self.own.failures.clone(),
+                reasons: self.own.reasons.clone(),
                 orders: self.own.orders.clone(),
             }));
             self.own.repeat_at = Some(now + REPEAT);
@@ -656,7 +661,32 @@ impl TwoNode {
             Some((local.group.name.clone(), failure))
         });
         self.own.failures = failures.take(FAILURES_MAX).collect();
+        self.own.reasons = self.reasons();
         true
+    }
+
+    /// Why the groups are what they are: first of those with which something is done.
+    fn reasons(&self) -> BTreeMap<GroupName, String> {
+        let mut groups: Vec<&Local> = self.groups.iter().collect();
+        groups.sort_by_key(|local| match local.state() {
+            GroupState::Starting | GroupState::Stopping | GroupState::Checking => 0,
+            GroupState::Stopped | GroupState::Blocked => 1,
+            GroupState::Started => 2,
+        });
+        let mut left = REASONS_MAX;
+        let reasons = groups.into_iter().filter_map(|local| {
+            let name = &local.group.name;
+            let reason = local.reason.as_ref()?;
+            let said = self.own.failures.contains_key(name);
+            if said && reason.is_failure() && is_given_up(local.state()) {
+                return None;
+            }
+            let text = reason.told_by(&self.settings.node)?;
+            let text: String = text.chars().take(FAILURE_MAX).collect();
+            left = left.checked_sub(name.as_str().len() + text.len())?;
+            Some((name.clone(), text))
+        });
+        reasons.collect()
     }
 
     /// Tells what is ordered still, which counts until the other node says otherwise.
@@ -856,20 +886,32 @@ impl TwoNode {
             let from = self.peer.states.insert(name.clone(), to);
             let from = from.unwrap_or(GroupState::Stopped);
             if from != to {
-                let said = self.peer.declaration.as_ref();
-                let failure = said.and_then(|said| said.failures.get(&name).cloned());
+                let reason = self.announced(&name, from, to);
                 let kind = Kind::GroupState {
                     group: name,
                     node: self.settings.peer.clone(),
                     from,
                     to,
-                    reason: GroupReason::Announced { failure },
+                    reason,
                 };
                 self.tell(kind, None, now);
             }
             if !to.is_held() && core::mem::take(&mut self.groups[place].contested) {
                 self.announce(place);
             }
+        }
+    }
+
+    /// Why the peer says that a group is something else there.
+    fn announced(&self, name: &GroupName, from: GroupState, to: GroupState) -> GroupReason {
+        let said = self.peer.declaration.as_ref();
+        let because = said.and_then(|said| said.reasons.get(name).cloned());
+        let failure = said.and_then(|said| said.failures.get(name).cloned());
+        GroupReason::Announced {
+            // What failed may be long ago where there is another reason.
+            failure: failure.filter(|_| because.is_none() && is_given_up(to)),
+            // What was begun is done, and its reason was told.
+            because: because.filter(|_| (from, to) != (GroupState::Starting, GroupState::Started)),
         }
     }
 
@@ -1335,6 +1377,14 @@ impl TwoNode {
 
 fn ordered(order: &Order) -> Option<Cause> {
     Some(Cause::Order(order.who.clone()))
+}
+
+/// True for what a failure may have led to.
+fn is_given_up(state: GroupState) -> bool {
+    matches!(
+        state,
+        GroupState::Stopping | GroupState::Stopped | GroupState::Blocked
+    )
 }
 
 /// What a former manager told of the groups on that node.

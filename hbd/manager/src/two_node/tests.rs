@@ -158,6 +158,7 @@ impl Stage {
             alone: false,
             claims: BTreeMap::from([(group(), claim)]),
             failures: BTreeMap::new(),
+            reasons: BTreeMap::new(),
             orders: Vec::new(),
         };
         self.read(declaration, number)
@@ -333,6 +334,124 @@ fn what_went_wrong_is_said_to_the_other_node() {
     let event = "group IPaddr::10.0.0.5 stopping on bob (it says: start of IPaddr::10.0.0.5 \
                  failed: no such device)";
     assert_eq!(other.read(declaration, 2)[0], event);
+}
+
+/// What bob says of the group, and what alice tells of it.
+fn announced(
+    stage: &mut Stage,
+    state: GroupState,
+    (failure, reason): (Option<&str>, Option<&str>),
+    number: u64,
+) -> String {
+    let claim = Claim {
+        state,
+        willing: Willingness::Unable,
+        epoch: 1,
+    };
+    let said = |text: Option<&str>| text.map(|text| (group(), text.to_string()));
+    let declaration = Declaration {
+        stand: Stand {
+            life: life(3),
+            number,
+        },
+        heard: Some(Stand {
+            life: life(7),
+            number: stage.manager.own.number,
+        }),
+        answer: false,
+        alone: false,
+        claims: BTreeMap::from([(group(), claim)]),
+        failures: said(failure).into_iter().collect(),
+        reasons: said(reason).into_iter().collect(),
+        orders: Vec::new(),
+    };
+    stage.read(declaration, number)[0].clone()
+}
+
+#[test]
+fn the_other_node_tells_the_reason_and_an_old_failure_is_none() {
+    use GroupState::{Started, Starting, Stopped, Stopping};
+    let failed = Some("start of web failed: no");
+    let dead = Some("alice is dead");
+    let mut stage = Stage::met(settings());
+    for (number, (state, said, text)) in [
+        (
+            Started,
+            (None, dead),
+            "started on bob (it says: alice is dead)",
+        ),
+        (
+            Stopping,
+            (failed, Some("bob is sick")),
+            "stopping on bob (it says: bob is sick)",
+        ),
+        (
+            Stopped,
+            (failed, None),
+            "stopped on bob (it says: start of web failed: no)",
+        ),
+        (Starting, (failed, None), "starting on bob (it says so)"),
+        (Started, (None, dead), "started on bob (it says so)"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let told = announced(&mut stage, state, said, number as u64 + 1);
+        assert_eq!(told, format!("group IPaddr::10.0.0.5 {text}"));
+    }
+}
+
+#[test]
+fn a_node_says_why_its_groups_are_what_they_are() {
+    let mut stage = Stage::started();
+    let said = |stage: &Stage| stage.manager.reasons().remove(&group());
+    assert_eq!(said(&stage).unwrap(), "the cluster starts");
+    stage.bob(NodeStatus::Active, 10);
+    stage.manager.leave(at(11));
+    let declared = stage.declared().unwrap();
+    assert_eq!(declared.reasons[&group()], "alice leaves the cluster");
+    stage.end(Outcome::Done, 12);
+    stage.end(Outcome::Done, 13);
+    assert_eq!(said(&stage).unwrap(), "alice leaves the cluster");
+}
+
+#[test]
+fn of_what_failed_the_failure_is_said_and_of_a_new_attempt_its_reason() {
+    let mut stage = Stage::alone();
+    stage.bob(NodeStatus::Active, 1);
+    stage.hear(GroupState::Stopped, Willingness::Able, 2);
+    let action = stage.manager.groups[0].awaited().unwrap();
+    stage.manager.handle_result(action, failed(), at(3));
+    let declared = stage.declared().unwrap();
+    assert!(declared.reasons.is_empty() && !declared.failures.is_empty());
+    stage.end(Outcome::Done, 4);
+    stage.bob_leaves(5);
+    stage.manager.handle_timeout(at(9000));
+    let declared = stage.declared().unwrap();
+    assert_eq!(declared.claims[&group()].state, GroupState::Starting);
+    assert_eq!(declared.reasons[&group()], "bob is dead");
+}
+
+#[test]
+fn reasons_leave_room_for_the_rest_of_a_message() {
+    let mut settings = settings();
+    let name = |number| GroupName::new(&format!("Dummy::{number:0>99}")).unwrap();
+    settings.groups = (0..40)
+        .map(|number| Group {
+            name: name(number),
+            ..settings.groups[0].clone()
+        })
+        .collect();
+    let mut stage = Stage::new(settings, Kept::default());
+    stage.bob_leaves(1);
+    stage
+        .manager
+        .handle_event(&stage.core.event(Kind::CommunicationUp, None, at(1)), at(1));
+    let reasons = stage.manager.reasons();
+    assert_eq!(
+        reasons.len(),
+        REASONS_MAX / (name(0).as_str().len() + "the cluster starts".len())
+    );
 }
 
 #[test]
@@ -609,6 +728,7 @@ fn a_plan_to_clean_up_counts_on_the_node_where_it_failed() {
         alone: false,
         claims: BTreeMap::from([(group(), claim)]),
         failures: BTreeMap::from([(group(), "start of web failed: no".to_string())]),
+        reasons: BTreeMap::new(),
         orders: Vec::new(),
     };
     stage.read(declaration, 2);
@@ -742,6 +862,7 @@ fn an_order_that_was_passed_on_is_obeyed_once() {
         alone: false,
         claims: BTreeMap::new(),
         failures: BTreeMap::new(),
+        reasons: BTreeMap::new(),
         orders: vec![Passed {
             number: 4,
             standing: false,
@@ -1090,6 +1211,7 @@ fn a_holder_yields_to_a_node_that_does_not_hear_it_and_holds_the_group_too() {
             },
         )]),
         failures: BTreeMap::new(),
+        reasons: BTreeMap::new(),
         orders: Vec::new(),
     };
     let stops = "stop 1".to_string();
@@ -1198,6 +1320,7 @@ fn what_is_ordered_on_return_comes_before_what_the_other_node_still_has_standing
         alone: false,
         claims: BTreeMap::new(),
         failures: BTreeMap::new(),
+        reasons: BTreeMap::new(),
         orders: vec![standing],
     };
     let outputs = stage.read(declaration, 3);
