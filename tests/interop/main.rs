@@ -19,6 +19,7 @@ mod observed;
 mod peer;
 mod reload;
 mod scenario;
+mod services;
 
 use std::env;
 use std::process::ExitCode;
@@ -77,6 +78,16 @@ fn stories() -> Vec<Trial> {
             "messages_are_refused_while_a_heartbeat_lives",
             &[],
             messages::refused_while_a_heartbeat_lives,
+        ),
+        interop(
+            "services_go_back_to_their_node_beside_a_heartbeat",
+            &[],
+            services::failback_on,
+        ),
+        interop(
+            "services_stay_where_they_are_beside_a_heartbeat",
+            &[],
+            services::failback_off,
         ),
         interop(
             "a_key_is_replaced_in_three_steps_and_nobody_dies",

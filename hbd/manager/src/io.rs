@@ -15,6 +15,7 @@ use shared::order::GroupVerb;
 use shared::time::Moment;
 
 use crate::declaration::{Declaration, Life};
+use crate::heartbeat::Word;
 
 /// What a manager of two nodes starts from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct Settings {
     pub groups: Vec<Group>,
     /// Groups go back to their preferred node when it returns.
     pub failback: bool,
+    /// The other node may run a Heartbeat that hands groups over in standbys: not one of
+    /// `auto_failback legacy`.
+    pub beside_heartbeat: bool,
     /// What is done where the other node was never heard.
     pub startup: Startup,
     /// Whether a node that may hold something is succeeded though nobody confirmed that it is off.
@@ -232,6 +236,8 @@ pub enum Output {
     Fence(Fence),
     /// Say this to the other node.
     Send(Declaration),
+    /// Say this to the other node, which runs a Heartbeat.
+    Speak(Word),
     /// Something happened.
     Event(Box<Event>),
     /// Nothing is held any more, and nothing will be: the node may leave.

@@ -14,8 +14,10 @@
 extern crate alloc;
 
 mod declaration;
+mod heartbeat;
 mod io;
 mod mutant;
+mod pair;
 mod two_node;
 
 use alloc::string::String;
@@ -29,12 +31,14 @@ use shared::time::{Moment, Now};
 use shared::view::ClusterView;
 
 pub use declaration::{Claim, Declaration, Life, Passed, Stand};
+pub use heartbeat::{Heaps, Info, Step, WORD_TYPES, Word};
 pub use io::{
     Action, ActionId, Fence, FenceOperation, Fencing, Frozen, Group, Kept, KeptGroup, Monitor,
     ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings, Startup, Wanted,
 };
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
+pub use pair::Pair;
 pub use two_node::TwoNode;
 
 /// A manager: inputs are events, messages, results, orders and time.

@@ -39,6 +39,8 @@ use crate::clock;
 
 /// Events that are kept for a supervisor which has not seen them.
 const EVENTS_MAX: usize = 1024;
+/// What waits to be said to a Heartbeat.
+const SAID_MAX: usize = 64;
 /// Time until a record that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// What is lacking while it cannot be written.
@@ -70,7 +72,7 @@ pub(super) struct Chief {
     /// For the supervisor.
     news: VecDeque<FromManager>,
     /// For the managers of other nodes.
-    said: Option<Said>,
+    said: VecDeque<Said>,
 }
 
 /// How a manager begins.
@@ -128,7 +130,7 @@ impl Chief {
             lacks: false,
             told: VecDeque::new(),
             news: VecDeque::new(),
-            said: None,
+            said: VecDeque::new(),
         })
     }
 
@@ -307,7 +309,7 @@ impl Chief {
 
     /// What the managers of other nodes are to be told next.
     pub(super) fn said(&mut self) -> Option<Said> {
-        self.said.take()
+        self.said.pop_front()
     }
 
     /// Nobody is there to be told.
@@ -366,7 +368,7 @@ impl Chief {
             match step {
                 Step::Do(output) => self.carry_out(output),
                 // What it said before is of no use any more.
-                Step::Say(said) => self.said = Some(said),
+                Step::Say(said) => self.said = VecDeque::from([said]),
                 Step::Ordered { id, outcome } => {
                     self.news.push_back(FromManager::Ordered { id, outcome });
                 }
@@ -417,8 +419,15 @@ impl Chief {
                 if let Some(policy) = &self.duty.policy {
                     // What it said before is of no use any more.
                     let node = &self.duty.node;
-                    self.said = Some(said::say(&declaration, &policy.groups, node));
+                    let said = said::say(&declaration, &policy.groups, node);
+                    self.said = VecDeque::from([said]);
                 }
+            }
+            Output::Speak(word) => {
+                if self.said.len() == SAID_MAX {
+                    self.said.pop_front();
+                }
+                self.said.push_back(said::say_word(word));
             }
             Output::Event(event) => {
                 self.events = event.id.counter;

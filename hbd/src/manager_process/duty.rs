@@ -8,8 +8,8 @@ use hbd_agents::command::Setting;
 use hbd_manager::{Fencing, Group, Life, Monitor, Settings, Startup};
 use serde::{Deserialize, Serialize};
 use shared::config::{
-    ActionLimits, Config, FenceMethod, Logging, ManagerKind, Medium, MediumKind, Resource,
-    StartupRule, StopFailureRule, Timing,
+    ActionLimits, AutoFailback, Config, FenceMethod, Logging, ManagerKind, Medium, MediumKind,
+    Resource, StartupRule, StopFailureRule, Timing,
 };
 use shared::group::{GroupName, Operation};
 use shared::names::{Generation, NodeName};
@@ -213,6 +213,7 @@ fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
         peer: peer.clone(),
         groups: groups(config),
         failback: resources.failback.returns(),
+        beside_heartbeat: resources.failback != AutoFailback::Legacy,
         startup: match resources.startup {
             StartupRule::Alone => Startup::Alone,
             StartupRule::WaitForPeer => Startup::WaitForPeer,

@@ -3,7 +3,7 @@
 use std::io;
 
 use hbd_core::Said;
-use hbd_manager::{ActionId, ClusterManager, Kept, Life, Order, Refusal, TwoNode};
+use hbd_manager::{ActionId, ClusterManager, Kept, Life, Order, Pair, Refusal};
 use shared::event::Event;
 use shared::group::{GroupName, Outcome};
 use shared::names::NodeName;
@@ -17,7 +17,7 @@ use super::said;
 
 /// What decides.
 pub(super) enum Policy {
-    TwoNode(Box<TwoNode>),
+    TwoNode(Box<Pair>),
     External(Box<External>),
 }
 
@@ -44,7 +44,7 @@ impl Policy {
         }
         let mut settings = duty.policy.clone()?;
         (settings.life, settings.events) = (life, events);
-        let two_node = TwoNode::new(settings, kept.clone(), view, now);
+        let two_node = Pair::new(settings, kept.clone(), view, now);
         Some(Ok(Self::TwoNode(Box::new(two_node))))
     }
 
@@ -68,6 +68,8 @@ impl Policy {
             Self::TwoNode(policy) => {
                 if let Some(declaration) = said::read(said) {
                     policy.handle_message(from, declaration, now);
+                } else if let Some(word) = said::read_word(said) {
+                    policy.handle_word(from, word, now);
                 }
             }
             Self::External(policy) => policy.with(|mind| mind.hear(from, said)),

@@ -208,10 +208,10 @@ impl Reactor {
             self.holds = true;
             let _ = core.queue(&ManagerToCore::Answer { holds: true }, Vec::new());
         }
-        if let Some(core) = &mut self.core
-            && let Some(said) = self.chief.said()
-        {
-            let _ = core.queue(&ManagerToCore::Say(said), Vec::new());
+        if let Some(core) = &mut self.core {
+            while let Some(said) = self.chief.said() {
+                let _ = core.queue(&ManagerToCore::Say(said), Vec::new());
+            }
         }
     }
 }

@@ -12,7 +12,7 @@
 //! and the others, `foreign` (hbd-protocol(7)).
 
 use hbd_core::Said;
-use hbd_manager::{Declaration, Group};
+use hbd_manager::{Declaration, Group, Word};
 use serde_json::Value;
 use shared::group::GroupState;
 use shared::names::NodeName;
@@ -40,6 +40,20 @@ pub(super) fn say_body<'g>(
     node: &NodeName,
 ) -> Said {
     with((BODY, body.to_string()), states, node)
+}
+
+/// The message in which a Heartbeat is told something.
+pub(super) fn say_word(word: Word) -> Said {
+    let (message_type, fields) = word.write();
+    Said {
+        message_type: message_type.into(),
+        fields,
+    }
+}
+
+/// What a Heartbeat says in it, if one does.
+pub(super) fn read_word(said: &Said) -> Option<Word> {
+    Word::read(&said.message_type, &said.fields)
 }
 
 fn with<'g>(

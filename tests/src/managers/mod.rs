@@ -399,6 +399,7 @@ impl World {
                     self.rules.count_message(self.now);
                     self.post(place, Letter::Message(Box::new(message)));
                 }
+                Output::Speak(word) => unreachable!("{word:?} is for a Heartbeat"),
                 Output::Event(event) => {
                     self.tell(&format!("{}! {}", self.nodes[place].name, event.text));
                     self.nodes[place].note(&event);

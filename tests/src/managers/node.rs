@@ -119,6 +119,7 @@ impl Node {
                 peer: names[1 - place].clone(),
                 groups: dice.groups.clone(),
                 failback: dice.failback,
+                beside_heartbeat: false,
                 startup: dice.startup,
                 unfenced_takeover: true,
                 fencing: dice.fencing(place),

@@ -61,6 +61,9 @@ types! {
     Cores SHUTDOWN_DONE = "shutdone", "all", "when all resources are released at shutdown", "st", "resources may be taken over at once";
     Cores STONITH = "stonith", "all", "by a Heartbeat, when a node was declared dead or left", "node result", "the named node knows that it was declared dead";
     Managers RESOURCE = "resource", "all", "at each change of what the node holds", "rsc_hold rtype isstable info hbdclaims", "see MANAGERS";
+    Managers STARTING = "starting", "all", "by a manager that begins", "", "what is held is said again";
+    Managers STANDBY = "ask_resources", "all", "at each step of a standby", "rsc_hold info", "see MANAGERS";
+    Managers TAKEOVER = "hb_takeover", "all", "where an operator wants resources on the sender", "rsc_hold", "a standby of the reader begins";
 }
 
 /// Whether messages of this type carry a sequence number.

@@ -41,6 +41,7 @@ fn settings() -> Settings {
             }),
         }],
         failback: true,
+        beside_heartbeat: false,
         startup: Startup::Alone,
         unfenced_takeover: true,
         fencing: Fencing::default(),
@@ -98,6 +99,7 @@ impl Stage {
                     }
                     format!("{:?} with device {}", fence.operation, fence.device)
                 }
+                Output::Speak(word) => unreachable!("{word:?} is for a Heartbeat"),
                 Output::Event(event) => event.text,
                 Output::Released => "released".to_string(),
             });

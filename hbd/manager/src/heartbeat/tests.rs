@@ -1,0 +1,397 @@
+//! The words as they were seen between real nodes of Heartbeat 3.0.6; this node is bob.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+
+use shared::names::Uuid;
+
+use super::*;
+use crate::io::{Fencing, Group, Startup};
+
+const OWN: &str = "web";
+const OTHER: &str = "mail";
+
+fn name(text: &str) -> NodeName {
+    NodeName::new(text).unwrap()
+}
+
+fn group(text: &str) -> GroupName {
+    GroupName::new(text).unwrap()
+}
+
+fn settings(failback: bool) -> Settings {
+    let group = |text, node| Group {
+        name: group(text),
+        preferred: name(node),
+        resources: vec![String::from(text)],
+        monitor: None,
+    };
+    Settings {
+        node: name("bob"),
+        peer: name("alice"),
+        groups: vec![group(OWN, "bob"), group(OTHER, "alice")],
+        failback,
+        beside_heartbeat: true,
+        startup: Startup::Alone,
+        unfenced_takeover: true,
+        fencing: Fencing::default(),
+        fence_blocked: false,
+        doubt: Duration::from_secs(1),
+        stop_retries: 1,
+        retry_after: Duration::from_secs(5),
+        life: life(),
+        events: 0,
+    }
+}
+
+fn life() -> Life {
+    Life {
+        generation: Generation(7),
+        began: Moment(0),
+    }
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment(seconds * 1_000_000_000)
+}
+
+struct Stage {
+    interpreter: Interpreter,
+    declared: u64,
+}
+
+/// What a group is here, and how willing bob is.
+type Here = (GroupState, Willingness);
+
+const FREE: Here = (GroupState::Stopped, Willingness::Able);
+const HELD: Here = (GroupState::Started, Willingness::Able);
+const STARTING: Here = (GroupState::Starting, Willingness::Able);
+const STOPPING: Here = (GroupState::Stopping, Willingness::Able);
+
+impl Stage {
+    fn new(failback: bool) -> Self {
+        let mut interpreter = Interpreter::new(&settings(failback));
+        interpreter.active = true;
+        Self {
+            interpreter,
+            declared: 0,
+        }
+    }
+
+    /// Bob declares this of his group and of alice's.
+    fn declare(&mut self, own: Here, other: Here, seconds: u64) -> Vec<String> {
+        self.declared += 1;
+        let claim = |(state, willing)| Claim {
+            state,
+            willing,
+            epoch: 1,
+        };
+        let declaration = Declaration {
+            stand: Stand {
+                life: life(),
+                number: self.declared,
+            },
+            heard: None,
+            answer: true,
+            alone: false,
+            claims: BTreeMap::from([(group(OWN), claim(own)), (group(OTHER), claim(other))]),
+            failures: BTreeMap::new(),
+            reasons: BTreeMap::new(),
+            orders: Vec::new(),
+        };
+        self.interpreter.declare(declaration, at(seconds));
+        self.outputs(seconds)
+    }
+
+    /// Alice says this.
+    fn hear(&mut self, message_type: &str, fields: &[(&str, &str)], seconds: u64) -> Vec<String> {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let word = Word::read(message_type, &fields.collect()).unwrap();
+        self.interpreter.hear(word);
+        self.outputs(seconds)
+    }
+
+    fn holds(&mut self, holds: &str, stable: &str, seconds: u64) -> Vec<String> {
+        let fields = [("rsc_hold", holds), ("rtype", "full"), ("isstable", stable)];
+        self.hear("resource", &fields, seconds)
+    }
+
+    fn standby(&mut self, gives: &str, info: &str, seconds: u64) -> Vec<String> {
+        let fields = [("rsc_hold", gives), ("info", info)];
+        self.hear("ask_resources", &fields, seconds)
+    }
+
+    /// What is said to alice; and the last that is declared of her, if that is new.
+    fn outputs(&mut self, seconds: u64) -> Vec<String> {
+        self.interpreter.settle(at(seconds));
+        let mut texts = Vec::new();
+        let (mut alice, mut orders) = (None, Vec::new());
+        while let Some(spoken) = self.interpreter.poll() {
+            match spoken {
+                Spoken::Say(word) => {
+                    let (message_type, fields) = word.write();
+                    let values = ["rsc_hold", "isstable", "info"];
+                    let values = values.iter().filter_map(|name| fields.get(*name));
+                    let values =
+                        values.fold(message_type.to_string(), |text, value| text + " " + value);
+                    texts.push(values);
+                }
+                Spoken::Declare(declaration) => {
+                    orders.extend(
+                        declaration
+                            .orders
+                            .iter()
+                            .map(|passed| alloc::format!("order of {}", passed.order.who)),
+                    );
+                    alice = Some(declaration);
+                }
+            }
+        }
+        if let Some(declaration) = alice {
+            let claim = |text| {
+                let claim = declaration.claims[&group(text)];
+                alloc::format!("{text} {} {}", claim.state, claim.willing)
+            };
+            texts.push(alloc::format!("alice: {}, {}", claim(OWN), claim(OTHER)));
+        }
+        texts.extend(orders);
+        texts
+    }
+
+    /// Alice holds everything, and bob has said that he holds nothing.
+    fn joined(failback: bool) -> Self {
+        let mut stage = Self::new(failback);
+        stage.declare(FREE, FREE, 1);
+        stage.holds("all", "1", 1);
+        stage
+    }
+
+    /// Each holds its own.
+    fn settled(failback: bool) -> Self {
+        let mut stage = Self::new(failback);
+        stage.declare(HELD, FREE, 1);
+        stage.holds("local", "1", 1);
+        stage
+    }
+}
+
+#[test]
+fn a_node_that_begins_asks_and_declares_nothing_before_the_answer() {
+    let mut stage = Stage::new(true);
+    assert_eq!(stage.declare(FREE, FREE, 1), ["starting"]);
+    assert_eq!(stage.declare(FREE, FREE, 1), [] as [&str; 0]);
+    assert_eq!(stage.declare(FREE, FREE, 2), ["starting"]);
+    assert_eq!(
+        stage.holds("all", "1", 3),
+        [
+            "resource none 1",
+            "alice: web started able, mail started able"
+        ]
+    );
+}
+
+#[test]
+fn a_heartbeat_that_begins_holds_nothing_and_is_told_what_is_held() {
+    let mut stage = Stage::new(true);
+    stage.declare(HELD, HELD, 1);
+    let outputs = stage.hear("starting", &[], 2);
+    let alice = "alice: web stopped reluctant, mail stopped reluctant";
+    assert_eq!(outputs, ["resource all 1", alice]);
+}
+
+#[test]
+fn what_a_heartbeat_gives_up_is_started_when_it_is_done_and_not_before() {
+    let mut stage = Stage::joined(true);
+    let alice = "alice: web stopping able, mail started able";
+    assert_eq!(
+        stage.standby("foreign", "me", 2),
+        ["ask_resources foreign other", "resource none 0", alice]
+    );
+    let fields = [
+        ("rsc_hold", "local"),
+        ("isstable", "0"),
+        ("info", "standby"),
+    ];
+    assert_eq!(stage.hear("resource", &fields, 2), [alice]);
+    stage
+        .interpreter
+        .hear(Word::read("ask_resources", &fields_of("foreign", "done")).unwrap());
+    // The manager takes it before anything more is said.
+    while stage.interpreter.poll().is_some() {}
+    let outputs = stage.declare(STARTING, FREE, 3);
+    let alice = "alice: web stopped reluctant, mail started able";
+    assert_eq!(outputs, ["resource local 0", alice]);
+    assert_eq!(
+        stage.declare(HELD, FREE, 4)[..2],
+        ["resource local 1", "ask_resources local done"]
+            .map(|text| text.replace("resources local", "resources foreign"))
+    );
+}
+
+fn fields_of(gives: &str, info: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("rsc_hold".to_string(), gives.to_string()),
+        ("info".to_string(), info.to_string()),
+    ])
+}
+
+#[test]
+fn a_heap_goes_back_in_a_standby_in_which_it_is_stopped_when_the_other_waits_for_it() {
+    let mut stage = Stage::new(true);
+    stage.declare(HELD, HELD, 1);
+    stage.hear("starting", &[], 2);
+    let outputs = stage.holds("none", "1", 3);
+    assert_eq!(outputs[0], "resource all 1");
+    assert_eq!(outputs[1], "ask_resources foreign me");
+    let outputs = stage.standby("foreign", "other", 4);
+    let alice = "alice: web stopped reluctant, mail stopped able";
+    assert_eq!(outputs, ["resource local 0 standby", alice]);
+    assert_eq!(stage.declare(HELD, STOPPING, 5).len(), 1, "nothing is said");
+    assert_eq!(
+        stage.declare(HELD, FREE, 6),
+        [
+            "ask_resources foreign done",
+            "alice: web stopped reluctant, mail starting able"
+        ]
+    );
+    stage.holds("local", "1", 7);
+    let outputs = stage.standby("foreign", "done", 7);
+    let alice = "alice: web stopped reluctant, mail started able";
+    assert_eq!(outputs, ["resource local 1", alice]);
+}
+
+#[test]
+fn without_failback_nothing_goes_back_by_itself() {
+    let mut stage = Stage::new(false);
+    stage.declare(HELD, HELD, 1);
+    stage.hear("starting", &[], 2);
+    let outputs = stage.holds("none", "1", 3);
+    assert!(
+        !outputs.iter().any(|text| text.contains("ask_resources")),
+        "{outputs:?}"
+    );
+}
+
+#[test]
+fn what_a_heartbeat_wants_is_given_up_for_it() {
+    let mut stage = Stage::settled(true);
+    let outputs = stage.hear("hb_takeover", &[("rsc_hold", "all")], 2);
+    assert_eq!(outputs[0], "ask_resources local me");
+    let outputs = stage.standby("local", "other", 3);
+    assert_eq!(outputs.last().unwrap(), "order of alice");
+}
+
+#[test]
+fn an_offer_that_nobody_answers_is_made_again_later() {
+    let mut stage = Stage::settled(true);
+    let unwilling = (GroupState::Stopped, Willingness::Reluctant);
+    let outputs = stage.declare(unwilling, FREE, 2);
+    assert_eq!(outputs[1], "ask_resources local me");
+    assert!(
+        outputs[2].contains("web starting"),
+        "nobody else starts it: {outputs:?}"
+    );
+    assert_eq!(stage.interpreter.deadline(), Some(at(12)));
+    assert_eq!(stage.outputs(12), ["ask_resources local done"]);
+    assert!(stage.outputs(22)[0].contains("web stopped"));
+    assert_eq!(stage.outputs(32)[0], "ask_resources local me");
+}
+
+#[test]
+fn a_standby_that_a_former_manager_left_unfinished_is_ended() {
+    let mut stage = Stage::settled(true);
+    stage.holds("none", "1", 2);
+    assert!(stage.interpreter.deadline().is_some(), "mail is offered");
+    assert_eq!(stage.outputs(12), ["ask_resources foreign done"]);
+    let outputs = stage.holds("none", "1", 13);
+    assert_eq!(outputs[0], "ask_resources foreign me");
+    assert_eq!(
+        stage.standby("foreign", "other", 13)[1],
+        "ask_resources foreign done"
+    );
+}
+
+#[test]
+fn a_heartbeat_that_ends_holds_what_it_has_until_it_is_gone() {
+    let mut stage = Stage::joined(true);
+    let fields = [
+        ("rsc_hold", "none"),
+        ("isstable", "0"),
+        ("info", "shutdown"),
+    ];
+    let outputs = stage.hear("resource", &fields, 2);
+    assert_eq!(outputs, ["alice: web started unable, mail started unable"]);
+}
+
+#[test]
+fn another_life_of_a_heartbeat_has_said_nothing() {
+    let mut stage = Stage::joined(true);
+    let mut source =
+        shared::event::EventSource::new(name("bob"), shared::event::Role::Core, Generation(7));
+    let heard = Kind::NodeHeard {
+        node: name("alice"),
+        uuid: Some(Uuid([1; 16])),
+        generation: Generation(4),
+        program: "heartbeat".into(),
+    };
+    let restarted = Kind::NodeRestarted {
+        node: name("alice"),
+        from: Generation(4),
+        to: Generation(5),
+    };
+    for kind in [heard, restarted] {
+        let event = source.event(kind, None, shared::time::Now::default());
+        stage.interpreter.handle_event(&event);
+    }
+    assert_eq!(stage.declare(FREE, FREE, 5), ["starting"]);
+}
+
+#[test]
+fn what_is_said_is_read_as_it_was_meant() {
+    let heaps = [
+        Heaps::NONE,
+        Heaps {
+            local: true,
+            foreign: false,
+        },
+        Heaps {
+            local: false,
+            foreign: true,
+        },
+        Heaps {
+            local: true,
+            foreign: true,
+        },
+    ];
+    let mut words = vec![Word::Starting];
+    for heaps in heaps {
+        words.push(Word::Takeover { takes: heaps });
+        for step in [Step::Me, Step::Other, Step::Done] {
+            words.push(Word::Standby { gives: heaps, step });
+        }
+        for info in [
+            None,
+            Some(Info::Standby),
+            Some(Info::Shutdown),
+            Some(Info::TakenOver),
+        ] {
+            words.push(Word::Resource {
+                holds: heaps,
+                full: true,
+                stable: Some(true),
+                info,
+            });
+        }
+        assert_eq!(heaps.mirrored().mirrored(), heaps);
+    }
+    for word in words {
+        let (message_type, fields) = word.write();
+        assert!(WORD_TYPES.contains(&message_type));
+        assert_eq!(Word::read(message_type, &fields), Some(word));
+    }
+    let unknown = fields_of("everything", "me");
+    assert_eq!(Word::read("ask_resources", &unknown), None);
+    assert_eq!(Word::read("status", &BTreeMap::new()), None);
+}

@@ -1,0 +1,243 @@
+//! What the manager of a Heartbeat says, as far as a manager of two nodes needs it.
+//!
+//! | type | what |
+//! |---|---|
+//! | `starting` | it begins, and holds nothing |
+//! | `resource` | what it holds, and whether that is about to change |
+//! | `ask_resources` | a step of a [standby](Step) |
+//! | `hb_takeover` | the other node is asked for a standby |
+//!
+//! It holds resources in two heaps: those of its own lines in `haresources`, `local`, and those of
+//! the other node's, `foreign`. All words are the sender's: but in a standby they are the giver's.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+/// The heaps, as one of the nodes sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heaps {
+    /// The groups that should be on it.
+    pub local: bool,
+    /// The groups that should be on the other one.
+    pub foreign: bool,
+}
+
+/// A step of a standby: who gives something up says `me`, the other one `other`, then the giver
+/// stops it and says `done`, then the taker starts it and says `done`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// I want to give these up.
+    Me,
+    /// I shall take them.
+    Other,
+    /// They are stopped; or they are started.
+    Done,
+}
+
+/// Why something is said of what is held, where that matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Info {
+    /// The sender stops what it gives up.
+    Standby,
+    /// The sender stops all it has, and ends.
+    Shutdown,
+    /// The sender took over from a dead node: what is held more.
+    TakenOver,
+}
+
+/// A word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The sender begins.
+    Starting,
+    /// What the sender holds.
+    Resource {
+        /// This.
+        holds: Heaps,
+        /// All of it; else what comes to it.
+        full: bool,
+        /// Nothing is under way there; nothing where it does not say.
+        stable: Option<bool>,
+        /// Why it says so.
+        info: Option<Info>,
+    },
+    /// A standby.
+    Standby {
+        /// What is given up, in the giver's words.
+        gives: Heaps,
+        /// How far it is.
+        step: Step,
+    },
+    /// The sender wants a standby of the reader, and these for itself.
+    Takeover {
+        /// In the sender's words.
+        takes: Heaps,
+    },
+}
+
+/// The types of messages that are words.
+pub const WORD_TYPES: [&str; 4] = [STARTING, RESOURCE, STANDBY, TAKEOVER];
+
+const STARTING: &str = "starting";
+const RESOURCE: &str = "resource";
+const STANDBY: &str = "ask_resources";
+const TAKEOVER: &str = "hb_takeover";
+const HOLDS: &str = "rsc_hold";
+const KIND: &str = "rtype";
+const STABLE: &str = "isstable";
+const INFO: &str = "info";
+const FULL: &str = "full";
+
+impl Heaps {
+    /// Neither.
+    pub const NONE: Self = Self {
+        local: false,
+        foreign: false,
+    };
+
+    /// As the other node sees them.
+    #[must_use]
+    pub fn mirrored(self) -> Self {
+        Self {
+            local: self.foreign,
+            foreign: self.local,
+        }
+    }
+
+    /// Those of either.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self {
+            local: self.local || more.local,
+            foreign: self.foreign || more.foreign,
+        }
+    }
+
+    /// These without those.
+    #[must_use]
+    pub fn without(self, less: Self) -> Self {
+        Self {
+            local: self.local && !less.local,
+            foreign: self.foreign && !less.foreign,
+        }
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub fn common(self, other: Self) -> Self {
+        self.without(self.without(other))
+    }
+
+    /// The heap of the groups that should be on this node, or that of the others.
+    #[must_use]
+    pub fn has(self, local: bool) -> bool {
+        if local { self.local } else { self.foreign }
+    }
+
+    fn word(self) -> &'static str {
+        match (self.local, self.foreign) {
+            (false, false) => "none",
+            (true, false) => "local",
+            (false, true) => "foreign",
+            (true, true) => "all",
+        }
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        let (local, foreign) = match word {
+            "none" => (false, false),
+            "local" => (true, false),
+            "foreign" => (false, true),
+            "all" => (true, true),
+            _ => return None,
+        };
+        Some(Self { local, foreign })
+    }
+}
+
+impl Word {
+    /// The word in a message, if it is one. What a Heartbeat does not say either is none.
+    #[must_use]
+    pub fn read(message_type: &str, fields: &BTreeMap<String, String>) -> Option<Self> {
+        let text = |name: &str| fields.get(name).map(String::as_str);
+        let heaps = || text(HOLDS).and_then(Heaps::read);
+        match message_type {
+            STARTING => Some(Self::Starting),
+            RESOURCE => Some(Self::Resource {
+                holds: heaps()?,
+                full: text(KIND) == Some(FULL),
+                stable: text(STABLE).map(|word| word == "1"),
+                info: text(INFO).and_then(|info| match info {
+                    "standby" => Some(Info::Standby),
+                    "shutdown" => Some(Info::Shutdown),
+                    "mach_down" => Some(Info::TakenOver),
+                    _ => None,
+                }),
+            }),
+            STANDBY => Some(Self::Standby {
+                gives: heaps()?,
+                step: match text(INFO)? {
+                    "me" => Step::Me,
+                    "other" => Step::Other,
+                    "done" => Step::Done,
+                    _ => return None,
+                },
+            }),
+            TAKEOVER => Some(Self::Takeover { takes: heaps()? }),
+            _ => None,
+        }
+    }
+
+    /// As a message: its type, and its fields.
+    #[must_use]
+    pub fn write(self) -> (&'static str, BTreeMap<String, String>) {
+        let mut fields = BTreeMap::new();
+        let mut set = |name: &str, value: &str| fields.insert(name.to_owned(), value.to_owned());
+        let message_type = match self {
+            Self::Starting => STARTING,
+            Self::Resource {
+                holds,
+                full,
+                stable,
+                info,
+            } => {
+                set(HOLDS, holds.word());
+                if full {
+                    set(KIND, FULL);
+                }
+                if let Some(stable) = stable {
+                    set(STABLE, if stable { "1" } else { "0" });
+                }
+                if let Some(info) = info {
+                    set(
+                        INFO,
+                        match info {
+                            Info::Standby => "standby",
+                            Info::Shutdown => "shutdown",
+                            Info::TakenOver => "mach_down",
+                        },
+                    );
+                }
+                RESOURCE
+            }
+            Self::Standby { gives, step } => {
+                set(HOLDS, gives.word());
+                set(
+                    INFO,
+                    match step {
+                        Step::Me => "me",
+                        Step::Other => "other",
+                        Step::Done => "done",
+                    },
+                );
+                STANDBY
+            }
+            Self::Takeover { takes } => {
+                set(HOLDS, takes.word());
+                TAKEOVER
+            }
+        };
+        (message_type, fields)
+    }
+}
