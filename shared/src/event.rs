@@ -1047,11 +1047,17 @@ pub enum Kind {
     GroupWantedOver {
         /// The group.
         group: GroupName,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// What failed with a group is forgotten, and tried again.
     GroupCleaned {
         /// The group.
         group: GroupName,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// No group is started, stopped or moved.
     Frozen {
@@ -1066,11 +1072,18 @@ pub enum Kind {
         reason: Option<String>,
     },
     /// That is over.
-    Unfrozen,
+    Unfrozen {
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Somebody made sure that a dead node is off.
     FenceConfirmed {
         /// The node.
         node: NodeName,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// A device is told to switch a node off.
     FenceBegun {
@@ -1078,6 +1091,9 @@ pub enum Kind {
         node: NodeName,
         /// The device.
         device: String,
+        /// Why, in the operator's words, if one ordered it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The device says that the node is off.
     Fenced {
@@ -1133,6 +1149,11 @@ impl Kind {
         match serde_json::to_value(&self) {
             Ok(Value::Object(mut parts)) => {
                 let data = parts.remove("data").unwrap_or(Value::Null);
+                // A kind all of whose data are absent is written as one that has none.
+                let data = match data {
+                    Value::Object(fields) if fields.is_empty() => Value::Null,
+                    data => data,
+                };
                 match parts.remove("kind") {
                     Some(Value::String(kind)) => (kind, data),
                     _ => (String::new(), data),
@@ -1145,10 +1166,17 @@ impl Kind {
     fn from_parts(kind: String, data: serde_json::Value) -> Self {
         let mut parts = serde_json::Map::new();
         parts.insert("kind".into(), kind.clone().into());
-        if !data.is_null() {
-            parts.insert("data".into(), data.clone());
-        }
-        serde_json::from_value(parts.into()).unwrap_or(Self::Unknown { kind, data })
+        let known = |data: Option<serde_json::Value>| {
+            let mut parts = parts.clone();
+            parts.extend(data.map(|data| ("data".into(), data)));
+            serde_json::from_value(parts.into()).ok()
+        };
+        let without = || known(Some(serde_json::Map::new().into()));
+        let read = match data.is_null() {
+            true => known(None).or_else(without),
+            false => known(Some(data.clone())),
+        };
+        read.unwrap_or(Self::Unknown { kind, data })
     }
 
     /// The word that names this kind in JSON and in filters, for example `node-status`.
@@ -1272,7 +1300,7 @@ impl Kind {
             | Self::FenceConfirmed { .. }
             | Self::Fenced { .. }
             | Self::FenceDeviceWorks { .. }
-            | Self::Unfrozen
+            | Self::Unfrozen { .. }
             | Self::Started(_)
             | Self::Left
             | Self::JeopardyOver { .. }
@@ -1382,7 +1410,7 @@ impl Kind {
             | Self::ConfigAgrees { node }
             | Self::TakeoverHeld { node, .. }
             | Self::TakeoverFree { node }
-            | Self::FenceConfirmed { node }
+            | Self::FenceConfirmed { node, .. }
             | Self::FenceBegun { node, .. }
             | Self::Fenced { node, .. }
             | Self::FenceFailed { node, .. }
@@ -1394,8 +1422,8 @@ impl Kind {
             | Self::GroupContested { group, .. }
             | Self::AddressContested { group, .. }
             | Self::GroupWanted { group, .. }
-            | Self::GroupWantedOver { group }
-            | Self::GroupCleaned { group } => Object::Group(group.clone()),
+            | Self::GroupWantedOver { group, .. }
+            | Self::GroupCleaned { group, .. } => Object::Group(group.clone()),
             Self::LinkStatus { link, .. }
             | Self::LinkOneWay { link }
             | Self::LinkBothWays { link } => Object::Link(link.clone()),
@@ -1434,7 +1462,7 @@ impl Kind {
             | Self::JournalDamaged { .. }
             | Self::FlightRecorded { .. }
             | Self::Frozen { .. }
-            | Self::Unfrozen
+            | Self::Unfrozen { .. }
             | Self::Unknown { .. } => Object::Daemon,
         }
     }

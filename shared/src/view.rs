@@ -611,7 +611,7 @@ impl ClusterView {
                 };
                 self.fenced.insert(node.clone(), fenced);
             }
-            Kind::FenceConfirmed { node } => {
+            Kind::FenceConfirmed { node, .. } => {
                 let fenced = Fenced {
                     since: stamp,
                     device: None,
@@ -631,8 +631,8 @@ impl ClusterView {
                 let order = Ordered::of(event, *lasts, reason.as_deref());
                 self.group(group).wanted = Some((node.clone(), order));
             }
-            Kind::GroupWantedOver { group } => self.group(group).wanted = None,
-            Kind::GroupCleaned { group } => self.group(group).failed = None,
+            Kind::GroupWantedOver { group, .. } => self.group(group).wanted = None,
+            Kind::GroupCleaned { group, .. } => self.group(group).failed = None,
             Kind::Frozen {
                 lasts,
                 maintenance,
@@ -641,7 +641,7 @@ impl ClusterView {
                 let order = Ordered::of(event, *lasts, reason.as_deref());
                 self.frozen = Some((*maintenance, order));
             }
-            Kind::Unfrozen => self.frozen = None,
+            Kind::Unfrozen { .. } => self.frozen = None,
             Kind::Left
             | Kind::LateBeat { .. }
             | Kind::UnauthHoldOver { .. }

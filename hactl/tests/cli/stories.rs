@@ -190,6 +190,7 @@ pub(crate) fn bob_is_fenced() -> Vec<Event> {
             Kind::FenceBegun {
                 node: node(),
                 device: device(),
+                reason: None,
             },
         ),
         (
@@ -229,6 +230,7 @@ pub(crate) fn bob_is_not_fenced() -> Vec<Event> {
             Kind::FenceBegun {
                 node: node(),
                 device: device(),
+                reason: None,
             },
         ),
         (
@@ -289,6 +291,7 @@ pub(crate) fn fence_events() -> Vec<Event> {
             Kind::FenceBegun {
                 node: bob(),
                 device: device(),
+                reason: None,
             },
         ),
         (
@@ -359,6 +362,7 @@ pub(crate) fn group_troubles() -> Vec<Event> {
         320,
         Kind::GroupWantedOver {
             group: group("mail"),
+            reason: None,
         },
         None,
     );

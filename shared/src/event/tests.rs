@@ -41,6 +41,19 @@ fn a_kind_from_the_future_keeps_its_text_and_data() {
 }
 
 #[test]
+fn the_end_of_a_freeze_is_read_with_data_and_without() {
+    let end = |reason: Option<&str>| Kind::Unfrozen {
+        reason: reason.map(str::to_owned),
+    };
+    for (kind, has_data) in [(end(None), false), (end(Some("done")), true)] {
+        let event = source().event(kind, None, Now::default());
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json.get("data").is_some(), has_data, "{json}");
+        assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+    }
+}
+
+#[test]
 fn an_event_id_survives_its_text() {
     for text in ["alice:1795.17", "db-1.example.org:s3.1", "alice:m3.2"] {
         assert_eq!(text.parse::<EventId>().unwrap().to_string(), text);

@@ -464,14 +464,16 @@ impl fmt::Display for Kind {
                 write!(f, "group {group} is wanted on {node}{}", For(*lasts))?;
                 because(f, reason.as_deref())
             }
-            Self::GroupWantedOver { group } => {
-                write!(f, "group {group} is wanted nowhere in particular any more")
+            Self::GroupWantedOver { group, reason } => {
+                write!(f, "group {group} is wanted nowhere in particular any more")?;
+                because(f, reason.as_deref())
             }
-            Self::GroupCleaned { group } => {
+            Self::GroupCleaned { group, reason } => {
                 write!(
                     f,
                     "what failed with group {group} is forgotten, and tried again"
-                )
+                )?;
+                because(f, reason.as_deref())
             }
             Self::Frozen {
                 lasts,
@@ -485,12 +487,21 @@ impl fmt::Display for Kind {
                 write!(f, "{what}{}", For(*lasts))?;
                 because(f, reason.as_deref())
             }
-            Self::Unfrozen => f.write_str("not frozen any more"),
-            Self::FenceConfirmed { node } => {
-                write!(f, "node {node} is off: somebody made sure of it")
+            Self::Unfrozen { reason } => {
+                f.write_str("not frozen any more")?;
+                because(f, reason.as_deref())
             }
-            Self::FenceBegun { node, device } => {
-                write!(f, "node {node} is being switched off with {device}")
+            Self::FenceConfirmed { node, reason } => {
+                write!(f, "node {node} is off: somebody made sure of it")?;
+                because(f, reason.as_deref())
+            }
+            Self::FenceBegun {
+                node,
+                device,
+                reason,
+            } => {
+                write!(f, "node {node} is being switched off with {device}")?;
+                because(f, reason.as_deref())
             }
             Self::Fenced { node, device } => {
                 write!(f, "node {node} is off: {device} confirmed it")

@@ -742,7 +742,7 @@ fn what_an_operator_ordered_is_told_and_a_freeze_is_a_warning() {
     let verdict = judge(&snapshot);
     assert_eq!(verdict.level, Level::Warning);
     assert!(verdict.sentence.ends_with("; groups frozen"));
-    apply(&mut snapshot, Kind::Unfrozen);
+    apply(&mut snapshot, Kind::Unfrozen { reason: None });
     assert_eq!(judge(&snapshot).level, Level::Notice);
 }
 
@@ -783,7 +783,10 @@ fn in_a_freeze_the_remedy_promises_no_fencing() {
 #[test]
 fn a_dead_node_that_was_fenced_is_said_to_be_off_until_it_is_heard() {
     let mut snapshot = healthy();
-    let confirmed = Kind::FenceConfirmed { node: name("bob") };
+    let confirmed = Kind::FenceConfirmed {
+        node: name("bob"),
+        reason: None,
+    };
     let silent = StatusReason::Silent {
         silent: Duration::from_secs(7),
         deadtime: Duration::from_secs(6),

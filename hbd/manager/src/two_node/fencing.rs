@@ -20,7 +20,7 @@ use shared::time::{Moment, Now};
 
 use super::TwoNode;
 use super::peer::Standing;
-use crate::io::{ActionId, Fence, FenceOperation, Output};
+use crate::io::{ActionId, Fence, FenceOperation, Order, Output};
 use crate::mutant::planted;
 
 /// Time until the devices are tried again, when none could.
@@ -33,8 +33,8 @@ pub(crate) const CHECK: Duration = Duration::from_secs(3600);
 pub(super) struct Fencer {
     step: Step,
     failures: u32,
-    /// An operator wants it, who.
-    ordered: Option<Cause>,
+    /// An operator wants it.
+    ordered: Option<Order>,
     /// By device.
     checks: Vec<Check>,
 }
@@ -77,6 +77,11 @@ impl Fencer {
         }
     }
 
+    /// Who ordered it, if somebody did.
+    fn cause(&self) -> Option<Cause> {
+        self.ordered.as_ref().and_then(super::ordered)
+    }
+
     /// When something is to be done by time alone.
     pub(super) fn deadlines(&self) -> impl Iterator<Item = Moment> {
         let step = match self.step {
@@ -90,8 +95,8 @@ impl Fencer {
 
 impl TwoNode {
     /// An operator has the other node switched off: each device is tried once.
-    pub(super) fn order_fence(&mut self, cause: Cause, now: Moment) {
-        self.fencer.ordered = Some(cause);
+    pub(super) fn order_fence(&mut self, order: Order, now: Moment) {
+        self.fencer.ordered = Some(order);
         if let Step::Waiting { device, .. } = self.fencer.step {
             self.fencer.step = Step::Waiting { until: now, device };
         }
@@ -130,8 +135,9 @@ impl TwoNode {
         let kind = Kind::FenceBegun {
             node: self.settings.peer.clone(),
             device: self.settings.fencing.devices[device].clone(),
+            reason: (self.fencer.ordered.as_ref()).and_then(|order| order.reason.clone()),
         };
-        let cause = self.fencer.ordered.clone();
+        let cause = self.fencer.cause();
         self.tell(kind, cause.or(self.peer.because.clone()), now);
         self.fencer.step = Step::Running {
             device,
@@ -203,7 +209,8 @@ impl TwoNode {
     fn fenced(&mut self, device: usize, turn: u64, now: Now) {
         self.fencer.step = Step::Idle;
         self.fencer.failures = 0;
-        let cause = self.fencer.ordered.take();
+        let cause = self.fencer.cause();
+        self.fencer.ordered = None;
         let kind = Kind::Fenced {
             node: self.settings.peer.clone(),
             device: self.settings.fencing.devices[device].clone(),
@@ -224,7 +231,7 @@ impl TwoNode {
             why,
             failures: self.fencer.failures,
         };
-        self.tell(kind, self.fencer.ordered.clone(), now);
+        self.tell(kind, self.fencer.cause(), now);
         let next = device + 1;
         self.fencer.step = if next < self.settings.fencing.devices.len() {
             Step::Waiting {

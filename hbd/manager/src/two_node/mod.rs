@@ -244,20 +244,23 @@ impl TwoNode {
         &mut self,
         place: usize,
         is_over: impl Fn(&Wanted) -> bool,
-        cause: Option<Cause>,
+        order: Option<&Order>,
         now: Now,
     ) {
         let local = &mut self.groups[place];
         if local.wanted.take_if(|wanted| is_over(wanted)).is_some() {
             let group = local.group.name.clone();
-            self.tell(Kind::GroupWantedOver { group }, cause, now);
+            let reason = order.and_then(|order| order.reason.clone());
+            let kind = Kind::GroupWantedOver { group, reason };
+            self.tell(kind, order.and_then(ordered), now);
         }
     }
 
     /// The freeze ends, if it `is_over`, and everything is looked at.
-    fn unfreeze(&mut self, is_over: impl Fn(&Frozen) -> bool, cause: Option<Cause>, now: Now) {
+    fn unfreeze(&mut self, is_over: impl Fn(&Frozen) -> bool, order: Option<&Order>, now: Now) {
         if self.frozen.take_if(|frozen| is_over(frozen)).is_some() {
-            self.tell(Kind::Unfrozen, cause, now);
+            let reason = order.and_then(|order| order.reason.clone());
+            self.tell(Kind::Unfrozen { reason }, order.and_then(ordered), now);
             for local in &mut self.groups {
                 local.look_at(now.boot);
             }
@@ -1021,13 +1024,14 @@ impl TwoNode {
             }
             GroupVerb::Unmove { groups } => {
                 for place in self.chosen(groups) {
-                    self.unwant(place, |_| true, ordered(order), now);
+                    self.unwant(place, |_| true, Some(order), now);
                 }
             }
             GroupVerb::Cleanup { groups } => {
                 for place in self.chosen(groups) {
                     let group = self.groups[place].group.name.clone();
-                    self.tell_ordered(Kind::GroupCleaned { group }, order, now);
+                    let reason = reason.clone();
+                    self.tell_ordered(Kind::GroupCleaned { group, reason }, order, now);
                     self.clean(place, now);
                 }
             }
@@ -1044,15 +1048,16 @@ impl TwoNode {
                 };
                 self.tell_ordered(kind, order, now);
             }
-            GroupVerb::Unfreeze => self.unfreeze(|_| true, ordered(order), now),
+            GroupVerb::Unfreeze => self.unfreeze(|_| true, Some(order), now),
             GroupVerb::ConfirmFence { node } => {
                 self.peer.fenced = Some(self.peer.turn);
-                let kind = Kind::FenceConfirmed { node: node.clone() };
+                let kind = Kind::FenceConfirmed {
+                    node: node.clone(),
+                    reason,
+                };
                 self.tell_ordered(kind, order, now);
             }
-            GroupVerb::Fence { .. } => {
-                self.order_fence(Cause::Order(order.who.clone()), now.boot);
-            }
+            GroupVerb::Fence { .. } => self.order_fence(order.clone(), now.boot),
         }
     }
 

@@ -624,6 +624,40 @@ fn without_unfenced_takeover_a_dead_holder_is_succeeded_when_somebody_made_sure_
 }
 
 #[test]
+fn the_words_of_an_operator_stand_in_the_events_of_the_order() {
+    let because = |verb| Order {
+        reason: Some("I looked".into()),
+        ..order(verb)
+    };
+    let told = |stage: &mut Stage, verb| {
+        stage.manager.handle_order(because(verb), at(9)).unwrap();
+        stage.outputs()[0].clone()
+    };
+    let groups = || Choice::All;
+    let mut stage = Stage::started();
+    let text = told(&mut stage, GroupVerb::Cleanup { groups: groups() });
+    assert!(text.ends_with("and tried again (I looked)"), "{text}");
+    let verb = GroupVerb::Move {
+        groups: groups(),
+        to: Some(name("alice")),
+        lasts: None,
+    };
+    stage.manager.handle_order(order(verb), at(8)).unwrap();
+    stage.outputs();
+    let text = told(&mut stage, GroupVerb::Unmove { groups: groups() });
+    assert!(text.ends_with("any more (I looked)"), "{text}");
+    stage.manager.handle_order(freeze(), at(8)).unwrap();
+    stage.outputs();
+    let text = told(&mut stage, GroupVerb::Unfreeze);
+    assert_eq!(text, "not frozen any more (I looked)");
+    let text = told(&mut stage, GroupVerb::ConfirmFence { node: name("bob") });
+    assert_eq!(text, "node bob is off: somebody made sure of it (I looked)");
+    let mut stage = Stage::met(fenced_by(&["ipmi"]));
+    let text = told(&mut stage, GroupVerb::Fence { node: name("bob") });
+    assert_eq!(text, "node bob is being switched off with ipmi (I looked)");
+}
+
+#[test]
 fn a_resource_that_is_lost_is_started_anew_here_and_then_there() {
     let mut stage = Stage::started();
     let lose = |stage: &mut Stage, millis| {
