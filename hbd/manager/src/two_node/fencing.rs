@@ -220,6 +220,7 @@ impl TwoNode {
             self.peer.fenced = Some(self.peer.turn);
             self.peer.struck = self.peer.status.is_alive().then_some(now.boot);
             self.peer.because = Some(cause);
+            self.thawed = None;
         }
     }
 

@@ -56,6 +56,9 @@ const FAILURES_MAX: usize = 8;
 const FAILURE_MAX: usize = 160;
 /// Most bytes of the reasons that it gives, with the names of the groups: as much as the failures.
 const REASONS_MAX: usize = FAILURES_MAX * FAILURE_MAX;
+/// For so long what a freeze held back follows from its end: both nodes have told each other by then
+/// that they are willing again, also where a declaration was lost.
+const THAW_LASTS: Duration = Duration::from_secs(3);
 /// Two orders that end within so long of each other are one.
 const ALIKE: Duration = Duration::from_secs(5);
 
@@ -72,6 +75,8 @@ pub struct TwoNode {
     leaving: bool,
     released: bool,
     frozen: Option<Frozen>,
+    /// The event that said that a freeze is over, and when.
+    thawed: Option<(Cause, Moment)>,
     kept: Kept,
     events: EventSource,
     outputs: VecDeque<Output>,
@@ -163,6 +168,7 @@ impl TwoNode {
             leaving: false,
             released: false,
             frozen: kept.frozen,
+            thawed: None,
             kept,
             events,
             outputs: VecDeque::new(),
@@ -260,7 +266,8 @@ impl TwoNode {
     fn unfreeze(&mut self, is_over: impl Fn(&Frozen) -> bool, order: Option<&Order>, now: Now) {
         if self.frozen.take_if(|frozen| is_over(frozen)).is_some() {
             let reason = order.and_then(|order| order.reason.clone());
-            self.tell(Kind::Unfrozen { reason }, order.and_then(ordered), now);
+            let cause = self.tell(Kind::Unfrozen { reason }, order.and_then(ordered), now);
+            self.thawed = Some((cause, now.boot));
             for local in &mut self.groups {
                 local.look_at(now.boot);
             }
@@ -529,13 +536,18 @@ impl TwoNode {
             return;
         }
         local.note_reason(from, &reason);
+        let thawed = self.thawed.as_ref();
+        let thawed = thawed.filter(|(_, at)| now.boot.since(*at) < THAW_LASTS);
+        let thawed = thawed.map(|(cause, _)| cause.clone());
         let cause = match reason {
             GroupReason::StartUp
             | GroupReason::PeerDead { .. }
             | GroupReason::PeerFree { .. }
-            | GroupReason::Failback { .. }
-            | GroupReason::DeclaredDead { .. }
-            | GroupReason::Contested { .. } => self.peer.because.clone(),
+            | GroupReason::Failback { .. } => thawed.or_else(|| self.peer.because.clone()),
+            GroupReason::DeclaredDead { .. } | GroupReason::Contested { .. } => {
+                self.peer.because.clone()
+            }
+            GroupReason::PeerMoreWilling { .. } => thawed,
             _ => None,
         };
         let kind = Kind::GroupState {
@@ -861,6 +873,7 @@ impl TwoNode {
         let was_alive = self.peer.status.is_alive();
         let may_hold = self.peer_may_hold(now);
         self.peer.begin(to, cause);
+        self.thawed = None;
         self.peer.dead_since = (to == NodeStatus::Dead).then_some(now);
         if was_alive == to.is_alive() && to != NodeStatus::Dead {
             return;
@@ -1055,7 +1068,8 @@ impl TwoNode {
                     node: node.clone(),
                     reason,
                 };
-                self.tell_ordered(kind, order, now);
+                self.peer.because = Some(self.tell(kind, ordered(order), now));
+                self.thawed = None;
             }
             GroupVerb::Fence { .. } => self.order_fence(order.clone(), now.boot),
         }

@@ -7,6 +7,7 @@ use alloc::vec;
 use super::*;
 use crate::declaration::Life;
 use crate::io::{FenceOperation, Fencing, Group, KeptGroup, Monitor, Startup};
+use shared::event::EventId;
 use shared::names::Generation;
 
 const GROUP: &str = "IPaddr::10.0.0.5";
@@ -180,6 +181,16 @@ impl Stage {
             _ => None,
         });
         declarations.last()
+    }
+
+    /// What this manager told, as far as it was not taken yet.
+    fn told(&mut self) -> Vec<Event> {
+        let outputs = std::iter::from_fn(|| self.manager.poll_output());
+        let events = outputs.filter_map(|output| match output {
+            Output::Event(event) => Some(*event),
+            _ => None,
+        });
+        events.collect()
     }
 
     /// Bob was heard, and has said nothing yet.
@@ -655,6 +666,78 @@ fn the_words_of_an_operator_stand_in_the_events_of_the_order() {
     let mut stage = Stage::met(fenced_by(&["ipmi"]));
     let text = told(&mut stage, GroupVerb::Fence { node: name("bob") });
     assert_eq!(text, "node bob is being switched off with ipmi (I looked)");
+}
+
+/// The cause of the change of state among these events, and what it names.
+fn cause_in(events: &[Event], cause: &Event) -> (Option<EventId>, EventId) {
+    let change = |event: &&Event| matches!(event.kind, Kind::GroupState { .. });
+    let change = events.iter().find(change).unwrap();
+    (change.caused_by().cloned(), cause.id.clone())
+}
+
+#[test]
+fn what_is_taken_after_a_confirmation_follows_from_it() {
+    let settings = Settings {
+        unfenced_takeover: false,
+        ..settings()
+    };
+    let mut stage = Stage::met(settings);
+    stage.hear(GroupState::Started, Willingness::Able, 2);
+    stage.bob(NodeStatus::Dead, 3);
+    let confirm = order(GroupVerb::ConfirmFence { node: name("bob") });
+    stage.manager.handle_order(confirm, at(5)).unwrap();
+    let told = stage.told();
+    assert!(matches!(told[0].kind, Kind::FenceConfirmed { .. }));
+    let (caused_by, confirmation) = cause_in(&told, &told[0]);
+    assert_eq!(caused_by, Some(confirmation));
+}
+
+#[test]
+fn what_a_freeze_held_back_follows_from_its_end() {
+    let unfreeze = || order(GroupVerb::Unfreeze);
+    let mut stage = Stage::met(settings());
+    stage.manager.handle_order(freeze(), at(2)).unwrap();
+    stage.bob(NodeStatus::Dead, 3);
+    stage.manager.handle_order(unfreeze(), at(4)).unwrap();
+    let told = stage.told();
+    let (caused_by, end) = cause_in(&told, &told[0]);
+    assert_eq!(caused_by, Some(end), "what is done at once");
+
+    let declares = |stage: &mut Stage, number| {
+        let heard = stage.manager.own.number;
+        let claim = Claim {
+            state: GroupState::Stopped,
+            willing: Willingness::Able,
+            epoch: 1,
+        };
+        let declaration = Declaration {
+            stand: Stand {
+                life: life(3),
+                number,
+            },
+            heard: Some(Stand {
+                life: life(7),
+                number: heard,
+            }),
+            answer: false,
+            alone: false,
+            claims: BTreeMap::from([(group(), claim)]),
+            failures: BTreeMap::new(),
+            reasons: BTreeMap::new(),
+            orders: Vec::new(),
+        };
+        (stage.manager).handle_message(&name("bob"), declaration, at(number));
+        stage.told()
+    };
+    for (answers, follows) in [(20, true), (20_000, false)] {
+        let mut stage = Stage::met(settings());
+        stage.manager.handle_order(freeze(), at(2)).unwrap();
+        declares(&mut stage, 3);
+        stage.manager.handle_order(unfreeze(), at(4)).unwrap();
+        let thawed = stage.told().remove(0);
+        let (caused_by, end) = cause_in(&declares(&mut stage, answers), &thawed);
+        assert_eq!(caused_by == Some(end), follows, "answered at {answers}");
+    }
 }
 
 #[test]
