@@ -263,12 +263,18 @@ pub struct Kept {
 }
 
 /// Nothing is started, stopped or moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frozen {
     /// Until when; the end of time if for ever.
     pub until: Moment,
     /// Nothing is looked at either.
     pub maintenance: bool,
+    /// Who ordered it.
+    #[serde(default)]
+    pub who: String,
+    /// Why, in their words.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// It was ordered before all of hbd ended here: the other node may know better.
     #[serde(default)]
     pub inherited: bool,
@@ -281,6 +287,12 @@ pub struct Wanted {
     pub on: NodeName,
     /// Until when; the end of time if for ever.
     pub until: Moment,
+    /// Who ordered it.
+    #[serde(default)]
+    pub who: String,
+    /// Why, in their words.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// As in [`Frozen::inherited`].
     #[serde(default)]
     pub inherited: bool,

@@ -167,7 +167,7 @@ impl TwoNode {
             sick: view.sick.is_some(),
             leaving: false,
             released: false,
-            frozen: kept.frozen,
+            frozen: kept.frozen.clone(),
             thawed: None,
             kept,
             events,
@@ -378,7 +378,7 @@ impl TwoNode {
     }
 
     fn in_maintenance(&self) -> bool {
-        self.frozen.is_some_and(|frozen| frozen.maintenance)
+        (self.frozen.as_ref()).is_some_and(|frozen| frozen.maintenance)
     }
 
     fn willing(&self, place: usize, now: Moment) -> Willingness {
@@ -597,7 +597,7 @@ impl TwoNode {
             groups: groups
                 .map(|local| (local.group.name.clone(), local.kept()))
                 .collect(),
-            frozen: self.frozen,
+            frozen: self.frozen.clone(),
             freed: self.peer.freed(),
             inherited: false,
             memory: None,
@@ -737,25 +737,33 @@ impl TwoNode {
     fn standing_orders(&self, now: Moment) -> Vec<Passed> {
         let left = |until: Moment| (until != NEVER).then(|| until.since(now));
         let frozen = self.frozen.iter().filter(|frozen| !frozen.inherited);
-        let freeze = frozen.map(|frozen| GroupVerb::Freeze {
-            lasts: left(frozen.until),
-            maintenance: frozen.maintenance,
+        let freeze = frozen.map(|frozen| {
+            let verb = GroupVerb::Freeze {
+                lasts: left(frozen.until),
+                maintenance: frozen.maintenance,
+            };
+            (verb, &frozen.who, &frozen.reason)
         });
         let moves = self.groups.iter().filter_map(|local| {
             let wanted = local.wanted.as_ref().filter(|wanted| !wanted.inherited)?;
-            Some(GroupVerb::Move {
+            let verb = GroupVerb::Move {
                 groups: Choice::Named([local.group.name.clone()].into()),
                 to: Some(wanted.on.clone()),
                 lasts: left(wanted.until),
-            })
+            };
+            Some((verb, &wanted.who, &wanted.reason))
         });
-        let passed = |verb| Passed {
+        let passed = |(verb, who, reason): (GroupVerb, &String, &Option<String>)| Passed {
             number: self.own.number + 1,
             standing: true,
             order: Order {
                 verb,
-                who: self.settings.node.as_str().into(),
-                reason: Some("it was ordered before and holds".into()),
+                // What a manager without this kept is nobody's.
+                who: match who.is_empty() {
+                    true => self.settings.node.as_str().into(),
+                    false => who.clone(),
+                },
+                reason: reason.clone(),
             },
         };
         // A move is refused while the groups are frozen.
@@ -792,6 +800,7 @@ impl TwoNode {
         match &order.verb {
             GroupVerb::Freeze { lasts, maintenance } => self
                 .frozen
+                .as_ref()
                 .is_some_and(|f| f.maintenance == *maintenance && alike(f.until, *lasts)),
             GroupVerb::Move { groups, to, lasts } => self.chosen(groups).iter().all(|place| {
                 let wanted = self.groups[*place].wanted.as_ref();
@@ -1023,6 +1032,8 @@ impl TwoNode {
                     let wanted = Wanted {
                         on: on.clone(),
                         until: until(*lasts),
+                        who: order.who.clone(),
+                        reason: reason.clone(),
                         inherited: false,
                     };
                     self.groups[place].wanted = Some(wanted);
@@ -1052,6 +1063,8 @@ impl TwoNode {
                 self.frozen = Some(Frozen {
                     until: until(*lasts),
                     maintenance: *maintenance,
+                    who: order.who.clone(),
+                    reason: reason.clone(),
                     inherited: false,
                 });
                 let kind = Kind::Frozen {
@@ -1570,7 +1583,7 @@ impl ClusterManager for TwoNode {
         groups
             .chain(looks.filter(|_| !self.in_maintenance()))
             .chain(self.own.repeat_at)
-            .chain(self.frozen.map(|frozen| frozen.until))
+            .chain(self.frozen.as_ref().map(|frozen| frozen.until))
             .chain(self.peer.unauthenticated)
             .chain(self.fencer.deadlines())
             .filter(|at| *at != NEVER)

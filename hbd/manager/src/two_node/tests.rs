@@ -1360,7 +1360,11 @@ fn what_is_ordered_is_told_to_a_node_that_returns() {
     let mut stage = Stage::met(settings());
     stage.hear(GroupState::Stopped, Willingness::Able, 2);
     stage.bob(NodeStatus::Dead, 3);
-    stage.manager.handle_order(freeze(), at(4)).unwrap();
+    let freeze = Order {
+        reason: Some("new switch".into()),
+        ..freeze()
+    };
+    stage.manager.handle_order(freeze.clone(), at(4)).unwrap();
     stage.outputs();
     let kind = Kind::NodeStatus {
         node: name("bob"),
@@ -1371,8 +1375,7 @@ fn what_is_ordered_is_told_to_a_node_that_returns() {
     let event = stage.core.event(kind, None, at(5));
     stage.manager.handle_event(&event, at(5));
     let declaration = stage.declared().unwrap();
-    let verb = &declaration.orders[0].order.verb;
-    assert!(matches!(verb, GroupVerb::Freeze { .. }), "{verb:?}");
+    assert_eq!(declaration.orders[0].order, freeze);
 }
 
 #[test]
@@ -1381,14 +1384,18 @@ fn what_was_ordered_before_all_of_hbd_ended_here_counts_until_the_other_node_spe
         frozen: Some(Frozen {
             until: NEVER,
             maintenance: false,
+            who: "uid 0".into(),
+            reason: Some("new switch".into()),
             inherited: false,
         }),
         inherited: true,
         ..Kept::default()
     };
     let mut stage = Stage::new(settings(), kept);
-    let text = "frozen: no group is started, stopped or moved";
-    assert!(stage.outputs()[0].starts_with(text));
+    let told = stage.told().remove(0);
+    let text = "frozen: no group is started, stopped or moved (new switch)";
+    assert_eq!(told.text, text);
+    assert_eq!(told.cause, Some(Cause::Order("uid 0".into())));
     stage.bob(NodeStatus::Active, 1);
     stage.event(Kind::CommunicationUp, 1);
     let outputs = stage.hear(GroupState::Stopped, Willingness::Able, 2);
@@ -1401,6 +1408,8 @@ fn what_is_ordered_on_return_comes_before_what_the_other_node_still_has_standing
     let wanted = Wanted {
         on: bob.clone(),
         until: NEVER,
+        who: "uid 0".into(),
+        reason: None,
         inherited: false,
     };
     let web = KeptGroup {
