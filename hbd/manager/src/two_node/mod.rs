@@ -54,7 +54,8 @@ const NEVER: Moment = Moment(u64::MAX);
 const FAILURES_MAX: usize = 8;
 /// Most characters of that, which share a message with all that is declared.
 const FAILURE_MAX: usize = 160;
-/// Most bytes of the reasons that it gives, with the names of the groups: as much as the failures.
+/// Most bytes of the reasons that it gives, with the names of the groups: as much as the failures. As
+/// many of the reasons of the orders that hold.
 const REASONS_MAX: usize = FAILURES_MAX * FAILURE_MAX;
 /// For so long what a freeze held back follows from its end: both nodes have told each other by then
 /// that they are willing again, also where a declaration was lost.
@@ -753,6 +754,14 @@ impl TwoNode {
             };
             Some((verb, &wanted.who, &wanted.reason))
         });
+        let mut left = REASONS_MAX;
+        let mut fits = |reason: &String| match left.checked_sub(reason.len()) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        };
         let passed = |(verb, who, reason): (GroupVerb, &String, &Option<String>)| Passed {
             number: self.own.number + 1,
             standing: true,
@@ -763,7 +772,7 @@ impl TwoNode {
                     true => self.settings.node.as_str().into(),
                     false => who.clone(),
                 },
-                reason: reason.clone(),
+                reason: reason.clone().filter(&mut fits),
             },
         };
         // A move is refused while the groups are frozen.

@@ -448,10 +448,11 @@ fn of_what_failed_the_failure_is_said_and_of_a_new_attempt_its_reason() {
 #[test]
 fn reasons_leave_room_for_the_rest_of_a_message() {
     let mut settings = settings();
-    let name = |number| GroupName::new(&format!("Dummy::{number:0>99}")).unwrap();
+    let named = |number| GroupName::new(&format!("Dummy::{number:0>99}")).unwrap();
+    let long = "x".repeat(200);
     settings.groups = (0..40)
         .map(|number| Group {
-            name: name(number),
+            name: named(number),
             ..settings.groups[0].clone()
         })
         .collect();
@@ -463,8 +464,25 @@ fn reasons_leave_room_for_the_rest_of_a_message() {
     let reasons = stage.manager.reasons();
     assert_eq!(
         reasons.len(),
-        REASONS_MAX / (name(0).as_str().len() + "the cluster starts".len())
+        REASONS_MAX / (named(0).as_str().len() + "the cluster starts".len())
     );
+
+    let groups = Choice::All;
+    let verb = GroupVerb::Move {
+        groups,
+        to: Some(name("alice")),
+        lasts: None,
+    };
+    let reason = Some(long);
+    let order = Order {
+        reason,
+        ..order(verb)
+    };
+    stage.manager.handle_order(order, at(2)).unwrap();
+    let orders = stage.manager.standing_orders(at(3).boot);
+    assert_eq!(orders.len(), ORDERS_MAX);
+    let given = orders.iter().filter(|passed| passed.order.reason.is_some());
+    assert_eq!(given.count(), REASONS_MAX / 200);
 }
 
 #[test]
