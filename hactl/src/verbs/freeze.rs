@@ -14,7 +14,8 @@ pub(crate) const VERB: Verb = Verb {
     about: "Keeps every group as it is: none is started, stopped or moved, for a time",
     text: "\
 While it lasts nobody takes over from a node that dies, and what stops is not started again: status
-and health warn of it. Groups are still looked at, and what is found is told; hactl maintenance does
+and health warn of it. A node that leaves in order, as when hbd is stopped there, or that is sick gives
+up its groups all the same, and nobody takes them meanwhile. Groups are still looked at, and what is found is told; hactl maintenance does
 not even look. It counts on both nodes, and ends when --for is over or with hactl unfreeze. Ends with
 0 when it is ordered.",
     examples: &[Example {

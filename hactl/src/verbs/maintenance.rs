@@ -13,7 +13,7 @@ pub(crate) const VERB: Verb = Verb {
     about: "Leaves every group alone, or looks after them again",
     text: "\
 on: as hactl freeze, and groups are not looked at either, so that services may be stopped and started
-by hand. off: ends it; with it hbd looks whether what it holds runs, and starts anew what does not.
+by hand. Where hbd itself is stopped meanwhile its groups are stopped, and nobody takes them. off: ends it; with it hbd looks whether what it holds runs, and starts anew what does not.
 Ends with 0 when it is ordered, and off with 7 where a freeze lasts that is no maintenance.",
     examples: &[
         Example {
