@@ -184,11 +184,28 @@ pub(crate) fn group_names(snapshot: &Snapshot) -> Vec<GroupName> {
     names
 }
 
-/// The name of a group that there is, as a person typed it.
+/// True where a group has that name.
+fn is_group(snapshot: &Snapshot, typed: &str) -> bool {
+    let names = group_names(snapshot);
+    names.iter().any(|name| name.as_str() == typed)
+}
+
+/// The name of a group that there is, as a person typed it: the whole, or a part that no other has.
 fn known_group(snapshot: &Snapshot, typed: &str) -> Result<GroupName, Error> {
     let names = group_names(snapshot);
     if let Some(name) = names.iter().find(|name| name.as_str() == typed) {
         return Ok(name.clone());
+    }
+    let fitting: Vec<_> = names.iter().filter(|name| has_part(name, typed)).collect();
+    match fitting[..] {
+        [] => {}
+        [name] => return Ok(name.clone()),
+        _ => {
+            let fitting: Vec<&str> = fitting.into_iter().map(GroupName::as_str).collect();
+            let fitting = fitting.join(", ");
+            let text = format!("{typed} may be one of the groups {fitting}; say which");
+            return Err(Error::NotFound(text));
+        }
     }
     let names: Vec<&str> = names.iter().map(GroupName::as_str).collect();
     Err(Error::NotFound(match names.is_empty() {
@@ -198,6 +215,20 @@ fn known_group(snapshot: &Snapshot, typed: &str) -> Result<GroupName, Error> {
             names.join(", ")
         ),
     }))
+}
+
+/// True where `typed` is the agent, an argument, an argument up to a slash, or several of these in
+/// their order: `IPaddr`, `10.0.0.5` and `10.0.0.5/24/eth0` of `IPaddr::10.0.0.5/24/eth0`.
+fn has_part(name: &GroupName, typed: &str) -> bool {
+    let name = name.as_str();
+    let mut found = name.match_indices(typed);
+    !typed.is_empty()
+        && found.any(|(at, _)| {
+            let (before, after) = (&name[..at], &name[at + typed.len()..]);
+            let begins = before.is_empty() || before.ends_with("::");
+            let ends = after.is_empty() || after.starts_with("::") || after.starts_with('/');
+            begins && ends
+        })
 }
 
 /// No answer is neither yes nor no.
@@ -249,6 +280,44 @@ fn known_node(view: &ClusterView, typed: &str) -> Result<NodeName, Error> {
                 "{typed} is no node of this cluster; its nodes are {}",
                 names.join(", ")
             )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::group::ConfiguredGroup;
+
+    use super::*;
+
+    #[test]
+    fn a_group_goes_by_a_part_of_its_name_that_no_other_has() {
+        let names = ["IPaddr::10.0.0.5/24/eth0", "IPaddr::10.0.0.50", "apache"];
+        let configured = |name: &&str| ConfiguredGroup {
+            name: GroupName::new(name).unwrap(),
+            node: NodeName::new("alice").unwrap(),
+            resources: Vec::new(),
+        };
+        let snapshot = Snapshot {
+            groups: names.iter().map(configured).collect(),
+            ..Snapshot::default()
+        };
+        let known = |typed| known_group(&snapshot, typed).map_err(|error| error.text().unwrap());
+        for (typed, place) in [
+            ("10.0.0.5", 0),
+            ("10.0.0.5/24", 0),
+            ("IPaddr::10.0.0.5", 0),
+            ("10.0.0.50", 1),
+            ("apache", 2),
+        ] {
+            assert_eq!(known(typed).unwrap().as_str(), names[place], "{typed}");
+        }
+        assert_eq!(
+            known("IPaddr").unwrap_err(),
+            "IPaddr may be one of the groups IPaddr::10.0.0.5/24/eth0, IPaddr::10.0.0.50; say which"
+        );
+        for typed in ["", "10.0.0", "0.0.5", "apach", "24"] {
+            assert!(known(typed).is_err(), "{typed}");
         }
     }
 }

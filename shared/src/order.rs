@@ -103,10 +103,10 @@ impl fmt::Display for Change {
         let group = &self.group;
         match (&self.from, &self.to) {
             (None, None) => write!(f, "group {group} stays stopped"),
-            (Some(from), None) => write!(f, "group {group} is stopped on {from}"),
-            (None, Some(to)) => write!(f, "group {group} is started on {to}"),
+            (Some(from), None) => write!(f, "group {group} will be stopped on {from}"),
+            (None, Some(to)) => write!(f, "group {group} will be started on {to}"),
             (Some(from), Some(to)) if from == to => write!(f, "group {group} stays on {to}"),
-            (Some(from), Some(to)) => write!(f, "group {group} moves from {from} to {to}"),
+            (Some(from), Some(to)) => write!(f, "group {group} will move from {from} to {to}"),
         }
     }
 }
@@ -124,7 +124,12 @@ mod tests {
         };
         assert_eq!(change(None, None), "group web stays stopped");
         assert_eq!(change(node("a"), node("a")), "group web stays on a");
-        assert_eq!(change(node("a"), node("b")), "group web moves from a to b");
+        assert_eq!(
+            change(node("a"), node("b")),
+            "group web will move from a to b"
+        );
+        assert_eq!(change(None, node("b")), "group web will be started on b");
+        assert_eq!(change(node("a"), None), "group web will be stopped on a");
     }
 
     #[test]

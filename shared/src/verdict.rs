@@ -28,6 +28,7 @@ mod groups;
 mod path;
 mod sentence;
 
+pub use groups::{blocked_remedy, failed_remedy, thaw};
 pub use path::Path;
 
 /// Counters older than this say that the core is not heard: it sends them once a second.

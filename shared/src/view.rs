@@ -277,9 +277,10 @@ pub struct GroupView {
     /// Where an operator wants it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<(NodeName, Ordered)>,
-    /// The last thing that went wrong with it, until it is started again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<String>,
+    /// The last thing that went wrong with it on each node, until it is started there again or
+    /// cleaned up. What it was on another node says so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failures: BTreeMap<NodeName, String>,
 }
 
 /// An order that lasts.
@@ -319,18 +320,64 @@ impl Ordered {
 pub struct GroupOn {
     /// What it is.
     pub state: GroupState,
-    /// Since when.
+    /// Since when; of a group that is found to run on, since it was started first.
     pub since: Stamp,
     /// Why, in words.
     pub reason: String,
+    /// Since when it was started, while it is found out whether it still is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Stamp>,
 }
 
+/// Why a node counts as holder that was not heard to say so, but does not hear this one.
+const HOLDS_UNHEARING: &str = "it does not hear this node, and holds it";
+
 impl GroupView {
-    fn turn(&mut self, node: &NodeName, on: GroupOn) {
+    /// `node` says what went wrong there last.
+    fn announce_failure(&mut self, node: &NodeName, failure: Option<&str>, group: &GroupName) {
+        match failure {
+            Some(failure) => {
+                let text = format!("on {node}: {failure} (group {group})");
+                self.failures.insert(node.clone(), text);
+            }
+            None => drop(self.failures.remove(node)),
+        }
+    }
+
+    /// What follows from a change of this node's own state: who does not hear this node, and for whom
+    /// it gave the group up, holds it until more is known.
+    fn follow_own(&mut self, to: GroupState, reason: &GroupReason, since: Stamp) {
+        match (to, reason) {
+            (GroupState::Stopped, GroupReason::DeclaredDead { node }) => {
+                let on = GroupOn {
+                    state: GroupState::Started,
+                    since,
+                    reason: HOLDS_UNHEARING.into(),
+                    started: None,
+                };
+                self.nodes.entry(node.clone()).or_insert(on);
+            }
+            // It starts what it found free.
+            (GroupState::Starting, _) => self.nodes.retain(|_, on| on.reason != HOLDS_UNHEARING),
+            _ => {}
+        }
+    }
+
+    fn turn(&mut self, node: &NodeName, mut on: GroupOn) {
+        if let Some(before) = self.nodes.get(node) {
+            match (before.state, on.state) {
+                (GroupState::Started, GroupState::Checking) => on.started = Some(before.since),
+                (GroupState::Checking, GroupState::Started) => {
+                    on.since = before.started.unwrap_or(on.since);
+                }
+                (GroupState::Checking, GroupState::Checking) => on.started = before.started,
+                _ => {}
+            }
+        }
         match on.state {
             GroupState::Stopped => drop(self.nodes.remove(node)),
             GroupState::Started => {
-                self.failed = None;
+                self.failures.remove(node);
                 self.nodes.insert(node.clone(), on);
             }
             _ => drop(self.nodes.insert(node.clone(), on)),
@@ -401,23 +448,31 @@ impl ClusterView {
                     n.declared_dead = None;
                 });
                 self.fenced.remove(node);
+                self.forget_failures(node);
             }
             Kind::NodeHeard {
                 node,
                 uuid,
                 generation,
                 program,
-            } => self.node(node, |n| {
+            } => {
+                let known = self.nodes.get(node).and_then(|node| node.generation);
                 // Where none was known, this node's core is new and what came before it is of this life.
-                if n.generation.is_some_and(|known| known != *generation) {
-                    n.healed = None;
-                    n.declared_dead = None;
+                let is_another_life = known.is_some_and(|known| known != *generation);
+                if is_another_life {
+                    self.forget_failures(node);
                 }
-                n.uuid = *uuid;
-                n.generation = Some(*generation);
-                n.program = Some(program.clone());
-                n.behind = None;
-            }),
+                self.node(node, |n| {
+                    if is_another_life {
+                        n.healed = None;
+                        n.declared_dead = None;
+                    }
+                    n.uuid = *uuid;
+                    n.generation = Some(*generation);
+                    n.program = Some(program.clone());
+                    n.behind = None;
+                });
+            }
             Kind::GenerationBehind {
                 node,
                 generation,
@@ -580,17 +635,20 @@ impl ClusterView {
                     state: *to,
                     since: stamp,
                     reason: reason.to_string(),
+                    started: None,
                 };
-                self.group(group).turn(node, on);
-                if let GroupReason::Announced {
-                    failure: Some(_), ..
-                } = reason
-                {
-                    self.group(group).failed = Some(event.text.clone());
+                let view = self.group(group);
+                if let GroupReason::Announced { failure, .. } = reason {
+                    view.announce_failure(node, failure.as_deref(), group);
+                }
+                view.turn(node, on);
+                if *node == event.id.node {
+                    view.follow_own(*to, reason, stamp);
                 }
             }
             Kind::ActionFailed { group, .. } | Kind::AddressContested { group, .. } => {
-                self.group(group).failed = Some(event.text.clone());
+                let failures = &mut self.group(group).failures;
+                failures.insert(event.id.node.clone(), event.text.clone());
             }
             Kind::GroupContested { group, keeper, .. } => {
                 self.group(group).contested = Some(keeper.clone());
@@ -632,7 +690,7 @@ impl ClusterView {
                 self.group(group).wanted = Some((node.clone(), order));
             }
             Kind::GroupWantedOver { group, .. } => self.group(group).wanted = None,
-            Kind::GroupCleaned { group, .. } => self.group(group).failed = None,
+            Kind::GroupCleaned { group, .. } => self.group(group).failures.clear(),
             Kind::Frozen {
                 lasts,
                 maintenance,
@@ -743,6 +801,13 @@ impl ClusterView {
 
     fn group(&mut self, group: &GroupName) -> &mut GroupView {
         self.groups.entry(group.clone()).or_default()
+    }
+
+    /// Another life of a node has forgotten what failed there.
+    fn forget_failures(&mut self, node: &NodeName) {
+        for group in self.groups.values_mut() {
+            group.failures.remove(node);
+        }
     }
 
     /// A dead node holds nothing that is known.
@@ -901,6 +966,7 @@ impl LinkView {
 mod tests {
     use super::*;
     use crate::event::{ConfiguredNode, EventSource, StatusReason};
+    use crate::group::Operation;
     use crate::time::Now;
 
     #[test]
@@ -976,5 +1042,133 @@ mod tests {
         assert_eq!(view.lacks.len(), 1);
         assert_eq!(view.lacks[0].what, "a clock");
         assert_eq!(view.degraded, ["a clock: the disk is full; make room"]);
+    }
+
+    fn name(text: &str) -> NodeName {
+        NodeName::new(text).unwrap()
+    }
+
+    /// What alice believes of web after her manager told these, one a second.
+    fn web(told: Vec<Kind>) -> GroupView {
+        let mut source = EventSource::new(name("alice"), Role::Manager, Generation(1));
+        let mut view = ClusterView::default();
+        for (second, kind) in (1..).zip(told) {
+            let boot = Moment(0) + Duration::from_secs(second);
+            let wall = Wall::default();
+            view.apply(&source.event(kind, None, Now { boot, wall }));
+        }
+        view.groups[&GroupName::new("web").unwrap()].clone()
+    }
+
+    fn becomes(node: &str, from: GroupState, to: GroupState, reason: GroupReason) -> Kind {
+        Kind::GroupState {
+            group: GroupName::new("web").unwrap(),
+            node: name(node),
+            from,
+            to,
+            reason,
+        }
+    }
+
+    fn says(failure: Option<&str>) -> GroupReason {
+        let failure = failure.map(str::to_owned);
+        GroupReason::Announced {
+            failure,
+            because: None,
+        }
+    }
+
+    #[test]
+    fn what_failed_on_a_node_stands_until_it_is_started_there_or_cleaned_up() {
+        let (stopped, starting) = (GroupState::Stopped, GroupState::Starting);
+        let started = GroupState::Started;
+        let done = || GroupReason::Done;
+        let failed = |operation| Kind::ActionFailed {
+            group: GroupName::new("web").unwrap(),
+            resource: "web".into(),
+            operation,
+            why: "no such device".into(),
+            failures: 1,
+        };
+        let on_bob = becomes("bob", starting, stopped, says(Some("start of web failed")));
+        let mut told = vec![
+            failed(Operation::Start),
+            on_bob,
+            becomes("alice", starting, started, done()),
+        ];
+        let texts = |told: &Vec<Kind>| {
+            let failures = web(told.clone()).failures.into_iter();
+            let texts = failures.map(|(node, text)| format!("{node}: {text}"));
+            texts.collect::<Vec<_>>()
+        };
+        let bob = "bob: on bob: start of web failed (group web)";
+        let alice = "alice: monitor of web failed: no such device (group web)";
+        assert_eq!(texts(&told), [bob]);
+        told.push(failed(Operation::Monitor));
+        assert_eq!(texts(&told), [alice, bob]);
+        let mut again = told.clone();
+        again.push(becomes("bob", stopped, starting, says(None)));
+        assert_eq!(texts(&again), [alice]);
+        let group = GroupName::new("web").unwrap();
+        told.push(Kind::GroupCleaned {
+            group,
+            reason: None,
+        });
+        assert_eq!(texts(&told), [""; 0]);
+    }
+
+    #[test]
+    fn a_group_that_outlives_its_manager_is_started_since_it_was() {
+        let (started, checking) = (GroupState::Started, GroupState::Checking);
+        for (node, reason) in [("alice", GroupReason::Interrupted), ("bob", says(None))] {
+            let view = web(vec![
+                becomes(node, GroupState::Starting, started, reason.clone()),
+                becomes(node, started, checking, reason.clone()),
+                becomes(node, checking, started, reason),
+            ]);
+            let since = view.nodes[&name(node)].since.boot;
+            assert_eq!(since, Moment(0) + Duration::from_secs(1), "{node}");
+        }
+        let left_behind = web(vec![
+            becomes(
+                "alice",
+                GroupState::Stopped,
+                checking,
+                GroupReason::LeftBehind,
+            ),
+            becomes("alice", checking, started, GroupReason::Done),
+        ]);
+        let since = left_behind.nodes[&name("alice")].since.boot;
+        assert_eq!(since, Moment(0) + Duration::from_secs(2));
+    }
+
+    #[test]
+    fn who_does_not_hear_a_node_holds_what_that_gave_up() {
+        let (started, stopping) = (GroupState::Started, GroupState::Stopping);
+        let stopped = GroupState::Stopped;
+        let superseded = || GroupReason::DeclaredDead { node: name("bob") };
+        let mut told = vec![
+            becomes("alice", started, stopping, superseded()),
+            becomes("alice", stopping, stopped, superseded()),
+        ];
+        let holders = |told: &Vec<Kind>| web(told.clone()).nodes.into_keys().collect::<Vec<_>>();
+        assert_eq!(web(told.clone()).nodes[&name("bob")].state, started);
+        assert_eq!(holders(&told), [name("bob")]);
+        let mut gone = told.clone();
+        gone.push(becomes("bob", started, stopped, says(None)));
+        assert_eq!(holders(&gone), []);
+        let free = GroupReason::PeerFree { node: name("bob") };
+        told.push(becomes("alice", stopped, GroupState::Starting, free));
+        assert_eq!(holders(&told), [name("alice")]);
+
+        let dead = Kind::NodeStatus {
+            node: name("bob"),
+            from: NodeStatus::Active,
+            to: NodeStatus::Dead,
+            reason: StatusReason::Left,
+        };
+        told.truncate(2);
+        told.push(dead);
+        assert_eq!(holders(&told), []);
     }
 }

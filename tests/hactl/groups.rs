@@ -53,7 +53,7 @@ fn explains(pair: &Pair) -> Result<(), Error> {
 }
 
 fn moves(pair: &Pair) -> Result<(), Error> {
-    let said = "group Dummy::web moves from alice to bob\n";
+    let said = "group Dummy::web will move from alice to bob\n";
     let plan = pair.hactl(&["move", "Dummy::web", "--dry-run"])?;
     demand(plan.starts_with(said) && plan.contains("dry run"), &plan)?;
     pair.ends(&["is-owner", "Dummy::web"], 0)?;

@@ -120,7 +120,7 @@ pub(crate) fn start_on_both() -> Result<(), Error> {
         })?;
         for node in [ALICE, BOB] {
             stage.group_is(node, WEB_GROUP, "is stopped and has failed", |view| {
-                view.nodes.is_empty() && view.failed.is_some()
+                view.nodes.is_empty() && !view.failures.is_empty()
             })?;
         }
         stays(stage)?;

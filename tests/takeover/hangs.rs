@@ -142,7 +142,9 @@ fn start_ended(stage: &Stage, since: At) -> Result<At, Error> {
     for (ip, gone) in [WEB, WEB6].into_iter().zip(&mut gone) {
         *gone = stage.changed(ip, (BOB, false), since, SOON)?;
     }
-    stage.group_is(BOB, WEB_GROUP, "has failed", |view| view.failed.is_some())?;
+    stage.group_is(BOB, WEB_GROUP, "has failed", |view| {
+        !view.failures.is_empty()
+    })?;
     demand_told(stage, BOB, Operation::Start, START_LIMIT, 1)?;
     demand_no_sleeper(stage, BOB)?;
     Ok(gone[0].min(gone[1]))

@@ -9,6 +9,7 @@ use shared::exit::Exit;
 use shared::group::{ConfiguredGroup, GroupName, GroupReason, GroupState};
 use shared::names::NodeName;
 use shared::time::Wall;
+use shared::verdict;
 use shared::view::{GroupOn, GroupView, Ordered};
 
 use crate::cli::{Call, Example, Verb, absolute, formats, table};
@@ -22,8 +23,9 @@ pub(crate) const VERB: Verb = Verb {
     about: "Shows every group of resources: where it is, since when and why",
     text: "\
 Each line is a group of haresources as the asked node sees it. Below the table stands what an
-operator ordered of a group, who, why and for how much longer, and what failed with it, until it is
-started again or cleaned up, a freeze, and a takeover that is held back. Ends with 4 if there is no such group.",
+operator ordered of a group, who, why and for how much longer, what failed with it on which node, until
+it is started there or cleaned up, and what to do about it, a freeze, and a takeover that is held back.
+Ends with 4 if there is no such group.",
     examples: &[
         Example {
             line: "hactl groups",
@@ -158,9 +160,31 @@ impl Row {
         let wanted = self.view.wanted.iter();
         let wanted = wanted
             .map(|(node, order)| format!("{name}: wanted on {node}, {}", ordered(order, clock)));
-        // It names the group.
-        let failed = self.view.failed.iter().cloned();
-        contested.chain(wanted).chain(failed).collect()
+        let remarks = contested.chain(wanted).chain(self.blocked());
+        remarks.chain(self.failed()).collect()
+    }
+
+    /// What to do where it is blocked.
+    fn blocked(&self) -> impl Iterator<Item = String> {
+        let name = &self.name;
+        let nodes = self.view.nodes.iter();
+        let blocked = nodes.filter(|(_, on)| on.state == GroupState::Blocked);
+        blocked.map(move |(node, _)| {
+            let failed = self.view.failures.get(node).cloned();
+            let what = failed.unwrap_or_else(|| format!("{name}: blocked on {node}"));
+            format!("{what}; {}", verdict::blocked_remedy(name, node))
+        })
+    }
+
+    /// What failed where it is not blocked, and what to do. Each text names the group.
+    fn failed(&self) -> impl Iterator<Item = String> {
+        let is_blocked = |node| {
+            let on = self.view.nodes.get(node);
+            on.is_some_and(|on| on.state == GroupState::Blocked)
+        };
+        let failures = self.view.failures.iter();
+        let elsewhere = failures.filter(move |(node, _)| !is_blocked(node));
+        elsewhere.map(|(_, text)| format!("{text}; {}", verdict::failed_remedy(&self.name)))
     }
 }
 
@@ -313,10 +337,14 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
     Column {
         name: "failed",
         heading: "FAILED",
-        about: "What went wrong with it last, until it is started again or cleaned up.",
+        about: "What went wrong with it last, until it is started there again or cleaned up; in JSON an \
+                object by node.",
         align: Align::Left,
         usual: false,
-        cell: |row, _| Cell::known(row.view.failed.as_ref()),
-        json: |row| json!(row.view.failed),
+        cell: |row, _| {
+            let texts = row.view.failures.values().map(String::as_str);
+            Cell::new(texts.collect::<Vec<_>>().join("; "))
+        },
+        json: |row| json!(row.view.failures),
     },
 ];

@@ -23,7 +23,8 @@ without the order, which with auto_failback on is its preferred node. An order c
 keeps services running: where the node dies or a resource does not start there, the other node has the
 group. Moves that would stop a group everywhere ask on a terminal, and want --yes elsewhere. Ends with
 0 when it is ordered, with --wait when every group is started there and nowhere else; with 1 if one
-failed meanwhile, 4 if there is no such group or node, 6 if it is not done in time, and 7 if hbd
+failed meanwhile, 4 if there is no such group or node, 6 if it is not done in time, as when a group
+stays because its start failed there before or a takeover is held back, and 7 if hbd
 refuses, as when the groups are frozen or the node is not alive, or if nobody confirmed it.",
     examples: &[
         Example {
@@ -84,11 +85,13 @@ fn destination(
     words: &[&str],
 ) -> Result<(Vec<GroupName>, Option<NodeName>), Error> {
     let view = &snapshot.view;
-    let is_group = |word: &str| super::known_group(snapshot, word).is_ok();
+    let is_group = |word: &str| super::is_group(snapshot, word);
     let (words, to) = match words {
         [groups @ .., last] if !groups.is_empty() && !is_group(last) => {
             match super::known_node(view, last) {
                 Ok(node) => (groups, Some(node)),
+                // It may be a part of a group's name.
+                Err(_) if super::known_group(snapshot, last).is_ok() => (words, None),
                 Err(_) => return Err(neither(snapshot, last)),
             }
         }

@@ -10,9 +10,11 @@
 //! severe one wants the name of the node.
 
 mod confirm;
+mod destination;
 pub(crate) mod lasting;
 mod settle;
 
+use std::fmt;
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,6 +31,7 @@ use crate::cli::{self, Call, flag};
 use crate::error::Error;
 use crate::live;
 use crate::print::{clean, json};
+use destination::Destination;
 use lasting::Lasting;
 
 /// How long `--wait` waits.
@@ -140,9 +143,15 @@ pub(crate) fn give(call: &Call, mut client: Client, order: Order) -> Result<Exit
         Some(_) => Some(call.client()?.subscribe(0)?),
         None => None,
     };
+    let destination = Destination::of(&order.verb, &mut client)?;
     let begin = Instant::now();
     let changes = ask(&mut client, request(call, &order, dry_run))?;
-    let mut report = Report::of(&order, changes, dry_run);
+    let wanted = |forecast: &Change| match &destination {
+        Some(destination) => destination.wanted(forecast),
+        None => forecast.clone(),
+    };
+    let goals: Vec<Change> = changes.iter().map(wanted).collect();
+    let mut report = Report::of(&order, forecasts(changes, destination.as_ref()), dry_run);
     let mut out = super::output();
     let for_programs = call.flag("json");
     if !for_programs {
@@ -152,7 +161,7 @@ pub(crate) fn give(call: &Call, mut client: Client, order: Order) -> Result<Exit
     let mut end = Ok(Exit::Done);
     if let (Some(stream), Some(limit)) = (stream, wait) {
         let ended = match &order.goal {
-            Goal::Changes => settle::settle(call, stream, &report.changes, begin, limit)?,
+            Goal::Changes => settle::settle(call, stream, &goals, begin, limit)?,
             Goal::Event(told) => settle::hear(stream, told, begin, limit)?,
         };
         end = report.settle(ended);
@@ -233,11 +242,38 @@ fn key() -> String {
     format!("order-{}-{nanos}", std::process::id())
 }
 
+/// What is to be expected of an order for one group.
+#[derive(Serialize)]
+struct Forecast {
+    #[serde(flatten)]
+    change: Change,
+    /// Why it does not go where it was ordered, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    obstacle: Option<String>,
+}
+
+fn forecasts(changes: Vec<Change>, destination: Option<&Destination>) -> Vec<Forecast> {
+    let forecast = |change| Forecast {
+        obstacle: destination.and_then(|destination| destination.obstacle(&change)),
+        change,
+    };
+    changes.into_iter().map(forecast).collect()
+}
+
+impl fmt::Display for Forecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.obstacle {
+            Some(obstacle) => write!(f, "{}: {obstacle}", self.change),
+            None => write!(f, "{}", self.change),
+        }
+    }
+}
+
 /// What came of an order.
 #[derive(Serialize)]
 struct Report {
     outcome: &'static str,
-    changes: Vec<Change>,
+    changes: Vec<Forecast>,
     /// When it ends by itself; null where it does not, or does not last.
     until: Option<String>,
     /// How long it took until it was so, where that was waited for.
@@ -250,7 +286,7 @@ struct Report {
 }
 
 impl Report {
-    fn of(order: &Order, changes: Vec<Change>, dry_run: bool) -> Self {
+    fn of(order: &Order, changes: Vec<Forecast>, dry_run: bool) -> Self {
         let lasts = match &order.verb {
             GroupVerb::Move { lasts, .. } | GroupVerb::Freeze { lasts, .. } => *lasts,
             _ => None,
@@ -266,8 +302,8 @@ impl Report {
     }
 
     fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
-        for change in &self.changes {
-            writeln!(out, "{}", clean(&change.to_string()))?;
+        for forecast in &self.changes {
+            writeln!(out, "{}", clean(&forecast.to_string()))?;
         }
         writeln!(out, "{}", clean(&self.remark))?;
         match self.outcome {

@@ -22,6 +22,34 @@ fn groups_in_trouble_say_what_failed() {
 }
 
 #[test]
+fn a_start_that_failed_elsewhere_is_shown_with_what_to_do() {
+    let failed = stories::web_failed_on_bob;
+    let said = "on bob: start of web failed: no such device (group web); repair it, then run hactl cleanup \
+                web\n";
+    let server = Server::start(Answer::Everything {
+        events: stories::group_events(),
+        snapshot: failed(),
+    });
+    for verb in [&["groups"][..], &["why", "web"]] {
+        let output = crate::run(&server, verb);
+        assert!(text(&output.stdout).contains(said), "{verb:?}");
+    }
+    let server = Server::start(Answer::Snapshot(failed()));
+    let status = text(&crate::run(&server, &["status"]).stdout);
+    assert!(
+        status.contains("warning   on bob: start of web failed"),
+        "{status}"
+    );
+    let output = hactl(&server, &["health", "--verbose"]).output().unwrap();
+    ends(&output, 1);
+    let health = text(&output.stdout);
+    assert!(
+        health.contains("warning: on bob: start of web failed"),
+        "{health}"
+    );
+}
+
+#[test]
 fn one_group_as_json() {
     let args = ["groups", "mail", "--json"];
     shows("groups-json", &args, stories::with_groups());

@@ -127,7 +127,7 @@ fn on_a_terminal_a_person_is_asked() {
             .unwrap();
         let status = child.wait().unwrap();
         assert_eq!(status.code(), Some(code), "{args:?}: {said}");
-        assert_eq!(said.contains("group web moves"), code == 0, "{said}");
+        assert_eq!(said.contains("group web will move"), code == 0, "{said}");
     }
 }
 
@@ -154,6 +154,40 @@ fn waiting_ends_when_it_is_so_and_when_it_will_not_be() {
     let output = called(&server(Some("bob"), Vec::new()), &args);
     ends(&output, 6);
     assert!(text(&output.stderr).starts_with("hactl: not done within 300 ms"));
+}
+
+#[test]
+fn a_group_that_does_not_go_where_it_was_ordered_is_not_done() {
+    let failed = "on bob: start of web failed: no such device (group web)";
+    let held = "nothing is taken over from bob: it is fenced first";
+    for (snapshot, change, args, said, missing) in [
+        (
+            stories::web_failed_on_bob(),
+            change("web", Some("alice"), Some("alice")),
+            &["move", "web", "bob", "--wait=300ms"],
+            format!("group web stays on alice: {failed}; repair it, then run hactl cleanup web\n"),
+            format!("group web is started on alice: {failed}"),
+        ),
+        (
+            stories::fencing_fails(),
+            change("mail", None, None),
+            &["move", "mail", "alice", "--wait=300ms"],
+            format!("group mail stays stopped: {held}"),
+            format!("group mail is stopped everywhere; {held}"),
+        ),
+    ] {
+        let server = Server::start(Answer::Ordered {
+            snapshot,
+            changes: vec![change],
+            then: Vec::new(),
+        });
+        let output = called(&server, args);
+        ends(&output, 6);
+        let shown = text(&output.stdout);
+        assert!(shown.contains(&said) && !shown.contains("done"), "{shown}");
+        let end = text(&output.stderr);
+        assert!(end.contains(&missing), "{end}");
+    }
 }
 
 #[test]

@@ -180,6 +180,28 @@ pub(crate) fn web_returns_from_bob() -> Vec<Event> {
     ])
 }
 
+/// As with groups, after web did not start on bob and returned.
+pub(crate) fn web_failed_on_bob() -> Snapshot {
+    let mut snapshot = with_groups();
+    let reason = GroupReason::Announced {
+        failure: Some("start of web failed: no such device".into()),
+        because: None,
+    };
+    let (starting, stopped) = (GroupState::Starting, GroupState::Stopped);
+    let failed = becomes_group("web", "bob", starting, stopped, reason);
+    let returns = becomes_group(
+        "web",
+        "alice",
+        starting,
+        GroupState::Started,
+        GroupReason::Done,
+    );
+    for event in tell_of_manager(vec![(300, failed), (301, returns)]) {
+        snapshot.view.apply(&event);
+    }
+    snapshot
+}
+
 /// The device of bob works.
 pub(crate) fn bob_is_fenced() -> Vec<Event> {
     let device = || "fence_ipmilan".to_owned();

@@ -102,12 +102,12 @@ impl Supervisor {
         self.brief_manager();
     }
 
-    /// Clients are told what is held, and whether nodes are fenced for it.
+    /// Clients are told what is held, and whether a dead node must be off before it is succeeded.
     pub(super) fn name_groups(&mut self) {
         let config = &self.configured.config;
-        let (fencing, groups) = (&config.resources.fencing, &config.resources.groups);
-        let fenced = fencing.is_against_all_but(&self.settings.node, &config.nodes);
-        self.recorder.name_groups(groups, fenced);
+        let resources = &config.resources;
+        let fenced = resources.succeed_only_who_is_off(&self.settings.node, &config.nodes);
+        self.recorder.name_groups(&resources.groups, fenced);
     }
 
     /// What the manager is there for.

@@ -14,7 +14,9 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, group) in &view.groups {
         findings.extend(held(name, group));
-        findings.extend(group.failed.iter().map(|failed| self::failed(name, failed)));
+        let blocked = |node: &NodeName| is_blocked(group, node);
+        let failures = group.failures.iter().filter(|(node, _)| !blocked(node));
+        findings.extend(failures.map(|(_, text)| failed(name, text)));
         findings.extend(
             group
                 .wanted
@@ -45,11 +47,9 @@ pub(super) fn clauses(snapshot: &Snapshot) -> Vec<String> {
     let view = &snapshot.view;
     let mut clauses = Vec::new();
     for (name, group) in &view.groups {
-        let blocked = group
-            .nodes
-            .iter()
-            .filter(|(_, on)| on.state == GroupState::Blocked);
-        clauses.extend(blocked.map(|(node, _)| format!("group {name} blocked on {node}")));
+        let blocked = group.nodes.keys().filter(|node| is_blocked(group, node));
+        clauses.extend(blocked.map(|node| format!("group {name} blocked on {node}")));
+        clauses.extend(ailing(group).map(|what| format!("group {name}: {what}")));
         if let Some(keeper) = two_hold(group) {
             clauses.push(format!("two nodes hold group {name}{keeper}"));
         }
@@ -68,6 +68,49 @@ pub(super) fn clauses(snapshot: &Snapshot) -> Vec<String> {
             .map(|(maintenance, _)| freeze(*maintenance).to_owned()),
     );
     clauses
+}
+
+/// What does not work of a group, where it is held and not blocked.
+fn ailing(group: &GroupView) -> impl Iterator<Item = String> {
+    let held = group.nodes.keys();
+    let held = held.filter(|node| !is_blocked(group, node));
+    held.filter_map(|node| {
+        let text = group.failures.get(node)?;
+        let there = format!("on {node}: ");
+        let (own, on) = match text.strip_prefix(&there) {
+            Some(text) => (text, format!(" on {node}")),
+            None => (text.as_str(), String::new()),
+        };
+        // What follows is why.
+        let what = own.split_once(": ").map_or(own, |(what, _)| what);
+        Some(format!("{what}{on}"))
+    })
+}
+
+fn is_blocked(group: &GroupView, node: &NodeName) -> bool {
+    let on = group.nodes.get(node);
+    on.is_some_and(|on| on.state == GroupState::Blocked)
+}
+
+/// What to do about a group that is blocked on a node.
+#[must_use]
+pub fn blocked_remedy(group: &GroupName, node: &NodeName) -> String {
+    format!("stop its resources on {node} by hand, then run hactl cleanup {group}")
+}
+
+/// What to do about what failed with a group.
+#[must_use]
+pub fn failed_remedy(group: &GroupName) -> String {
+    format!("repair it, then run hactl cleanup {group}")
+}
+
+/// What ends a freeze.
+#[must_use]
+pub fn thaw(maintenance: bool) -> &'static str {
+    match maintenance {
+        true => "hactl maintenance off",
+        false => "hactl unfreeze",
+    }
 }
 
 /// Groups that nobody holds although nodes are there that could.
@@ -101,12 +144,16 @@ fn held(name: &GroupName, group: &GroupView) -> Vec<Finding> {
     }
     for (node, on) in &group.nodes {
         if on.state == GroupState::Blocked {
+            let failed = group.failures.get(node);
+            let failed: String = failed
+                .map(|failed| format!("; {failed}"))
+                .into_iter()
+                .collect();
             let what = format!(
-                "group {name} is blocked on {node} ({}): nobody else may start it",
+                "group {name} is blocked on {node} ({}): nobody else may start it{failed}",
                 on.reason
             );
-            let remedy =
-                format!("stop its resources on {node} by hand, then run hactl cleanup {name}");
+            let remedy = blocked_remedy(name, node);
             let finding = about(Severity::Critical, name, what).remedy(remedy);
             findings.push(finding.since(on.since));
         }
@@ -115,7 +162,7 @@ fn held(name: &GroupName, group: &GroupView) -> Vec<Finding> {
 }
 
 fn failed(name: &GroupName, failed: &str) -> Finding {
-    let remedy = format!("repair it, then run hactl cleanup {name}; hactl why {name} tells more");
+    let remedy = format!("{}; hactl why {name} tells more", failed_remedy(name));
     about(Severity::Warning, name, failed.to_owned()).remedy(remedy)
 }
 
@@ -140,9 +187,10 @@ fn takeover(view: &ClusterView, node: &NodeName, hold: Hold) -> Finding {
     let what = format!("node {node} is dead, and nothing is taken over from it: {hold}{failed}");
     let remedy = match hold {
         Hold::Unauthenticated => format!("this ends by itself; see that {node} has the right key"),
-        Hold::Fencing if view.frozen.is_some() => format!(
-            "nothing is fenced while groups are frozen, hactl unfreeze ends that; else make sure that \
-             {node} is off, then run hactl fence confirm {node}"
+        Hold::Fencing if let Some((maintenance, _)) = view.frozen => format!(
+            "nothing is fenced while groups are frozen, {} ends that; else make sure that {node} is \
+             off, then run hactl fence confirm {node}",
+            thaw(maintenance)
         ),
         Hold::Fencing => format!(
             "it is tried until it succeeds; else make sure that {node} is off, then run \
@@ -170,7 +218,8 @@ fn frozen(maintenance: bool, order: &Ordered) -> Finding {
         ordered(order)
     );
     let finding = Finding::new(Severity::Warning, Object::Daemon, what);
-    finding.remedy("hactl unfreeze ends it").since(order.since)
+    let remedy = format!("{} ends it", thaw(maintenance));
+    finding.remedy(remedy).since(order.since)
 }
 
 fn freeze(maintenance: bool) -> &'static str {

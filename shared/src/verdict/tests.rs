@@ -1,6 +1,6 @@
 use super::*;
 use crate::event::{ConfiguredMedium, ConfiguredNode, EventSource, Kind, Started};
-use crate::group::{ConfiguredGroup, GroupName, GroupReason, GroupState, Hold};
+use crate::group::{ConfiguredGroup, GroupName, GroupReason, GroupState, Hold, Operation};
 use crate::names::{Generation, Uuid};
 use crate::sample::{Incoming, LinkSample, NodeSample, Outgoing, Sample};
 use crate::time::{Moment, Now, Wall};
@@ -805,6 +805,80 @@ fn a_dead_node_that_was_fenced_is_said_to_be_off_until_it_is_heard() {
     apply(&mut snapshot, returns);
     apply(&mut snapshot, dead(silent));
     assert!(!whats(&judge(&snapshot))[0].contains("off"));
+}
+
+fn failing(operation: Operation) -> Kind {
+    Kind::ActionFailed {
+        group: group_name("web"),
+        resource: "apache".into(),
+        operation,
+        why: "it ended with 1".into(),
+        failures: 1,
+    }
+}
+
+fn frozen(maintenance: bool) -> Kind {
+    Kind::Frozen {
+        lasts: None,
+        maintenance,
+        reason: None,
+    }
+}
+
+#[test]
+fn what_does_not_work_of_a_group_that_is_held_is_part_of_the_sentence() {
+    let mut snapshot = healthy();
+    snapshot.groups = vec![configured("web")];
+    apply(&mut snapshot, group("web", "alice", GroupState::Started));
+    apply(&mut snapshot, frozen(true));
+    apply(&mut snapshot, failing(Operation::Monitor));
+    let verdict = judge(&snapshot);
+    let said = "; group web: monitor of apache failed; groups under maintenance";
+    assert!(verdict.sentence.contains(said), "{}", verdict.sentence);
+    apply(&mut snapshot, group("web", "alice", GroupState::Stopped));
+    let kind = Kind::GroupState {
+        group: group_name("web"),
+        node: name("bob"),
+        from: GroupState::Started,
+        to: GroupState::Stopping,
+        reason: GroupReason::Announced {
+            failure: Some("stop of apache failed: it ended with 1".into()),
+            because: None,
+        },
+    };
+    apply(&mut snapshot, kind);
+    let sentence = judge(&snapshot).sentence;
+    let said = "group web: stop of apache failed on bob";
+    assert!(sentence.contains(said), "{sentence}");
+    assert!(!sentence.contains("monitor"), "{sentence}");
+}
+
+#[test]
+fn a_group_that_is_blocked_is_one_finding_with_what_did_not_stop() {
+    let mut snapshot = healthy();
+    snapshot.groups = vec![configured("web")];
+    apply(&mut snapshot, failing(Operation::Stop));
+    apply(&mut snapshot, group("web", "alice", GroupState::Blocked));
+    assert_eq!(
+        whats(&judge(&snapshot)),
+        [
+            "group web is blocked on alice (done): nobody else may start it; stop of apache failed: \
+             it ended with 1 (group web)"
+        ]
+    );
+}
+
+#[test]
+fn a_freeze_is_ended_by_the_word_that_began_it() {
+    for (maintenance, remedy) in [
+        (true, "hactl maintenance off ends it"),
+        (false, "hactl unfreeze ends it"),
+    ] {
+        let mut snapshot = healthy();
+        apply(&mut snapshot, frozen(maintenance));
+        let remedies = judge(&snapshot).findings.into_iter().map(|f| f.remedy);
+        assert_eq!(remedies.collect::<Vec<_>>(), [Some(remedy.to_owned())]);
+    }
 }
 
 fn group_name(text: &str) -> GroupName {

@@ -138,7 +138,11 @@ impl Wait {
         for goal in &mut self.goals {
             match goal.judge(view.groups.get(&goal.group)) {
                 Progress::Reached => {}
-                Progress::Lacks(what) => lacking = lacking.or(Some(what)),
+                Progress::Lacks(what) => {
+                    let group = view.groups.get(&goal.group);
+                    let held_back = held_back(view, group);
+                    lacking.get_or_insert(what + &held_back);
+                }
                 Progress::Fails(why) => return Some(End::Failed(why)),
             }
         }
@@ -196,24 +200,43 @@ impl Goal {
         }
         match self.failure(view, is_blocked) {
             Some(why) => Progress::Fails(why),
-            None => Progress::Lacks(whereabouts(&self.group, view)),
+            None => {
+                let failed = self.failed(view).map(|failed| format!(": {failed}"));
+                Progress::Lacks(whereabouts(&self.group, view) + &failed.unwrap_or_default())
+            }
         }
+    }
+
+    /// What failed with it where it goes.
+    fn failed<'a>(&self, view: &'a GroupView) -> Option<&'a String> {
+        view.failures.get(self.to.as_ref()?)
     }
 
     /// Why it will not be where it is to be, where that is certain.
     fn failure(&self, view: &GroupView, is_blocked: bool) -> Option<String> {
         let is = whereabouts(&self.group, view);
-        let because = view.failed.iter().map(|failed| format!(": {failed}"));
-        let text = is + &because.collect::<String>();
+        let failed = self.failed(view);
+        let failed = failed.or_else(|| view.failures.values().next());
+        let because = failed.map(|failed| format!(": {failed}"));
+        let text = is + &because.unwrap_or_default();
         if is_blocked && self.free {
             return Some(text);
         }
-        let gave_up = self.tried && view.nodes.is_empty() && view.failed.is_some();
+        let gave_up = self.tried && view.nodes.is_empty() && self.failed(view).is_some();
         let elsewhere = |(node, on): (&NodeName, &GroupOn)| {
             Some(node) != self.to.as_ref() && on.state == GroupState::Started
         };
         let returned = self.left && view.nodes.iter().any(elsewhere);
         (gave_up || returned).then_some(text)
+    }
+}
+
+/// What keeps a group stopped that nobody holds, as the end of a sentence.
+fn held_back(view: &ClusterView, group: Option<&GroupView>) -> String {
+    let is_held = group.is_some_and(|group| !group.nodes.is_empty());
+    match &view.takeover_held {
+        Some((dead, hold)) if !is_held => format!("; nothing is taken over from {dead}: {hold}"),
+        _ => String::new(),
     }
 }
 
@@ -253,12 +276,16 @@ mod tests {
                 state: *state,
                 since: Stamp::default(),
                 reason: String::new(),
+                started: None,
             };
             (node(name), on)
         });
         GroupView {
             nodes: on.collect(),
-            failed: failed.map(str::to_owned),
+            failures: failed
+                .map(|text| (node("bob"), text.into()))
+                .into_iter()
+                .collect(),
             ..GroupView::default()
         }
     }
@@ -310,6 +337,14 @@ mod tests {
             goal.judge(Some(&given_up)),
             Progress::Fails("group web is stopped everywhere: start of web failed".into())
         );
+    }
+
+    #[test]
+    fn a_group_that_stays_because_it_failed_there_is_not_where_it_was_ordered() {
+        let mut goal = goal();
+        let stays = view(&[("alice", GroupState::Started)], Some("on bob: no device"));
+        let lacks = Progress::Lacks("group web is started on alice: on bob: no device".into());
+        assert_eq!(goal.judge(Some(&stays)), lacks);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where a group is and why it is not elsewhere, in sentences.
 
 use shared::api::Snapshot;
-use shared::event::NodeStatus;
+use shared::event::{NodeStatus, StatusReason};
 use shared::group::{GroupName, GroupState};
 use shared::names::NodeName;
 use shared::view::GroupView;
@@ -37,6 +37,9 @@ pub(super) fn sentences(
             .fenced
             .get(name)
             .map(|fenced| format!(" and off: {}", fenced.by()));
+        if off.is_none() && node.reason == StatusReason::Left.to_string() {
+            return format!("{name} left in order, so nothing goes there");
+        }
         let off = off.unwrap_or_default();
         format!(
             "{name} is dead ({}){off}, so nothing goes there",

@@ -51,6 +51,16 @@ pub struct Resources {
     pub environment: BTreeMap<String, String>,
 }
 
+impl Resources {
+    /// Whether a node that dies is succeeded only when a device or an operator says that it is off. A
+    /// program that decides does not know `unfenced_takeover`.
+    #[must_use]
+    pub fn succeed_only_who_is_off(&self, own: &NodeName, nodes: &[NodeName]) -> bool {
+        let waits = self.manager == ManagerKind::TwoNode && !self.unfenced_takeover;
+        waits || self.fencing.is_against_all_but(own, nodes)
+    }
+}
+
 /// Who decides what runs where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -248,6 +258,8 @@ fn begins_like_address(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::check;
+    use crate::config::source::{FileName, Files};
 
     #[test]
     fn a_word_is_an_agent_with_arguments_or_an_address() {
@@ -267,5 +279,25 @@ mod tests {
         assert_eq!(parts("10.0.0.1/24/eth0"), ["IPaddr", "10.0.0.1/24/eth0"]);
         assert_eq!(parts("10.0.0.sh::x"), ["10.0.0.sh", "x"]);
         assert_eq!(parts("ocf:heartbeat:Dummy"), ["ocf:heartbeat:Dummy"]);
+    }
+
+    #[test]
+    fn who_dies_is_succeeded_when_it_is_off_where_that_is_configured() {
+        for (hbd_cf, only_who_is_off) in [
+            ("", false),
+            ("unfenced_takeover no\n", true),
+            ("fence alice manual\nfence bob manual\n", true),
+        ] {
+            let files = Files::default()
+                .with(FileName::HaCf, "node alice bob\nbcast eth0\n")
+                .with(FileName::Authkeys, "auth 1\n1 sha1 secret\n")
+                .with(FileName::Haresources, "alice web\n")
+                .with(FileName::HbdCf, hbd_cf);
+            let config = check::text(&files).config.expect("a configuration");
+            let own = NodeName::new("alice").unwrap();
+            let resources = &config.resources;
+            let is = resources.succeed_only_who_is_off(&own, &config.nodes);
+            assert_eq!(is, only_who_is_off, "{hbd_cf}");
+        }
     }
 }
