@@ -333,17 +333,6 @@ pub struct GroupOn {
 const HOLDS_UNHEARING: &str = "it does not hear this node, and holds it";
 
 impl GroupView {
-    /// `node` says what went wrong there last.
-    fn announce_failure(&mut self, node: &NodeName, failure: Option<&str>, group: &GroupName) {
-        match failure {
-            Some(failure) => {
-                let text = format!("on {node}: {failure} (group {group})");
-                self.failures.insert(node.clone(), text);
-            }
-            None => drop(self.failures.remove(node)),
-        }
-    }
-
     /// What follows from a change of this node's own state: who does not hear this node, and for whom
     /// it gave the group up, holds it until more is known.
     fn follow_own(&mut self, to: GroupState, reason: &GroupReason, since: Stamp) {
@@ -638,8 +627,13 @@ impl ClusterView {
                     started: None,
                 };
                 let view = self.group(group);
-                if let GroupReason::Announced { failure, .. } = reason {
-                    view.announce_failure(node, failure.as_deref(), group);
+                if let GroupReason::Announced {
+                    failure: Some(failure),
+                    ..
+                } = reason
+                {
+                    let text = format!("on {node}: {failure} (group {group})");
+                    view.failures.insert(node.clone(), text);
                 }
                 view.turn(node, on);
                 if *node == event.id.node {
@@ -1108,6 +1102,8 @@ mod tests {
         assert_eq!(texts(&told), [alice, bob]);
         let mut again = told.clone();
         again.push(becomes("bob", stopped, starting, says(None)));
+        assert_eq!(texts(&again), [alice, bob]);
+        again.push(becomes("bob", starting, started, says(None)));
         assert_eq!(texts(&again), [alice]);
         let group = GroupName::new("web").unwrap();
         told.push(Kind::GroupCleaned {

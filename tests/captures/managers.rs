@@ -53,9 +53,8 @@ fn listen(capture: &str, speaker: &str) -> (Vec<String>, Vec<String>) {
             continue;
         }
         let first = known.insert((message.generation(), message.sequence()));
-        if first && message.message_type() == types::RESOURCE {
-            let word = |name| message.text(name).unwrap_or_default();
-            said.push(words(word("rsc_hold"), word("isstable"), word("info")));
+        if first && types::is_of_managers(message.message_type()) {
+            said.push(words(message.message_type(), |name| message.text(name)));
         }
         at = at + Duration::from_millis(1);
         core.handle_packet(MediumIndex(0), packet, now(at));
@@ -70,13 +69,14 @@ fn listen(capture: &str, speaker: &str) -> (Vec<String>, Vec<String>) {
 }
 
 fn words_of(said: &Said) -> String {
-    let word = |name| said.fields.get(name).map_or("", String::as_str);
-    assert_eq!(said.message_type, types::RESOURCE);
-    words(word("rsc_hold"), word("isstable"), word("info"))
+    words(&said.message_type, |name| {
+        said.fields.get(name).map(String::as_str)
+    })
 }
 
-fn words(hold: &str, stable: &str, info: &str) -> String {
-    format!("{hold} {stable} {info}")
+fn words<'a>(message_type: &str, field: impl Fn(&str) -> Option<&'a str>) -> String {
+    let fields = ["rsc_hold", "isstable", "info"].map(|name| field(name).unwrap_or_default());
+    format!("{message_type} {}", fields.join(" "))
 }
 
 fn now(at: Moment) -> Now {

@@ -420,14 +420,16 @@ mod tests {
                 timed_out(true, 2),
                 "not done after 1.5 s and was killed; 2 of its processes cannot be killed: not running",
             ),
-            (
-                Ended::NotStarted { errno: 2 },
-                "it cannot be run: No such file or directory: not running",
-            ),
         ] {
             let report = report(ended, "not running", "");
             assert_eq!(judge(&heartbeat(), Operation::Status, &report), failed(why));
         }
+        let report = report(Ended::NotStarted { errno: 2 }, "not running", "");
+        let why = "it cannot be run: No such file or directory".into();
+        assert_eq!(
+            judge(&heartbeat(), Operation::Status, &report),
+            Outcome::NotBegun { why }
+        );
     }
 
     #[test]

@@ -189,7 +189,8 @@ fn a_group_that_does_not_stop_takes_its_node_with_it_unless_it_is_to_wait() {
 fn a_group_that_cannot_even_be_started_does_not_take_its_node_with_it() {
     let cluster = Cluster::holding_prepared(&TWO, bcast_and_mcast(), GROUPS, |home| {
         prepare(home, "exit 0");
-        fs::remove_file(home.join("conf/resource.d/stuck")).unwrap();
+        let neither = "#!/bin/sh\n[ $1 = status ] && echo stopped || exit 1\n";
+        fs::write(home.join("conf/resource.d/stuck"), neither).unwrap();
     });
     cluster.settle();
     let alice = &cluster.nodes[0];
