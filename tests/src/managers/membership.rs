@@ -102,10 +102,11 @@ impl Membership {
         let mut events = Vec::new();
         if heard {
             self.heard_at = now.boot;
-            if !std::mem::replace(&mut self.heard, true) {
+            let restarted = self.peer_generation.replace(generation) != Some(generation);
+            let is_back = self.status == NodeStatus::Dead && restarted;
+            if !std::mem::replace(&mut self.heard, true) || is_back {
                 events.push(self.first_heard(generation, now));
             }
-            let restarted = self.peer_generation.replace(generation) != Some(generation);
             if !self.status.is_alive() {
                 if self.status == NodeStatus::Dead && !restarted {
                     let kind = Kind::PartitionHealed {

@@ -104,9 +104,10 @@ impl Peer {
     }
 
     /// It was heard in this life: another one is of what follows a fencing, not of what was fenced.
+    /// What is dead stays what it is until its status says that it is back.
     pub(super) fn lives(&mut self, generation: Generation) {
         let before = self.generation.replace(generation);
-        if before.is_some_and(|before| before != generation) {
+        if self.status.is_alive() && before.is_some_and(|before| before != generation) {
             self.turn += 1;
             self.struck = None;
         }

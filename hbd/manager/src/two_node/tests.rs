@@ -1099,6 +1099,22 @@ impl Stage {
 }
 
 #[test]
+fn a_node_that_was_fenced_and_is_heard_again_is_not_fenced_again() {
+    let mut stage = bob_dies(fenced_by(&["ipmi"]));
+    stage.timeout(2003);
+    stage.struck(Outcome::Done, 2100);
+    for generation in [3, 4] {
+        let heard = Kind::NodeHeard {
+            node: name("bob"),
+            uuid: None,
+            generation: Generation(generation),
+            program: "hbd".into(),
+        };
+        assert_eq!(stage.event(heard, 5000), [] as [&str; 0]);
+    }
+}
+
+#[test]
 fn a_fencing_does_not_count_for_a_node_that_restarted_while_it_ran() {
     let dies = |restarts: bool| {
         let mut stage = Stage::met(fenced_by(&["ipmi"]));
