@@ -349,10 +349,8 @@ impl Interpreter {
             _ => {}
         }
         let held = (self.held(), self.is_stable());
-        let is_silent = matches!(
-            self.standby,
-            Standby::Offered { .. } | Standby::Giving(_) | Standby::Handed(_)
-        );
+        // In a standby a Heartbeat says what it holds at its steps alone.
+        let is_silent = self.standby != Standby::None;
         if self.said != Some(held) && !is_silent {
             self.say_holds();
         }
