@@ -352,6 +352,13 @@ impl GroupView {
         }
     }
 
+    /// A resource of it did not stop on that node.
+    #[must_use]
+    pub fn is_blocked_on(&self, node: &NodeName) -> bool {
+        let on = self.nodes.get(node);
+        on.is_some_and(|on| on.state == GroupState::Blocked)
+    }
+
     fn turn(&mut self, node: &NodeName, mut on: GroupOn) {
         if let Some(before) = self.nodes.get(node) {
             match (before.state, on.state) {

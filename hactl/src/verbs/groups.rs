@@ -167,9 +167,9 @@ impl Row {
     /// What to do where it is blocked.
     fn blocked(&self) -> impl Iterator<Item = String> {
         let name = &self.name;
-        let nodes = self.view.nodes.iter();
-        let blocked = nodes.filter(|(_, on)| on.state == GroupState::Blocked);
-        blocked.map(move |(node, _)| {
+        let nodes = self.view.nodes.keys();
+        let blocked = nodes.filter(|node| self.view.is_blocked_on(node));
+        blocked.map(move |node| {
             let failed = self.view.failures.get(node).cloned();
             let what = failed.unwrap_or_else(|| format!("{name}: blocked on {node}"));
             format!("{what}; {}", verdict::blocked_remedy(name, node))
@@ -178,12 +178,8 @@ impl Row {
 
     /// What failed where it is not blocked, and what to do. Each text names the group.
     fn failed(&self) -> impl Iterator<Item = String> {
-        let is_blocked = |node| {
-            let on = self.view.nodes.get(node);
-            on.is_some_and(|on| on.state == GroupState::Blocked)
-        };
         let failures = self.view.failures.iter();
-        let elsewhere = failures.filter(move |(node, _)| !is_blocked(node));
+        let elsewhere = failures.filter(|(node, _)| !self.view.is_blocked_on(node));
         elsewhere.map(|(_, text)| format!("{text}; {}", verdict::failed_remedy(&self.name)))
     }
 }

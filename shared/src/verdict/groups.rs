@@ -14,8 +14,8 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, group) in &view.groups {
         findings.extend(held(name, group));
-        let blocked = |node: &NodeName| is_blocked(group, node);
-        let failures = group.failures.iter().filter(|(node, _)| !blocked(node));
+        let failures = group.failures.iter();
+        let failures = failures.filter(|(node, _)| !group.is_blocked_on(node));
         findings.extend(failures.map(|(_, text)| failed(name, text)));
         findings.extend(
             group
@@ -47,7 +47,7 @@ pub(super) fn clauses(snapshot: &Snapshot) -> Vec<String> {
     let view = &snapshot.view;
     let mut clauses = Vec::new();
     for (name, group) in &view.groups {
-        let blocked = group.nodes.keys().filter(|node| is_blocked(group, node));
+        let blocked = group.nodes.keys().filter(|node| group.is_blocked_on(node));
         clauses.extend(blocked.map(|node| format!("group {name} blocked on {node}")));
         clauses.extend(ailing(group).map(|what| format!("group {name}: {what}")));
         if let Some(keeper) = two_hold(group) {
@@ -73,7 +73,7 @@ pub(super) fn clauses(snapshot: &Snapshot) -> Vec<String> {
 /// What does not work of a group, where it is held and not blocked.
 fn ailing(group: &GroupView) -> impl Iterator<Item = String> {
     let held = group.nodes.keys();
-    let held = held.filter(|node| !is_blocked(group, node));
+    let held = held.filter(|node| !group.is_blocked_on(node));
     held.filter_map(|node| {
         let text = group.failures.get(node)?;
         let there = format!("on {node}: ");
@@ -85,11 +85,6 @@ fn ailing(group: &GroupView) -> impl Iterator<Item = String> {
         let what = own.split_once(": ").map_or(own, |(what, _)| what);
         Some(format!("{what}{on}"))
     })
-}
-
-fn is_blocked(group: &GroupView, node: &NodeName) -> bool {
-    let on = group.nodes.get(node);
-    on.is_some_and(|on| on.state == GroupState::Blocked)
 }
 
 /// What to do about a group that is blocked on a node.

@@ -73,6 +73,8 @@ pub(crate) struct Interpreter {
     read: u64,
     /// Heaps that the peer asked for.
     demanded: Heaps,
+    /// What the manager is to do for the peer, with its next declaration.
+    orders: Vec<Order>,
     /// Groups go back to their preferred node when it returns.
     failback: bool,
     /// The peer is a member: before, it does not understand words.
@@ -143,6 +145,7 @@ impl Interpreter {
             asked_at: None,
             read: 0,
             demanded: Heaps::NONE,
+            orders: Vec::new(),
             failback: settings.failback,
             active: false,
             leaving: false,
@@ -189,17 +192,13 @@ impl Interpreter {
         self.said = None;
         self.asked_at = None;
         self.demanded = Heaps::NONE;
+        self.orders.clear();
     }
 
     /// This node leaves.
     pub(crate) fn leave(&mut self) {
         if !core::mem::replace(&mut self.leaving, true) {
-            self.say(Word::Resource {
-                holds: Heaps::NONE,
-                full: true,
-                stable: Some(false),
-                info: Some(Info::Shutdown),
-            });
+            self.say_resource(Heaps::NONE, false, Some(Info::Shutdown));
         }
     }
 
@@ -208,7 +207,7 @@ impl Interpreter {
         self.note_orders(&own, now);
         self.own = Some(own);
         if self.theirs.is_some() {
-            self.speak_for_peer(Vec::new());
+            self.speak_for_peer();
         } else if self.active && self.asked_at.is_none_or(|at| now.since(at) >= ASK) {
             self.asked_at = Some(now);
             self.say(Word::Starting);
@@ -232,7 +231,7 @@ impl Interpreter {
             Word::Standby { gives, step } => self.hear_standby(gives, step),
             Word::Takeover { takes } => self.demanded = takes.mirrored(),
         }
-        self.speak_for_peer(Vec::new());
+        self.speak_for_peer();
     }
 
     fn hear_holds(&mut self, holds: Heaps, full: bool, stable: Option<bool>, info: Option<Info>) {
@@ -268,20 +267,12 @@ impl Interpreter {
                 if self.wants(heaps) {
                     self.wish = None;
                     self.standby = Standby::Promised(heaps);
-                    self.say(Word::Standby {
-                        gives,
-                        step: Step::Other,
-                    });
+                    self.say_step(gives, Step::Other);
                 }
             }
             (Step::Other, Standby::Offered { heaps, .. }) if heaps == gives => {
                 self.standby = Standby::Giving(heaps);
-                self.say(Word::Resource {
-                    holds: self.held().without(heaps),
-                    full: true,
-                    stable: Some(false),
-                    info: Some(Info::Standby),
-                });
+                self.say_resource(self.held().without(heaps), false, Some(Info::Standby));
                 self.evict(heaps);
             }
             (Step::Done, Standby::Promised(heaps)) if heaps == gives.mirrored() => {
@@ -311,19 +302,13 @@ impl Interpreter {
                 self.standby = Standby::None;
                 // A Heartbeat that hears first that it is done misses an owner.
                 self.say_holds();
-                self.say(Word::Standby {
-                    gives: heaps.mirrored(),
-                    step: Step::Done,
-                });
-                self.speak_for_peer(Vec::new());
+                self.say_step(heaps.mirrored(), Step::Done);
+                self.speak_for_peer();
             }
             Standby::Giving(heaps) if self.held().common(heaps) == Heaps::NONE => {
                 self.standby = Standby::Handed(heaps);
-                self.say(Word::Standby {
-                    gives: heaps,
-                    step: Step::Done,
-                });
-                self.speak_for_peer(Vec::new());
+                self.say_step(heaps, Step::Done);
+                self.speak_for_peer();
             }
             // What a former manager here began, or the peer with it, has no end: it is said to be done.
             Standby::Offered {
@@ -336,25 +321,24 @@ impl Interpreter {
                     until: now + ANSWER,
                     pressed: true,
                 };
-                self.say(Word::Standby {
-                    gives: heaps,
-                    step: Step::Done,
-                });
+                self.say_step(heaps, Step::Done);
             }
             Standby::Offered { until, .. } if until <= now => {
                 self.standby = Standby::None;
                 self.not_before = now + ANSWER;
-                self.speak_for_peer(Vec::new());
+                self.speak_for_peer();
             }
             _ => {}
         }
-        let held = (self.held(), self.is_stable());
         // In a standby a Heartbeat says what it holds at its steps alone.
-        let is_silent = self.standby != Standby::None;
-        if self.said != Some(held) && !is_silent {
+        if self.standby != Standby::None {
+            return;
+        }
+        let moving = self.is_moving();
+        if self.said != Some((self.held(), !moving)) {
             self.say_holds();
         }
-        if self.standby == Standby::None && !self.is_moving() {
+        if !moving {
             self.offer(now);
         }
     }
@@ -369,26 +353,20 @@ impl Interpreter {
         };
         let demanded = core::mem::take(&mut self.demanded);
         let is_due = |local| {
-            let free = !self.held().has(local) && !theirs.holds.has(local);
-            let returns = self.failback && !local && !theirs.gave.has(local);
             let held = self.held().has(local);
+            let free = !held && !theirs.holds.has(local);
+            let returns = self.failback && !local && !theirs.gave.has(local);
             (free || held) && self.is_peers(local) || held && (returns || demanded.has(local))
         };
-        let heaps = Heaps {
-            local: is_due(true),
-            foreign: is_due(false),
-        };
+        let heaps = Heaps::that(is_due);
         if heaps != Heaps::NONE && self.not_before <= now {
             self.standby = Standby::Offered {
                 heaps,
                 until: now + ANSWER,
                 pressed: false,
             };
-            self.say(Word::Standby {
-                gives: heaps,
-                step: Step::Me,
-            });
-            self.speak_for_peer(Vec::new());
+            self.say_step(heaps, Step::Me);
+            self.speak_for_peer();
         } else if let Some((takes, _)) = self
             .wish
             .take_if(|(takes, _)| theirs.holds.common(*takes) != Heaps::NONE)
@@ -432,7 +410,10 @@ impl Interpreter {
             heaps.has(*local) && able && !returns
         };
         let stay: Vec<_> = self.groups.iter().filter(stays).collect();
-        let order = Order {
+        if stay.is_empty() {
+            return;
+        }
+        self.orders.push(Order {
             verb: GroupVerb::Move {
                 groups: Choice::Named(stay.iter().map(|group| group.0.clone()).collect()),
                 to: Some(self.peer.clone()),
@@ -440,12 +421,7 @@ impl Interpreter {
             },
             who: self.peer.as_str().into(),
             reason: Some("in a standby all groups of a node move together".into()),
-        };
-        let orders = match stay.is_empty() {
-            true => Vec::new(),
-            false => Vec::from([order]),
-        };
-        self.speak_for_peer(orders);
+        });
     }
 
     /// What was ordered here and concerns the peer: where groups are wanted here that it holds it is
@@ -459,12 +435,9 @@ impl Interpreter {
             } = &passed.order.verb
                 && *to == self.node
             {
-                let named = self.groups.iter().filter(|(name, _)| names.contains(name));
-                let wanted = named.fold(Heaps::NONE, |wanted, (_, local)| {
-                    wanted.and(Heaps {
-                        local: *local,
-                        foreign: !local,
-                    })
+                let wanted = Heaps::that(|heap| {
+                    let mut groups = self.groups.iter();
+                    groups.any(|(name, local)| *local == heap && names.contains(name))
                 });
                 self.wish = Some((wanted, now + ANSWER));
             }
@@ -473,7 +446,7 @@ impl Interpreter {
         self.read = self.read.max(last.unwrap_or(0));
     }
 
-    /// This node would start something of it.
+    /// This node would start all of it.
     fn wants(&self, heaps: Heaps) -> bool {
         let Some(own) = &self.own else {
             return false;
@@ -487,15 +460,7 @@ impl Interpreter {
 
     /// What this node holds, in part or whole.
     fn held(&self) -> Heaps {
-        let claims = self.own.iter().flat_map(|own| &own.claims);
-        let held = claims.filter(|(_, claim)| claim.state.is_held());
-        held.fold(Heaps::NONE, |held, (name, _)| {
-            let local = self.groups.iter().any(|group| group.0 == *name && group.1);
-            held.and(Heaps {
-                local,
-                foreign: !local,
-            })
-        })
+        Heaps::that(|local| self.claims(local).any(|claim| claim.state.is_held()))
     }
 
     /// A group is started or stopped here.
@@ -509,26 +474,31 @@ impl Interpreter {
         })
     }
 
-    fn is_stable(&self) -> bool {
-        self.standby == Standby::None && !self.is_moving()
-    }
-
     fn say(&mut self, word: Word) {
         self.outputs.push_back(Spoken::Say(word));
     }
 
-    fn say_holds(&mut self) {
-        if self.leaving {
-            return;
-        }
-        let (holds, stable) = (self.held(), self.is_stable());
-        self.said = Some((holds, stable));
+    fn say_step(&mut self, gives: Heaps, step: Step) {
+        self.say(Word::Standby { gives, step });
+    }
+
+    fn say_resource(&mut self, holds: Heaps, stable: bool, info: Option<Info>) {
         self.say(Word::Resource {
             holds,
             full: true,
             stable: Some(stable),
-            info: None,
+            info,
         });
+    }
+
+    /// Says what is held, outside of a standby.
+    fn say_holds(&mut self) {
+        if self.leaving {
+            return;
+        }
+        let (holds, stable) = (self.held(), !self.is_moving());
+        self.said = Some((holds, stable));
+        self.say_resource(holds, stable, None);
     }
 
     fn peer_willing(&self, theirs: Theirs, local: bool) -> Willingness {
@@ -554,10 +524,11 @@ impl Interpreter {
     }
 
     /// Declares what the peer is, and has the manager do this for it.
-    fn speak_for_peer(&mut self, orders: Vec<Order>) {
+    fn speak_for_peer(&mut self) {
         let (Some(theirs), Some(own)) = (self.theirs, &self.own) else {
             return;
         };
+        let orders = core::mem::take(&mut self.orders);
         self.number += 1;
         let number = self.number;
         let claim = |(name, local): &(GroupName, bool)| {

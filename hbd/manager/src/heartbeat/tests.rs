@@ -6,7 +6,7 @@ use alloc::vec;
 use shared::names::Uuid;
 
 use super::*;
-use crate::io::{Fencing, Group, Startup};
+use crate::io::Group;
 
 const OWN: &str = "web";
 const OTHER: &str = "mail";
@@ -32,15 +32,7 @@ fn settings(failback: bool) -> Settings {
         groups: vec![group(OWN, "bob"), group(OTHER, "alice")],
         failback,
         beside_heartbeat: true,
-        startup: Startup::Alone,
-        unfenced_takeover: true,
-        fencing: Fencing::default(),
-        fence_blocked: false,
-        doubt: Duration::from_secs(1),
-        stop_retries: 1,
-        retry_after: Duration::from_secs(5),
-        life: life(),
-        events: 0,
+        ..crate::two_node::tests::settings()
     }
 }
 
@@ -350,25 +342,10 @@ fn another_life_of_a_heartbeat_has_said_nothing() {
 
 #[test]
 fn what_is_said_is_read_as_it_was_meant() {
-    let heaps = [
-        Heaps::NONE,
-        Heaps {
-            local: true,
-            foreign: false,
-        },
-        Heaps {
-            local: false,
-            foreign: true,
-        },
-        Heaps {
-            local: true,
-            foreign: true,
-        },
-    ];
     let mut words = vec![Word::Starting];
-    for heaps in heaps {
+    for heaps in Heaps::ALL {
         words.push(Word::Takeover { takes: heaps });
-        for step in [Step::Me, Step::Other, Step::Done] {
+        for step in Step::ALL {
             words.push(Word::Standby { gives: heaps, step });
         }
         for info in [

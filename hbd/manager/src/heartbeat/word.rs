@@ -96,37 +96,53 @@ impl Heaps {
         foreign: false,
     };
 
+    /// Every combination.
+    pub(super) const ALL: [Self; 4] = [
+        Self::NONE,
+        Self {
+            local: true,
+            foreign: false,
+        },
+        Self {
+            local: false,
+            foreign: true,
+        },
+        Self {
+            local: true,
+            foreign: true,
+        },
+    ];
+
+    /// Those for which that holds, which is asked of the local one with true.
+    pub(super) fn that(mut are: impl FnMut(bool) -> bool) -> Self {
+        Self {
+            local: are(true),
+            foreign: are(false),
+        }
+    }
+
     /// As the other node sees them.
     #[must_use]
     pub fn mirrored(self) -> Self {
-        Self {
-            local: self.foreign,
-            foreign: self.local,
-        }
+        Self::that(|local| self.has(!local))
     }
 
     /// Those of either.
     #[must_use]
     pub fn and(self, more: Self) -> Self {
-        Self {
-            local: self.local || more.local,
-            foreign: self.foreign || more.foreign,
-        }
+        Self::that(|local| self.has(local) || more.has(local))
     }
 
     /// These without those.
     #[must_use]
     pub fn without(self, less: Self) -> Self {
-        Self {
-            local: self.local && !less.local,
-            foreign: self.foreign && !less.foreign,
-        }
+        Self::that(|local| self.has(local) && !less.has(local))
     }
 
     /// Those of both.
     #[must_use]
     pub fn common(self, other: Self) -> Self {
-        self.without(self.without(other))
+        Self::that(|local| self.has(local) && other.has(local))
     }
 
     /// The heap of the groups that should be on this node, or that of the others.
@@ -145,14 +161,39 @@ impl Heaps {
     }
 
     fn read(word: &str) -> Option<Self> {
-        let (local, foreign) = match word {
-            "none" => (false, false),
-            "local" => (true, false),
-            "foreign" => (false, true),
-            "all" => (true, true),
-            _ => return None,
-        };
-        Some(Self { local, foreign })
+        Self::ALL.into_iter().find(|heaps| heaps.word() == word)
+    }
+}
+
+impl Step {
+    pub(super) const ALL: [Self; 3] = [Self::Me, Self::Other, Self::Done];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Me => "me",
+            Self::Other => "other",
+            Self::Done => "done",
+        }
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.word() == word)
+    }
+}
+
+impl Info {
+    pub(super) const ALL: [Self; 3] = [Self::Standby, Self::Shutdown, Self::TakenOver];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Standby => "standby",
+            Self::Shutdown => "shutdown",
+            Self::TakenOver => "mach_down",
+        }
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|info| info.word() == word)
     }
 }
 
@@ -168,21 +209,11 @@ impl Word {
                 holds: heaps()?,
                 full: text(KIND) == Some(FULL),
                 stable: text(STABLE).map(|word| word == "1"),
-                info: text(INFO).and_then(|info| match info {
-                    "standby" => Some(Info::Standby),
-                    "shutdown" => Some(Info::Shutdown),
-                    "mach_down" => Some(Info::TakenOver),
-                    _ => None,
-                }),
+                info: text(INFO).and_then(Info::read),
             }),
             STANDBY => Some(Self::Standby {
                 gives: heaps()?,
-                step: match text(INFO)? {
-                    "me" => Step::Me,
-                    "other" => Step::Other,
-                    "done" => Step::Done,
-                    _ => return None,
-                },
+                step: Step::read(text(INFO)?)?,
             }),
             TAKEOVER => Some(Self::Takeover { takes: heaps()? }),
             _ => None,
@@ -210,27 +241,13 @@ impl Word {
                     set(STABLE, if stable { "1" } else { "0" });
                 }
                 if let Some(info) = info {
-                    set(
-                        INFO,
-                        match info {
-                            Info::Standby => "standby",
-                            Info::Shutdown => "shutdown",
-                            Info::TakenOver => "mach_down",
-                        },
-                    );
+                    set(INFO, info.word());
                 }
                 RESOURCE
             }
             Self::Standby { gives, step } => {
                 set(HOLDS, gives.word());
-                set(
-                    INFO,
-                    match step {
-                        Step::Me => "me",
-                        Step::Other => "other",
-                        Step::Done => "done",
-                    },
-                );
+                set(INFO, step.word());
                 STANDBY
             }
             Self::Takeover { takes } => {

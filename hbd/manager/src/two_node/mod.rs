@@ -755,12 +755,9 @@ impl TwoNode {
             Some((verb, &wanted.who, &wanted.reason))
         });
         let mut left = REASONS_MAX;
-        let mut fits = |reason: &String| match left.checked_sub(reason.len()) {
-            Some(rest) => {
-                left = rest;
-                true
-            }
-            None => false,
+        let mut fitting = |reason: String| {
+            left = left.checked_sub(reason.len())?;
+            Some(reason)
         };
         let passed = |(verb, who, reason): (GroupVerb, &String, &Option<String>)| Passed {
             number: self.own.number + 1,
@@ -772,7 +769,7 @@ impl TwoNode {
                     true => self.settings.node.as_str().into(),
                     false => who.clone(),
                 },
-                reason: reason.clone().filter(&mut fits),
+                reason: reason.clone().and_then(&mut fitting),
             },
         };
         // A move is refused while the groups are frozen.
@@ -1601,4 +1598,4 @@ impl ClusterManager for TwoNode {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -27,7 +27,7 @@ fn at(millis: u64) -> Now {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         node: name("alice"),
         peer: name("bob"),
@@ -148,7 +148,12 @@ impl Stage {
             willing,
             epoch: 1,
         };
-        let declaration = Declaration {
+        self.read(self.of_bob(claim, number), number)
+    }
+
+    /// What bob declares, having read the last declaration.
+    fn of_bob(&self, claim: Claim, number: u64) -> Declaration {
+        Declaration {
             stand: Stand {
                 life: life(3),
                 number,
@@ -163,8 +168,7 @@ impl Stage {
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
             orders: Vec::new(),
-        };
-        self.read(declaration, number)
+        }
     }
 
     fn read(&mut self, declaration: Declaration, number: u64) -> Vec<String> {
@@ -333,16 +337,8 @@ fn what_went_wrong_is_said_to_the_other_node() {
         ..declared.claims[&group()]
     };
     let declaration = Declaration {
-        stand: Stand {
-            life: life(3),
-            number: 2,
-        },
-        heard: Some(Stand {
-            life: life(7),
-            number: other.manager.own.number,
-        }),
-        claims: BTreeMap::from([(group(), claim)]),
-        ..declared
+        failures: declared.failures,
+        ..other.of_bob(claim, 2)
     };
     let event = "group IPaddr::10.0.0.5 stopping on bob (it says: start of IPaddr::10.0.0.5 \
                  failed: no such device)";
@@ -363,20 +359,9 @@ fn announced(
     };
     let said = |text: Option<&str>| text.map(|text| (group(), text.to_string()));
     let declaration = Declaration {
-        stand: Stand {
-            life: life(3),
-            number,
-        },
-        heard: Some(Stand {
-            life: life(7),
-            number: stage.manager.own.number,
-        }),
-        answer: false,
-        alone: false,
-        claims: BTreeMap::from([(group(), claim)]),
         failures: said(failure).into_iter().collect(),
         reasons: said(reason).into_iter().collect(),
-        orders: Vec::new(),
+        ..stage.of_bob(claim, number)
     };
     stage.read(declaration, number)[0].clone()
 }
@@ -722,28 +707,12 @@ fn what_a_freeze_held_back_follows_from_its_end() {
     assert_eq!(caused_by, Some(end), "what is done at once");
 
     let declares = |stage: &mut Stage, number| {
-        let heard = stage.manager.own.number;
         let claim = Claim {
             state: GroupState::Stopped,
             willing: Willingness::Able,
             epoch: 1,
         };
-        let declaration = Declaration {
-            stand: Stand {
-                life: life(3),
-                number,
-            },
-            heard: Some(Stand {
-                life: life(7),
-                number: heard,
-            }),
-            answer: false,
-            alone: false,
-            claims: BTreeMap::from([(group(), claim)]),
-            failures: BTreeMap::new(),
-            reasons: BTreeMap::new(),
-            orders: Vec::new(),
-        };
+        let declaration = stage.of_bob(claim, number);
         (stage.manager).handle_message(&name("bob"), declaration, at(number));
         stage.told()
     };
@@ -851,22 +820,9 @@ fn a_plan_to_clean_up_counts_on_the_node_where_it_failed() {
         willing: Willingness::Unable,
         epoch: 1,
     };
-    let heard = Stand {
-        life: life(7),
-        number: stage.manager.own.number,
-    };
     let declaration = Declaration {
-        stand: Stand {
-            life: life(3),
-            number: 1,
-        },
-        heard: Some(heard),
-        answer: false,
-        alone: false,
-        claims: BTreeMap::from([(group(), claim)]),
         failures: BTreeMap::from([(group(), "start of web failed: no".to_string())]),
-        reasons: BTreeMap::new(),
-        orders: Vec::new(),
+        ..stage.of_bob(claim, 1)
     };
     stage.read(declaration, 2);
     for millis in [3, 4] {
