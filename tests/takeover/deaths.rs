@@ -6,11 +6,11 @@ use std::time::Duration;
 use hbd_tests::error::Error;
 use hbd_tests::wait;
 
-use crate::record::At;
 use crate::stage::{
     ALICE, BASE, BOB, DEADTIME, KEEPALIVE, LEASE, MOVE_GAP, NO_GAP, SECOND, SERVICES, SOON, Stage,
     WEB, WEB6, demand_between, limit, play_running,
 };
+use hbd_tests::observer::record::At;
 
 const HERS: [IpAddr; 2] = [WEB, WEB6];
 

@@ -11,11 +11,11 @@ use shared::group::{GroupReason, GroupState, Operation};
 use crate::failures::{
     RETRIED, base_untouched, cleanup, demand_starts, fail, prepare, start, stays,
 };
-use crate::record::At;
 use crate::stage::{
     ALICE, BOB, LEASE, NO_GAP, NODES, SECOND, SERVICES, SOON, Stage, WEB, WEB_GROUP, WEB6, demand,
     demand_between, limit, play,
 };
+use hbd_tests::observer::record::At;
 
 const SETTINGS: &str = "auto_failback on\nactiontime start=3 stop=1";
 /// What is told of an action that took longer.

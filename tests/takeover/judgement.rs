@@ -6,7 +6,7 @@ use std::time::Duration;
 use hbd_tests::error::{Error, unexpected};
 use libtest_mimic::{Failed, Trial};
 
-use crate::record::{Answer, At, Change, Record, Stall};
+use hbd_tests::observer::record::{Answer, At, Change, Record, Stall};
 
 const SERVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 50));
 const LIMIT: Duration = ms(20);

@@ -10,11 +10,11 @@ use hbd_tests::wait;
 use nix::sys::signal::Signal::SIGKILL;
 use shared::group::GroupState;
 
-use crate::record::At;
 use crate::stage::{
     ALICE, BASE, BASE_GROUP, BOB, DEADTIME, LEASE, NO_GAP, NODES, SECOND, SERVICES, SOON, Stage,
     WEB, WEB_GROUP, WEB6, demand, limit, play,
 };
+use hbd_tests::observer::record::At;
 
 /// A start and a stop take so long that there is something to disturb.
 const HARESOURCES: &str = "alice 10.9.0.50/24/eth0 Delay::0.2 IPv6addr::fd09::50/64/eth0\n\

@@ -30,9 +30,9 @@ use shared::names::NodeName;
 use shared::order::{Choice, GroupOrder, GroupVerb};
 use shared::view::GroupView;
 
-use crate::observer::Observer;
-use crate::packets::Hardware;
-use crate::record::{At, Record};
+use hbd_tests::observer::packets::Hardware;
+use hbd_tests::observer::record::{At, Record};
+use hbd_tests::observer::{self, Observer};
 
 pub(crate) const ALICE: usize = 0;
 pub(crate) const BOB: usize = 1;
@@ -132,10 +132,7 @@ impl Stage {
             scratch::write(&directory.join("haresources"), HARESOURCES)?;
             scratch::write_secret(&directory.join("authkeys"), KEY)?;
         }
-        let nodes = [
-            (&*machines[ALICE], hardware(&machines[ALICE])?),
-            (&*machines[BOB], hardware(&machines[BOB])?),
-        ];
+        let nodes = [&*machines[ALICE], &*machines[BOB]];
         let observer = Observer::new(&client, nodes, &SERVICES)?;
         let daemon = |node: usize| {
             let directory = config.path().join(NODES[node]);
@@ -304,7 +301,7 @@ impl Stage {
 
     /// Demands that whoever asks for the addresses now asks that node.
     pub(crate) fn demand_neighbour(&self, services: &[IpAddr], node: usize) -> Result<(), Error> {
-        let expected = spelled(&hardware(&self.machines[node])?);
+        let expected = spelled(&observer::hardware(&self.machines[node])?);
         for ip in services {
             let text = self.client.ip(&["-j", "neigh", "show", &ip.to_string()])?;
             let known: Value = parsed(&text)?;
@@ -480,18 +477,6 @@ pub(crate) fn node_name(node: usize) -> Result<NodeName, Error> {
 pub(crate) fn write_script(path: &std::path::Path, text: &str) -> Result<(), Error> {
     let script = "printf %s \"$2\" >\"$1\" && chmod 755 \"$1\"";
     program::run("sh", &["-c", script, "sh", &path.to_string_lossy(), text]).map(drop)
-}
-
-fn hardware(machine: &Namespace) -> Result<Hardware, Error> {
-    let list: Value = parsed(&machine.ip(&["-j", "link", "show", "eth0"])?)?;
-    let text = list[0]["address"].as_str().unwrap_or_default();
-    let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
-    let bytes: Result<Vec<u8>, _> = bytes.collect();
-    let hardware = bytes.ok().and_then(|bytes| bytes.try_into().ok());
-    hardware.map_or_else(
-        || unexpected(format!("{text:?} is no hardware address")),
-        Ok,
-    )
 }
 
 fn spelled(hardware: &Hardware) -> String {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use hbd_tests::error::Error;
 
-use crate::record::At;
 use crate::stage::{
     ALICE, BASE, BOB, DEADTIME, MOVE_GAP, NO_GAP, SECOND, SERVICES, SOON, Stage, WEB, WEB6, demand,
     demand_between, limit, play_running,
 };
+use hbd_tests::observer::record::At;
 
 pub(crate) fn of_one() -> Result<(), Error> {
     play_running("auto_failback on", |stage| {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A hardware address.
-pub(crate) type Hardware = [u8; 6];
+pub type Hardware = [u8; 6];
 
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
@@ -27,7 +27,7 @@ const LOCAL: u16 = 2;
 const PEER: u16 = 1;
 
 /// An echo request. Its checksum is right as it stands; that of IPv6 is the kernel's business.
-pub(crate) fn question(ip: IpAddr) -> [u8; 8] {
+pub fn question(ip: IpAddr) -> [u8; 8] {
     match ip {
         IpAddr::V4(_) => [ECHO_REQUEST, 0, !ECHO_REQUEST, 0xff, 0, 0, 0, 0],
         IpAddr::V6(_) => [ECHO_REQUEST_V6, 0, 0, 0, 0, 0, 0, 0],
@@ -35,7 +35,7 @@ pub(crate) fn question(ip: IpAddr) -> [u8; 8] {
 }
 
 /// If the frame is an echo reply: who sent it, and from which address.
-pub(crate) fn answer(frame: &[u8]) -> Option<(Hardware, IpAddr)> {
+pub fn answer(frame: &[u8]) -> Option<(Hardware, IpAddr)> {
     let sender = array(frame, 6)?;
     let packet = frame.get(ETHERNET..)?;
     match array(frame, 12)? {
@@ -56,7 +56,7 @@ pub(crate) fn answer(frame: &[u8]) -> Option<(Hardware, IpAddr)> {
 }
 
 /// The addresses that came (true) or went, by what the kernel tells.
-pub(crate) fn address_changes(mut messages: &[u8]) -> Vec<(IpAddr, bool)> {
+pub fn address_changes(mut messages: &[u8]) -> Vec<(IpAddr, bool)> {
     let mut changes = Vec::new();
     while let Some(length) = array(messages, 0).map(u32::from_ne_bytes) {
         let length = length as usize;

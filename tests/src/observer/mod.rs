@@ -10,6 +10,9 @@
 //! Kernels answer, so no other thread's delay looks like a gap. One loop does all of it: whatever it hears of is on one
 //! clock, and a time in which it did not look is known.
 
+pub mod packets;
+pub mod record;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -18,8 +21,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use hbd_tests::error::{self, Error, unexpected};
-use hbd_tests::namespaces::Namespace;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{
@@ -28,8 +29,10 @@ use nix::sys::socket::{
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::packets::{self, Hardware};
-use crate::record::{Answer, At, Change, Record, Stall};
+use crate::error::{self, Error, unexpected};
+use crate::namespaces::Namespace;
+use packets::Hardware;
+use record::{Answer, At, Change, Record, Stall};
 
 /// Time between two questions.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -43,7 +46,8 @@ const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
 const BUFFER: usize = 4 * 1024 * 1024;
 
 /// Looks until it is dropped.
-pub(crate) struct Observer {
+#[derive(Debug)]
+pub struct Observer {
     began: Instant,
     record: Arc<Mutex<Record>>,
     ends: Arc<AtomicBool>,
@@ -51,13 +55,17 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Asks from `client` for `services`, and watches the addresses of `nodes`, each known by its hardware address.
-    pub(crate) fn new(
+    /// Asks from `client` for `services`, and watches the addresses of `nodes`, each known by the hardware address of
+    /// its `eth0`.
+    ///
+    /// # Errors
+    /// [`Error::File`] when a socket cannot be opened, [`Error::Command`].
+    pub fn new(
         client: &Namespace,
-        nodes: [(&Namespace, Hardware); 2],
+        nodes: [&Namespace; 2],
         services: &[IpAddr],
     ) -> Result<Self, Error> {
-        let [(alice, alice_is), (bob, bob_is)] = nodes;
+        let [alice, bob] = nodes;
         let record = Arc::new(Mutex::new(Record {
             answers: services.iter().map(|ip| (*ip, Vec::new())).collect(),
             ..Record::default()
@@ -77,7 +85,7 @@ impl Observer {
                 Ok([heard(SockProtocol::EthIp)?, heard(SockProtocol::EthIpv6)?])
             })?,
             addresses: [inside(alice, monitor)?, inside(bob, monitor)?],
-            hardware: [alice_is, bob_is],
+            hardware: [hardware(alice)?, hardware(bob)?],
             services: services.to_vec(),
             record: Arc::clone(&record),
             ends: Arc::clone(&ends),
@@ -91,12 +99,16 @@ impl Observer {
     }
 
     /// The moment.
-    pub(crate) fn now(&self) -> At {
+    #[must_use]
+    pub fn now(&self) -> At {
         self.began.elapsed()
     }
 
     /// What was seen so far.
-    pub(crate) fn record(&self) -> Result<MutexGuard<'_, Record>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it does not look any more.
+    pub fn record(&self) -> Result<MutexGuard<'_, Record>, Error> {
         if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
             return unexpected("the observer ended");
         }
@@ -261,4 +273,22 @@ fn inside<T: Send>(
 
 fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
     record.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The hardware address of a machine's `eth0`.
+///
+/// # Errors
+/// [`Error::Command`], [`Error::Unexpected`] when there is none.
+pub fn hardware(machine: &Namespace) -> Result<Hardware, Error> {
+    let list = machine.ip(&["-o", "link", "show", "eth0"])?;
+    let mut words = list.split_whitespace();
+    words.find(|word| *word == "link/ether");
+    let text = words.next().unwrap_or_default();
+    let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
+    let bytes: Result<Vec<u8>, _> = bytes.collect();
+    let hardware = bytes.ok().and_then(|bytes| bytes.try_into().ok());
+    hardware.map_or_else(
+        || unexpected(format!("{text:?} is no hardware address")),
+        Ok,
+    )
 }

@@ -4,61 +4,71 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hbd_tests::error::{Error, unexpected};
+use crate::error::{Error, unexpected};
 
 /// Time since the observer began.
-pub(crate) type At = Duration;
+pub type At = Duration;
 
 /// An answer of a machine to a question for an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) at: At,
+pub struct Answer {
+    /// When it came.
+    pub at: At,
     /// Which machine it was.
-    pub(crate) by: usize,
+    pub by: usize,
 }
 
 /// An address came to a machine, or went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Change {
+pub struct Change {
     /// Not before.
-    pub(crate) after: At,
+    pub after: At,
     /// Not later.
-    pub(crate) before: At,
-    pub(crate) node: usize,
-    pub(crate) ip: IpAddr,
-    pub(crate) there: bool,
+    pub before: At,
+    /// Which machine it is.
+    pub node: usize,
+    /// The address.
+    pub ip: IpAddr,
+    /// It came.
+    pub there: bool,
 }
 
 /// A time in which the observer did not look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stall {
-    pub(crate) from: At,
-    pub(crate) to: At,
+pub struct Stall {
+    /// Since when.
+    pub from: At,
+    /// Until when.
+    pub to: At,
 }
 
 /// The time between two answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Gap {
-    pub(crate) from: At,
-    pub(crate) to: At,
+pub struct Gap {
+    /// Since when.
+    pub from: At,
+    /// Until when.
+    pub to: At,
     /// What of it the observer's own stalls do not explain.
-    pub(crate) length: Duration,
+    pub length: Duration,
 }
 
 /// What was seen.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Record {
+pub struct Record {
     /// By address, in the order of time.
-    pub(crate) answers: Vec<(IpAddr, Vec<Answer>)>,
-    pub(crate) changes: Vec<Change>,
-    pub(crate) stalls: Vec<Stall>,
+    pub answers: Vec<(IpAddr, Vec<Answer>)>,
+    /// In the order of time.
+    pub changes: Vec<Change>,
+    /// When it could not look.
+    pub stalls: Vec<Stall>,
     /// When the observer last looked: what came after that nobody has seen yet.
-    pub(crate) looked: At,
+    pub looked: At,
 }
 
 impl Record {
     /// The longest gap in the answers for an address from one moment to another.
-    pub(crate) fn gap(&self, ip: IpAddr, from: At, to: At) -> Gap {
+    pub fn gap(&self, ip: IpAddr, from: At, to: At) -> Gap {
         let answers = self.answers_of(ip).iter().map(|answer| answer.at);
         let within = answers.filter(|at| (from..=to).contains(at));
         let mut longest = Gap::default();
@@ -82,14 +92,14 @@ impl Record {
     }
 
     /// The first answer of a machine from that moment on.
-    pub(crate) fn answered(&self, ip: IpAddr, by: usize, since: At) -> Option<At> {
+    pub fn answered(&self, ip: IpAddr, by: usize, since: At) -> Option<At> {
         let mut answers = self.answers_of(ip).iter();
         let answer = answers.find(|answer| answer.by == by && answer.at >= since);
         answer.map(|answer| answer.at)
     }
 
     /// How long two machines certainly had an address both, from one moment to another: the longest such time.
-    pub(crate) fn overlap(&self, ip: IpAddr, from: At, to: At) -> Duration {
+    pub fn overlap(&self, ip: IpAddr, from: At, to: At) -> Duration {
         let mut holders = [None; 2];
         let mut longest = Duration::ZERO;
         let mut both = |holders: &[Option<At>; 2], until: At| {
@@ -111,19 +121,19 @@ impl Record {
     }
 
     /// Whether a machine has an address, by all that was seen.
-    pub(crate) fn is_there(&self, ip: IpAddr, node: usize) -> bool {
+    pub fn is_there(&self, ip: IpAddr, node: usize) -> bool {
         self.last_change(ip, node) == Some(true)
     }
 
     /// Whether an address came to a machine or went, the last time that it did.
-    pub(crate) fn last_change(&self, ip: IpAddr, node: usize) -> Option<bool> {
+    pub fn last_change(&self, ip: IpAddr, node: usize) -> Option<bool> {
         let mut changes = self.changes.iter().rev();
         let last = changes.find(|change| change.ip == ip && change.node == node);
         last.map(|change| change.there)
     }
 
     /// When a machine got or lost an address, from that moment on.
-    pub(crate) fn changed(&self, ip: IpAddr, node: usize, there: bool, since: At) -> Option<At> {
+    pub fn changed(&self, ip: IpAddr, node: usize, there: bool, since: At) -> Option<At> {
         let mut changes = self.changes.iter();
         let change = changes.find(|change| {
             change.ip == ip
@@ -135,7 +145,10 @@ impl Record {
     }
 
     /// Demands that no gap is longer than that.
-    pub(crate) fn demand_gap(
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it is not so.
+    pub fn demand_gap(
         &self,
         ip: IpAddr,
         from: At,
@@ -157,7 +170,10 @@ impl Record {
     }
 
     /// Demands that two machines never had an address both for longer than that.
-    pub(crate) fn demand_overlap(
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it is not so.
+    pub fn demand_overlap(
         &self,
         ip: IpAddr,
         from: At,
@@ -175,7 +191,10 @@ impl Record {
     }
 
     /// Demands that an address moved from one machine to another in one step, and left before it came.
-    pub(crate) fn demand_handed_over(
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it is not so.
+    pub fn demand_handed_over(
         &self,
         ip: IpAddr,
         (from, to): (usize, usize),
@@ -204,7 +223,10 @@ impl Record {
     }
 
     /// Demands that no machine got or lost any address.
-    pub(crate) fn demand_unchanged(&self, since: At) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it is not so.
+    pub fn demand_unchanged(&self, since: At) -> Result<(), Error> {
         if self.changes.iter().all(|change| change.before < since) {
             return Ok(());
         }
@@ -215,7 +237,7 @@ impl Record {
     }
 
     /// What came and went since then.
-    pub(crate) fn story(&self, since: At) -> String {
+    pub fn story(&self, since: At) -> String {
         let changes = self.changes.iter().filter(|change| change.before >= since);
         let lines = changes.map(|change| {
             let (at, node, ip) = (change.before, change.node, change.ip);
