@@ -11,13 +11,13 @@ use shared::exit::Exit;
 use shared::names::{Generation, NodeName};
 
 use crate::accepted::{self, Addresses};
-use crate::cli::{Options, STATE};
+use crate::cli::Options;
 use crate::clock;
 use crate::control::ListenError;
 use crate::lock::Held;
 use crate::run_directory::{RunDirectory, RunError};
 use crate::settings::settings;
-use crate::state::{self, Generations, HEARTBEAT_STATE, Peers, StateError};
+use crate::state::{self, Generations, Peers, StateError};
 use crate::watchdog::Device;
 
 /// Why the daemon does not start.
@@ -296,14 +296,14 @@ impl State {
             Err(error @ StateError::Io { .. }) if beside_workers => (None, Some(error)),
             Err(error) => return Err(error.into()),
         };
-        let taken_over = if options.state == Path::new(STATE) {
-            state::take_over(
-                Path::new(HEARTBEAT_STATE),
-                &options.state,
-                state::heartbeat(),
-            )?
-        } else {
-            Vec::new()
+        let heartbeat = state::heartbeat_beside(&options.state);
+        let taken_over = match heartbeat {
+            Some(theirs) => match state::take_over(theirs, &options.state, state::heartbeat()) {
+                // It was started beside the workers.
+                Err(StateError::HeartbeatRuns { .. }) if beside_workers => Vec::new(),
+                taken => taken?,
+            },
+            None => Vec::new(),
         };
         let uuid = match config.uuid {
             UuidSource::File => state::own_uuid(&options.state)?,
@@ -313,8 +313,10 @@ impl State {
         try_core(&settings)?;
         let mut generations =
             Generations::read(&options.state, config.generation, clock::now().wall)?;
-        let unreserved = match generations.reserve(&options.state) {
-            Err(error) if !beside_workers => return Err(error.into()),
+        let unreserved = match generations.reserve(&options.state, heartbeat) {
+            Err(error) if !beside_workers && generations.short_of().is_some() => {
+                return Err(error.into());
+            }
             reserved => reserved.err(),
         };
         let (peers, peers_problem) = Peers::load(&options.state);

@@ -6,6 +6,7 @@ use shared::config::GenerationSource;
 use shared::names::Generation;
 use shared::time::Wall;
 
+use super::takeover::give_back;
 use super::{On, StateError, file};
 
 /// The file.
@@ -54,15 +55,20 @@ impl Generations {
     }
 
     /// Reserves the next ones. Where that fails they can be taken all the same, and
-    /// [`short_of`](Self::short_of) asks for it again.
-    pub(crate) fn reserve(&mut self, directory: &Path) -> Result<(), StateError> {
+    /// [`short_of`](Self::short_of) asks for it again. A Heartbeat that uses the numbers, too, is
+    /// told afterwards: an error of that leaves them reserved.
+    pub(crate) fn reserve(
+        &mut self,
+        directory: &Path,
+        heartbeat: Option<&Path>,
+    ) -> Result<(), StateError> {
         let Some(Generation(to)) = self.short_of() else {
             return Ok(());
         };
         let path = directory.join(NAME);
         file::replace(directory, NAME, &text(to)).on("write", &path)?;
         self.reserved = to;
-        Ok(())
+        heartbeat.map_or(Ok(()), |heartbeat| give_back(heartbeat, Generation(to)))
     }
 
     /// The next one. Never waits for a disk.

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use generation::Generations;
 pub(crate) use nodename::uuid_of;
 pub(crate) use peers::Peers;
-pub(crate) use takeover::{HEARTBEAT_STATE, heartbeat, take_over};
+pub(crate) use takeover::{HEARTBEAT_STATE, heartbeat, heartbeat_beside, take_over};
 pub(crate) use uuid::own_uuid;
 pub(crate) use writer::{Job, Writer};
 
@@ -119,9 +119,9 @@ impl fmt::Display for StateError {
             ),
             Self::HeartbeatRuns { pid } => write!(
                 f,
-                "Heartbeat runs here (pid {pid}), and this first start of hbd would take its \
-                 identity over from {HEARTBEAT_STATE}; stop Heartbeat, or name a directory of its \
-                 own with --state"
+                "Heartbeat runs here (pid {pid}), and hbd would be the same node: it takes identity \
+                 and generation over from {HEARTBEAT_STATE}; stop Heartbeat, or name a directory \
+                 of its own with --state"
             ),
         }
     }

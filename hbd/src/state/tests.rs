@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -84,7 +85,10 @@ fn generations_that_a_full_disk_does_not_take_are_above_those_it_holds_and_reser
     let former = open(&directory.0, File).map(|mut former| former.take());
     directory.refuse("hb_generation");
     let mut generations = Generations::read(&directory.0, File, NOON).unwrap();
-    let error = generations.reserve(&directory.0).unwrap_err().to_string();
+    let error = generations
+        .reserve(&directory.0, None)
+        .unwrap_err()
+        .to_string();
     assert!(error.starts_with("cannot write"), "{error}");
     let next = generations.take();
     assert!(next > former.unwrap());
@@ -146,7 +150,7 @@ fn what_is_known_of_peers_survives() {
         }],
     };
     let (send, done) = channel();
-    let writer = Writer::start(directory.0.clone(), move |result| {
+    let writer = Writer::start(directory.0.clone(), None, move |result| {
         send.send(result.is_ok()).unwrap();
     })
     .unwrap();
@@ -163,7 +167,7 @@ fn what_cannot_be_kept_is_told() {
     let directory = Directory::new();
     let gone = directory.0.join("gone");
     let (send, done) = channel();
-    let writer = Writer::start(gone.clone(), move |result| {
+    let writer = Writer::start(gone.clone(), None, move |result| {
         send.send(result.map(drop).map_err(|error| error.to_string()))
             .unwrap();
     })
@@ -214,6 +218,86 @@ fn nothing_is_taken_over_from_a_heartbeat_that_runs() {
 }
 
 #[test]
+fn heartbeat_and_hbd_take_turns_and_no_generation_is_used_twice() {
+    let (theirs, own) = (Directory::new(), Directory::new());
+    theirs.write("hb_generation", "             40\n");
+    let mut last = 40;
+    for turn in 0..3 {
+        let taken = take_over(&theirs.0, &own.0, None).unwrap();
+        assert_eq!(taken, ["hb_generation"], "{turn}");
+        let mut generations = Generations::read(&own.0, File, NOON).unwrap();
+        generations.reserve(&own.0, Some(&theirs.0)).unwrap();
+        for _ in 0..3 {
+            let Generation(next) = generations.take();
+            assert!(next > last, "{turn}: {next} after {last}");
+            last = next;
+        }
+        let text = theirs.read("hb_generation");
+        assert_eq!(text.len(), 16, "as Heartbeat writes it: {text:?}");
+        let next = text.trim().parse::<u64>().unwrap() + 1;
+        assert!(next > last, "{turn}: {next} after {last}");
+        theirs.write("hb_generation", &format!("{next:15}\n"));
+        last = next;
+    }
+}
+
+#[test]
+fn a_lower_or_unreadable_generation_of_heartbeat_changes_nothing() {
+    for text in ["7", "8", "junk"] {
+        let (theirs, own) = (Directory::new(), Directory::new());
+        theirs.write("hb_generation", text);
+        own.write("hb_generation", "8");
+        let taken = take_over(&theirs.0, &own.0, Some(42)).unwrap();
+        assert!(taken.is_empty(), "{text}");
+        assert_eq!(own.read("hb_generation"), "8");
+    }
+}
+
+#[test]
+fn while_heartbeat_runs_a_higher_generation_of_it_keeps_hbd_from_starting() {
+    let (theirs, own) = (Directory::new(), Directory::new());
+    theirs.write("hb_generation", "9");
+    own.write("hb_generation", "8");
+    assert!(take_over(&theirs.0, &own.0, Some(42)).is_err());
+    assert_eq!(own.read("hb_generation"), "8");
+}
+
+#[test]
+fn a_machine_that_never_ran_heartbeat_gets_no_file_of_its() {
+    let (theirs, own) = (Directory::new(), Directory::new());
+    let mut generations = Generations::read(&own.0, File, NOON).unwrap();
+    generations.reserve(&own.0, Some(&theirs.0)).unwrap();
+    assert!(!theirs.0.join("hb_generation").exists());
+}
+
+#[test]
+fn a_generation_that_cannot_be_given_back_is_told_and_reserved_all_the_same() {
+    let (theirs, own) = (Directory::new(), Directory::new());
+    fs::create_dir(theirs.0.join("hb_generation")).unwrap();
+    let mut generations = Generations::read(&own.0, File, NOON).unwrap();
+    let text = generations.reserve(&own.0, Some(&theirs.0)).unwrap_err();
+    let path = theirs.0.join("hb_generation");
+    assert!(text.to_string().contains(path.to_str().unwrap()), "{text}");
+    assert_eq!(generations.short_of(), None);
+}
+
+#[test]
+fn generations_that_are_reserved_later_are_given_back_too() {
+    let (theirs, own) = (Directory::new(), Directory::new());
+    theirs.write("hb_generation", "7");
+    let heartbeat: &'static Path = Box::leak(theirs.0.clone().into_boxed_path());
+    let (send, done) = channel();
+    let writer = Writer::start(own.0.clone(), Some(heartbeat), move |result| {
+        send.send(result.is_ok()).unwrap();
+    })
+    .unwrap();
+    assert!(writer.submit(Job::Generation(Generation(23))));
+    writer.finish();
+    assert_eq!(done.recv_timeout(Duration::from_secs(10)), Ok(true));
+    assert_eq!(theirs.read("hb_generation"), format!("{:15}\n", 23));
+}
+
+#[test]
 fn a_damaged_heartbeat_state_is_not_taken_over() {
     let (from, to) = (Directory::new(), Directory::new());
     from.write("hb_uuid", "short");
@@ -252,7 +336,7 @@ fn open(
     source: shared::config::GenerationSource,
 ) -> Result<Generations, StateError> {
     let mut generations = Generations::read(directory, source, NOON)?;
-    generations.reserve(directory)?;
+    generations.reserve(directory, None)?;
     Ok(generations)
 }
 

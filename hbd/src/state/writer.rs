@@ -1,13 +1,14 @@
 //! Writes state in a thread of its own, so that a slow or full disk delays nothing.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use shared::names::Generation;
 
+use super::takeover::give_back;
 use super::{Peers, StateError, generation};
 use crate::thread;
 
@@ -36,9 +37,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It reports each job to `done`, which must not block.
+    /// Starts the thread. It reports each job to `done`, which must not block. A Heartbeat that uses
+    /// the generations, too, keeps its own in the directory `heartbeat`.
     pub(crate) fn start(
         directory: PathBuf,
+        heartbeat: Option<&'static Path>,
         done: impl Fn(Done) + Send + 'static,
     ) -> io::Result<Self> {
         let (jobs, inbox) = sync_channel::<Job>(JOBS_MAX);
@@ -47,7 +50,9 @@ impl Writer {
             while let Ok(first) = inbox.recv() {
                 for job in latest(first, &inbox) {
                     let result = match &job {
-                        Job::Generation(to) => generation::save(&directory, *to),
+                        Job::Generation(to) => generation::save(&directory, *to).and_then(|()| {
+                            heartbeat.map_or(Ok(()), |heartbeat| give_back(heartbeat, *to))
+                        }),
                         Job::Peers(peers) => peers.save(&directory),
                     };
                     done(result.map(|()| job));

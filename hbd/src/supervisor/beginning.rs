@@ -39,7 +39,7 @@ use crate::log::{self, Log};
 use crate::pauses::Pauses;
 use crate::service_manager::{self, ServiceManager};
 use crate::startup::{self, Prepared, Problem, StartError};
-use crate::state::{StateError, Writer};
+use crate::state::{StateError, Writer, heartbeat_beside};
 use crate::{clock, oom, program, rights};
 
 impl Supervisor {
@@ -100,7 +100,8 @@ impl Supervisor {
         };
         service.keep_control(control.descriptor());
         let (done, disk) = mpsc::channel(DISK_RESULTS);
-        let writer = Writer::start(options.state.clone(), move |result| {
+        let heartbeat = heartbeat_beside(&options.state);
+        let writer = Writer::start(options.state.clone(), heartbeat, move |result| {
             // Too many results that nobody takes: each is found out again.
             let _ = done.try_send(result);
         })
