@@ -66,6 +66,7 @@ pub(crate) const VERBS: &[Verb] = &[
     verbs::fence::VERB,
     verbs::message::VERB,
     verbs::check::VERB,
+    verbs::migrate::VERB,
     verbs::explain::VERB,
     verbs::reload::VERB,
     verbs::upgrade::VERB,

@@ -18,6 +18,7 @@ pub(crate) mod keygen;
 pub(crate) mod links;
 pub(crate) mod maintenance;
 pub(crate) mod message;
+pub(crate) mod migrate;
 pub(crate) mod move_groups;
 pub(crate) mod nodes;
 mod order;

@@ -286,6 +286,90 @@ fn check_of_a_directory_that_is_not_there_is_no_verdict_on_a_configuration() {
     assert!(text(&output.stderr).contains("/nonexistent does not exist"));
 }
 
+/// A pair as people have them, with all that hbd does otherwise.
+const OLD_PAIR: &str = "\
+# mail
+use_logd yes
+logfacility local0
+keepalive 1
+deadtime 10
+udpport 694
+bcast eth0
+serial /dev/ttyS0
+auto_failback legacy
+node alice bob
+ping 10.0.0.1
+respawn root /usr/lib/heartbeat/ipfail
+apiauth ipfail uid=root
+stonith_host * external/ipmi bob 10.0.0.12 admin very-secret lan
+";
+
+fn old_pair() -> Directory {
+    let directory = Directory::new(OLD_PAIR);
+    directory.put("authkeys", "auth 1\n1 crc\n2 md5 an-older-key\n");
+    let groups = "alice 10.0.0.50/24/eth0 Filesystem::/dev/sdb1::/srv::ext4 \\\n    postfix\n";
+    directory.put("haresources", groups);
+    directory
+}
+
+#[test]
+fn migrate_shows_each_line_with_what_becomes_of_it_and_ends_with_7_if_something_must_change() {
+    let output = old_pair().run("migrate", &[]);
+    ends(&output, 7);
+    assert_eq!(text(&output.stderr), "");
+    matches_file("migrate", &text(&output.stdout));
+}
+
+#[test]
+fn migrate_as_json() {
+    let output = old_pair().run("migrate", &["--json"]);
+    ends(&output, 7);
+    matches_file("migrate-json", &text(&output.stdout));
+}
+
+#[test]
+fn migrate_shows_no_key_and_no_password() {
+    for format in ["--color=never", "--json"] {
+        let shown = text(&old_pair().run("migrate", &[format]).stdout);
+        for secret in ["an-older-key", "very-secret"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn migrate_of_a_pair_that_can_go_over_as_it_is_ends_with_0() {
+    let directory = Directory::new("node alice bob\nbcast lo\nauto_failback off\n");
+    directory.put("haresources", "alice 10.0.0.50/24/eth0 storage\n");
+    let output = directory.run("migrate", &[]);
+    ends(&output, 0);
+    let shown = text(&output.stdout);
+    let last = "\n.: nothing must change. hbd-migration(7) has the steps.\n";
+    assert!(shown.ends_with(last), "{shown}");
+}
+
+#[test]
+fn migrate_finds_scripts_that_are_not_there_if_it_may_look() {
+    let directory = Directory::new("node alice bob\nbcast lo\nauto_failback off\n");
+    directory.put("nodeinfo", "alice\n");
+    directory.put("haresources", "alice no-such-script\n");
+    ends(&directory.run("migrate", &[]), 0);
+    let output = directory.run("migrate", &["--machine"]);
+    ends(&output, 7);
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("haresources:1  alice no-such-script"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn migrate_of_a_directory_that_is_not_there_ends_with_4() {
+    let output = bare(&["migrate", "/nonexistent"]).output().unwrap();
+    ends(&output, 4);
+    assert!(text(&output.stderr).contains("/nonexistent does not exist"));
+}
+
 #[test]
 fn nobody_at_the_socket_is_exit_3_and_names_socket_and_remedy() {
     let output = bare(&["--socket", "/nonexistent/hbd.sock", "status"])
@@ -492,9 +576,21 @@ impl Directory {
         &self.0
     }
 
-    /// Checks it from inside, so that no path of this run is shown.
+    /// Writes a file that only its owner may read.
+    fn put(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
     fn check(&self, args: &[&str]) -> Output {
-        let mut command = bare(&["check", "."]);
+        self.run("check", args)
+    }
+
+    /// Looks at it from inside, so that no path of this run is shown.
+    fn run(&self, verb: &str, args: &[&str]) -> Output {
+        let mut command = bare(&[verb, "."]);
         command.args(args).current_dir(&self.0).output().unwrap()
     }
 }

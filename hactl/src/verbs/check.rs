@@ -72,7 +72,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
 }
 
 /// A directory that is not there is a slip of whoever typed it, and no faulty configuration.
-fn readable(directory: &Path) -> Result<(), Error> {
+pub(super) fn readable(directory: &Path) -> Result<(), Error> {
     match std::fs::read_dir(directory) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -76,7 +76,7 @@ pub fn text(files: &Files) -> Checked {
     }
 }
 
-fn sources(files: &Files) -> Sources {
+pub(super) fn sources(files: &Files) -> Sources {
     let mut sources = BTreeMap::new();
     for (name, content) in &files.contents {
         if let Content::Bytes { bytes, .. } = content {

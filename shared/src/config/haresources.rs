@@ -74,7 +74,7 @@ pub(super) fn read(source: &Source, draft: &mut Draft, report: &mut Report<'_>) 
 }
 
 /// The words of each joined line, without comments.
-fn logical_lines<'s>(source: &'s Source, report: &mut Report<'_>) -> Vec<Vec<Word<'s>>> {
+pub(super) fn logical_lines<'s>(source: &'s Source, report: &mut Report<'_>) -> Vec<Vec<Word<'s>>> {
     let mut logical: Vec<Vec<Word<'_>>> = Vec::new();
     let mut open: Option<Word<'_>> = None;
     for line in lex::lines(source, report) {

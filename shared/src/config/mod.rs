@@ -37,6 +37,7 @@ pub mod load;
 pub mod machine;
 pub mod manual;
 mod media;
+pub mod migration;
 mod model;
 mod monitor;
 mod reader;
