@@ -3,7 +3,8 @@
 //! The verbs are one table ([`cli::VERBS`]); parser, help, manual and completion come from it. A
 //! verb asks through [`shared::client`], and shows what it gets through [`print`]: data on standard
 //! output, everything else on standard error. It keeps no state and never decides anything: what
-//! is wrong with a cluster is judged by [`shared::verdict`].
+//! is wrong with a cluster is judged by [`shared::verdict`]. Called by the name of a command of
+//! [Heartbeat](heartbeat) it is that command.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use shared::exit::Exit;
 mod cli;
 mod completing;
 mod error;
+mod heartbeat;
 mod live;
 #[cfg(test)]
 mod manual;
@@ -24,7 +26,11 @@ fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(cli::command)
         .var(verbs::completion::VARIABLE)
         .complete();
-    let end = match cli::command().try_get_matches() {
+    let line = match heartbeat::translated(std::env::args_os().collect()) {
+        Ok(line) => line,
+        Err((text, exit)) => return said_in_place(&text, exit),
+    };
+    let end = match cli::command().try_get_matches_from(line) {
         Ok(matches) => cli::run(&matches),
         Err(usage) => return said_by_parser(&usage),
     };
@@ -51,7 +57,17 @@ fn said_by_parser(said: &clap::Error) -> ExitCode {
     .into()
 }
 
+/// Says why nothing is asked of hbd: help goes where it is looked for.
+fn said_in_place(text: &str, exit: Exit) -> ExitCode {
+    // Nobody is left to be told where even this cannot be written.
+    let _ = match exit {
+        Exit::Done => writeln!(std::io::stdout(), "{text}"),
+        _ => writeln!(std::io::stderr(), "{text}"),
+    };
+    exit.into()
+}
+
 /// Writes to standard error. A closed one is no reason to fail otherwise than we do anyway.
 fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "hactl: {text}");
+    let _ = writeln!(std::io::stderr(), "{}: {text}", heartbeat::name());
 }

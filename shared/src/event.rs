@@ -1039,6 +1039,9 @@ pub enum Kind {
         /// For how long; for ever if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lasts: Option<Duration>,
+        /// Only until a node dies or leaves.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        together: bool,
         /// Why, in the operator's words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,

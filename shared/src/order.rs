@@ -39,6 +39,9 @@ pub enum GroupVerb {
         /// For ever, if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lasts: Option<Duration>,
+        /// Only until a node dies or leaves.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        together: bool,
     },
     /// Nobody wants these groups anywhere: as if what was said of them had ended.
     Unmove {
@@ -139,6 +142,7 @@ mod tests {
                 groups: Choice::Local,
                 to: None,
                 lasts: None,
+                together: false,
             },
             reason: None,
             dry_run: false,

@@ -291,6 +291,9 @@ pub struct Ordered {
     /// For how long; for ever if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Duration>,
+    /// Only until a node dies or leaves.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub together: bool,
     /// Who gave it.
     pub who: String,
     /// Why, in their words.
@@ -306,6 +309,7 @@ impl Ordered {
                 wall: event.wall,
             },
             lasts,
+            together: false,
             who: match &event.cause {
                 Some(Cause::Order(who)) => who.clone(),
                 _ => "nobody that is known".into(),
@@ -685,9 +689,11 @@ impl ClusterView {
                 group,
                 node,
                 lasts,
+                together,
                 reason,
             } => {
-                let order = Ordered::of(event, *lasts, reason.as_deref());
+                let mut order = Ordered::of(event, *lasts, reason.as_deref());
+                order.together = *together;
                 self.group(group).wanted = Some((node.clone(), order));
             }
             Kind::GroupWantedOver { group, .. } => self.group(group).wanted = None,

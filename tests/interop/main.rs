@@ -11,6 +11,7 @@
 //! `UPDATE=1 HBD_TIER=long cargo test -p hbd-tests --test interop` makes `allowed.txt` anew from such pairs.
 
 mod allowed;
+mod commands;
 mod company;
 mod endurance;
 mod lane;
@@ -88,6 +89,16 @@ fn stories() -> Vec<Trial> {
             "services_stay_where_they_are_beside_a_heartbeat",
             &[],
             services::failback_off,
+        ),
+        interop(
+            "hb_standby_and_hb_takeover_mean_the_same_beside_a_heartbeat",
+            &[],
+            commands::beside_a_heartbeat,
+        ),
+        interop(
+            "hb_standby_and_hb_takeover_mean_the_same_beside_hbd",
+            &[],
+            commands::beside_hbd,
         ),
         interop(
             "a_key_is_replaced_in_three_steps_and_nobody_dies",

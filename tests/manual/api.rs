@@ -231,6 +231,7 @@ fn requests() -> [Request; 12] {
                 groups: Choice::Named(vec![group()]),
                 to: Some(node("bob")),
                 lasts: Some(Duration::from_secs(3600)),
+                together: false,
             },
             reason: Some("new disk".into()),
             dry_run: true,
@@ -344,6 +345,9 @@ is one line of at most 200 bytes.
 The groups are wanted on the node
 .Li to ;
 without it on the other node.
+With
+.Li together
+this ends when a node dies or leaves, and needs the other node alive.
 .It Li unmove
 What was said of the groups with
 .Li move

@@ -40,6 +40,7 @@ pub(crate) fn of_heartbeat() -> Result<(), Error> {
                 groups,
                 to: None,
                 lasts: None,
+                together: false,
             },
         )?;
         stage.answered(WEB, BOB, ordered, SOON)?;

@@ -384,6 +384,7 @@ impl Stage {
                 groups,
                 to,
                 lasts: None,
+                together: false,
             },
         )
     }

@@ -45,7 +45,7 @@ pub(super) fn order(lasting: Lasting, maintenance: bool) -> Order {
     };
     Order {
         verb: GroupVerb::Freeze {
-            lasts: lasting.0,
+            lasts: lasting.span,
             maintenance,
         },
         danger: Danger::Mild,

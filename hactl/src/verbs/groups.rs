@@ -204,6 +204,9 @@ pub(crate) fn ordered(order: &Ordered, clock: &Clock) -> String {
             false => format!(", for another {}", age(end.since(clock.at.boot))),
         };
     }
+    if order.together {
+        text += ", while both nodes live";
+    }
     if let Some(reason) = &order.reason {
         text += &format!(": {reason}");
     }
@@ -222,6 +225,7 @@ fn order_json(order: &Ordered) -> Value {
         "who": order.who,
         "since": order.since.wall.to_string(),
         "until": until(order).map(|wall| wall.to_string()),
+        "together": order.together,
         "reason": order.reason,
     })
 }

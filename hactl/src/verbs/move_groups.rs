@@ -48,7 +48,7 @@ fn arguments(command: Command) -> Command {
         .num_args(1..)
         .add(completing::groups_and_nodes())
         .help("The groups, and the node at the end");
-    order::yes(order::wait(order::arguments(lasting::argument(
+    order::yes(order::wait(order::arguments(lasting::of_moves(
         command.arg(words),
     ))))
 }
@@ -62,7 +62,8 @@ fn run(call: &Call) -> Result<Exit, Error> {
         verb: GroupVerb::Move {
             groups: Choice::Named(groups),
             to,
-            lasts: lasting.0,
+            lasts: lasting.span,
+            together: lasting.together,
         },
         danger: Danger::Medium { all: false },
         goal: Goal::Changes,
@@ -73,7 +74,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
 
 /// What follows from an order that moves groups.
 pub(super) fn remark(lasting: Lasting) -> String {
-    match lasting.0 {
+    match lasting.span {
         Some(_) => format!("this counts {lasting}, then each is where it would be without it"),
         None => format!("this counts {lasting}; hactl unmove ends it"),
     }

@@ -15,8 +15,8 @@ pub(crate) const VERB: Verb = Verb {
     about: "Gives the groups of the asked node to the other, for a time",
     text: "\
 WHICH is all; local, those that prefer the asked node; foreign or failback, those that prefer the
-other. As Heartbeat's hb_standby, but it ends by itself when --for is over, and groups then are where
-they would be without it. all asks on a terminal if it moves a group, and wants --yes elsewhere. Ends
+other. With --for together as Heartbeat's hb_standby; else it ends by itself when --for is over, and
+groups then are where they would be without it. all asks on a terminal if it moves a group, and wants --yes elsewhere. Ends
 as move does.",
     examples: &[
         Example {
@@ -34,7 +34,7 @@ as move does.",
 
 fn arguments(command: Command) -> Command {
     let which = which("Which groups go").value_parser(["all", "local", "foreign", "failback"]);
-    order::yes(order::wait(order::arguments(lasting::argument(
+    order::yes(order::wait(order::arguments(lasting::of_moves(
         command.arg(which),
     ))))
 }
@@ -58,7 +58,8 @@ fn run(call: &Call) -> Result<Exit, Error> {
         verb: GroupVerb::Move {
             groups,
             to: None,
-            lasts: lasting.0,
+            lasts: lasting.span,
+            together: lasting.together,
         },
         danger: Danger::Medium { all },
         goal: Goal::Changes,

@@ -16,9 +16,9 @@ pub(crate) const VERB: Verb = Verb {
     about: "Takes groups to the asked node, for a time",
     text: "\
 WHICH is all; local or failback, those that prefer the asked node; foreign, those that prefer the
-other. As Heartbeat's hb_takeover, whose failback took all, but it ends by itself when --for is over,
-and groups then are where they would be without it. all asks on a terminal if it moves a group, and
-wants --yes elsewhere. Ends as move does.",
+other. With --for together as Heartbeat's hb_takeover, whose failback took all; else it ends by itself
+when --for is over, and groups then are where they would be without it. all asks on a terminal if it
+moves a group, and wants --yes elsewhere. Ends as move does.",
     examples: &[
         Example {
             line: "hactl takeover --yes --wait=1m",
@@ -35,7 +35,7 @@ wants --yes elsewhere. Ends as move does.",
 
 fn arguments(command: Command) -> Command {
     let which = which("Which groups come").value_parser(["all", "local", "foreign", "failback"]);
-    order::yes(order::wait(order::arguments(lasting::argument(
+    order::yes(order::wait(order::arguments(lasting::of_moves(
         command.arg(which),
     ))))
 }
@@ -52,7 +52,8 @@ fn run(call: &Call) -> Result<Exit, Error> {
         verb: GroupVerb::Move {
             groups,
             to: Some(client.hello().node.clone()),
-            lasts: lasting.0,
+            lasts: lasting.span,
+            together: lasting.together,
         },
         danger: Danger::Medium { all },
         goal: Goal::Changes,

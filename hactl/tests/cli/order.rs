@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use nix::pty::openpty;
 use shared::api::{ErrorCode, Snapshot};
@@ -45,6 +45,29 @@ fn a_move_says_what_changes_and_for_how_long() {
     let args = ["move", "web", "bob", "--for", "ever", "--dry-run"];
     let output = run(&server(Some("bob"), Vec::new()), &args);
     matches_file("move-dry-run", &text(&output.stdout));
+}
+
+#[test]
+fn called_by_the_name_of_heartbeats_command_it_is_that_command() {
+    let server = server(Some("bob"), Vec::new());
+    let link = server.path().with_extension("hb_standby");
+    std::fs::create_dir(&link).unwrap();
+    let command = link.join("hb_standby");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hactl"), &command).unwrap();
+    let call = |words: &[&str]| {
+        let mut call = Command::new(&command);
+        call.args(words).env("HBD_SOCKET", server.path());
+        call.output().unwrap()
+    };
+    let (all, wrong, help) = (call(&[]), call(&["--for"]), call(&["--help"]));
+    std::fs::remove_dir_all(&link).unwrap();
+    ends(&all, 0);
+    matches_file("hb-standby", &text(&all.stdout));
+    ends(&wrong, 2);
+    let usage = "usage: hb_standby [all|foreign|local|failback]\n";
+    assert!(text(&wrong.stderr).ends_with(usage));
+    ends(&help, 0);
+    assert!(text(&help.stdout).starts_with(usage));
 }
 
 #[test]

@@ -88,6 +88,7 @@ pub(crate) fn group_events() -> Vec<Event> {
         group: group("mail"),
         node: name("alice"),
         lasts: Some(Duration::from_secs(3600)),
+        together: false,
         reason: Some("new disk for bob".into()),
     };
     tell(200, wanted, Some(order));

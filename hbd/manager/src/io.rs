@@ -287,6 +287,9 @@ pub struct Wanted {
     pub on: NodeName,
     /// Until when; the end of time if for ever.
     pub until: Moment,
+    /// Only until a node dies or leaves.
+    #[serde(default)]
+    pub together: bool,
     /// Who ordered it.
     #[serde(default)]
     pub who: String,

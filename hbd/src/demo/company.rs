@@ -214,6 +214,7 @@ impl Company {
                 groups: Choice::Named(vec![group]),
                 to: Some(node),
                 lasts: Some(MOVE_LASTS),
+                together: false,
             },
             reason: None,
             dry_run: false,

@@ -96,6 +96,7 @@ fn groups_are_where_the_program_wants_them_and_an_order_is_its_business() {
         groups: Choice::All,
         to: None,
         lasts: None,
+        together: false,
     };
     let order = GroupOrder {
         verb,

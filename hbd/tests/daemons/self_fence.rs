@@ -148,6 +148,7 @@ fn move_it(node: &Daemon) {
         groups: Choice::All,
         to: None,
         lasts: None,
+        together: false,
     };
     let order = GroupOrder {
         verb,

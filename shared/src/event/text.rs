@@ -459,9 +459,13 @@ impl fmt::Display for Kind {
                 group,
                 node,
                 lasts,
+                together,
                 reason,
             } => {
                 write!(f, "group {group} is wanted on {node}{}", For(*lasts))?;
+                if *together {
+                    f.write_str(" while both nodes live")?;
+                }
                 because(f, reason.as_deref())
             }
             Self::GroupWantedOver { group, reason } => {

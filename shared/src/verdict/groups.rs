@@ -232,7 +232,10 @@ fn ordered(order: &Ordered) -> String {
     format!(
         "order of {who}{}{}",
         reason.collect::<String>(),
-        until.unwrap_or_default()
+        match until {
+            None if order.together => " while both nodes live".into(),
+            until => until.unwrap_or_default(),
+        }
     )
 }
 

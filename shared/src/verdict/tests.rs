@@ -727,6 +727,7 @@ fn what_an_operator_ordered_is_told_and_a_freeze_is_a_warning() {
         group: group_name("web"),
         node: name("alice"),
         lasts: Some(Duration::from_secs(3600)),
+        together: false,
         reason: Some("new disk".into()),
     };
     apply(&mut snapshot, wanted);

@@ -540,16 +540,19 @@ impl World {
         let group = self.dice.any_group(&mut self.random);
         let lasts = Some(Duration::from_secs(self.random.between(1, 60)));
         let groups = Choice::Named(vec![group]);
+        let together = self.random.happens(Chance::percent(25));
         let verb = match self.random.below(7) {
             0 | 1 => GroupVerb::Move {
                 groups,
                 to: Some(self.nodes[0].name.clone()),
                 lasts,
+                together,
             },
             2 | 3 => GroupVerb::Move {
                 groups,
                 to: Some(self.nodes[1].name.clone()),
                 lasts,
+                together,
             },
             4 => GroupVerb::Cleanup { groups },
             5 => GroupVerb::Unmove { groups },

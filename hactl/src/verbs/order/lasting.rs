@@ -14,30 +14,47 @@ use crate::verbs::events;
 const USUAL: &str = "1h";
 /// The word for no end.
 const EVER: &str = "ever";
+/// The word for the time until a node dies or leaves.
+const TOGETHER: &str = "together";
 /// Longest time that has an end.
 const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// For how long; for ever if nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lasting(pub(crate) Option<Duration>);
+/// For how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lasting {
+    /// For ever if nothing.
+    pub(crate) span: Option<Duration>,
+    /// Only until a node dies or leaves.
+    pub(crate) together: bool,
+}
 
 /// `--for`.
 pub(crate) fn argument(command: Command) -> Command {
     command.arg(
-        Arg::new("for")
-            .long("for")
-            .value_name("TIME")
+        option()
             .value_parser(parse)
-            .default_value(USUAL)
             .help("For how long it counts: 30m, 4h, 2d; ever: until another order ends it"),
     )
+}
+
+/// `--for` of what moves groups.
+pub(crate) fn of_moves(command: Command) -> Command {
+    command.arg(option().value_parser(parse_of_moves).help(
+        "For how long it counts: 30m, 4h, 2d; ever: until another order ends it; together: until \
+         one does, or a node dies or leaves",
+    ))
+}
+
+fn option() -> Arg {
+    let option = Arg::new("for").long("for").value_name("TIME");
+    option.default_value(USUAL)
 }
 
 impl Lasting {
     /// What the call says.
     pub(crate) fn of(call: &Call) -> Self {
         let lasting = call.matches.get_one::<Self>("for");
-        lasting.copied().unwrap_or(Self(None))
+        lasting.copied().unwrap_or_default()
     }
 
     /// When what begins at `from` ends.
@@ -48,9 +65,12 @@ impl Lasting {
 }
 
 impl fmt::Display for Lasting {
-    /// "for 90m", "for ever".
+    /// "for 90m", "for ever", "while both nodes live".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(lasts) = self.0 else {
+        if self.together {
+            return f.write_str("while both nodes live");
+        }
+        let Some(lasts) = self.span else {
             return write!(f, "for {EVER}");
         };
         let seconds = lasts.as_secs();
@@ -64,13 +84,25 @@ impl fmt::Display for Lasting {
 
 fn parse(text: &str) -> Result<Lasting, String> {
     if text == EVER {
-        return Ok(Lasting(None));
+        return Ok(Lasting::default());
     }
     match events::span(text) {
-        Some(span) if !span.is_zero() && span <= MAX => Ok(Lasting(Some(span))),
+        Some(span) if !span.is_zero() && span <= MAX => Ok(Lasting {
+            span: Some(span),
+            together: false,
+        }),
         Some(_) => Err("write 1s to 365d, or ever".into()),
         None => Err("write 90s, 30m, 4h or 2d, or ever".into()),
     }
+}
+
+fn parse_of_moves(text: &str) -> Result<Lasting, String> {
+    if text == TOGETHER {
+        let span = None;
+        let together = true;
+        return Ok(Lasting { span, together });
+    }
+    parse(text).map_err(|wrong| format!("{wrong}, or {TOGETHER}"))
 }
 
 #[cfg(test)]
@@ -88,6 +120,10 @@ mod tests {
         ] {
             assert_eq!(parse(typed).unwrap().to_string(), said);
         }
+        let together = parse_of_moves("together").unwrap();
+        assert_eq!(together.to_string(), "while both nodes live");
+        assert_eq!(parse_of_moves("ever").unwrap(), parse("ever").unwrap());
+        assert!(parse("together").is_err());
         for wrong in ["", "5", "0s", "366d", "soon", "never"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

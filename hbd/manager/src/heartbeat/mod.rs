@@ -418,6 +418,7 @@ impl Interpreter {
                 groups: Choice::Named(stay.iter().map(|group| group.0.clone()).collect()),
                 to: Some(self.peer.clone()),
                 lasts: Some(WANTED),
+                together: false,
             },
             who: self.peer.as_str().into(),
             reason: Some("in a standby all groups of a node move together".into()),

@@ -239,7 +239,9 @@ impl TwoNode {
     fn expire(&mut self, now: Now) {
         for place in 0..self.groups.len() {
             self.groups[place].expire(now.boot);
-            self.unwant(place, |wanted| wanted.until <= now.boot, None, now);
+            let dead = self.peer.status == NodeStatus::Dead;
+            let is_over = |w: &Wanted| w.until <= now.boot || (w.together && dead);
+            self.unwant(place, is_over, None, now);
         }
         self.unfreeze(|frozen| frozen.until <= now.boot, None, now);
         let doubt = &mut self.peer.unauthenticated;
@@ -708,6 +710,9 @@ impl TwoNode {
     /// Tells what is ordered still, which counts until the other node says otherwise.
     fn inherit(&mut self, now: Now) {
         self.set_inherited(false);
+        for local in &mut self.groups {
+            local.wanted.take_if(|wanted| wanted.together);
+        }
         for order in self.standing_orders(now.boot) {
             self.obey(&order.order, now);
         }
@@ -751,6 +756,7 @@ impl TwoNode {
                 groups: Choice::Named([local.group.name.clone()].into()),
                 to: Some(wanted.on.clone()),
                 lasts: left(wanted.until),
+                together: wanted.together,
             };
             Some((verb, &wanted.who, &wanted.reason))
         });
@@ -808,9 +814,16 @@ impl TwoNode {
                 .frozen
                 .as_ref()
                 .is_some_and(|f| f.maintenance == *maintenance && alike(f.until, *lasts)),
-            GroupVerb::Move { groups, to, lasts } => self.chosen(groups).iter().all(|place| {
+            GroupVerb::Move {
+                groups,
+                to,
+                lasts,
+                together,
+            } => self.chosen(groups).iter().all(|place| {
                 let wanted = self.groups[*place].wanted.as_ref();
-                wanted.is_some_and(|w| Some(&w.on) == to.as_ref() && alike(w.until, *lasts))
+                wanted.is_some_and(|w| {
+                    Some(&w.on) == to.as_ref() && w.together == *together && alike(w.until, *lasts)
+                })
             }),
             _ => false,
         }
@@ -927,6 +940,11 @@ impl TwoNode {
                 };
                 self.tell(kind, None, now);
             }
+            if from.is_held() && self.claimed(place) == Some((false, Willingness::Reluctant)) {
+                let peer = self.settings.peer.clone();
+                // It gave up what it had; where the group fails there it would be unable.
+                self.unwant(place, |w| w.together && w.on == peer, None, now);
+            }
             if !to.is_held() && core::mem::take(&mut self.groups[place].contested) {
                 self.announce(place);
             }
@@ -1032,12 +1050,18 @@ impl TwoNode {
         let until = |lasts: Option<Duration>| lasts.map_or(NEVER, |lasts| now.boot + lasts);
         let reason = order.reason.clone();
         match &order.verb {
-            GroupVerb::Move { groups, to, lasts } => {
+            GroupVerb::Move {
+                groups,
+                to,
+                lasts,
+                together,
+            } => {
                 let on = to.clone().unwrap_or_else(|| self.settings.peer.clone());
                 for place in self.chosen(groups) {
                     let wanted = Wanted {
                         on: on.clone(),
                         until: until(*lasts),
+                        together: *together,
                         who: order.who.clone(),
                         reason: reason.clone(),
                         inherited: false,
@@ -1047,6 +1071,7 @@ impl TwoNode {
                         group: self.groups[place].group.name.clone(),
                         node: on.clone(),
                         lasts: *lasts,
+                        together: *together,
                         reason: reason.clone(),
                     };
                     self.tell_ordered(kind, order, now);
@@ -1112,6 +1137,9 @@ impl TwoNode {
         let peer = &self.settings.peer;
         match verb {
             GroupVerb::Move { .. } if self.is_frozen() => Err(Refusal::Frozen),
+            GroupVerb::Move { together: true, .. } if !self.peer.status.is_alive() => {
+                Err(Refusal::NotAlive(peer.clone()))
+            }
             GroupVerb::Move { to: Some(to), .. } if *to == self.settings.node => Ok(()),
             GroupVerb::Move { to: Some(to), .. } if to != peer => Err(Refusal::NoNode(to.clone())),
             GroupVerb::Move { .. } if !self.peer.status.is_alive() => {
@@ -1144,10 +1172,16 @@ impl TwoNode {
             )
         };
         let verb = match &order.verb {
-            GroupVerb::Move { groups, to, lasts } => GroupVerb::Move {
+            GroupVerb::Move {
+                groups,
+                to,
+                lasts,
+                together,
+            } => GroupVerb::Move {
                 groups: named(groups),
                 to: Some(to.clone().unwrap_or_else(|| self.settings.peer.clone())),
                 lasts: *lasts,
+                together: *together,
             },
             GroupVerb::Unmove { groups } => GroupVerb::Unmove {
                 groups: named(groups),

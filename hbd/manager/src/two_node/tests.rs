@@ -457,6 +457,7 @@ fn reasons_leave_room_for_the_rest_of_a_message() {
         groups,
         to: Some(name("alice")),
         lasts: None,
+        together: false,
     };
     let reason = Some(long);
     let order = Order {
@@ -655,6 +656,7 @@ fn the_words_of_an_operator_stand_in_the_events_of_the_order() {
         groups: groups(),
         to: Some(name("alice")),
         lasts: None,
+        together: false,
     };
     stage.manager.handle_order(order(verb), at(8)).unwrap();
     stage.outputs();
@@ -767,6 +769,7 @@ fn move_to(node: &str) -> Order {
         groups: Choice::All,
         to: Some(name(node)),
         lasts: Some(Duration::from_secs(60)),
+        together: false,
     })
 }
 
@@ -1393,11 +1396,53 @@ fn what_was_ordered_before_all_of_hbd_ended_here_counts_until_the_other_node_spe
 }
 
 #[test]
+fn an_order_that_counts_while_both_live_ends_with_the_other_node() {
+    let verb = || GroupVerb::Move {
+        groups: Choice::All,
+        to: Some(name("bob")),
+        lasts: None,
+        together: true,
+    };
+    let mut stage = Stage::met(settings());
+    stage.manager.handle_order(order(verb()), at(5)).unwrap();
+    let wanted = "group IPaddr::10.0.0.5 is wanted on bob while both nodes live";
+    assert_eq!(stage.outputs()[0], wanted);
+    assert_eq!(stage.manager.standing_orders(at(6).boot).len(), 1);
+    let over = "group IPaddr::10.0.0.5 is wanted nowhere in particular any more";
+    let outputs = stage.bob_leaves(7);
+    assert!(outputs.iter().any(|output| output == over), "{outputs:?}");
+    assert_eq!(stage.manager.standing_orders(at(8).boot), []);
+    let refused = stage.manager.handle_order(order(verb()), at(9));
+    assert_eq!(refused, Err(Refusal::NotAlive(name("bob"))));
+}
+
+#[test]
+fn an_order_that_counts_while_both_live_ends_where_the_other_node_gave_the_group_up() {
+    let move_to_bob = |together| {
+        let mut stage = Stage::met(settings());
+        let verb = GroupVerb::Move {
+            groups: Choice::All,
+            to: Some(name("bob")),
+            lasts: None,
+            together,
+        };
+        stage.manager.handle_order(order(verb), at(5)).unwrap();
+        stage.hear(GroupState::Started, Willingness::Able, 6);
+        stage.hear(GroupState::Stopped, Willingness::Reluctant, 7)
+    };
+    let over = "group IPaddr::10.0.0.5 is wanted nowhere in particular any more";
+    let is_over = |outputs: Vec<String>| outputs.iter().any(|output| output == over);
+    assert!(is_over(move_to_bob(true)));
+    assert!(!is_over(move_to_bob(false)));
+}
+
+#[test]
 fn what_is_ordered_on_return_comes_before_what_the_other_node_still_has_standing() {
     let bob = name("bob");
     let wanted = Wanted {
         on: bob.clone(),
         until: NEVER,
+        together: false,
         who: "uid 0".into(),
         reason: None,
         inherited: false,
@@ -1419,6 +1464,7 @@ fn what_is_ordered_on_return_comes_before_what_the_other_node_still_has_standing
             groups: Choice::Named(vec![group()]),
             to: Some(name(to)),
             lasts: None,
+            together: false,
         })
     };
     stage.manager.handle_order(moved("alice"), at(2)).unwrap();
@@ -1456,6 +1502,7 @@ fn an_order_that_is_withdrawn_counts_no_more() {
         groups: Choice::All,
         to: Some(name("bob")),
         lasts: None,
+        together: false,
     });
     stage.manager.handle_order(to_bob, at(3)).unwrap();
     stage.outputs();
