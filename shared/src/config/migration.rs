@@ -329,7 +329,7 @@ impl<'a> Reading<'_, 'a> {
 }
 
 const LEGACY: &str = "beside a Heartbeat that runs so hbd starts nothing, and both may serve when that one comes back";
-const LEGACY_REMEDY: &str = "write `auto_failback on` or `auto_failback off` on both nodes and start Heartbeat anew on both, while neither of them runs; hbd-migration(7) says how";
+const LEGACY_REMEDY: &str = "replace both nodes one after the other, in one go, as hbd-migration(7) says; or write `auto_failback on` or `off` on both while Heartbeat runs on neither";
 const STONITH: &str =
     "the same device, asked by the program stonith of cluster-glue, which has to stay installed";
 const STONITH_REMEDY: &str = "once both nodes run hbd: a `fence` line in hbd.cf for each node, by the agents of fence-agents";
