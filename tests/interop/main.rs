@@ -16,6 +16,7 @@ mod company;
 mod endurance;
 mod lane;
 mod messages;
+mod migration;
 mod observed;
 mod peer;
 mod reload;
@@ -99,6 +100,21 @@ fn stories() -> Vec<Trial> {
             "hb_standby_and_hb_takeover_mean_the_same_beside_hbd",
             &[],
             commands::beside_hbd,
+        ),
+        interop(
+            "a_pair_of_heartbeats_becomes_one_of_hbd_and_back_with_services_going_back",
+            &[],
+            migration::failback_on,
+        ),
+        interop(
+            "a_pair_of_heartbeats_becomes_one_of_hbd_and_back_with_services_staying",
+            &[],
+            migration::failback_off,
+        ),
+        interop(
+            "a_pair_of_heartbeats_becomes_one_of_hbd_from_auto_failback_legacy",
+            &[],
+            migration::legacy,
         ),
         interop(
             "a_key_is_replaced_in_three_steps_and_nobody_dies",
