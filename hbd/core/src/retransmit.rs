@@ -47,7 +47,9 @@ impl Core {
             _ => life.tracker.acknowledge(sequence, every, trigger),
         };
         let ask_at = life.tracker.ask_at();
-        let acknowledge = acknowledge.filter(|_| life.acknowledges);
+        // A Heartbeat that hears something else before the first beat takes this node for no member, and its groups.
+        let has_spoken = self.own.sequence > life.ours_before;
+        let acknowledge = acknowledge.filter(|_| life.acknowledges && has_spoken);
         if let Some(number) = acknowledge.filter(|_| !planted!(self, NoAcknowledgement)) {
             let ack = retransmission::ack(&self.peer(index).name, number);
             self.send_unnumbered(ack, index, now);

@@ -5,13 +5,15 @@
 //! missed it asks for it, and it counts once. From a node that counts as dead nothing is passed on,
 //! and a node says nothing before it is a member of the cluster and after it left, as Heartbeat 3.0.6
 //! does: what its manager says too early waits, of each type the last one. Between a manager and what it says stand the fields that are the core's
-//! ([`fields::is_of_the_core`]): no manager sets them, none is shown them.
+//! ([`fields::is_of_the_core`]): no manager sets them, none is shown them, but in what is for one node the name of
+//! that.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
 use shared::event::{Kind, NodeKind};
+use shared::names::NodeName;
 use shared::time::Now;
 
 use crate::deadline::PeerIndex;
@@ -33,7 +35,7 @@ impl Core {
             return;
         }
         match self.to_say(&said) {
-            Ok(message) if self.own.stage == Stage::Member => self.send(message, None, now),
+            Ok((message, to)) if self.own.stage == Stage::Member => self.send(message, to, now),
             Ok(_) => drop(self.unsaid.insert(said.message_type.clone(), said)),
             Err(reason) => self.report_unsaid(reason, now),
         }
@@ -46,17 +48,22 @@ impl Core {
         }
     }
 
-    fn to_say(&self, said: &Said) -> Result<Message, Reason> {
+    fn to_say(&self, said: &Said) -> Result<(Message, Option<PeerIndex>), Reason> {
         if !types::is_of_managers(&said.message_type) {
             return Err("its type is none of the managers'".into());
         }
         if !fit(&said.fields) {
             return Err("it is too long".into());
         }
+        let to = match types::is_directed(&said.message_type) {
+            true => Some(self.reader(said)?),
+            false => None,
+        };
         let everyone_reads_own = self.everyone_has(Level::FEATURE_MANAGERS);
         let mut message = Message::new(&said.message_type);
         for (name, value) in &said.fields {
-            if fields::is_of_the_core(name) {
+            let names_reader = to.is_some() && name == fields::DEST;
+            if fields::is_of_the_core(name) && !names_reader {
                 return Err("it sets a field that is not a manager's".into());
             }
             if everyone_reads_own || !name.starts_with(fields::OWN_PREFIX) {
@@ -64,9 +71,22 @@ impl Core {
             }
         }
         match packet::check(&message) {
-            Ok(_) => Ok(message),
+            Ok(_) => Ok((message, to)),
             Err(unsendable) => Err(unsendable.to_string().into()),
         }
+    }
+
+    /// The one node that something is for.
+    fn reader(&self, said: &Said) -> Result<PeerIndex, Reason> {
+        let name = said.fields.get(fields::DEST);
+        let name = name.and_then(|name| NodeName::new(name).ok());
+        let index = name.and_then(|name| self.by_name.get(&name).copied());
+        let is_other = |index: &PeerIndex| {
+            *index != self.own.index && self.peer(*index).kind == NodeKind::Normal
+        };
+        index
+            .filter(is_other)
+            .ok_or_else(|| "it is for no other node".into())
     }
 
     fn report_unsaid(&mut self, reason: Reason, now: Now) {
@@ -108,7 +128,8 @@ fn read(message: &Message) -> Result<Said, &'static str> {
         let Value::Text(value) = value else {
             continue;
         };
-        if fields::is_of_the_core(name) {
+        let names_reader = name == fields::DEST && types::is_directed(message.message_type());
+        if fields::is_of_the_core(name) && !names_reader {
             continue;
         }
         let Ok(value) = core::str::from_utf8(value) else {

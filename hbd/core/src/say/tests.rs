@@ -82,6 +82,33 @@ fn what_the_wire_cannot_carry_is_not_sent() {
 }
 
 #[test]
+fn what_is_for_one_node_names_it_and_goes_to_it() {
+    let said = |to: &str| Said {
+        message_type: types::GROUP_REPLY.into(),
+        fields: [("dest".into(), to.into()), ("ipaddr".into(), "web".into())].into(),
+    };
+    let mut alice = Node::active();
+    alice.meet_bob();
+    let sent = alice.tell(said("bob"));
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].text(fields::DEST), Some("bob"));
+    assert_eq!(sent[0].uuid(fields::DEST_UUID), Some(Uuid([2; 16])));
+    for nobody in ["alice", "carol", ""] {
+        assert_eq!(alice.tell(said(nobody)), [], "{nobody}");
+        assert_eq!(alice.unsaid().pop().unwrap(), "it is for no other node");
+    }
+    let answer = |to: &str| {
+        let mut answer = Message::new(types::GROUP_REPLY);
+        answer.set_text("ipaddr", "web").set_text(fields::DEST, to);
+        answer
+    };
+    let heard = alice.hear(answer("alice"), 2);
+    assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0].fields["dest"], "alice");
+    assert_eq!(alice.hear(answer("bob"), 3), [], "it is not for alice");
+}
+
+#[test]
 fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
     let most = "x".repeat(SAID_BYTES_MAX - "info".len());
     let mut alice = Node::active();
@@ -136,6 +163,26 @@ fn what_is_no_text_or_too_long_is_counted_and_dropped() {
         let next = alice.hear(Message::new(RESOURCE), 3);
         assert_eq!(next.len(), 1, "what follows counts");
     }
+}
+
+#[test]
+fn nothing_is_acknowledged_to_a_node_before_it_can_have_heard_a_beat() {
+    let mut alice = Node::active();
+    let acknowledged = |alice: &mut Node, numbers: core::ops::RangeInclusive<u64>| {
+        let sent = numbers.flat_map(|number| {
+            let mut status = Message::new(types::STATUS);
+            status.set_text("st", "up").set_decimal("protocol", 1);
+            alice.receive(status, number).0
+        });
+        sent.filter(|message| message.message_type() == types::ACK)
+            .count()
+    };
+    assert_eq!(acknowledged(&mut alice, 1..=10), 0);
+    alice.at = alice.core.poll_deadline().unwrap().at;
+    alice.core.handle_timeout(now(alice.at));
+    let (sent, _) = alice.take();
+    assert!(sent.iter().any(|sent| sent.message_type() == types::STATUS));
+    assert_eq!(acknowledged(&mut alice, 11..=20), 1);
 }
 
 #[test]
@@ -211,7 +258,12 @@ impl Node {
     }
 
     /// A message of bob.
-    fn hear(&mut self, mut message: Message, sequence: u64) -> Vec<Said> {
+    fn hear(&mut self, message: Message, sequence: u64) -> Vec<Said> {
+        self.receive(message, sequence).1
+    }
+
+    /// What is sent and passed on when a message of bob comes.
+    fn receive(&mut self, mut message: Message, sequence: u64) -> (Vec<Message>, Vec<Said>) {
         message
             .set_text(fields::SRC, "bob")
             .set_uuid(fields::SRC_UUID, Uuid([2; 16]))
@@ -220,7 +272,7 @@ impl Node {
             .set_hex(fields::WALL, 1);
         let packet = encode_packet(&message, self.core.keys(), Form::Netstring).unwrap();
         self.core.handle_packet(ETH, &packet, now(self.at));
-        self.take().1
+        self.take()
     }
 
     /// What was sent and what was passed on.

@@ -64,6 +64,8 @@ types! {
     Managers STARTING = "starting", "all", "by a manager that begins", "", "what is held is said again";
     Managers STANDBY = "ask_resources", "all", "at each step of a standby", "rsc_hold info", "see MANAGERS";
     Managers TAKEOVER = "hb_takeover", "all", "where an operator wants resources on the sender", "rsc_hold", "a standby of the reader begins";
+    Managers GROUP_REQUEST = "ip-request", "all", "with auto_failback legacy, by a node that wants a group", "ipaddr", "who has the group stops it and answers";
+    Managers GROUP_REPLY = "ip-request-resp", "node", "in answer to ip-request", "ipaddr weown ok", "the group may be started";
 }
 
 /// Whether messages of this type carry a sequence number.
@@ -76,4 +78,11 @@ pub fn is_of_managers(message_type: &str) -> bool {
     TYPES
         .iter()
         .any(|entry| entry.name == message_type && entry.between == Between::Managers)
+}
+
+/// Whether messages of this type are for one node.
+pub fn is_directed(message_type: &str) -> bool {
+    TYPES
+        .iter()
+        .any(|entry| entry.name == message_type && entry.to == "node")
 }
