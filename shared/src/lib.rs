@@ -13,7 +13,6 @@ pub mod exit;
 pub mod group;
 pub mod mutants;
 pub mod names;
-pub mod notification;
 pub mod order;
 pub mod query;
 pub mod sample;

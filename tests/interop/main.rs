@@ -17,7 +17,6 @@ mod endurance;
 mod lane;
 mod messages;
 mod migration;
-mod notices;
 mod observed;
 mod peer;
 mod reload;
@@ -37,6 +36,7 @@ use lane::{LANES, Lane, Link, OTHER_LANES};
 use libtest_mimic::{Arguments, Trial};
 use peer::Kind;
 use scenario::Scenario;
+use services::{Expected, NAMES, TOURS, Tour};
 
 /// Real pairs differ from run to run in what they happen to log; `allowed.txt` is the union of so many.
 const RUNS_FOR_ALLOWED: usize = 3;
@@ -49,10 +49,16 @@ fn main() -> ExitCode {
         links.extend(OTHER_LANES);
     }
     let trials = if tier == Tier::Long && env::var("UPDATE").is_ok_and(|word| word == "1") {
-        vec![interop("real_pairs_make_allowed_txt", &[], make_allowed)]
+        let mut trials = vec![interop("real_pairs_make_allowed_txt", &[], make_allowed)];
+        trials.extend(TOURS.iter().map(|tour| {
+            let name = format!("real_pairs_make_expected_{}", tour.name);
+            interop(&name, &[], move || make_expected(tour))
+        }));
+        trials
     } else if tier >= Tier::Ci {
         let mut trials = endurance(tier);
         trials.extend(stories());
+        trials.extend(tours());
         arguments
             .test_threads
             .get_or_insert(links.len() + trials.len());
@@ -83,16 +89,6 @@ fn stories() -> Vec<Trial> {
             messages::refused_while_a_heartbeat_lives,
         ),
         interop(
-            "services_go_back_to_their_node_beside_a_heartbeat",
-            &[],
-            services::failback_on,
-        ),
-        interop(
-            "services_stay_where_they_are_beside_a_heartbeat",
-            &[],
-            services::failback_off,
-        ),
-        interop(
             "hb_standby_and_hb_takeover_mean_the_same_beside_a_heartbeat",
             &[],
             commands::beside_a_heartbeat,
@@ -118,16 +114,6 @@ fn stories() -> Vec<Trial> {
             migration::legacy,
         ),
         interop(
-            "a_script_is_told_the_same_as_by_a_heartbeat",
-            &[],
-            notices::beside_a_heartbeat,
-        ),
-        interop(
-            "a_script_is_told_of_hbd_and_one_that_moves_resources_is_not_run",
-            &[],
-            notices::beside_hbd,
-        ),
-        interop(
             "a_key_is_replaced_in_three_steps_and_nobody_dies",
             &[],
             reload::keys,
@@ -138,6 +124,24 @@ fn stories() -> Vec<Trial> {
             reload::times,
         ),
     ]
+}
+
+/// Services beside a Heartbeat, with hbd in either seat.
+fn tours() -> Vec<Trial> {
+    let seats = TOURS.iter().flat_map(|tour| [(tour, 0), (tour, 1)]);
+    let trials = seats.map(|(tour, seat)| {
+        let name = format!("services_{}_with_hbd_as_{}", tour.name, NAMES[seat]);
+        interop(&name, &[], move || tour.play(seat))
+    });
+    let faults = [
+        interop("services_on_survive_faults", &[], services::failback_on),
+        interop(
+            "services_off_survive_faults",
+            &[PacketFilter],
+            services::failback_off,
+        ),
+    ];
+    trials.chain(faults).collect()
 }
 
 /// What takes longer than any scenario.
@@ -173,6 +177,14 @@ fn beside_hbd(links: &[Link]) -> Vec<Trial> {
         }
     }
     trials
+}
+
+fn make_expected(tour: &Tour) -> Result<(), Error> {
+    let mut expected = Expected::default();
+    for _ in 0..RUNS_FOR_ALLOWED {
+        expected.add(tour.record()?)?;
+    }
+    expected.write(tour.name)
 }
 
 fn make_allowed() -> Result<(), Error> {

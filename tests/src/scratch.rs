@@ -6,6 +6,7 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{self, Error};
+use crate::program;
 use crate::sweeper;
 
 static MADE: AtomicU32 = AtomicU32::new(0);
@@ -90,4 +91,13 @@ pub fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
         format!("protect {}", path.display()),
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)),
     )
+}
+
+/// Writes a script that can be executed. Another process does it: [`program::copy`] says why.
+///
+/// # Errors
+/// [`Error::Command`].
+pub fn write_script(path: &Path, text: &str) -> Result<(), Error> {
+    let script = "printf %s \"$2\" >\"$1\" && chmod 755 \"$1\"";
+    program::run("sh", &["-c", script, "sh", &path.to_string_lossy(), text]).map(drop)
 }

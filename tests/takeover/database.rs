@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use hbd_tests::error::{self, Error};
 use hbd_tests::precondition::{POSTGRES_USER, postgresql};
+use hbd_tests::scratch;
 use hbd_tests::scratch::Scratch;
 use hbd_tests::{program, wait};
 
 use crate::stage::{
     ALICE, BASE, BOB, LEASE, NO_GAP, NODES, SECOND, Stage, WEB, WEB_GROUP, demand, limit, play,
-    write_script,
 };
 
 /// Until a row can be had again: deadtime or a move, the start of a database that may have to recover, and agents that
@@ -37,7 +37,7 @@ pub(crate) fn moves_with_its_address() -> Result<(), Error> {
     let played = play("auto_failback off", |stage| {
         stage.write_haresources(&storage.haresources())?;
         for node in [ALICE, BOB] {
-            write_script(&stage.config(node, "resource.d/storage"), &storage.script())?;
+            scratch::write_script(&stage.config(node, "resource.d/storage"), &storage.script())?;
         }
         stage.daemons.iter_mut().try_for_each(|d| d.start())?;
         stage.both_active()?;

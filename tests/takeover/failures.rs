@@ -15,7 +15,7 @@ use shared::order::{Choice, GroupVerb};
 
 use crate::stage::{
     ALICE, BASE, BOB, DEADTIME, NO_GAP, NODES, SERVICES, SOON, Stage, WEB, WEB_GROUP, WEB6, demand,
-    named, node_name, play, write_script,
+    named, node_name, play,
 };
 
 const HARESOURCES: &str = "alice 10.9.0.50/24/eth0 IPv6addr::fd09::50/64/eth0 flaky\n\
@@ -66,7 +66,7 @@ pub(crate) fn cannot_run() -> Result<(), Error> {
     play("auto_failback on", |stage| {
         prepare(stage)?;
         let script = stage.config(ALICE, "resource.d/flaky");
-        write_script(&script, "#!/no/such/shell\n")?;
+        scratch::write_script(&script, "#!/no/such/shell\n")?;
         start(stage)?;
         stage.settled([BOB, BOB])?;
         stays(stage)?;
@@ -99,7 +99,7 @@ pub(crate) fn cannot_run() -> Result<(), Error> {
             &format!("bob heard of it: {heard:?}"),
         )?;
 
-        write_script(&script, FLAKY)?;
+        scratch::write_script(&script, FLAKY)?;
         cleanup(stage, BOB)?;
         stage.settled([ALICE, BOB])?;
         demand_starts(stage, [1, 1])?;
@@ -174,7 +174,7 @@ pub(crate) fn stop() -> Result<(), Error> {
 pub(crate) fn prepare(stage: &Stage) -> Result<(), Error> {
     stage.write_haresources(HARESOURCES)?;
     let mut nodes = [ALICE, BOB].into_iter();
-    nodes.try_for_each(|node| write_script(&stage.config(node, "resource.d/flaky"), FLAKY))
+    nodes.try_for_each(|node| scratch::write_script(&stage.config(node, "resource.d/flaky"), FLAKY))
 }
 
 pub(crate) fn start(stage: &mut Stage) -> Result<(), Error> {

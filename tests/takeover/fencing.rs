@@ -15,7 +15,7 @@ use shared::order::GroupVerb;
 
 use crate::stage::{
     ALICE, BASE, BOB, DEADTIME, INITDEAD, KEEPALIVE, NO_GAP, NODES, SECOND, SERVICES, SOON, Stage,
-    WEB, WEB6, demand, demand_between, limit, node_name, play, write_script,
+    WEB, WEB6, demand, demand_between, limit, node_name, play,
 };
 use crate::startup::{confirm, held, stays};
 
@@ -238,7 +238,7 @@ fn fenced(
 ) -> Result<(), Error> {
     play(settings, |stage| {
         let agent = stage.path("fence_power");
-        write_script(&agent, POWER)?;
+        scratch::write_script(&agent, POWER)?;
         let mut lines = more.to_owned();
         for (node, machine) in NODES.iter().zip(&stage.machines) {
             let plug = machine.name();

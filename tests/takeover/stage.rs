@@ -17,7 +17,6 @@ use std::time::Duration;
 use hbd_tests::daemon::{Daemon, HARMLESS};
 use hbd_tests::error::{Error, unexpected};
 use hbd_tests::namespaces::{Cable, Fault, Namespace, Switch};
-use hbd_tests::program;
 use hbd_tests::scratch::{self, Scratch};
 use hbd_tests::tier::Tier;
 use hbd_tests::wait;
@@ -472,12 +471,6 @@ pub(crate) fn named(group: &str) -> Result<GroupName, Error> {
 pub(crate) fn node_name(node: usize) -> Result<NodeName, Error> {
     let name = NODES[node];
     NodeName::new(name).map_err(|reason| Error::Unexpected(format!("{name}: {reason}")))
-}
-
-/// Writes a script that can be executed. Another process does it: [`program::copy`] says why.
-pub(crate) fn write_script(path: &std::path::Path, text: &str) -> Result<(), Error> {
-    let script = "printf %s \"$2\" >\"$1\" && chmod 755 \"$1\"";
-    program::run("sh", &["-c", script, "sh", &path.to_string_lossy(), text]).map(drop)
 }
 
 fn spelled(hardware: &Hardware) -> String {

@@ -76,6 +76,9 @@ pub struct Declaration {
     /// The sender does not hear the reader, counts it as dead, and decides alone.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub alone: bool,
+    /// The sender takes nothing that is held before it was asked to, and has said that it is able.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub waits: bool,
     /// The groups of its configuration.
     pub claims: BTreeMap<GroupName, Claim>,
     /// What went wrong last with some of them, for those who ask the reader.

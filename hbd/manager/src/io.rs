@@ -28,9 +28,9 @@ pub struct Settings {
     pub groups: Vec<Group>,
     /// Groups go back to their preferred node when it returns.
     pub failback: bool,
-    /// The other node may run a Heartbeat that hands groups over in standbys: not one of
-    /// `auto_failback legacy`.
-    pub beside_heartbeat: bool,
+    /// Where the other node runs a Heartbeat, it is one of `auto_failback legacy`, which hands groups
+    /// over one by one.
+    pub legacy: bool,
     /// What is done where the other node was never heard.
     pub startup: Startup,
     /// Whether a node that may hold something is succeeded though nobody confirmed that it is off.

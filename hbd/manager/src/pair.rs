@@ -11,7 +11,7 @@ use shared::order::Change;
 use shared::time::{Moment, Now};
 use shared::view::ClusterView;
 
-use crate::heartbeat::{Interpreter, Spoken, Word};
+use crate::heartbeat::{Spoken, Tongue, Word};
 use crate::io::{ActionId, Kept, Order, Output, Refusal, Settings};
 use crate::{ClusterManager, Declaration, TwoNode};
 
@@ -22,11 +22,9 @@ const HEARTBEAT: &str = "heartbeat";
 #[derive(Clone, Debug)]
 pub struct Pair {
     manager: TwoNode,
-    interpreter: Interpreter,
+    tongue: Tongue,
     peer: NodeName,
-    /// One may be there that can be spoken with.
-    speaks: bool,
-    /// The other node runs a Heartbeat that can be spoken with.
+    /// The other node runs a Heartbeat.
     beside_heartbeat: bool,
     outputs: VecDeque<Output>,
 }
@@ -36,17 +34,16 @@ impl Pair {
     #[must_use]
     pub fn new(settings: Settings, kept: Kept, view: &ClusterView, now: Now) -> Self {
         let peer = settings.peer.clone();
-        let mut interpreter = Interpreter::new(&settings);
-        interpreter.handle_view(view);
+        let mut tongue = Tongue::new(&settings);
+        tongue.get_mut().handle_view(view);
         let program = view
             .nodes
             .get(&peer)
             .and_then(|node| node.program.as_deref());
         let mut pair = Self {
-            speaks: settings.beside_heartbeat,
-            beside_heartbeat: settings.beside_heartbeat && program == Some(HEARTBEAT),
+            beside_heartbeat: program == Some(HEARTBEAT),
             manager: TwoNode::new(settings, kept, view, now),
-            interpreter,
+            tongue,
             peer,
             outputs: VecDeque::new(),
         };
@@ -57,18 +54,19 @@ impl Pair {
     /// The other node, a Heartbeat, says something.
     pub fn handle_word(&mut self, from: &NodeName, word: Word, now: Now) {
         if *from == self.peer && self.beside_heartbeat {
-            self.interpreter.hear(word);
+            self.tongue.get_mut().hear(word);
             self.go_on(now);
         }
     }
 
-    /// Passes on what manager and interpreter have to say to each other until neither has more.
+    /// Passes on what manager and interpreter have to say to each other until neither has more. Only then the
+    /// interpreter learns that the manager has nothing more to do for now.
     fn go_on(&mut self, now: Now) {
         loop {
             while let Some(output) = self.manager.poll_output() {
                 match output {
                     Output::Send(declaration) if self.beside_heartbeat => {
-                        self.interpreter.declare(declaration, now.boot);
+                        self.tongue.get_mut().declare(declaration, now.boot);
                     }
                     output => self.outputs.push_back(output),
                 }
@@ -76,19 +74,17 @@ impl Pair {
             if !self.beside_heartbeat {
                 return;
             }
-            self.interpreter.settle(now.boot);
-            let mut declared = false;
-            while let Some(spoken) = self.interpreter.poll() {
-                match spoken {
-                    Spoken::Say(word) => self.outputs.push_back(Output::Speak(word)),
-                    Spoken::Declare(declaration) => {
-                        declared = true;
-                        self.manager.handle_message(&self.peer, declaration, now);
-                    }
+            let interpreter = self.tongue.get_mut();
+            let spoken = interpreter.poll().or_else(|| {
+                interpreter.settle(now.boot);
+                interpreter.poll()
+            });
+            match spoken {
+                Some(Spoken::Say(word)) => self.outputs.push_back(Output::Speak(word)),
+                Some(Spoken::Declare(declaration)) => {
+                    self.manager.handle_message(&self.peer, declaration, now);
                 }
-            }
-            if !declared {
-                return;
+                None => return,
             }
         }
     }
@@ -96,7 +92,7 @@ impl Pair {
 
 impl ClusterManager for Pair {
     fn handle_view(&mut self, view: &ClusterView, now: Now) {
-        self.interpreter.handle_view(view);
+        self.tongue.get_mut().handle_view(view);
         self.manager.handle_view(view, now);
         self.go_on(now);
     }
@@ -105,9 +101,9 @@ impl ClusterManager for Pair {
         if let Kind::NodeHeard { node, program, .. } = &event.kind
             && *node == self.peer
         {
-            self.beside_heartbeat = self.speaks && program == HEARTBEAT;
+            self.beside_heartbeat = program == HEARTBEAT;
         }
-        self.interpreter.handle_event(event);
+        self.tongue.get_mut().handle_event(event);
         self.manager.handle_event(event, now);
         self.go_on(now);
     }
@@ -143,7 +139,7 @@ impl ClusterManager for Pair {
 
     fn leave(&mut self, now: Now) {
         if self.beside_heartbeat {
-            self.interpreter.leave();
+            self.tongue.get_mut().leave();
         }
         self.manager.leave(now);
         self.go_on(now);
@@ -159,8 +155,136 @@ impl ClusterManager for Pair {
     }
 
     fn poll_deadline(&self) -> Option<Moment> {
-        let interpreter = self.interpreter.deadline();
+        let interpreter = self.tongue.get().deadline();
         let manager = self.manager.poll_deadline();
         manager.into_iter().chain(interpreter).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::event::{EventSource, NodeStatus, Role, StatusReason};
+    use shared::names::{Generation, Uuid};
+    use shared::order::{Choice, GroupVerb};
+
+    use super::*;
+    use crate::heartbeat::{Heaps, Info, Step};
+    use crate::two_node::tests::settings;
+
+    /// What is said and done next.
+    fn outputs(pair: &mut Pair) -> Vec<Output> {
+        core::iter::from_fn(|| pair.poll_output()).collect()
+    }
+
+    fn steps(outputs: &[Output]) -> Vec<Step> {
+        let words = outputs.iter().filter_map(|output| match output {
+            Output::Speak(Word::Standby { step, .. }) => Some(*step),
+            _ => None,
+        });
+        words.collect()
+    }
+
+    /// Alice beside bob, a Heartbeat that holds this and whom nobody has heard say anything else.
+    fn beside_heartbeat(holds: Heaps) -> Pair {
+        let mut source = EventSource::new(settings().node, Role::Core, Generation(7));
+        let peer = settings().peer;
+        let now = Now::default();
+        let mut pair = Pair::new(settings(), Kept::default(), &ClusterView::default(), now);
+        let heard = Kind::NodeHeard {
+            node: peer.clone(),
+            uuid: Some(Uuid([1; 16])),
+            generation: Generation(4),
+            program: HEARTBEAT.into(),
+        };
+        let active = Kind::NodeStatus {
+            node: peer,
+            from: NodeStatus::Init,
+            to: NodeStatus::Active,
+            reason: StatusReason::Announced,
+        };
+        for kind in [heard, active, Kind::CommunicationUp] {
+            pair.handle_event(&source.event(kind, None, now), now);
+        }
+        said(&mut pair, resource(holds, true, None));
+        pair
+    }
+
+    /// Bob says this.
+    fn said(pair: &mut Pair, word: Word) {
+        pair.handle_word(&settings().peer, word, Now::default());
+    }
+
+    fn resource(holds: Heaps, stable: bool, info: Option<Info>) -> Word {
+        Word::Resource {
+            holds,
+            full: true,
+            stable: Some(stable),
+            info,
+        }
+    }
+
+    fn standby(gives: Heaps, step: Step) -> Word {
+        Word::Standby { gives, step }
+    }
+
+    fn action(outputs: &[Output]) -> Option<ActionId> {
+        outputs.iter().find_map(|output| match output {
+            Output::Act(action) => Some(action.id),
+            _ => None,
+        })
+    }
+
+    /// Does what is to be done, one action after the other; returns what is said at last, and how many those were.
+    fn finish(pair: &mut Pair) -> (Vec<Step>, usize) {
+        let mut done = 0;
+        loop {
+            let outputs = outputs(pair);
+            let Some(action) = action(&outputs) else {
+                return (steps(&outputs), done);
+            };
+            assert_eq!(steps(&outputs), [], "in the middle of it");
+            pair.handle_result(action, Outcome::Done, Now::default());
+            done += 1;
+        }
+    }
+
+    #[test]
+    fn a_standby_is_done_when_all_of_it_is_started_and_not_before() {
+        let mut pair = beside_heartbeat(Heaps::BOTH);
+        let gives = Heaps::LOCAL.mirrored();
+        said(&mut pair, standby(gives, Step::Me));
+        assert_eq!(steps(&outputs(&mut pair)), [Step::Other]);
+        said(
+            &mut pair,
+            resource(Heaps::LOCAL, false, Some(Info::Standby)),
+        );
+        said(&mut pair, standby(gives, Step::Done));
+        let (steps, done) = finish(&mut pair);
+        assert_eq!(steps, [Step::Done]);
+        assert!(done > 0, "something is started");
+    }
+
+    #[test]
+    fn nothing_is_stopped_before_the_heartbeat_waits_for_it() {
+        let mut pair = beside_heartbeat(Heaps::LOCAL);
+        finish(&mut pair);
+        let order = Order {
+            verb: GroupVerb::Move {
+                groups: Choice::All,
+                to: Some(settings().peer),
+                lasts: None,
+                together: false,
+            },
+            who: "eve".into(),
+            reason: None,
+        };
+        pair.handle_order(order, Now::default()).unwrap();
+        let offered = outputs(&mut pair);
+        assert_eq!(steps(&offered), [Step::Me]);
+        assert_eq!(action(&offered), None);
+        said(&mut pair, standby(Heaps::LOCAL, Step::Other));
+        let (steps, done) = finish(&mut pair);
+        assert_eq!(steps, [Step::Done]);
+        assert!(done > 0, "something is stopped");
     }
 }

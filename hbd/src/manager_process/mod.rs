@@ -16,7 +16,6 @@ mod chief;
 mod duty;
 pub(crate) mod external;
 mod fencing;
-mod notices;
 mod policy;
 mod reactor;
 mod record;

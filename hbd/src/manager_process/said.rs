@@ -136,6 +136,7 @@ mod tests {
         let claims = claims.map(|(text, state)| (GroupName::new(text).unwrap(), claim(*state)));
         Declaration {
             alone: false,
+            waits: false,
             stand: Stand {
                 life: Life {
                     generation: Generation(7),

@@ -181,7 +181,7 @@ impl<'a> Reading<'_, 'a> {
         match (word.text, rest.text.trim()) {
             ("auto_failback", text) if text.eq_ignore_ascii_case(AutoFailback::Legacy.word()) => {
                 if self.has_groups() {
-                    self.say(Bearing::MustChange, whole, LEGACY, Some(LEGACY_REMEDY));
+                    self.say(Bearing::Better, whole, LEGACY, Some(LEGACY_REMEDY));
                 } else {
                     self.say(Bearing::Same, whole, directive.short, None);
                 }
@@ -198,7 +198,7 @@ impl<'a> Reading<'_, 'a> {
         let absent = |d: &Diagnostic| d.code == Code::AutoFailbackMissing;
         if self.diagnostics.iter().any(absent) {
             self.notes.push(Note {
-                bearing: Bearing::MustChange,
+                bearing: Bearing::Better,
                 file: FileName::HaCf,
                 line: None,
                 stands: String::new(),
@@ -328,8 +328,9 @@ impl<'a> Reading<'_, 'a> {
     }
 }
 
-const LEGACY: &str = "beside a Heartbeat that runs so hbd starts nothing, and both may serve when that one comes back";
-const LEGACY_REMEDY: &str = "replace both nodes one after the other, in one go, as hbd-migration(7) says; or write `auto_failback on` or `off` on both while Heartbeat runs on neither";
+const LEGACY: &str =
+    "groups go back to their node, one by one; hbd can be told to move them all the same";
+const LEGACY_REMEDY: &str = "once both nodes run hbd: `auto_failback on`, which means the same, or `off`; never while Heartbeat runs, which hangs on such a reload";
 const STONITH: &str =
     "the same device, asked by the program stonith of cluster-glue, which has to stay installed";
 const STONITH_REMEDY: &str = "once both nodes run hbd: a `fence` line in hbd.cf for each node, by the agents of fence-agents";

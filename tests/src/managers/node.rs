@@ -119,7 +119,7 @@ impl Node {
                 peer: names[1 - place].clone(),
                 groups: dice.groups.clone(),
                 failback: dice.failback,
-                beside_heartbeat: false,
+                legacy: false,
                 startup: dice.startup,
                 unfenced_takeover: true,
                 fencing: dice.fencing(place),

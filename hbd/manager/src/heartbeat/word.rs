@@ -6,6 +6,8 @@
 //! | `resource` | what it holds, and whether that is about to change |
 //! | `ask_resources` | a step of a [standby](Step) |
 //! | `hb_takeover` | the other node is asked for a standby |
+//! | `ip-request` | the other node is asked for a group, with `auto_failback legacy` |
+//! | `ip-request-resp` | that node does not have it, or not any more |
 //!
 //! It holds resources in two heaps: those of its own lines in `haresources`, `local`, and those of
 //! the other node's, `foreign`. All words are the sender's: but in a standby they are the giver's.
@@ -13,6 +15,9 @@
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+
+use shared::group::GroupName;
+use shared::names::NodeName;
 
 /// The heaps, as one of the nodes sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +52,7 @@ pub enum Info {
 }
 
 /// A word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
     /// The sender begins.
     Starting,
@@ -74,20 +79,40 @@ pub enum Word {
         /// In the sender's words.
         takes: Heaps,
     },
+    /// The sender wants a group.
+    Request {
+        /// Its name, which is its first resource.
+        key: GroupName,
+    },
+    /// The sender does not have a group, or not any more.
+    Answer {
+        /// Its name.
+        key: GroupName,
+        /// Who may start it.
+        to: NodeName,
+    },
 }
 
 /// The types of messages that are words.
-pub const WORD_TYPES: [&str; 4] = [STARTING, RESOURCE, STANDBY, TAKEOVER];
+pub const WORD_TYPES: [&str; 6] = [STARTING, RESOURCE, STANDBY, TAKEOVER, REQUEST, ANSWER];
 
 const STARTING: &str = "starting";
 const RESOURCE: &str = "resource";
 const STANDBY: &str = "ask_resources";
 const TAKEOVER: &str = "hb_takeover";
+const REQUEST: &str = "ip-request";
+const ANSWER: &str = "ip-request-resp";
 const HOLDS: &str = "rsc_hold";
 const KIND: &str = "rtype";
 const STABLE: &str = "isstable";
 const INFO: &str = "info";
+const FAILBACK: &str = "failback";
 const FULL: &str = "full";
+const KEY: &str = "ipaddr";
+const TO: &str = "dest";
+const OWNED: &str = "weown";
+const RESULT: &str = "ok";
+const OK: &str = "OK";
 
 impl Heaps {
     /// Neither.
@@ -96,21 +121,25 @@ impl Heaps {
         foreign: false,
     };
 
+    /// The one of the groups that should be on the node that says so.
+    pub(crate) const LOCAL: Self = Self {
+        local: true,
+        foreign: false,
+    };
+    /// Both.
+    pub(crate) const BOTH: Self = Self {
+        local: true,
+        foreign: true,
+    };
     /// Every combination.
     pub(super) const ALL: [Self; 4] = [
         Self::NONE,
-        Self {
-            local: true,
-            foreign: false,
-        },
+        Self::LOCAL,
         Self {
             local: false,
             foreign: true,
         },
-        Self {
-            local: true,
-            foreign: true,
-        },
+        Self::BOTH,
     ];
 
     /// Those for which that holds, which is asked of the local one with true.
@@ -215,14 +244,23 @@ impl Word {
                 gives: heaps()?,
                 step: Step::read(text(INFO)?)?,
             }),
-            TAKEOVER => Some(Self::Takeover { takes: heaps()? }),
+            TAKEOVER => Some(Self::Takeover {
+                takes: takes(text(HOLDS)?)?,
+            }),
+            REQUEST => Some(Self::Request {
+                key: GroupName::new(text(KEY)?).ok()?,
+            }),
+            ANSWER if text(RESULT) == Some(OK) => Some(Self::Answer {
+                key: GroupName::new(text(KEY)?).ok()?,
+                to: NodeName::new(text(TO)?).ok()?,
+            }),
             _ => None,
         }
     }
 
     /// As a message: its type, and its fields.
     #[must_use]
-    pub fn write(self) -> (&'static str, BTreeMap<String, String>) {
+    pub fn write(&self) -> (&'static str, BTreeMap<String, String>) {
         let mut fields = BTreeMap::new();
         let mut set = |name: &str, value: &str| fields.insert(name.to_owned(), value.to_owned());
         let message_type = match self {
@@ -234,11 +272,11 @@ impl Word {
                 info,
             } => {
                 set(HOLDS, holds.word());
-                if full {
+                if *full {
                     set(KIND, FULL);
                 }
                 if let Some(stable) = stable {
-                    set(STABLE, if stable { "1" } else { "0" });
+                    set(STABLE, if *stable { "1" } else { "0" });
                 }
                 if let Some(info) = info {
                     set(INFO, info.word());
@@ -254,7 +292,26 @@ impl Word {
                 set(HOLDS, takes.word());
                 TAKEOVER
             }
+            Self::Request { key } => {
+                set(KEY, key.as_str());
+                REQUEST
+            }
+            Self::Answer { key, to } => {
+                set(TO, to.as_str());
+                set(KEY, key.as_str());
+                set(OWNED, "yes");
+                set(RESULT, OK);
+                ANSWER
+            }
         };
         (message_type, fields)
+    }
+}
+
+/// What a takeover takes: `failback` is what should be on the sender.
+fn takes(word: &str) -> Option<Heaps> {
+    match word {
+        FAILBACK => Some(Heaps::LOCAL),
+        word => Heaps::read(word),
     }
 }

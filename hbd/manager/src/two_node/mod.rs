@@ -343,7 +343,7 @@ impl TwoNode {
             None
         } else if willing > own {
             Some(Decision::Stop(GroupReason::PeerMoreWilling { node }))
-        } else if self.settings.failback {
+        } else if self.settings.failback && !self.peer.waits() {
             Some(Decision::Stop(GroupReason::Failback { node }))
         } else {
             None
@@ -635,6 +635,7 @@ impl TwoNode {
                 heard,
                 answer: unread,
                 alone,
+                waits: false,
                 claims: self.own.claims.clone(),
                 failures: self.own.failures.clone(),
                 reasons: self.own.reasons.clone(),

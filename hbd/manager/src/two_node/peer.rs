@@ -128,6 +128,12 @@ impl Peer {
         self.dead_since.filter(|_| holds_nothing)
     }
 
+    /// It takes nothing that is held here before it was asked to.
+    pub(super) fn waits(&self) -> bool {
+        let declaration = self.declaration.as_ref();
+        declaration.is_some_and(|declaration| declaration.waits)
+    }
+
     /// It said something: that it decides alone, or that it hears this node.
     pub(super) fn note_alone(&mut self, alone: bool, now: Moment) {
         self.denial = match self.denial {

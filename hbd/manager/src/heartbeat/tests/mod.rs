@@ -1,12 +1,22 @@
 //! The words as they were seen between real nodes of Heartbeat 3.0.6; this node is bob.
 
+mod request;
+
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
+use alloc::vec::Vec;
 
-use shared::names::Uuid;
+use shared::event::{EventSource, Kind, NodeStatus, Role, StatusReason};
+use shared::group::{GroupName, GroupState, Willingness};
+use shared::names::{Generation, NodeName, Uuid};
+use shared::order::{Choice, GroupVerb};
+use shared::time::Now;
 
 use super::*;
-use crate::io::Group;
+use crate::declaration::Passed;
+use crate::declaration::{Claim, Life, Stand};
+use crate::io::{Group, Order};
 
 const OWN: &str = "web";
 const OTHER: &str = "mail";
@@ -31,7 +41,6 @@ fn settings(failback: bool) -> Settings {
         peer: name("alice"),
         groups: vec![group(OWN, "bob"), group(OTHER, "alice")],
         failback,
-        beside_heartbeat: true,
         ..crate::two_node::tests::settings()
     }
 }
@@ -48,8 +57,9 @@ fn at(seconds: u64) -> Moment {
 }
 
 struct Stage {
-    interpreter: Interpreter,
+    interpreter: Tongue,
     declared: u64,
+    orders: Vec<Passed>,
 }
 
 /// What a group is here, and how willing bob is.
@@ -62,23 +72,67 @@ const STOPPING: Here = (GroupState::Stopping, Willingness::Able);
 
 impl Stage {
     fn new(failback: bool) -> Self {
-        let mut interpreter = Interpreter::new(&settings(failback));
-        interpreter.active = true;
-        Self {
-            interpreter,
+        Self::with(&settings(failback))
+    }
+
+    /// Alice is a member of the cluster, and so is bob.
+    fn with(settings: &Settings) -> Self {
+        let mut stage = Self {
+            interpreter: Tongue::new(settings),
             declared: 0,
-        }
+            orders: Vec::new(),
+        };
+        stage.tell(Kind::CommunicationUp);
+        stage.becomes(NodeStatus::Active);
+        stage
+    }
+
+    /// Bob's core tells this.
+    fn tell(&mut self, kind: Kind) {
+        let mut source = EventSource::new(name("bob"), Role::Core, Generation(7));
+        let event = source.event(kind, None, Now::default());
+        self.interpreter.get_mut().handle_event(&event);
+    }
+
+    /// Alice is that now.
+    fn becomes(&mut self, to: NodeStatus) {
+        self.tell(Kind::NodeStatus {
+            node: name("alice"),
+            from: NodeStatus::Init,
+            to,
+            reason: StatusReason::Announced,
+        });
     }
 
     /// Bob declares this of his group and of alice's.
     fn declare(&mut self, own: Here, other: Here, seconds: u64) -> Vec<String> {
         self.declared += 1;
+        let declaration = self.declaration(own, other);
+        let interpreter = self.interpreter.get_mut();
+        interpreter.declare(declaration, at(seconds));
+        self.outputs(seconds)
+    }
+
+    /// Somebody ordered this, and bob declares it next.
+    fn order(&mut self, verb: GroupVerb) {
+        self.orders.push(Passed {
+            number: self.declared + 1,
+            standing: false,
+            order: Order {
+                verb,
+                who: "eve".into(),
+                reason: None,
+            },
+        });
+    }
+
+    fn declaration(&mut self, own: Here, other: Here) -> Declaration {
         let claim = |(state, willing)| Claim {
             state,
             willing,
             epoch: 1,
         };
-        let declaration = Declaration {
+        Declaration {
             stand: Stand {
                 life: life(),
                 number: self.declared,
@@ -86,22 +140,18 @@ impl Stage {
             heard: None,
             answer: true,
             alone: false,
+            waits: false,
             claims: BTreeMap::from([(group(OWN), claim(own)), (group(OTHER), claim(other))]),
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
-            orders: Vec::new(),
-        };
-        self.interpreter.declare(declaration, at(seconds));
-        self.outputs(seconds)
+            orders: core::mem::take(&mut self.orders),
+        }
     }
 
     /// Alice says this.
     fn hear(&mut self, message_type: &str, fields: &[(&str, &str)], seconds: u64) -> Vec<String> {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()));
-        let word = Word::read(message_type, &fields.collect()).unwrap();
-        self.interpreter.hear(word);
+        let word = Word::read(message_type, &self::fields(fields)).unwrap();
+        self.interpreter.get_mut().hear(word);
         self.outputs(seconds)
     }
 
@@ -117,14 +167,14 @@ impl Stage {
 
     /// What is said to alice; and the last that is declared of her, if that is new.
     fn outputs(&mut self, seconds: u64) -> Vec<String> {
-        self.interpreter.settle(at(seconds));
+        self.interpreter.get_mut().settle(at(seconds));
         let mut texts = Vec::new();
         let (mut alice, mut orders) = (None, Vec::new());
-        while let Some(spoken) = self.interpreter.poll() {
+        while let Some(spoken) = self.interpreter.get_mut().poll() {
             match spoken {
                 Spoken::Say(word) => {
                     let (message_type, fields) = word.write();
-                    let values = ["rsc_hold", "isstable", "info"];
+                    let values = ["rsc_hold", "isstable", "info", "ipaddr"];
                     let values = values.iter().filter_map(|name| fields.get(*name));
                     let values =
                         values.fold(message_type.to_string(), |text, value| text + " " + value);
@@ -185,12 +235,26 @@ fn a_node_that_begins_asks_and_declares_nothing_before_the_answer() {
 }
 
 #[test]
-fn a_heartbeat_that_begins_holds_nothing_and_is_told_what_is_held() {
+fn a_heartbeat_that_begins_is_told_what_is_held_and_has_yet_to_say_what_it_holds() {
     let mut stage = Stage::new(true);
     stage.declare(HELD, HELD, 1);
-    let outputs = stage.hear("starting", &[], 2);
+    assert_eq!(stage.hear("starting", &[], 2), ["resource all 1"]);
+    let outputs = stage.holds("none", "0", 2);
     let alice = "alice: web stopped reluctant, mail stopped reluctant";
     assert_eq!(outputs, ["resource all 1", alice]);
+}
+
+#[test]
+fn after_a_quick_restart_a_heartbeat_holds_what_it_held() {
+    let mut stage = Stage::joined(false);
+    assert_eq!(stage.hear("starting", &[], 2), ["resource none 1"]);
+    assert_eq!(
+        stage.holds("all", "1", 3),
+        [
+            "resource none 1",
+            "alice: web started able, mail started able"
+        ]
+    );
 }
 
 #[test]
@@ -199,7 +263,7 @@ fn what_a_heartbeat_gives_up_is_started_when_it_is_done_and_not_before() {
     let alice = "alice: web stopping able, mail started able";
     assert_eq!(
         stage.standby("foreign", "me", 2),
-        ["ask_resources foreign other", alice]
+        ["ask_resources foreign other", alice, "order of alice"]
     );
     let fields = [
         ("rsc_hold", "local"),
@@ -207,11 +271,15 @@ fn what_a_heartbeat_gives_up_is_started_when_it_is_done_and_not_before() {
         ("info", "standby"),
     ];
     assert_eq!(stage.hear("resource", &fields, 2), [alice]);
-    stage
-        .interpreter
-        .hear(Word::read("ask_resources", &fields_of("foreign", "done")).unwrap());
+    stage.interpreter.get_mut().hear(
+        Word::read(
+            "ask_resources",
+            &self::fields(&[("rsc_hold", "foreign"), ("info", "done")]),
+        )
+        .unwrap(),
+    );
     // The manager takes it before anything more is said.
-    while stage.interpreter.poll().is_some() {}
+    while stage.interpreter.get_mut().poll().is_some() {}
     let outputs = stage.declare(STARTING, FREE, 3);
     let alice = "alice: web stopped reluctant, mail started able";
     assert_eq!(outputs, [alice]);
@@ -222,11 +290,10 @@ fn what_a_heartbeat_gives_up_is_started_when_it_is_done_and_not_before() {
     );
 }
 
-fn fields_of(gives: &str, info: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("rsc_hold".to_string(), gives.to_string()),
-        ("info".to_string(), info.to_string()),
-    ])
+fn fields(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let fields = fields.iter();
+    let fields = fields.map(|(name, value)| (name.to_string(), value.to_string()));
+    fields.collect()
 }
 
 #[test]
@@ -273,6 +340,47 @@ fn what_a_heartbeat_wants_is_given_up_for_it() {
     assert_eq!(outputs[0], "ask_resources local me");
     let outputs = stage.standby("local", "other", 3);
     assert_eq!(outputs.last().unwrap(), "order of alice");
+    stage.declare((GroupState::Stopped, Willingness::Reluctant), FREE, 4);
+    let outputs = stage.standby("local", "done", 5);
+    assert_eq!(
+        outputs.last().unwrap(),
+        "order of alice",
+        "which is over with it"
+    );
+}
+
+#[test]
+fn what_both_hold_after_a_split_a_heartbeat_is_asked_for_and_then_it_goes_home() {
+    let mut stage = Stage::new(true);
+    stage.declare(HELD, HELD, 1);
+    let outputs = stage.holds("local", "1", 2);
+    assert_eq!(outputs[..2], ["resource all 1", "hb_takeover foreign"]);
+    assert_eq!(stage.interpreter.get().deadline(), Some(at(12)));
+    assert_eq!(stage.outputs(12), ["hb_takeover foreign"], "once more");
+    stage.standby("local", "me", 13);
+    let outputs = stage.standby("local", "done", 13);
+    assert_eq!(
+        outputs[..2],
+        ["resource all 1", "ask_resources local done"],
+        "and it has gone on serving"
+    );
+    assert_eq!(stage.outputs(22)[0], "ask_resources foreign me");
+}
+
+#[test]
+fn an_order_stands_when_the_heartbeat_does_what_it_was_asked() {
+    let mut stage = Stage::settled(true);
+    stage.holds("all", "1", 2);
+    stage.order(GroupVerb::Move {
+        groups: Choice::Named(vec![group(OWN)]),
+        to: Some(name("bob")),
+        lasts: None,
+        together: false,
+    });
+    let outputs = stage.declare(FREE, FREE, 3);
+    assert!(outputs.contains(&"hb_takeover local".into()), "{outputs:?}");
+    let outputs = stage.standby("foreign", "me", 4);
+    assert!(!outputs.contains(&"order of alice".into()), "{outputs:?}");
 }
 
 #[test]
@@ -285,7 +393,7 @@ fn an_offer_that_nobody_answers_is_made_again_later() {
         outputs[2].contains("web starting"),
         "nobody else starts it: {outputs:?}"
     );
-    assert_eq!(stage.interpreter.deadline(), Some(at(12)));
+    assert_eq!(stage.interpreter.get().deadline(), Some(at(12)));
     assert_eq!(stage.outputs(12), ["ask_resources local done"]);
     assert!(stage.outputs(22)[0].contains("web stopped"));
     assert_eq!(stage.outputs(32)[0], "ask_resources local me");
@@ -295,7 +403,10 @@ fn an_offer_that_nobody_answers_is_made_again_later() {
 fn a_standby_that_a_former_manager_left_unfinished_is_ended() {
     let mut stage = Stage::settled(true);
     stage.holds("none", "1", 2);
-    assert!(stage.interpreter.deadline().is_some(), "mail is offered");
+    assert!(
+        stage.interpreter.get().deadline().is_some(),
+        "mail is offered"
+    );
     assert_eq!(stage.outputs(12), ["ask_resources foreign done"]);
     let outputs = stage.holds("none", "1", 13);
     assert_eq!(outputs[0], "ask_resources foreign me");
@@ -320,8 +431,6 @@ fn a_heartbeat_that_ends_holds_what_it_has_until_it_is_gone() {
 #[test]
 fn another_life_of_a_heartbeat_has_said_nothing() {
     let mut stage = Stage::joined(true);
-    let mut source =
-        shared::event::EventSource::new(name("bob"), shared::event::Role::Core, Generation(7));
     let heard = Kind::NodeHeard {
         node: name("alice"),
         uuid: Some(Uuid([1; 16])),
@@ -334,15 +443,21 @@ fn another_life_of_a_heartbeat_has_said_nothing() {
         to: Generation(5),
     };
     for kind in [heard, restarted] {
-        let event = source.event(kind, None, shared::time::Now::default());
-        stage.interpreter.handle_event(&event);
+        stage.tell(kind);
     }
     assert_eq!(stage.declare(FREE, FREE, 5), ["starting"]);
 }
 
 #[test]
 fn what_is_said_is_read_as_it_was_meant() {
-    let mut words = vec![Word::Starting];
+    let mut words = vec![
+        Word::Starting,
+        Word::Request { key: group(OWN) },
+        Word::Answer {
+            key: group(OWN),
+            to: name("alice"),
+        },
+    ];
     for heaps in Heaps::ALL {
         words.push(Word::Takeover { takes: heaps });
         for step in Step::ALL {
@@ -368,7 +483,15 @@ fn what_is_said_is_read_as_it_was_meant() {
         assert!(WORD_TYPES.contains(&message_type));
         assert_eq!(Word::read(message_type, &fields), Some(word));
     }
-    let unknown = fields_of("everything", "me");
+    let unknown = self::fields(&[("rsc_hold", "everything"), ("info", "me")]);
     assert_eq!(Word::read("ask_resources", &unknown), None);
+    let failback = Word::Takeover {
+        takes: Heaps::LOCAL,
+    };
+    let said = self::fields(&[("rsc_hold", "failback")]);
+    assert_eq!(Word::read("hb_takeover", &said), Some(failback));
+    let refused = [("ipaddr", OWN), ("dest", "alice"), ("ok", "no")];
+    let refused = self::fields(&refused);
+    assert_eq!(Word::read("ip-request-resp", &refused), None);
     assert_eq!(Word::read("status", &BTreeMap::new()), None);
 }

@@ -1,0 +1,169 @@
+//! What every interpreter has: it knows both sides, and a queue of what is to be said to each.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use shared::event::{Event, Kind, NodeStatus};
+use shared::group::{GroupName, GroupState, Willingness};
+use shared::names::{Generation, NodeName};
+use shared::order::GroupVerb;
+use shared::time::Moment;
+use shared::view::ClusterView;
+
+use super::Spoken;
+use super::word::Word;
+use crate::declaration::{Claim, Declaration, Life, Passed, Stand};
+use crate::io::{Order, Settings};
+
+/// Where an interpreter sits.
+#[derive(Clone, Debug)]
+pub(crate) struct Booth {
+    pub(super) node: NodeName,
+    pub(super) peer: NodeName,
+    /// The groups, and whether they should be on this node.
+    pub(super) groups: Vec<(GroupName, bool)>,
+    /// What this node's manager last declared.
+    pub(super) own: Option<Declaration>,
+    /// The peer is a member: before, it does not understand words.
+    pub(super) active: bool,
+    /// This node may speak.
+    communication_up: bool,
+    generation: Generation,
+    /// Declarations that were made for the peer.
+    number: u64,
+    /// What the manager is to do for the peer, with its next declaration.
+    orders: Vec<Order>,
+    outputs: VecDeque<Spoken>,
+}
+
+impl Booth {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let groups = settings.groups.iter();
+        let groups = groups.map(|group| (group.name.clone(), group.preferred == settings.node));
+        Self {
+            node: settings.node.clone(),
+            peer: settings.peer.clone(),
+            groups: groups.collect(),
+            own: None,
+            active: false,
+            communication_up: false,
+            generation: Generation(0),
+            number: 0,
+            orders: Vec::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// What this node's core tells of the peer. Returns true if the peer is another, or gone: nothing that it said
+    /// counts.
+    pub(super) fn follow(&mut self, event: &Event) -> bool {
+        match &event.kind {
+            Kind::NodeStatus { node, to, .. } if *node == self.peer => {
+                self.active = *to == NodeStatus::Active;
+                !to.is_alive()
+            }
+            Kind::NodeHeard {
+                node, generation, ..
+            } if *node == self.peer => {
+                self.generation = *generation;
+                false
+            }
+            Kind::NodeRestarted { node, to, .. } if *node == self.peer => {
+                self.generation = *to;
+                true
+            }
+            Kind::CommunicationUp => {
+                self.communication_up = true;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// What is said now is understood now.
+    pub(super) fn is_open(&self) -> bool {
+        self.active && self.communication_up
+    }
+
+    /// This node has another core, and that is what it knows.
+    pub(super) fn look(&mut self, view: &ClusterView) {
+        self.communication_up = view.communication_up;
+        let peer = view.nodes.get(&self.peer);
+        self.active = peer.is_some_and(|peer| peer.status == NodeStatus::Active);
+        if let Some(generation) = peer.and_then(|peer| peer.generation) {
+            self.generation = generation;
+        }
+    }
+
+    /// What was ordered for the peer and not told yet is not told any more.
+    pub(super) fn forget(&mut self) {
+        self.orders.clear();
+    }
+
+    pub(super) fn say(&mut self, word: Word) {
+        self.outputs.push_back(Spoken::Say(word));
+    }
+
+    /// The manager is to do this for the peer, as soon as that declares something.
+    pub(super) fn order(&mut self, verb: GroupVerb, reason: &str) {
+        self.orders.push(Order {
+            verb,
+            who: self.peer.as_str().into(),
+            reason: Some(reason.into()),
+        });
+    }
+
+    /// Declares of each group, of which is told whether it should be on this node, what the peer is; and whether it
+    /// [waits](Declaration::waits).
+    pub(super) fn declare(
+        &mut self,
+        waits: bool,
+        what: impl Fn(&GroupName, bool) -> (GroupState, Willingness),
+    ) {
+        let Some(own) = &self.own else {
+            return;
+        };
+        self.number += 1;
+        let number = self.number;
+        let claim = |(name, local): &(GroupName, bool)| {
+            let epoch = own.claims.get(name).map_or(0, |claim| claim.epoch);
+            let (state, willing) = what(name, *local);
+            let claim = Claim {
+                state,
+                willing,
+                // A Heartbeat that meets another owner starts anew: this node keeps what both hold.
+                epoch: epoch + 1,
+            };
+            (name.clone(), claim)
+        };
+        let orders = core::mem::take(&mut self.orders).into_iter();
+        let orders = orders.map(|order| Passed {
+            number,
+            standing: false,
+            order,
+        });
+        let declaration = Declaration {
+            stand: Stand {
+                life: Life {
+                    generation: self.generation,
+                    began: Moment(0),
+                },
+                number,
+            },
+            heard: Some(own.stand),
+            answer: false,
+            alone: false,
+            waits,
+            claims: self.groups.iter().map(claim).collect(),
+            failures: BTreeMap::new(),
+            reasons: BTreeMap::new(),
+            orders: orders.collect(),
+        };
+        self.outputs.push_back(Spoken::Declare(declaration));
+    }
+
+    /// What is to be said next.
+    pub(super) fn poll(&mut self) -> Option<Spoken> {
+        self.outputs.pop_front()
+    }
+}

@@ -1,0 +1,533 @@
+//! With `auto_failback on` or `off`: a Heartbeat says which of the two [heaps](Heaps) of groups it holds, and hands a
+//! heap over in the four steps of a [standby](Step).
+//!
+//! | the Heartbeat | its declaration |
+//! |---|---|
+//! | holds a heap | it holds each group of it |
+//! | was offered or handed a free heap, or stops one that it gives up | the same: nobody else may start it |
+//! | gave a heap up in a standby | free, and it is reluctant until it holds it again |
+//! | did not say yet that it takes what this node holds | reluctant |
+//! | ends in order | unable; it holds what it held until it says that it is gone |
+//! | else | able |
+//!
+//! Heaps move as a whole: if one group of a heap is to go, all do.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use shared::group::{GroupName, GroupState, Willingness};
+use shared::order::{Choice, GroupVerb};
+use shared::time::Moment;
+
+use super::Interpreter;
+use super::booth::Booth;
+use super::word::{Heaps, Info, Step, Word};
+use crate::declaration::{Candidate, Claim, Declaration, candidate};
+use crate::io::Settings;
+
+/// How long a standby that was offered, or asked for, waits for an answer, as in Heartbeat 3.0.6.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long a heap stays wanted on the node that asked for it: until it is there.
+const WANTED: Duration = Duration::from_secs(60);
+/// Time between two questions to a Heartbeat that has not said anything.
+const ASK: Duration = Duration::from_secs(1);
+
+/// Stands between a manager and a Heartbeat that hands over in standbys.
+#[derive(Clone, Debug)]
+pub(crate) struct Standbys {
+    pub(super) booth: Booth,
+    /// What the peer said since it lives; nothing before it said anything.
+    theirs: Option<Theirs>,
+    standby: Standby,
+    /// No standby is offered and none asked for before.
+    not_before: Option<Moment>,
+    /// What the peer was asked to give, and until when it is waited for.
+    wish: Option<(Heaps, Moment)>,
+    /// What the peer was asked for last: it is not it who wants to give it up.
+    asked: Heaps,
+    /// What both held of that.
+    disputed: Heaps,
+    /// What was last said of what is held.
+    said: Option<(Heaps, bool)>,
+    asked_at: Option<Moment>,
+    /// The last order of this node's that was read.
+    read: u64,
+    /// Heaps that the peer asked for.
+    demanded: Heaps,
+    /// The manager was told to give up what it would have kept, in the standby under way.
+    evicted: bool,
+    /// Groups go back to their preferred node when it returns.
+    failback: bool,
+    leaving: bool,
+}
+
+/// What the peer is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Theirs {
+    /// In this node's words, as all heaps here.
+    holds: Heaps,
+    stable: bool,
+    leaving: bool,
+    /// What it gave up by itself.
+    gave: Heaps,
+}
+
+/// A standby under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standby {
+    None,
+    /// This node wants to give these up.
+    Offered {
+        heaps: Heaps,
+        until: Moment,
+        /// Nobody answered the first time.
+        pressed: bool,
+    },
+    /// The peer waits for them, and this node stops them.
+    Giving(Heaps),
+    /// The peer starts them.
+    Handed(Heaps),
+    /// The peer stops them.
+    Promised(Heaps),
+    /// They are this node's, which starts them.
+    Taking(Heaps),
+}
+
+impl Standby {
+    /// How willing the peer is to hold a heap, where this node holds `held`.
+    fn peer_willing(self, theirs: Theirs, held: Heaps, local: bool) -> Willingness {
+        let takes = matches!(self, Self::Giving(heaps) if heaps.has(local));
+        let keeps = held.has(local) && !takes;
+        match theirs {
+            Theirs { leaving: true, .. } => Willingness::Unable,
+            _ if takes => Willingness::Able,
+            theirs if keeps || theirs.gave.has(local) => Willingness::Reluctant,
+            _ => Willingness::Able,
+        }
+    }
+
+    /// What the groups of a heap are on the peer.
+    fn peer_state(self, theirs: Theirs, held: Heaps, local: bool) -> GroupState {
+        match self {
+            Self::Offered { heaps, .. } if heaps.has(local) && !held.has(local) => {
+                GroupState::Starting
+            }
+            Self::Handed(heaps) if heaps.has(local) => GroupState::Starting,
+            Self::Promised(heaps) if heaps.has(local) => GroupState::Stopping,
+            _ if theirs.holds.has(local) => GroupState::Started,
+            _ => GroupState::Stopped,
+        }
+    }
+}
+
+impl Standbys {
+    /// For a manager with these settings.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            booth: Booth::new(settings),
+            theirs: None,
+            standby: Standby::None,
+            not_before: None,
+            wish: None,
+            asked: Heaps::NONE,
+            disputed: Heaps::NONE,
+            said: None,
+            asked_at: None,
+            read: 0,
+            demanded: Heaps::NONE,
+            evicted: false,
+            failback: settings.failback,
+            leaving: false,
+        }
+    }
+}
+
+impl Interpreter for Standbys {
+    fn booth(&mut self) -> &mut Booth {
+        &mut self.booth
+    }
+
+    fn forget(&mut self) {
+        self.theirs = None;
+        self.standby = Standby::None;
+        self.not_before = None;
+        self.wish = None;
+        self.asked = Heaps::NONE;
+        self.disputed = Heaps::NONE;
+        self.said = None;
+        self.asked_at = None;
+        self.demanded = Heaps::NONE;
+        self.evicted = false;
+    }
+
+    fn leave(&mut self) {
+        if !core::mem::replace(&mut self.leaving, true) {
+            self.say_resource(Heaps::NONE, false, Some(Info::Shutdown));
+        }
+    }
+
+    fn declare(&mut self, own: Declaration, now: Moment) {
+        self.note_orders(&own, now);
+        self.booth.own = Some(own);
+        if self.theirs.is_some() {
+            self.speak_for_peer();
+        } else if self.booth.active && self.asked_at.is_none_or(|at| now.since(at) >= ASK) {
+            self.asked_at = Some(now);
+            self.booth.say(Word::Starting);
+        }
+    }
+
+    fn hear(&mut self, word: Word) {
+        match word {
+            // What it holds it says next: after a quick restart it holds what it held.
+            Word::Starting => {
+                self.forget();
+                self.say_holds();
+            }
+            Word::Resource {
+                holds,
+                full,
+                stable,
+                info,
+            } => self.hear_holds(holds.mirrored(), full, stable, info),
+            Word::Standby { gives, step } => self.hear_standby(gives, step),
+            Word::Takeover { takes } => self.demanded = takes.mirrored(),
+            // That is said with auto_failback legacy, which it does not have.
+            Word::Request { .. } | Word::Answer { .. } => return,
+        }
+        self.speak_for_peer();
+    }
+
+    fn settle(&mut self, now: Moment) {
+        if self.leaving || self.booth.own.is_none() || self.theirs.is_none() {
+            return;
+        }
+        self.wish.take_if(|(_, until)| *until <= now);
+        self.not_before.take_if(|at| *at <= now);
+        match self.standby {
+            Standby::Taking(heaps) if !self.is_moving() => {
+                self.standby = Standby::None;
+                // A Heartbeat that hears first that it is done misses an owner.
+                self.say_holds();
+                self.say_step(heaps.mirrored(), Step::Done);
+                self.speak_for_peer();
+            }
+            Standby::Giving(heaps) if self.held().common(heaps) == Heaps::NONE => {
+                self.standby = Standby::Handed(heaps);
+                self.say_step(heaps, Step::Done);
+                self.speak_for_peer();
+            }
+            // What a former manager here began, or the peer with it, has no end: it is said to be done.
+            Standby::Offered {
+                heaps,
+                until,
+                pressed: false,
+            } if until <= now && self.held().common(heaps) == Heaps::NONE => {
+                self.standby = Standby::Offered {
+                    heaps,
+                    until: now + ANSWER,
+                    pressed: true,
+                };
+                self.say_step(heaps, Step::Done);
+            }
+            Standby::Offered { until, .. } if until <= now => {
+                self.standby = Standby::None;
+                self.not_before = Some(now + ANSWER);
+                self.speak_for_peer();
+            }
+            _ => {}
+        }
+        // In a standby a Heartbeat says what it holds at its steps alone.
+        if self.standby != Standby::None {
+            return;
+        }
+        let moving = self.is_moving();
+        if self.said != Some((self.held(), !moving)) {
+            self.say_holds();
+        }
+        if !moving {
+            self.offer(now);
+        }
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let standby = match self.standby {
+            Standby::Offered { until, .. } => Some(until),
+            _ => None,
+        };
+        let wish = self.wish.map(|(_, until)| until);
+        standby.into_iter().chain(wish).chain(self.not_before).min()
+    }
+}
+
+impl Standbys {
+    fn hear_holds(&mut self, holds: Heaps, full: bool, stable: Option<bool>, info: Option<Info>) {
+        let known = self.theirs.is_some();
+        let theirs = self.theirs.get_or_insert_default();
+        match info {
+            // It says none, and stops it only now.
+            Some(Info::Shutdown) => theirs.leaving = true,
+            // What it gives up it has until it says that it is done.
+            Some(Info::Standby) => {}
+            _ if full || holds == Heaps::NONE => theirs.holds = holds,
+            _ => theirs.holds = theirs.holds.and(holds),
+        }
+        theirs.gave = theirs.gave.without(theirs.holds);
+        if let Standby::Offered { pressed: true, .. } = self.standby {
+            self.standby = Standby::None;
+        }
+        let was_stable = theirs.stable;
+        theirs.stable = stable.unwrap_or(was_stable);
+        if !known || (theirs.stable && !was_stable) {
+            self.said = None;
+        }
+    }
+
+    fn hear_standby(&mut self, gives: Heaps, step: Step) {
+        let idle = !self.is_moving() && !self.leaving;
+        let Some(theirs) = &mut self.theirs else {
+            return;
+        };
+        match (step, self.standby) {
+            (Step::Me, Standby::None) if idle && theirs.stable => {
+                let heaps = gives.mirrored();
+                if self.wants(heaps) {
+                    self.wish = None;
+                    self.standby = Standby::Promised(heaps);
+                    self.say_step(gives, Step::Other);
+                    self.unwant(heaps.without(self.asked));
+                }
+            }
+            (Step::Other, Standby::Offered { heaps, .. }) if heaps == gives => {
+                self.standby = Standby::Giving(heaps);
+                self.say_resource(self.held().without(heaps), false, Some(Info::Standby));
+                self.evict(heaps);
+            }
+            (Step::Done, Standby::Promised(heaps)) if heaps == gives.mirrored() => {
+                theirs.holds = theirs.holds.without(heaps);
+                theirs.gave = theirs.gave.and(heaps.without(self.disputed));
+                self.asked = self.asked.without(heaps);
+                self.disputed = self.disputed.without(heaps);
+                self.standby = Standby::Taking(heaps);
+            }
+            (Step::Done, Standby::Handed(heaps)) if heaps == gives => {
+                theirs.holds = theirs.holds.and(heaps);
+                theirs.gave = theirs.gave.without(heaps);
+                self.standby = Standby::None;
+                self.said = None;
+                if core::mem::take(&mut self.evicted) {
+                    self.unwant(heaps);
+                }
+            }
+            // As in Heartbeat 3.0.6: whoever asked gives up after a while.
+            _ => {}
+        }
+    }
+
+    /// Offers the peer what should be its, and asks for what should be this node's.
+    fn offer(&mut self, now: Moment) {
+        let Some(theirs) = self
+            .theirs
+            .filter(|theirs| theirs.stable && !theirs.leaving)
+        else {
+            return;
+        };
+        // After a split both may hold something, and a Heartbeat only complains: it is asked for it.
+        let both = theirs.holds.common(self.held());
+        if both != Heaps::NONE {
+            if self.not_before.is_none() {
+                self.not_before = Some(now + ANSWER);
+                self.disputed = both;
+                self.take_over(both);
+            }
+            return;
+        }
+        let demanded = core::mem::take(&mut self.demanded);
+        let is_due = |local| {
+            let held = self.held().has(local);
+            let free = !held && !theirs.holds.has(local);
+            let returns = self.failback && !local && !theirs.gave.has(local);
+            (free || held) && self.is_peers(local) || held && (returns || demanded.has(local))
+        };
+        let heaps = Heaps::that(is_due);
+        if heaps != Heaps::NONE && self.not_before.is_none() {
+            self.standby = Standby::Offered {
+                heaps,
+                until: now + ANSWER,
+                pressed: false,
+            };
+            self.say_step(heaps, Step::Me);
+            self.speak_for_peer();
+        } else if let Some((takes, _)) = self
+            .wish
+            .take_if(|(takes, _)| theirs.holds.common(*takes) != Heaps::NONE)
+        {
+            self.take_over(takes);
+        }
+    }
+
+    /// Asks the peer for a standby.
+    fn take_over(&mut self, takes: Heaps) {
+        self.asked = takes;
+        self.booth.say(Word::Takeover { takes });
+    }
+
+    /// A group of the heap should be the peer's: it is free and not this node's, or this node is not
+    /// willing to keep it.
+    fn is_peers(&self, local: bool) -> bool {
+        let claims = self.claims(local);
+        let mut claims = claims.map(|claim| match claim.state.is_held() {
+            true => claim.willing < Willingness::Able,
+            false => {
+                let gave = self.theirs.is_some_and(|theirs| theirs.gave.has(local));
+                let peer = match gave {
+                    true => Willingness::Reluctant,
+                    false => Willingness::Able,
+                };
+                candidate(claim.willing, peer, local) == Candidate::Peer
+            }
+        });
+        claims.any(|is_peers| is_peers)
+    }
+
+    /// What this node declares of the groups of a heap.
+    fn claims(&self, local: bool) -> impl Iterator<Item = &Claim> {
+        let groups = self
+            .booth
+            .groups
+            .iter()
+            .filter(move |group| group.1 == local);
+        let own = self.booth.own.iter();
+        own.flat_map(move |own| groups.clone().filter_map(|(name, _)| own.claims.get(name)))
+    }
+
+    /// This node gives up all of these heaps for the peer: what it would keep it is told to.
+    fn evict(&mut self, heaps: Heaps) {
+        let claims = self.booth.own.as_ref().map(|own| &own.claims);
+        let stays = |(name, local): &&(GroupName, bool)| {
+            let returns = self.failback && !local;
+            let claim = claims.and_then(|claims| claims.get(name));
+            let able = claim.is_some_and(|claim| claim.willing == Willingness::Able);
+            heaps.has(*local) && able && !returns
+        };
+        let stay = self.booth.groups.iter().filter(stays);
+        let stay: Vec<_> = stay.map(|group| group.0.clone()).collect();
+        if stay.is_empty() {
+            return;
+        }
+        self.evicted = true;
+        let verb = GroupVerb::Move {
+            groups: Choice::Named(stay),
+            to: Some(self.booth.peer.clone()),
+            lasts: Some(WANTED),
+            together: true,
+        };
+        self.booth
+            .order(verb, "in a standby all groups of a node move together");
+    }
+
+    /// What the peer did with these heaps comes after what was ordered here.
+    fn unwant(&mut self, heaps: Heaps) {
+        if heaps == Heaps::NONE {
+            return;
+        }
+        let groups = self
+            .booth
+            .groups
+            .iter()
+            .filter(|(_, local)| heaps.has(*local));
+        let groups = Choice::Named(groups.map(|group| group.0.clone()).collect());
+        self.booth
+            .order(GroupVerb::Unmove { groups }, "a standby was ordered there");
+    }
+
+    /// What was ordered here and concerns the peer: where groups are wanted here that it holds it is
+    /// asked for them.
+    fn note_orders(&mut self, own: &Declaration, now: Moment) {
+        for passed in own.orders.iter().filter(|passed| passed.number > self.read) {
+            if let GroupVerb::Move {
+                groups: Choice::Named(names),
+                to: Some(to),
+                ..
+            } = &passed.order.verb
+                && *to == self.booth.node
+            {
+                let wanted = Heaps::that(|heap| {
+                    let mut groups = self.booth.groups.iter();
+                    groups.any(|(name, local)| *local == heap && names.contains(name))
+                });
+                self.wish = Some((wanted, now + ANSWER));
+            }
+        }
+        let last = own.orders.iter().map(|passed| passed.number).max();
+        self.read = self.read.max(last.unwrap_or(0));
+    }
+
+    /// This node would start all of it.
+    fn wants(&self, heaps: Heaps) -> bool {
+        let Some(own) = &self.booth.own else {
+            return false;
+        };
+        let mut groups = self
+            .booth
+            .groups
+            .iter()
+            .filter(|(_, local)| heaps.has(*local));
+        groups.all(|(name, _)| {
+            let claim = own.claims.get(name);
+            claim.is_some_and(|claim| claim.willing > Willingness::Unable)
+        })
+    }
+
+    /// What this node holds, in part or whole.
+    fn held(&self) -> Heaps {
+        Heaps::that(|local| self.claims(local).any(|claim| claim.state.is_held()))
+    }
+
+    /// A group is started or stopped here.
+    fn is_moving(&self) -> bool {
+        let mut claims = self.booth.own.iter().flat_map(|own| own.claims.values());
+        claims.any(|claim| {
+            matches!(
+                claim.state,
+                GroupState::Starting | GroupState::Stopping | GroupState::Checking
+            )
+        })
+    }
+
+    fn say_step(&mut self, gives: Heaps, step: Step) {
+        self.booth.say(Word::Standby { gives, step });
+    }
+
+    fn say_resource(&mut self, holds: Heaps, stable: bool, info: Option<Info>) {
+        self.booth.say(Word::Resource {
+            holds,
+            full: true,
+            stable: Some(stable),
+            info,
+        });
+    }
+
+    /// Says what is held, outside of a standby.
+    fn say_holds(&mut self) {
+        if self.leaving {
+            return;
+        }
+        let (holds, stable) = (self.held(), !self.is_moving());
+        self.said = Some((holds, stable));
+        self.say_resource(holds, stable, None);
+    }
+
+    /// Declares what the peer is.
+    fn speak_for_peer(&mut self) {
+        if let Some(theirs) = self.theirs {
+            let (held, standby) = (self.held(), self.standby);
+            // Nothing is stopped for a peer that has not said yet that it takes it.
+            let waits = !matches!(standby, Standby::Giving(_));
+            self.booth.declare(waits, |_, local| {
+                let state = standby.peer_state(theirs, held, local);
+                (state, standby.peer_willing(theirs, held, local))
+            });
+        }
+    }
+}

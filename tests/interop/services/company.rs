@@ -1,0 +1,313 @@
+//! Two nodes with a service each, and who looks at them.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hbd_tests::error::{Error, file};
+use hbd_tests::namespaces::{Cable, Fault, Namespace, Switch};
+use hbd_tests::observer::Observer;
+use hbd_tests::observer::record::At;
+use hbd_tests::scratch::{self, Scratch};
+use hbd_tests::wait;
+
+use super::node::{Node, node};
+use super::tour::Act;
+use crate::peer::Kind;
+
+/// Which of the two nodes; also which of the two services: that of the node's line.
+pub(crate) type Seat = usize;
+pub(crate) const ALICE: Seat = 0;
+pub(crate) const BOB: Seat = 1;
+
+pub(crate) const NAMES: [&str; 2] = ["alice", "bob"];
+pub(crate) const ADDRESSES: [&str; 2] = ["10.9.0.1", "10.9.0.2"];
+pub(crate) const SERVICES: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(10, 9, 0, 50), Ipv4Addr::new(10, 9, 0, 51)];
+pub(crate) const GROUPS: [&str; 2] = ["10.9.0.50/24/eth0", "10.9.0.51/24/eth0"];
+/// An address for each node.
+pub(crate) const PLAIN: &str = "alice 10.9.0.50/24/eth0\nbob 10.9.0.51/24/eth0\n";
+/// And something that can be [spoilt](Act::Spoil).
+pub(crate) const BRITTLE: &str =
+    "alice 10.9.0.50/24/eth0 Brittle::a\nbob 10.9.0.51/24/eth0 Brittle::b\n";
+/// Runs as long as its file is there, and does not do what is written into another one.
+const SCRIPT: &str = "#!/bin/sh
+action=$2 runs=/var/log/runs/$1
+mkdir -p /var/log/runs
+[ \"$action\" != \"$(cat /var/log/spoilt 2>/dev/null)\" ] || exit 1
+case $action in
+start) : >\"$runs\" ;;
+stop) rm -f \"$runs\" ;;
+status) if [ -e \"$runs\" ]; then echo running; else echo not running; fi ;;
+esac
+";
+const SPOILT: &str = "spoilt";
+/// Gone when the machine loses power.
+const RUNS: &str = "runs";
+const TIMES: &str = "keepalive 500ms\nwarntime 2\ndeadtime 4\ninitdead 8\n";
+
+/// Longest wait for a quiet point: two Heartbeats that restart themselves take that.
+const LIMIT: Duration = Duration::from_secs(60);
+/// A quiet point is where nothing has changed for so long, and all is as it should be.
+pub(crate) const QUIET: Duration = Duration::from_secs(3);
+/// The same where nobody knows how it should be: a Heartbeat tries some things again after 5 s.
+pub(crate) const LONG_QUIET: Duration = Duration::from_secs(8);
+
+/// Who holds each service.
+pub(crate) type Holders = [Option<Seat>; 2];
+
+/// What is to be seen of a pair. Equal at a quiet point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sight {
+    pub(crate) holders: Holders,
+    /// What each node that is up says that it holds.
+    pub(crate) says: [Option<String>; 2],
+    /// What it says of the other node: `active`, `dead`.
+    pub(crate) other: [Option<String>; 2],
+}
+
+/// Fields are dropped in this order: nodes before the networks they live in.
+pub(crate) struct Pair {
+    nodes: [Box<dyn Node>; 2],
+    kinds: [Kind; 2],
+    is_up: [bool; 2],
+    observer: Observer,
+    networks: [Arc<Namespace>; 2],
+    cables: [Cable; 2],
+    _client: Namespace,
+    switch: Switch,
+    _config: Scratch,
+}
+
+impl Pair {
+    pub(crate) fn new(settings: &str, haresources: &str, kinds: [Kind; 2]) -> Result<Self, Error> {
+        let (switch, config, client) = (Switch::new()?, Scratch::new()?, Namespace::new()?);
+        switch.plug(&client, "eth0", &["10.9.0.9/24"])?;
+        let networks = [Arc::new(Namespace::new()?), Arc::new(Namespace::new()?)];
+        let plug = |seat: Seat| {
+            switch.plug(
+                &networks[seat],
+                "eth0",
+                &[&format!("{}/24", ADDRESSES[seat])],
+            )
+        };
+        let cables = [plug(ALICE)?, plug(BOB)?];
+        let ha_cf = format!(
+            "logfile /var/log/ha-log\nlogfacility none\nrealtime off\n{TIMES}{settings}bcast eth0\nnode {}\n",
+            NAMES.join(" ")
+        );
+        for name in NAMES {
+            let directory = config.directory(name)?;
+            scratch::write(&directory.join("ha.cf"), &ha_cf)?;
+            scratch::write(&directory.join("haresources"), haresources)?;
+            let scripts = config.directory(&format!("{name}/resource.d"))?;
+            scratch::write_script(&scripts.join("Brittle"), SCRIPT)?;
+            let keys = directory.join("authkeys");
+            scratch::write_secret(&keys, "auth 1\n1 sha1 shared-secret-of-two\n")?;
+        }
+        let services = SERVICES.map(IpAddr::V4);
+        let seat = |seat: Seat| {
+            let directory = config.path().join(NAMES[seat]);
+            node(kinds[seat], seat, &networks[seat], &directory)
+        };
+        Ok(Self {
+            nodes: [seat(ALICE)?, seat(BOB)?],
+            kinds,
+            is_up: [false; 2],
+            observer: Observer::new(&client, [&networks[0], &networks[1]], &services)?,
+            networks,
+            cables,
+            _client: client,
+            switch,
+            _config: config,
+        })
+    }
+
+    /// Does it.
+    pub(crate) fn act(&mut self, act: Act) -> Result<(), Error> {
+        match act {
+            Act::Start(seat) => {
+                self.is_up[seat] = true;
+                self.nodes[seat].start()
+            }
+            Act::Stop(seat) => {
+                self.is_up[seat] = false;
+                self.nodes[seat].stop(LIMIT)
+            }
+            Act::Crash(seat) => {
+                self.is_up[seat] = false;
+                self.nodes[seat].crash()?;
+                let runs = self.nodes[seat].var_log()?.join(RUNS);
+                file(
+                    format!("empty {}", runs.display()),
+                    fs::remove_dir_all(&runs).or_else(|reason| match reason.kind() {
+                        ErrorKind::NotFound => Ok(()),
+                        _ => Err(reason),
+                    }),
+                )
+            }
+            Act::Restart(seat) => self.nodes[seat].restart(),
+            Act::Standby(seat, which) => self.nodes[seat].standby(which),
+            Act::Takeover(seat, which) => self.nodes[seat].takeover(which),
+            Act::StartBoth => {
+                self.is_up = [true; 2];
+                self.both(|node| node.start())
+            }
+            Act::StopBoth => {
+                self.is_up = [false; 2];
+                self.both(|node| node.stop(LIMIT))
+            }
+            Act::Freeze(seat, span) => {
+                self.nodes[seat].freeze()?;
+                let frozen = wait::stays_true(span, "the time of a freeze", || Ok(true));
+                self.nodes[seat].thaw()?;
+                frozen
+            }
+            Act::Cut => self.switch.set_faults(&[
+                Fault::cut(&self.cables[ALICE], &self.cables[BOB]),
+                Fault::cut(&self.cables[BOB], &self.cables[ALICE]),
+            ]),
+            Act::Join => self.switch.set_faults(&[]),
+            Act::Spoil(seat, what) => {
+                scratch::write(&self.nodes[seat].var_log()?.join(SPOILT), what)
+            }
+            Act::Mend(seat) => {
+                let path = self.nodes[seat].var_log()?.join(SPOILT);
+                file(format!("remove {}", path.display()), fs::remove_file(&path))?;
+                self.nodes[seat].clean_up()
+            }
+        }
+    }
+
+    fn both(
+        &mut self,
+        what: impl Fn(&mut Box<dyn Node>) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
+        thread::scope(|scope| {
+            let threads = self.nodes.each_mut().map(|node| scope.spawn(|| what(node)));
+            let done = threads.map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
+            });
+            done.into_iter().collect()
+        })
+    }
+
+    pub(crate) fn now(&self) -> At {
+        self.observer.now()
+    }
+
+    /// Who has each service: of two who have it both neither.
+    fn holders(&self) -> Result<Holders, Error> {
+        let mut had = [[false; 2]; 2];
+        for (seat, network) in self.networks.iter().enumerate() {
+            let addresses = network.ip(&["-o", "-4", "addr", "show", "dev", "eth0"])?;
+            for service in [ALICE, BOB] {
+                had[service][seat] = addresses.contains(&format!(" {}/", SERVICES[service]));
+            }
+        }
+        Ok(had.map(|had| match had {
+            [true, false] => Some(ALICE),
+            [false, true] => Some(BOB),
+            _ => None,
+        }))
+    }
+
+    /// What is to be seen now.
+    pub(crate) fn look(&self) -> Result<Sight, Error> {
+        let holders = self.holders()?;
+        let (mut says, mut other) = ([None, None], [None, None]);
+        for seat in [ALICE, BOB] {
+            if self.is_up[seat] {
+                says[seat].clone_from(&self.nodes[seat].says()?[seat]);
+                other[seat] = Some(self.nodes[seat].status(NAMES[1 - seat])?);
+            }
+        }
+        Ok(Sight {
+            holders,
+            says,
+            other,
+        })
+    }
+
+    /// What an hbd node says of both nodes is as it says: in the words of who holds what.
+    pub(crate) fn agrees(&self, holders: Holders) -> Result<bool, Error> {
+        let held = |seat: Seat| {
+            let holds = |service: Seat| holders[service] == Some(seat);
+            Some(
+                match (holds(seat), holds(1 - seat)) {
+                    (true, true) => "all",
+                    (true, false) => "local",
+                    (false, true) => "foreign",
+                    (false, false) => "none",
+                }
+                .to_owned(),
+            )
+        };
+        for seat in [ALICE, BOB] {
+            if self.is_up[seat] && matches!(self.kinds[seat], Kind::Hbd) {
+                let says = self.nodes[seat].says()?;
+                if says != [held(ALICE), held(BOB)] {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits until all is as wanted and has not changed for a while.
+    pub(crate) fn quiet(
+        &self,
+        what: &str,
+        span: Duration,
+        is_wanted: impl Fn(&Sight) -> Result<bool, Error>,
+    ) -> Result<Sight, Error> {
+        let mut last = (self.look()?, Instant::now());
+        wait::until(LIMIT, &format!("{what}: a quiet point"), || {
+            let sight = self.look()?;
+            if sight != last.0 || !is_wanted(&sight)? {
+                last = (sight, Instant::now());
+            }
+            Ok((last.1.elapsed() >= span).then(|| last.0.clone()))
+        })
+        .map_err(|error| Error::Unexpected(format!("{error}\nlast: {:?}\n{}", last.0, self.logs())))
+    }
+
+    /// The longest gap in the answers of a service from one moment to another.
+    pub(crate) fn gap(&self, service: Seat, from: At, to: At) -> Result<Duration, Error> {
+        let record = self.observer.record()?;
+        Ok(record.gap(IpAddr::V4(SERVICES[service]), from, to).length)
+    }
+
+    /// Demands that no service was on both nodes for longer than that.
+    pub(crate) fn two_for(&self, limit: Duration, from: At, to: At) -> Result<(), Error> {
+        let record = self.observer.record()?;
+        for service in SERVICES {
+            let demanded = record.demand_overlap(IpAddr::V4(service), from, to, limit);
+            demanded.map_err(|error| Error::Unexpected(format!("{error}\n{}", self.logs())))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn kind(&self, seat: Seat) -> Kind {
+        self.kinds[seat]
+    }
+
+    pub(crate) fn log(&self, seat: Seat) -> Result<String, Error> {
+        self.nodes[seat].log()
+    }
+
+    fn logs(&self) -> String {
+        let log = |seat: Seat| {
+            let log = self.nodes[seat].log().unwrap_or_default();
+            let lines: Vec<&str> = log.lines().rev().take(60).collect();
+            let lines: Vec<&str> = lines.into_iter().rev().collect();
+            format!("--- {}\n{}\n", NAMES[seat], lines.join("\n"))
+        };
+        log(ALICE) + &log(BOB)
+    }
+}

@@ -1,0 +1,20 @@
+//! A real Heartbeat and hbd hold services together, and what comes of it is what comes of two Heartbeats.
+//!
+//! A [`tour`] is a list of steps: nodes begin, end, die, and are told to give and to take. Two real Heartbeats play it
+//! first; who holds what after each step, what `cl_status rscstatus` answers, how long each service did not answer and
+//! what the nodes complain of is kept in `expected`. Then hbd plays it in the [seat](company::Seat) of either node.
+//!
+//! What cannot be compared is in [`faults`].
+//!
+//! `UPDATE=1 HBD_TIER=long cargo test -p hbd-tests --test interop` makes `expected` anew.
+
+mod company;
+mod expected;
+mod faults;
+mod node;
+mod tour;
+
+pub(crate) use company::NAMES;
+pub(crate) use expected::Expected;
+pub(crate) use faults::{failback_off, failback_on};
+pub(crate) use tour::{TOURS, Tour};

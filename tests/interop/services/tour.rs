@@ -1,0 +1,315 @@
+//! The tours, and how they are played.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hbd_tests::error::{Error, unexpected};
+use hbd_tests::heartbeat_log::normal_line;
+use hbd_tests::tier::Tier;
+
+use super::company::{ALICE, BOB, LONG_QUIET, NAMES, PLAIN, Pair, QUIET, Seat};
+use super::expected::{Expected, Outcome};
+use crate::peer::Kind;
+
+/// Something that is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    Start(Seat),
+    Stop(Seat),
+    Crash(Seat),
+    Restart(Seat),
+    Standby(Seat, &'static str),
+    Takeover(Seat, &'static str),
+    StartBoth,
+    StopBoth,
+    /// Stands still for so long.
+    Freeze(Seat, Duration),
+    /// Neither hears the other, though both answer others.
+    Cut,
+    Join,
+    /// From now on that does not work with the second resource of its own group there.
+    Spoil(Seat, &'static str),
+    Mend(Seat),
+}
+
+use Act::{Crash, Restart, Standby, Start, StartBoth, Stop, StopBoth, Takeover};
+
+/// A step of a tour: what is done at once, before the next quiet point.
+type Step = (&'static str, &'static [Act]);
+
+/// Steps in one life of a pair.
+#[derive(Debug)]
+pub(crate) struct Tour {
+    pub(crate) name: &'static str,
+    /// Lines for `ha.cf`.
+    pub(crate) settings: &'static str,
+    steps: &'static [Step],
+}
+
+pub(crate) const TOURS: [Tour; 4] = [
+    Tour {
+        name: "on",
+        settings: "auto_failback on\n",
+        steps: &[
+            ("alice begins alone", &[Start(ALICE)]),
+            ("bob joins", &[Start(BOB)]),
+            ("hb_standby local on alice", &[Standby(ALICE, "local")]),
+            ("hb_takeover local on alice", &[Takeover(ALICE, "local")]),
+            ("hb_standby local on bob", &[Standby(BOB, "local")]),
+            ("hb_standby foreign on alice", &[Standby(ALICE, "foreign")]),
+            (
+                "hb_takeover foreign on alice",
+                &[Takeover(ALICE, "foreign")],
+            ),
+            ("hb_takeover local on bob", &[Takeover(BOB, "local")]),
+            ("hb_standby all on alice", &[Standby(ALICE, "all")]),
+            ("hb_standby failback on bob", &[Standby(BOB, "failback")]),
+            ("hb_takeover all on bob", &[Takeover(BOB, "all")]),
+            ("hb_takeover all on alice", &[Takeover(ALICE, "all")]),
+            (
+                "hb_standby failback on alice",
+                &[Standby(ALICE, "failback")],
+            ),
+            ("bob dies", &[Crash(BOB)]),
+            ("bob returns", &[Start(BOB)]),
+            ("alice dies", &[Crash(ALICE)]),
+            ("alice returns", &[Start(ALICE)]),
+            ("bob leaves", &[Stop(BOB)]),
+            ("bob is back", &[Start(BOB)]),
+            ("alice leaves", &[Stop(ALICE)]),
+            ("alice is back", &[Start(ALICE)]),
+            (
+                "alice restarts within deadtime",
+                &[Crash(ALICE), Start(ALICE)],
+            ),
+            ("bob restarts within deadtime", &[Crash(BOB), Start(BOB)]),
+            ("quick restart of alice", &[Restart(ALICE)]),
+            ("quick restart of bob", &[Restart(BOB)]),
+            ("hb_standby all on bob", &[Standby(BOB, "all")]),
+            ("bob, who gave all, dies", &[Crash(BOB)]),
+            ("bob returns once more", &[Start(BOB)]),
+            ("both leave", &[StopBoth]),
+            ("both begin", &[StartBoth]),
+            ("both leave again", &[StopBoth]),
+            ("bob begins alone", &[Start(BOB)]),
+            ("alice joins", &[Start(ALICE)]),
+        ],
+    },
+    Tour {
+        name: "off",
+        settings: "auto_failback off\n",
+        steps: &[
+            ("bob begins alone", &[Start(BOB)]),
+            ("alice joins", &[Start(ALICE)]),
+            ("hb_takeover local on alice", &[Takeover(ALICE, "local")]),
+            ("alice dies", &[Crash(ALICE)]),
+            ("alice returns", &[Start(ALICE)]),
+            ("hb_standby all on bob", &[Standby(BOB, "all")]),
+            ("quick restart of alice", &[Restart(ALICE)]),
+            ("quick restart of bob", &[Restart(BOB)]),
+            ("alice leaves", &[Stop(ALICE)]),
+            ("alice is back", &[Start(ALICE)]),
+            ("hb_standby foreign on bob", &[Standby(BOB, "foreign")]),
+            ("bob dies", &[Crash(BOB)]),
+            ("bob returns", &[Start(BOB)]),
+            ("hb_takeover all on bob", &[Takeover(BOB, "all")]),
+            ("bob leaves", &[Stop(BOB)]),
+            ("bob is back", &[Start(BOB)]),
+            ("hb_standby foreign on alice", &[Standby(ALICE, "foreign")]),
+            (
+                "alice restarts within deadtime",
+                &[Crash(ALICE), Start(ALICE)],
+            ),
+            ("bob restarts within deadtime", &[Crash(BOB), Start(BOB)]),
+            ("both leave", &[StopBoth]),
+            ("both begin", &[StartBoth]),
+        ],
+    },
+    Tour {
+        name: "legacy",
+        settings: "auto_failback legacy\n",
+        steps: &[
+            ("alice begins alone", &[Start(ALICE)]),
+            ("bob joins", &[Start(BOB)]),
+            ("bob dies", &[Crash(BOB)]),
+            ("bob returns", &[Start(BOB)]),
+            ("alice dies", &[Crash(ALICE)]),
+            ("alice returns", &[Start(ALICE)]),
+            ("bob leaves", &[Stop(BOB)]),
+            ("bob is back", &[Start(BOB)]),
+            ("alice leaves", &[Stop(ALICE)]),
+            ("alice is back", &[Start(ALICE)]),
+            (
+                "alice restarts within deadtime",
+                &[Crash(ALICE), Start(ALICE)],
+            ),
+            ("bob restarts within deadtime", &[Crash(BOB), Start(BOB)]),
+            ("quick restart of alice", &[Restart(ALICE)]),
+            ("quick restart of bob", &[Restart(BOB)]),
+            ("both leave", &[StopBoth]),
+            ("both begin", &[StartBoth]),
+            ("both leave again", &[StopBoth]),
+            ("bob begins alone", &[Start(BOB)]),
+            ("alice joins", &[Start(ALICE)]),
+        ],
+    },
+    Tour {
+        name: "stonith",
+        settings: "auto_failback on\nstonith_host * null alice bob\n",
+        steps: &[
+            ("both begin", &[StartBoth]),
+            ("bob dies", &[Crash(BOB)]),
+            ("bob returns", &[Start(BOB)]),
+            ("alice dies", &[Crash(ALICE)]),
+            ("alice returns", &[Start(ALICE)]),
+            ("both leave", &[StopBoth]),
+            ("alice begins alone", &[Start(ALICE)]),
+            ("bob joins", &[Start(BOB)]),
+            ("alice leaves", &[Stop(ALICE)]),
+            ("alice is back", &[Start(ALICE)]),
+        ],
+    },
+];
+
+/// Lines in which Heartbeat speaks of its own scheduling on a busy machine, not of any peer.
+const OF_ITSELF: [&str; 4] = ["Gmain_", "G_main_", "G_SIG_", "G_CH_"];
+
+impl Tour {
+    /// Two real Heartbeats play it.
+    pub(crate) fn record(&self) -> Result<Expected, Error> {
+        let mut pair = Pair::new(self.settings, PLAIN, [Kind::Heartbeat; 2])?;
+        let mut expected = Expected::default();
+        let mut before = [None; 2];
+        for (step, acts) in self.steps {
+            let from = pair.now();
+            for act in *acts {
+                pair.act(*act)?;
+            }
+            let sight = pair.quiet(step, LONG_QUIET, |sight| {
+                let mut says = sight.says.iter().flatten();
+                Ok(says.all(|word| word != "transition" && !word.is_empty()))
+            })?;
+            let gaps = gaps(&pair, (before, sight.holders), from)?;
+            before = sight.holders;
+            expected.steps.push(Outcome {
+                step: (*step).to_owned(),
+                holders: sight.holders,
+                says: sight.says,
+                other: sight.other,
+                gaps,
+            });
+        }
+        for seat in [ALICE, BOB] {
+            let complaints = complaints(&pair, seat)?;
+            expected.complaints.extend(complaints.into_keys());
+        }
+        Ok(expected)
+    }
+
+    /// Plays it with hbd in that seat, beside a real Heartbeat, and compares.
+    pub(crate) fn play(&self, seat: Seat) -> Result<(), Error> {
+        let expected = Expected::read(self.name)?;
+        let mut kinds = [Kind::Heartbeat; 2];
+        kinds[seat] = Kind::Hbd;
+        let mut pair = Pair::new(self.settings, PLAIN, kinds)?;
+        let mut wrong = String::new();
+        let mut before = [None; 2];
+        for ((step, acts), outcome) in self.steps.iter().zip(&expected.steps) {
+            if *step != outcome.step {
+                return unexpected(format!("expected/{}.json is of another tour", self.name));
+            }
+            let from = pair.now();
+            for act in *acts {
+                pair.act(*act)?;
+            }
+            let wanted = outcome.sight();
+            pair.quiet(step, QUIET, |sight| {
+                let mut wanted = wanted.clone();
+                // That is compared with who holds what.
+                wanted.says[seat].clone_from(&sight.says[seat]);
+                Ok(*sight == wanted && pair.agrees(sight.holders)?)
+            })
+            .map_err(|error| Error::Unexpected(format!("{error}\nwanted: {wanted:?}")))?;
+            pair.two_for(Duration::ZERO, from, pair.now())?;
+            let gaps = gaps(&pair, (before, wanted.holders), from)?;
+            for service in [ALICE, BOB] {
+                wrong += &judged(step, service, gaps[service], outcome.gaps[service]);
+            }
+            before = wanted.holders;
+        }
+        for (line, excerpt) in complaints(&pair, 1 - seat)? {
+            if !expected.complaints.contains(&line) {
+                wrong += &format!("\na real pair does not complain: {line}\n{excerpt}");
+            }
+        }
+        match wrong.is_empty() {
+            true => Ok(()),
+            false => unexpected(wrong),
+        }
+    }
+}
+
+/// What is wrong with a gap.
+fn judged(step: &str, service: Seat, gap: Option<u64>, real: Option<u64>) -> String {
+    let factor = if Tier::of_this_run() == Tier::Long {
+        1
+    } else {
+        5
+    };
+    match (gap, real) {
+        (Some(gap), Some(real)) if gap > NOISE.max(real * factor) => format!(
+            "\n{step}: the service of {} did not answer for {gap} ms; that of a real pair {real} ms",
+            NAMES[service]
+        ),
+        _ => String::new(),
+    }
+}
+
+/// A gap that means nothing, in milliseconds.
+const NOISE: u64 = 50;
+
+fn gaps(
+    pair: &Pair,
+    (before, after): ([Option<Seat>; 2], [Option<Seat>; 2]),
+    from: Duration,
+) -> Result<[Option<u64>; 2], Error> {
+    let mut gaps = [None; 2];
+    for service in [ALICE, BOB] {
+        if before[service].is_some() && after[service].is_some() {
+            let gap = pair.gap(service, from, pair.now())?;
+            gaps[service] = Some(u64::try_from(gap.as_millis()).unwrap_or(u64::MAX));
+        }
+    }
+    Ok(gaps)
+}
+
+/// The errors that a real node logged, freed of what differs between two runs, each with what it logged before.
+fn complaints(pair: &Pair, seat: Seat) -> Result<BTreeMap<String, String>, Error> {
+    if matches!(pair.kind(seat), Kind::Hbd) {
+        return Ok(BTreeMap::new());
+    }
+    let roles = [(NAMES[seat], "SELF"), (NAMES[1 - seat], "PEER")];
+    let log = pair.log(seat)?;
+    // The lines of the daemon, not of its scripts.
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(" heartbeat: "))
+        .collect();
+    let mut complaints = BTreeMap::new();
+    for (place, line) in lines.iter().enumerate() {
+        let normal = normal_line(line, &roles);
+        let marked = ["ERROR", "CRIT"]
+            .iter()
+            .any(|mark| normal.starts_with(mark));
+        if marked && !OF_ITSELF.iter().any(|word| normal.contains(word)) {
+            let before = &lines[place.saturating_sub(EXCERPT)..=place];
+            complaints
+                .entry(normal)
+                .or_insert_with(|| before.join("\n"));
+        }
+    }
+    Ok(complaints)
+}
+
+/// Lines shown with a complaint.
+const EXCERPT: usize = 12;
