@@ -265,6 +265,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_up_is_not_started_again_when_the_order_has_ended_meanwhile() {
+        let mut pair = beside_heartbeat(Heaps::LOCAL);
+        finish(&mut pair);
+        let order = |verb| Order {
+            verb,
+            who: "eve".into(),
+            reason: None,
+        };
+        let away = GroupVerb::Move {
+            groups: Choice::All,
+            to: Some(settings().peer),
+            lasts: None,
+            together: false,
+        };
+        let now = Now::default();
+        pair.handle_order(order(away), now).unwrap();
+        said(&mut pair, standby(Heaps::LOCAL, Step::Other));
+        let stop = action(&outputs(&mut pair)).unwrap();
+        let groups = Choice::All;
+        pair.handle_order(order(GroupVerb::Unmove { groups }), now)
+            .unwrap();
+        pair.handle_result(stop, Outcome::Done, now);
+        let (steps, stopped) = finish(&mut pair);
+        assert_eq!(steps, [Step::Done]);
+        assert_eq!(stopped, settings().groups[0].resources.len() - 1);
+    }
+
+    #[test]
     fn nothing_is_stopped_before_the_heartbeat_waits_for_it() {
         let mut pair = beside_heartbeat(Heaps::LOCAL);
         finish(&mut pair);

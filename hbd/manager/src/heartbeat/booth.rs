@@ -113,21 +113,16 @@ impl Booth {
         });
     }
 
-    /// Declares of each group, of which is told whether it should be on this node, what the peer is; and whether it
-    /// [waits](Declaration::waits).
-    pub(super) fn declare(
-        &mut self,
-        waits: bool,
-        what: impl Fn(&GroupName, bool) -> (GroupState, Willingness),
-    ) {
+    /// Declares what the peer is of each group, in their order; and whether it [waits](Declaration::waits).
+    pub(super) fn declare(&mut self, waits: bool, states: Vec<(GroupState, Willingness)>) {
         let Some(own) = &self.own else {
             return;
         };
         self.number += 1;
         let number = self.number;
-        let claim = |(name, local): &(GroupName, bool)| {
+        let claims = self.groups.iter().zip(states);
+        let claims = claims.map(|((name, _), (state, willing))| {
             let epoch = own.claims.get(name).map_or(0, |claim| claim.epoch);
-            let (state, willing) = what(name, *local);
             let claim = Claim {
                 state,
                 willing,
@@ -135,7 +130,7 @@ impl Booth {
                 epoch: epoch + 1,
             };
             (name.clone(), claim)
-        };
+        });
         let orders = core::mem::take(&mut self.orders).into_iter();
         let orders = orders.map(|order| Passed {
             number,
@@ -154,7 +149,7 @@ impl Booth {
             answer: false,
             alone: false,
             waits,
-            claims: self.groups.iter().map(claim).collect(),
+            claims: claims.collect(),
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
             orders: orders.collect(),

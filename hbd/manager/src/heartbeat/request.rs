@@ -87,24 +87,25 @@ impl Requests {
         if !self.booth.is_open() {
             return;
         }
-        let seen = self.clone();
-        self.booth.declare(false, |group, _| {
-            let place = seen.places.get(group);
-            match (place, seen.is_held(group)) {
+        let groups = self.booth.groups.iter().map(|(group, _)| group);
+        let states = groups.map(
+            |group| match (self.places.get(group), self.is_held(group)) {
                 (Some(Place::Wanted), _) => (GroupState::Stopped, Willingness::Able),
                 // What this node does not want to keep the other takes.
-                (_, true) if seen.willing(group) < Willingness::Able => {
+                (_, true) if self.willing(group) < Willingness::Able => {
                     (GroupState::Stopped, Willingness::Able)
                 }
-                (_, true) => (GroupState::Stopped, Willingness::Reluctant),
-                (Some(Place::Free), false) => (GroupState::Stopped, Willingness::Reluctant),
-                (Some(Place::There | Place::Asked(_)), false) => {
+                (_, true) | (Some(Place::Free), false) => {
+                    (GroupState::Stopped, Willingness::Reluctant)
+                }
+                // At its beginning a Heartbeat takes its own, and may have what is this node's.
+                (Some(Place::There | Place::Asked(_)) | None, false) => {
                     (GroupState::Started, Willingness::Able)
                 }
-                // At its beginning a Heartbeat has its own, and may have what is this node's.
-                (None, false) => (GroupState::Started, Willingness::Able),
-            }
-        });
+            },
+        );
+        let states = states.collect();
+        self.booth.declare(false, states);
     }
 
     /// Asks the peer for a group.

@@ -112,8 +112,15 @@ impl Standby {
             Self::Offered { heaps, .. } if heaps.has(local) && !held.has(local) => {
                 GroupState::Starting
             }
+            // The peer waits for it, whatever this node would rather do by now.
+            Self::Giving(heaps) if heaps.has(local) && !held.has(local) => GroupState::Starting,
             Self::Handed(heaps) if heaps.has(local) => GroupState::Starting,
-            Self::Promised(heaps) if heaps.has(local) => GroupState::Stopping,
+            // It may give up what it does not have: nobody else is to have it then, but this node may.
+            Self::Promised(heaps)
+                if heaps.has(local) && (theirs.holds.has(local) || !held.has(local)) =>
+            {
+                GroupState::Stopping
+            }
             _ if theirs.holds.has(local) => GroupState::Started,
             _ => GroupState::Stopped,
         }
@@ -524,10 +531,13 @@ impl Standbys {
             let (held, standby) = (self.held(), self.standby);
             // Nothing is stopped for a peer that has not said yet that it takes it.
             let waits = !matches!(standby, Standby::Giving(_));
-            self.booth.declare(waits, |_, local| {
+            let locals = self.booth.groups.iter().map(|(_, local)| *local);
+            let states = locals.map(|local| {
                 let state = standby.peer_state(theirs, held, local);
                 (state, standby.peer_willing(theirs, held, local))
             });
+            let states = states.collect();
+            self.booth.declare(waits, states);
         }
     }
 }

@@ -384,6 +384,22 @@ fn an_order_stands_when_the_heartbeat_does_what_it_was_asked() {
 }
 
 #[test]
+fn a_heartbeat_that_gives_what_it_does_not_have_disputes_nothing() {
+    let mut stage = Stage::settled(true);
+    let outputs = stage.standby("foreign", "me", 2);
+    let alice = "alice: web stopped reluctant, mail started able";
+    assert_eq!(
+        outputs,
+        ["ask_resources foreign other", alice, "order of alice"]
+    );
+    let outputs = stage.standby("foreign", "done", 3);
+    assert_eq!(
+        outputs[..2],
+        ["resource local 1", "ask_resources foreign done"]
+    );
+}
+
+#[test]
 fn an_offer_that_nobody_answers_is_made_again_later() {
     let mut stage = Stage::settled(true);
     let unwilling = (GroupState::Stopped, Willingness::Reluctant);
