@@ -23,6 +23,7 @@ fn what_the_manager_of_a_heartbeat_says_is_passed_on_once_and_in_its_order() {
         ("on-standby-and-takeover-all-kinds.pcap", "alice"),
         ("off-mcast-md5-graceful-stop.pcap", "bob"),
         ("loss25-boot-and-rexmit.pcap", "alice"),
+        ("legacy-ucast-crc-boot.pcap", "bob"),
         ("serial-alice-to-bob.raw", "alice"),
     ];
     for (capture, speaker) in captures {
@@ -32,7 +33,7 @@ fn what_the_manager_of_a_heartbeat_says_is_passed_on_once_and_in_its_order() {
     }
 }
 
-/// What one node of a capture says, each message once, and what the core of the other passes on.
+/// What one node of a capture says to the other, each message once, and what the core of the other passes on.
 fn listen(capture: &str, speaker: &str) -> (Vec<String>, Vec<String>) {
     let path = folder().join(capture);
     let (packets, _) = packets(&path);
@@ -53,7 +54,8 @@ fn listen(capture: &str, speaker: &str) -> (Vec<String>, Vec<String>) {
             continue;
         }
         let first = known.insert((message.generation(), message.sequence()));
-        if first && types::is_of_managers(message.message_type()) {
+        let is_for_listener = message.text("dest").is_none_or(|node| node == *listener);
+        if first && is_for_listener && types::is_of_managers(message.message_type()) {
             said.push(words(message.message_type(), |name| message.text(name)));
         }
         at = at + Duration::from_millis(1);

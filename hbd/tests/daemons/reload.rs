@@ -114,8 +114,9 @@ fn a_refusal_outlives_the_supervisor_and_ends_with_the_reload_that_finds_the_fil
     let alice = &cluster.nodes[0];
     let mended = refuse_bogus_line(alice);
     replace_supervisor(alice);
-    let view = alice.client().snapshot().unwrap().view;
-    assert_eq!(view.config_refused.len(), 1, "the files are as they were");
+    alice.wait_for("the files to be refused as they were", |view| {
+        view.config_refused.len() == 1
+    });
     edit(alice, |_| mended);
     let reloaded = reload(alice, Reload::default());
     assert_eq!(reloaded.outcome, ReloadOutcome::Unchanged);

@@ -72,18 +72,19 @@ fn every_directive_of_heartbeat_is_told_as_the_table_has_it() {
 
 #[test]
 fn legacy_matters_only_where_there_is_something_to_hold() {
-    let must = |ha_cf: &str, haresources: &str| -> Vec<String> {
+    let better = |ha_cf: &str, haresources: &str| -> Vec<String> {
         let told = told(&files(ha_cf, haresources)).into_iter();
-        told.filter(|line| line.starts_with("MustChange")).collect()
+        told.filter(|line| line.starts_with("Better ha.cf"))
+            .collect()
     };
     let absent = "node alice bob\nbcast eth0\n";
     let written = format!("{absent}auto_failback Legacy\n");
     let group = "alice 10.0.0.5\n";
-    assert_eq!(must(absent, group), ["MustChange ha.cf:- "]);
-    let line = "MustChange ha.cf:3 auto_failback Legacy";
-    assert_eq!(must(&written, group), [line]);
-    assert!(must(absent, "").is_empty());
-    assert!(must(&written, "# alice 10.0.0.5\n").is_empty());
+    assert_eq!(better(absent, group), ["Better ha.cf:- "]);
+    let line = "Better ha.cf:3 auto_failback Legacy";
+    assert_eq!(better(&written, group), [line]);
+    assert!(better(absent, "").is_empty());
+    assert!(better(&written, "# alice 10.0.0.5\n").is_empty());
 }
 
 #[test]
