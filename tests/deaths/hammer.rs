@@ -4,12 +4,11 @@
 //! are lost and sent again, right after he has declared alice dead. A seed chooses, and a failure names it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::time::{Duration, Instant};
 
 use hbd_tests::daemon::Daemon;
 use hbd_tests::error::{Error, unexpected};
-use hbd_tests::sim::random::Random;
+use hbd_tests::sim::{Random, seed};
 use hbd_tests::tier::Tier;
 use hbd_tests::wait;
 use nix::sys::signal::Signal::SIGKILL;
@@ -61,7 +60,6 @@ struct Hammer {
 
 pub(crate) fn play(watcher: Watcher) -> Result<(), Error> {
     let seed = seed();
-    println!("HBD_SEED={seed}");
     let tier = Tier::of_this_run();
     let kills = if tier == Tier::Long {
         KILLS_LONG
@@ -90,18 +88,6 @@ pub(crate) fn play(watcher: Watcher) -> Result<(), Error> {
         answers.last()
     );
     Ok(())
-}
-
-/// `HBD_SEED` repeats a run; else the clock chooses.
-fn seed() -> u64 {
-    let given = env::var("HBD_SEED").ok().and_then(|word| word.parse().ok());
-    given.unwrap_or_else(|| shared_now() % 1_000_000)
-}
-
-fn shared_now() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(1, |since| since.subsec_nanos().into())
 }
 
 /// Waits until hactl is answered by whoever knows the node. It is to be at once, after the death of a supervisor.

@@ -118,17 +118,28 @@ pub(crate) fn logged(node: &HeartbeatNode, mark: usize, line: &str) -> Result<()
 /// No line from there on may hold any of these words.
 pub(crate) fn nothing_of(node: &HeartbeatNode, mark: usize, words: &[&str]) -> Result<(), Error> {
     let log = node.log()?.split_off(mark);
-    // That a gap is closed, such as a refused beat leaves, may come late.
-    let is_mended = |line: &str| line.contains("No pkts missing from");
-    let bad = |line: &&str| {
-        let named = words.iter().any(|word| line.contains(word));
-        named && !is_of_itself(line) && !is_mended(line)
+    let lines: Vec<&str> = log.lines().collect();
+    // A refused beat leaves a gap, of which may be told late; it matters only where it is not closed.
+    let closed = lines.iter().rposition(|line| line.contains(CLOSED));
+    let is_mended = |place: usize| {
+        let is_told = lines[place].contains(CLOSED) || lines[place].contains(LOST);
+        is_told && closed >= Some(place)
     };
-    match log.lines().find(bad) {
-        Some(line) => unexpected(format!("{} logs: {line}\n{log}", node.name())),
+    let bad = |place: &usize| {
+        let line = lines[*place];
+        let named = words.iter().any(|word| line.contains(word));
+        named && !is_of_itself(line) && !is_mended(*place)
+    };
+    match (0..lines.len()).find(bad) {
+        Some(place) => unexpected(format!("{} logs: {}\n{log}", node.name(), lines[place])),
         None => Ok(()),
     }
 }
+
+/// What a Heartbeat says when something was lost.
+const LOST: &str = "lost packet(s) for";
+/// What a Heartbeat says when it has all that was lost.
+const CLOSED: &str = "No pkts missing from";
 
 /// What a Heartbeat says of its own machine.
 fn is_of_itself(line: &str) -> bool {

@@ -40,6 +40,8 @@ use services::{Expected, NAMES, TOURS, Tour};
 
 /// Real pairs differ from run to run in what they happen to log; `allowed.txt` is the union of so many.
 const RUNS_FOR_ALLOWED: usize = 3;
+/// Clusters that a machine of two cores bears at once: they mostly wait.
+const AT_ONCE: usize = 6;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -57,11 +59,12 @@ fn main() -> ExitCode {
         trials
     } else if tier >= Tier::Ci {
         let mut trials = endurance(tier);
+        // The longest first.
+        trials.extend(tours(tier));
         trials.extend(stories());
-        trials.extend(tours());
         arguments
             .test_threads
-            .get_or_insert(links.len() + trials.len());
+            .get_or_insert(links.len().max(AT_ONCE));
         trials.extend(beside_hbd(&links));
         trials
     } else {
@@ -126,9 +129,11 @@ fn stories() -> Vec<Trial> {
     ]
 }
 
-/// Services beside a Heartbeat, with hbd in either seat.
-fn tours() -> Vec<Trial> {
-    let seats = TOURS.iter().flat_map(|tour| [(tour, 0), (tour, 1)]);
+/// Services beside a Heartbeat.
+fn tours(tier: Tier) -> Vec<Trial> {
+    let seats = TOURS
+        .iter()
+        .flat_map(|tour| tour.seats(tier).iter().map(move |&seat| (tour, seat)));
     let trials = seats.map(|(tour, seat)| {
         let name = format!("services_{}_with_hbd_as_{}", tour.name, NAMES[seat]);
         interop(&name, &[], move || tour.play(seat))
@@ -156,6 +161,11 @@ fn endurance(tier: Tier) -> Vec<Trial> {
             endurance::loss,
         ),
         interop("an_hour_without_an_event", &[], endurance::hour),
+        interop(
+            "services_survive_half_an_hour_of_bad_weather",
+            &[PacketFilter],
+            services::bad_weather,
+        ),
     ]
 }
 

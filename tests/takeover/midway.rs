@@ -1,10 +1,9 @@
 //! What goes wrong while a group is on its way from one node to the other. A seed chooses, and a failure names it.
 
-use std::env;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hbd_tests::error::Error;
-use hbd_tests::sim::random::Random;
+use hbd_tests::sim::{Random, seed};
 use hbd_tests::tier::Tier;
 use hbd_tests::wait;
 use nix::sys::signal::Signal::SIGKILL;
@@ -38,7 +37,6 @@ fn play_seeded(
     mut round: impl FnMut(&mut Stage, &mut Random) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let seed = seed();
-    println!("HBD_SEED={seed}");
     let mut random = Random::new(seed);
     let rounds = rounds[usize::from(Tier::of_this_run() == Tier::Long)];
     let played = play(settings, |stage| {
@@ -50,16 +48,6 @@ fn play_seeded(
         Ok(())
     });
     played.map_err(|error| Error::Unexpected(format!("HBD_SEED={seed}: {error}")))
-}
-
-/// `HBD_SEED` repeats a run; else the clock chooses.
-pub(crate) fn seed() -> u64 {
-    let given = env::var("HBD_SEED").ok().and_then(|word| word.parse().ok());
-    let clock = || {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(1, |since| since.subsec_nanos().into())
-    };
-    given.unwrap_or_else(clock)
 }
 
 /// A process of either node is killed.

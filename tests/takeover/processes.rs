@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hbd_tests::error::Error;
-use hbd_tests::sim::random::Random;
+use hbd_tests::sim::{Random, seed};
 use hbd_tests::tier::Tier;
 use hbd_tests::wait;
 use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 
-use crate::midway::seed;
 use crate::stage::{
     ALICE, BASE, BOB, DEADTIME, LEASE, NO_GAP, NODES, SECOND, SERVICES, SOON, Stage, WEB, WEB6,
     demand, demand_between, limit, play_running,
@@ -37,7 +36,6 @@ pub(crate) fn killed_over_losses() -> Result<(), Error> {
 
 fn killed_again_and_again(lost_percent: u8) -> Result<(), Error> {
     let seed = seed();
-    println!("HBD_SEED={seed}");
     let kills = match Tier::of_this_run() {
         Tier::Long => KILLS_LONG,
         _ => KILLS_CI,

@@ -45,6 +45,8 @@ status) if [ -e \"$runs\" ]; then echo running; else echo not running; fi ;;
 esac
 ";
 const SPOILT: &str = "spoilt";
+/// What `hb-node` has in place of `reboot` writes it.
+const REBOOTED: &str = "rebooted";
 /// Gone when the machine loses power.
 const RUNS: &str = "runs";
 const TIMES: &str = "keepalive 500ms\nwarntime 2\ndeadtime 4\ninitdead 8\n";
@@ -67,6 +69,29 @@ pub(crate) struct Sight {
     pub(crate) says: [Option<String>; 2],
     /// What it says of the other node: `active`, `dead`.
     pub(crate) other: [Option<String>; 2],
+}
+
+impl Sight {
+    /// What the nodes that are up say that they hold is what they hold.
+    pub(crate) fn is_said(&self) -> bool {
+        let held = held(self.holders);
+        let mut said = self.says.iter().zip(&held);
+        said.all(|(says, held)| says.as_ref().is_none_or(|says| says == held))
+    }
+}
+
+/// Who holds what, in the words of `cl_status rscstatus` on each node.
+fn held(holders: Holders) -> [String; 2] {
+    [ALICE, BOB].map(|seat| {
+        let holds = |service: Seat| holders[service] == Some(seat);
+        let word = match (holds(seat), holds(1 - seat)) {
+            (true, true) => "all",
+            (true, false) => "local",
+            (false, true) => "foreign",
+            (false, false) => "none",
+        };
+        word.to_owned()
+    })
 }
 
 /// Fields are dropped in this order: nodes before the networks they live in.
@@ -170,7 +195,17 @@ impl Pair {
                 Fault::cut(&self.cables[ALICE], &self.cables[BOB]),
                 Fault::cut(&self.cables[BOB], &self.cables[ALICE]),
             ]),
+            Act::Reboots(seat) => {
+                let mark = self.nodes[seat].var_log()?.join(REBOOTED);
+                let what = format!("{} has its machine booted", NAMES[seat]);
+                wait::until_true(LIMIT, &what, || Ok(mark.exists()))?;
+                self.act(Act::Crash(seat))
+            }
             Act::Join => self.switch.set_faults(&[]),
+            Act::Weather(lost) => self.switch.set_faults(&[
+                Fault::loss(&self.cables[ALICE], &self.cables[BOB], lost),
+                Fault::loss(&self.cables[BOB], &self.cables[ALICE], lost),
+            ]),
             Act::Spoil(seat, what) => {
                 scratch::write(&self.nodes[seat].var_log()?.join(SPOILT), what)
             }
@@ -236,22 +271,11 @@ impl Pair {
 
     /// What an hbd node says of both nodes is as it says: in the words of who holds what.
     pub(crate) fn agrees(&self, holders: Holders) -> Result<bool, Error> {
-        let held = |seat: Seat| {
-            let holds = |service: Seat| holders[service] == Some(seat);
-            Some(
-                match (holds(seat), holds(1 - seat)) {
-                    (true, true) => "all",
-                    (true, false) => "local",
-                    (false, true) => "foreign",
-                    (false, false) => "none",
-                }
-                .to_owned(),
-            )
-        };
+        let held = held(holders).map(Some);
         for seat in [ALICE, BOB] {
             if self.is_up[seat] && matches!(self.kinds[seat], Kind::Hbd) {
                 let says = self.nodes[seat].says()?;
-                if says != [held(ALICE), held(BOB)] {
+                if says != held {
                     return Ok(false);
                 }
             }

@@ -16,7 +16,7 @@ use hbd_tests::error::Error;
 
 use super::company::{ALICE, BOB, BRITTLE, Holders, Pair, QUIET};
 use super::tour::Act::{
-    self, Crash, Cut, Freeze, Join, Mend, Spoil, Standby, Start, StartBoth, Takeover,
+    self, Crash, Cut, Freeze, Join, Mend, Reboots, Spoil, Standby, Start, StartBoth, Takeover,
 };
 use crate::peer::Kind;
 
@@ -37,82 +37,99 @@ const LEASE: Two = Duration::from_secs(4 + 1);
 const CONTACT: Two = Duration::from_secs(3);
 
 /// What is done, how it is to end, and how long two nodes may have a service meanwhile.
-type Step = (&'static str, &'static [Act], Holders, Two);
+struct Step {
+    what: &'static str,
+    acts: &'static [Act],
+    holders: Holders,
+    /// What bob says of alice then.
+    alice: &'static str,
+    two: Two,
+}
+
+const fn step(what: &'static str, acts: &'static [Act], holders: Holders) -> Step {
+    Step {
+        what,
+        acts,
+        holders,
+        alice: ALIVE,
+        two: NEVER,
+    }
+}
+
+impl Step {
+    const fn with_two(self, two: Two) -> Self {
+        Self { two, ..self }
+    }
+
+    const fn with_alice(self, alice: &'static str) -> Self {
+        Self { alice, ..self }
+    }
+}
+
+const ALIVE: &str = "active";
+const DEAD: &str = "dead";
 
 /// With `auto_failback on`; alice is a real Heartbeat, bob hbd.
 const ON: &[Step] = &[
-    ("both begin", &[StartBoth], EACH_ITS_OWN, NEVER),
-    (
-        "bob stands still",
-        &[Freeze(BOB, SHORT)],
-        EACH_ITS_OWN,
-        NEVER,
-    ),
-    (
-        "alice stands still",
-        &[Freeze(ALICE, SHORT)],
-        EACH_ITS_OWN,
-        NEVER,
-    ),
-    (
+    step("both begin", &[StartBoth], EACH_ITS_OWN),
+    step("bob stands still", &[Freeze(BOB, SHORT)], EACH_ITS_OWN),
+    step("alice stands still", &[Freeze(ALICE, SHORT)], EACH_ITS_OWN),
+    step(
         "bob stands still for long",
         &[Freeze(BOB, LONG)],
         EACH_ITS_OWN,
-        LEASE,
-    ),
+    )
+    .with_two(LEASE),
     // Her machine answers for what she had as long as she stands still.
-    (
+    step(
         "alice stands still for long",
         &[Freeze(ALICE, LONG)],
         EACH_ITS_OWN,
-        LONG,
-    ),
-    (
+    )
+    .with_two(LONG),
+    step(
         "a start fails on bob",
         &[Spoil(BOB, "start"), Crash(BOB), Start(BOB)],
         ALL_ON_ALICE,
-        NEVER,
     ),
-    (
+    step(
         "bob is mended",
         &[Mend(BOB), Takeover(BOB, "local")],
         EACH_ITS_OWN,
-        NEVER,
     ),
-    (
+    step(
         "a stop fails on bob",
         &[Spoil(BOB, "stop"), Standby(BOB, "local")],
         EACH_ITS_OWN,
-        NEVER,
     ),
-    (
-        "bob is mended again, and the standby goes on",
+    step(
+        "bob is mended, and the standby goes on",
         &[Mend(BOB)],
         ALL_ON_ALICE,
-        NEVER,
     ),
 ];
 
-/// The cut, with `auto_failback off`.
+/// With `auto_failback off`.
 const OFF: &[Step] = &[
-    ("both begin", &[StartBoth], EACH_ITS_OWN, NEVER),
-    (
-        "they do not hear each other",
-        &[Cut],
-        [None, None],
-        Duration::MAX,
-    ),
-    ("they do again", &[Join], ALL_ON_BOB, CONTACT),
-    (
+    step("both begin", &[StartBoth], EACH_ITS_OWN),
+    step("they do not hear each other", &[Cut], [None, None])
+        .with_two(Duration::MAX)
+        .with_alice(DEAD),
+    step("they do again", &[Join], ALL_ON_BOB).with_two(CONTACT),
+    step("alice takes all", &[Takeover(ALICE, "all")], ALL_ON_ALICE),
+    step(
         "a stop fails on alice",
-        &[
-            Takeover(ALICE, "all"),
-            Spoil(ALICE, "stop"),
-            Standby(ALICE, "all"),
-        ],
+        &[Spoil(ALICE, "stop"), Standby(ALICE, "all"), Reboots(ALICE)],
         ALL_ON_BOB,
-        NEVER,
+    )
+    .with_alice(DEAD),
+    step("alice is mended", &[Mend(ALICE), Start(ALICE)], ALL_ON_BOB),
+    step(
+        "a start fails on alice",
+        &[Spoil(ALICE, "start"), Standby(BOB, "foreign")],
+        [None, Some(BOB)],
     ),
+    step("bob takes it back", &[Takeover(BOB, "foreign")], ALL_ON_BOB),
 ];
 
 pub(crate) fn failback_on() -> Result<(), Error> {
@@ -125,14 +142,18 @@ pub(crate) fn failback_off() -> Result<(), Error> {
 
 fn play(settings: &str, steps: &[Step]) -> Result<(), Error> {
     let mut pair = Pair::new(settings, BRITTLE, [Kind::Heartbeat, Kind::Hbd])?;
-    for (what, acts, holders, two) in steps {
+    for step in steps {
+        let (what, holders) = (step.what, step.holders);
         let from = pair.now();
-        for act in *acts {
+        for act in step.acts {
             pair.act(*act)?;
         }
-        pair.quiet(what, QUIET, |sight| Ok(sight.holders == *holders))
-            .map_err(|error| Error::Unexpected(format!("{error}\nwanted: {holders:?}")))?;
-        pair.two_for(*two, from, pair.now())?;
+        pair.quiet(what, QUIET, |sight| {
+            Ok(sight.holders == holders && sight.other[BOB].as_deref() == Some(step.alice))
+        })
+        .map_err(|error| Error::Unexpected(format!("{error}\nwanted: {holders:?}")))?;
+        let limited = pair.two_for(step.two, from, pair.now());
+        limited.map_err(|error| Error::Unexpected(format!("{what}: {error}")))?;
     }
     Ok(())
 }

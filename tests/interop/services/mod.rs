@@ -13,8 +13,10 @@ mod expected;
 mod faults;
 mod node;
 mod tour;
+mod weather;
 
 pub(crate) use company::NAMES;
 pub(crate) use expected::Expected;
 pub(crate) use faults::{failback_off, failback_on};
 pub(crate) use tour::{TOURS, Tour};
+pub(crate) use weather::bad as bad_weather;

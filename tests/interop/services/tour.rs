@@ -27,6 +27,10 @@ pub(crate) enum Act {
     /// Neither hears the other, though both answer others.
     Cut,
     Join,
+    /// Waits until a Heartbeat has its machine booted, and lets that lose what it had.
+    Reboots(Seat),
+    /// Of 100 packets so many are lost, in each direction.
+    Weather(u8),
     /// From now on that does not work with the second resource of its own group there.
     Spoil(Seat, &'static str),
     Mend(Seat),
@@ -43,6 +47,8 @@ pub(crate) struct Tour {
     pub(crate) name: &'static str,
     /// Lines for `ha.cf`.
     pub(crate) settings: &'static str,
+    /// Where hbd plays it in tier ci; in tier long it plays it in both.
+    seats: &'static [Seat],
     steps: &'static [Step],
 }
 
@@ -50,6 +56,7 @@ pub(crate) const TOURS: [Tour; 4] = [
     Tour {
         name: "on",
         settings: "auto_failback on\n",
+        seats: &[ALICE, BOB],
         steps: &[
             ("alice begins alone", &[Start(ALICE)]),
             ("bob joins", &[Start(BOB)]),
@@ -98,6 +105,7 @@ pub(crate) const TOURS: [Tour; 4] = [
     Tour {
         name: "off",
         settings: "auto_failback off\n",
+        seats: &[BOB],
         steps: &[
             ("bob begins alone", &[Start(BOB)]),
             ("alice joins", &[Start(ALICE)]),
@@ -128,6 +136,7 @@ pub(crate) const TOURS: [Tour; 4] = [
     Tour {
         name: "legacy",
         settings: "auto_failback legacy\n",
+        seats: &[ALICE],
         steps: &[
             ("alice begins alone", &[Start(ALICE)]),
             ("bob joins", &[Start(BOB)]),
@@ -156,6 +165,7 @@ pub(crate) const TOURS: [Tour; 4] = [
     Tour {
         name: "stonith",
         settings: "auto_failback on\nstonith_host * null alice bob\n",
+        seats: &[BOB],
         steps: &[
             ("both begin", &[StartBoth]),
             ("bob dies", &[Crash(BOB)]),
@@ -175,6 +185,14 @@ pub(crate) const TOURS: [Tour; 4] = [
 const OF_ITSELF: [&str; 4] = ["Gmain_", "G_main_", "G_SIG_", "G_CH_"];
 
 impl Tour {
+    /// The seats in which hbd plays it.
+    pub(crate) fn seats(&self, tier: Tier) -> &'static [Seat] {
+        match tier {
+            Tier::Long => &[ALICE, BOB],
+            _ => self.seats,
+        }
+    }
+
     /// Two real Heartbeats play it.
     pub(crate) fn record(&self) -> Result<Expected, Error> {
         let mut pair = Pair::new(self.settings, PLAIN, [Kind::Heartbeat; 2])?;

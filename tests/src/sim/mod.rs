@@ -33,7 +33,7 @@ mod wakes;
 pub mod world;
 
 pub use machine::{Disk, Machine};
-pub use random::{Chance, Random};
+pub use random::{Chance, Random, seed};
 pub use segment::{Quality, Segment};
 pub use world::{Notice, World};
 

@@ -1,7 +1,8 @@
 //! The world's dice: SplitMix64 (Steele, Lea and Flood, 2014). One seed gives one world, on every
 //! machine and for ever; that is why it is not a crate, whose next version might draw otherwise.
 
-use std::time::Duration;
+use std::env;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Parts of a million, so that a chance has no rounding of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +16,19 @@ impl Chance {
     pub const fn percent(percent: u32) -> Self {
         Self(percent * 10_000)
     }
+}
+
+/// The seed of a run with real daemons: `HBD_SEED` repeats one; else the clock chooses. It is printed.
+#[must_use]
+pub fn seed() -> u64 {
+    let given = env::var("HBD_SEED").ok().and_then(|word| word.parse().ok());
+    let clock = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(1, |since| since.subsec_nanos().into())
+    };
+    let seed = given.unwrap_or_else(clock);
+    println!("HBD_SEED={seed}");
+    seed
 }
 
 /// A stream of numbers that one seed determines.
