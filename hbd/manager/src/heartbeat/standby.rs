@@ -29,6 +29,9 @@ use crate::io::Settings;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a heap stays wanted on the node that asked for it: until it is there.
 const WANTED: Duration = Duration::from_secs(60);
+/// What is held is said once more after this time: a Heartbeat that missed a message reads it after later ones, and
+/// takes the older for the newer.
+const AGAIN: Duration = Duration::from_secs(3);
 /// Time between two questions to a Heartbeat that has not said anything.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,7 @@ pub(crate) struct Standbys {
     disputed: Heaps,
     /// What was last said of what is held.
     said: Option<(Heaps, bool)>,
+    again: Again,
     asked_at: Option<Moment>,
     /// The last order of this node's that was read.
     read: u64,
@@ -70,6 +74,17 @@ struct Theirs {
     leaving: bool,
     /// What it gave up by itself.
     gave: Heaps,
+}
+
+/// Whether what is held is to be said once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    /// It has just been said.
+    Due,
+    /// Then.
+    At(Moment),
+    /// It was.
+    Said,
 }
 
 /// A standby under way.
@@ -139,6 +154,7 @@ impl Standbys {
             asked: Heaps::NONE,
             disputed: Heaps::NONE,
             said: None,
+            again: Again::Said,
             asked_at: None,
             read: 0,
             demanded: Heaps::NONE,
@@ -162,6 +178,7 @@ impl Interpreter for Standbys {
         self.asked = Heaps::NONE;
         self.disputed = Heaps::NONE;
         self.said = None;
+        self.again = Again::Said;
         self.asked_at = None;
         self.demanded = Heaps::NONE;
         self.evicted = false;
@@ -169,6 +186,7 @@ impl Interpreter for Standbys {
 
     fn leave(&mut self) {
         if !core::mem::replace(&mut self.leaving, true) {
+            self.again = Again::Said;
             self.say_resource(Heaps::NONE, false, Some(Info::Shutdown));
         }
     }
@@ -252,6 +270,14 @@ impl Interpreter for Standbys {
         if self.said != Some((self.held(), !moving)) {
             self.say_holds();
         }
+        match self.again {
+            Again::Due => self.again = Again::At(now + AGAIN),
+            Again::At(at) if at <= now => {
+                self.say_holds();
+                self.again = Again::Said;
+            }
+            _ => {}
+        }
         if !moving {
             self.offer(now);
         }
@@ -263,7 +289,12 @@ impl Interpreter for Standbys {
             _ => None,
         };
         let wish = self.wish.map(|(_, until)| until);
-        standby.into_iter().chain(wish).chain(self.not_before).min()
+        let again = match (self.again, self.standby) {
+            (Again::At(at), Standby::None) => Some(at),
+            _ => None,
+        };
+        let deadlines = [standby, wish, self.not_before, again];
+        deadlines.into_iter().flatten().min()
     }
 }
 
@@ -522,6 +553,7 @@ impl Standbys {
         }
         let (holds, stable) = (self.held(), !self.is_moving());
         self.said = Some((holds, stable));
+        self.again = Again::Due;
         self.say_resource(holds, stable, None);
     }
 
