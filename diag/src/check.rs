@@ -71,17 +71,26 @@ fn examine(directory: &Path, node: Option<NodeName>, look: Option<Look>) -> Repo
     let files = load(directory, node);
     let mut checked = check::text(&files);
     let mut diagnostics = checked.diagnostics;
+    let untold = facts::notifications::untold(directory);
     if let Some(look) = look {
         if look == Look::ButNoHosts {
             let host = |mention: &Mention| matches!(mention.subject, Subject::Host { .. });
             checked.mentions.retain(|mention| !host(mention));
         }
         let mut facts = facts::collect(&checked.mentions, directory);
+        facts.untold = untold;
         if look == Look::AlsoForCoreUser {
             facts::look_for_user(machine::CORE_USER, &mut facts);
         }
         diagnostics.extend(machine::check(&checked.mentions, &facts));
         diagnostics.sort_by_key(|d| (d.file, d.spot.as_ref().map_or(usize::MAX, |spot| spot.line)));
+    } else {
+        // They lie beside the files.
+        let facts = machine::Facts {
+            untold,
+            ..machine::Facts::default()
+        };
+        diagnostics.extend(machine::check(&[], &facts));
     }
     Report {
         directory: directory.to_owned(),
@@ -201,6 +210,34 @@ mod tests {
         );
         assert_eq!(report.exit(true), Exit::Done);
         assert!(report.config.is_some());
+    }
+
+    #[test]
+    fn a_script_that_moves_resources_is_named_with_its_line() {
+        let scratch = Scratch::new("rc.d", "node alice\nbcast lo\n");
+        let scripts = scratch.0.join("rc.d");
+        fs::create_dir(&scripts).unwrap();
+        let put = |name: &str, text: &str, mode| {
+            fs::write(scripts.join(name), text).unwrap();
+            fs::set_permissions(scripts.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        put("status", "#!/bin/sh\nlogger $HA_src\n", 0o755);
+        put("README", "mach_down", 0o644);
+        assert_eq!(directory(&scratch.0, false).diagnostics, []);
+        put("status", "#!/bin/sh\nmach_down $HA_src\n", 0o755);
+        put("ip-request", "exit 0\n", 0o755);
+        let report = directory(&scratch.0, false);
+        let said: Vec<&str> = report
+            .diagnostics
+            .iter()
+            .map(|d| d.message.as_str())
+            .collect();
+        let expected = [
+            "`rc.d/ip-request` is never run: a script of that name moves resources for Heartbeat",
+            "`rc.d/status` is never run: line 2 names mach_down, and hbd alone moves resources",
+        ];
+        assert_eq!(said, expected);
+        assert_eq!(report.errors(), 0);
     }
 
     #[test]

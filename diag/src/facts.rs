@@ -6,6 +6,7 @@ mod accounts;
 mod hosts;
 mod interfaces;
 pub mod node;
+pub(crate) mod notifications;
 mod programs;
 mod services;
 mod stonith;

@@ -22,7 +22,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared::config::machine::Program;
-use shared::config::{Logging, Resource, Secret, Timing};
+use shared::config::{Logging, Resource, Secret};
 use shared::group::{Operation, Outcome};
 use shared::names::NodeName;
 
@@ -494,14 +494,12 @@ impl Place {
             node: &NodeName::new("alice").unwrap(),
             configuration: directory,
             ocf_root: &places.ocf_root,
-            timing: &TIMING,
             logging: &Logging {
                 facility: None,
                 file: None,
                 debug_file: None,
                 syslog_format: false,
             },
-            failback: false,
             environment: &std::collections::BTreeMap::new(),
             limit: AMPLE,
         };
@@ -516,15 +514,6 @@ impl Place {
         judge(&class, operation, &self.ended(&id))
     }
 }
-
-const TIMING: Timing = Timing {
-    keepalive: Duration::from_secs(1),
-    deadtime: Duration::from_secs(6),
-    warntime: Duration::from_secs(3),
-    initdead: Duration::from_secs(12),
-    deadping: Duration::from_secs(6),
-    max_rexmit_delay: Duration::from_millis(250),
-};
 
 /// The shim's end, which must come.
 fn finish(mut shim: Child) -> Output {

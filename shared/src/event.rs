@@ -1009,6 +1009,16 @@ pub enum Kind {
         /// Who keeps it.
         keeper: NodeName,
     },
+    /// A script of the operator was not run, or failed, which is run when the status of another node
+    /// changes.
+    NotificationFailed {
+        /// The other node.
+        node: NodeName,
+        /// Its status.
+        status: NodeStatus,
+        /// Why.
+        why: String,
+    },
     /// Another machine answers for an address that this node has.
     AddressContested {
         /// Its group.
@@ -1189,7 +1199,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 79] = [
+    pub const WORDS: [&str; 80] = [
         "started",
         "leaving",
         "left",
@@ -1255,6 +1265,7 @@ impl Kind {
         "group-state",
         "action-failed",
         "group-contested",
+        "notification-failed",
         "address-contested",
         "takeover-held",
         "takeover-free",
@@ -1352,6 +1363,7 @@ impl Kind {
             | Self::ConfigDiffers { .. }
             | Self::Frozen { .. }
             | Self::FenceBegun { .. }
+            | Self::NotificationFailed { .. }
             | Self::Adopted { upgrade: false, .. }
             | Self::EndedUnasked { .. }
             | Self::EventsDropped { .. }
@@ -1415,6 +1427,7 @@ impl Kind {
             | Self::TakeoverFree { node }
             | Self::FenceConfirmed { node, .. }
             | Self::FenceBegun { node, .. }
+            | Self::NotificationFailed { node, .. }
             | Self::Fenced { node, .. }
             | Self::FenceFailed { node, .. }
             | Self::FenceDeviceFailed { node, .. }

@@ -13,6 +13,7 @@ pub mod exit;
 pub mod group;
 pub mod mutants;
 pub mod names;
+pub mod notification;
 pub mod order;
 pub mod query;
 pub mod sample;

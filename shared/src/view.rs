@@ -719,6 +719,7 @@ impl ClusterView {
             | Kind::DeadtimeClamped { .. }
             | Kind::KeysChanged { .. }
             | Kind::EventsDropped { .. }
+            | Kind::NotificationFailed { .. }
             | Kind::JournalDamaged { .. }
             | Kind::FlightRecorded { .. }
             | Kind::Adopted { upgrade: true, .. }

@@ -15,21 +15,21 @@ use hbd_tests::{program, wait};
 
 use crate::company::ALICE;
 
-const BOB: &str = "bob";
+pub(crate) const BOB: &str = "bob";
 /// The address of each node's line.
 const SERVICES: [&str; 2] = ["10.9.0.50", "10.9.0.51"];
 const HARESOURCES: &str = "alice 10.9.0.50/24/eth0\nbob 10.9.0.51/24/eth0\n";
 /// Longest wait: a Heartbeat that begins alone takes initdead and its pause of 10 s.
-const LIMIT: Duration = Duration::from_secs(40);
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 /// A Heartbeat rests so long between what it begins.
 const REST: Duration = Duration::from_secs(3);
 
 /// Who holds alice's service, and who holds bob's.
-type Holders = [Option<&'static str>; 2];
+pub(crate) type Holders = [Option<&'static str>; 2];
 
-const EACH_ITS_OWN: Holders = [Some(ALICE), Some(BOB)];
-const ALL_ON_ALICE: Holders = [Some(ALICE), Some(ALICE)];
-const ALL_ON_BOB: Holders = [Some(BOB), Some(BOB)];
+pub(crate) const EACH_ITS_OWN: Holders = [Some(ALICE), Some(BOB)];
+pub(crate) const ALL_ON_ALICE: Holders = [Some(ALICE), Some(ALICE)];
+pub(crate) const ALL_ON_BOB: Holders = [Some(BOB), Some(BOB)];
 
 /// What alice runs.
 pub(crate) enum Partner {
@@ -42,6 +42,13 @@ impl Partner {
         match self {
             Self::Heartbeat(node) => node.start(),
             Self::Hbd(daemon) => daemon.start(),
+        }
+    }
+
+    pub(crate) fn stop(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Heartbeat(node) => node.stop(LIMIT),
+            Self::Hbd(daemon) => daemon.terminate(LIMIT),
         }
     }
 
@@ -125,7 +132,7 @@ impl Pair {
     }
 
     /// Waits until it is so, and stays so for a while.
-    fn settles(&self, what: &str, expected: Holders) -> Result<(), Error> {
+    pub(crate) fn settles(&self, what: &str, expected: Holders) -> Result<(), Error> {
         let what = format!("{what}: {expected:?}");
         wait::until_true(LIMIT, &what, || Ok(self.holders()? == expected))
             .and_then(|()| wait::stays_true(REST, &what, || Ok(self.holders()? == expected)))
@@ -141,12 +148,23 @@ impl Pair {
         ))
     }
 
-    /// A machine loses power: what it held is gone with it.
-    fn alice_dies(&mut self) -> Result<(), Error> {
+    /// Alice loses power: what she held is gone with her.
+    pub(crate) fn alice_dies(&mut self) -> Result<(), Error> {
         self.alice.crash()?;
-        self.networks[0].ip(&["addr", "flush", "dev", "eth0"])?;
-        self.networks[0]
-            .ip(&["addr", "add", "10.9.0.1/24", "brd", "+", "dev", "eth0"])
+        self.loses_power(0, "10.9.0.1/24")
+    }
+
+    /// Bob does.
+    pub(crate) fn bob_dies(&mut self) -> Result<(), Error> {
+        self.bob.crash()?;
+        self.loses_power(1, "10.9.0.2/24")
+    }
+
+    fn loses_power(&self, node: usize, address: &str) -> Result<(), Error> {
+        let network = &self.networks[node];
+        network.ip(&["addr", "flush", "dev", "eth0"])?;
+        network
+            .ip(&["addr", "add", address, "brd", "+", "dev", "eth0"])
             .map(drop)
     }
 

@@ -17,6 +17,7 @@ mod endurance;
 mod lane;
 mod messages;
 mod migration;
+mod notices;
 mod observed;
 mod peer;
 mod reload;
@@ -115,6 +116,16 @@ fn stories() -> Vec<Trial> {
             "a_pair_of_heartbeats_becomes_one_of_hbd_from_auto_failback_legacy",
             &[],
             migration::legacy,
+        ),
+        interop(
+            "a_script_is_told_the_same_as_by_a_heartbeat",
+            &[],
+            notices::beside_a_heartbeat,
+        ),
+        interop(
+            "a_script_is_told_of_hbd_and_one_that_moves_resources_is_not_run",
+            &[],
+            notices::beside_hbd,
         ),
         interop(
             "a_key_is_replaced_in_three_steps_and_nobody_dies",

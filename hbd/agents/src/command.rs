@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared::config::directives::facility_word;
-use shared::config::{Logging, Secret, Timing};
+use shared::config::{Logging, Secret};
 use shared::group::Operation;
 use shared::names::NodeName;
+use shared::notification::DIRECTORY;
 
 use crate::class::Class;
 
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// How scripts write the time into `HA_LOGFILE` (`date(1)`).
-const DATE_FORMAT: &str = "%Y/%m/%d_%T";
+/// How scripts write the time into `HA_LOGFILE` (`date(1)`), with a tab behind it.
+const DATE_FORMAT: &str = "%Y/%m/%d_%T\t";
 
 /// Longest input of a command in bytes: what an empty pipe takes at once (`pipe(7)`).
 pub const INPUT_MAX: usize = 64 * 1024;
@@ -50,13 +51,9 @@ pub struct Setting<'a> {
     pub configuration: &'a Path,
     /// What is called `OCF_ROOT`.
     pub ocf_root: &'a Path,
-    /// The times of `ha.cf`.
-    pub timing: &'a Timing,
     /// Where the log goes.
     pub logging: &'a Logging,
-    /// Groups go back to their preferred node when it returns.
-    pub failback: bool,
-    /// What scripts are told besides, by name without `HA_`.
+    /// What scripts are told besides, by name without `HA_`: directives as `ha.cf` says them, `env`.
     pub environment: &'a Variables,
     /// How long the operation may take.
     pub limit: Duration,
@@ -139,9 +136,8 @@ fn common(setting: &Setting<'_>) -> Variables {
 /// What Heartbeat 3.0.6 tells a resource script of itself, without what only its own programs use.
 fn of_heartbeat(setting: &Setting<'_>) -> Variables {
     let directory = setting.configuration.display();
-    let seconds = |time: Duration| time.as_secs_f64().to_string();
+    let ocf_root = setting.ocf_root.display().to_string();
     let facility = setting.logging.facility.and_then(facility_word);
-    let failback = if setting.failback { "on" } else { "off" };
     let told = setting.environment.iter();
     let mut found: Variables = told
         .map(|(name, value)| (format!("HA_{name}"), value.clone()))
@@ -149,27 +145,48 @@ fn of_heartbeat(setting: &Setting<'_>) -> Variables {
     found.extend(variables([
         ("HA_DIR", format!("{directory}/")),
         ("HA_FUNCS", format!("{directory}/shellfuncs")),
+        ("HA_RCDIR", format!("{directory}/{DIRECTORY}")),
+        ("HA_RESOURCEDIR", format!("{directory}/resource.d")),
         ("HA_DATEFMT", DATE_FORMAT.into()),
         ("HA_LOGD", "no".into()),
-        ("HA_LOGFACILITY", facility.unwrap_or("none").into()),
-        ("HA_NICEFAILBACK", "yes".into()),
-        ("HA_auto_failback", failback.into()),
-        ("HA_keepalive", seconds(setting.timing.keepalive)),
-        ("HA_deadtime", seconds(setting.timing.deadtime)),
-        ("HA_warntime", seconds(setting.timing.warntime)),
-        ("HA_initdead", seconds(setting.timing.initdead)),
-        ("OCF_ROOT", setting.ocf_root.display().to_string()),
+        ("HA_LOGFACILITY", facility.unwrap_or_default().into()),
+        ("HA_logfacility", facility.unwrap_or("none").into()),
+        // Scripts write into it without asking whether it is there.
+        ("HA_DEBUGLOG", "/dev/null".into()),
+        ("OCF_ROOT", ocf_root.clone()),
+        ("OCF_AGENTS", format!("{ocf_root}/resource.d/heartbeat/")),
     ]));
     let logging = setting.logging;
-    for (name, file) in [
-        ("HA_LOGFILE", &logging.file),
-        ("HA_DEBUGLOG", &logging.debug_file),
+    for (names, file) in [
+        (["HA_LOGFILE", "HA_logfile"], &logging.file),
+        (["HA_DEBUGLOG", "HA_debugfile"], &logging.debug_file),
     ] {
         if let Some(file) = file {
-            found.insert(name.into(), file.display().to_string());
+            found.extend(names.map(|name| (name.to_owned(), file.display().to_string())));
         }
     }
     found
+}
+
+/// A script that is told of a message of that type with these fields, on a node with that status.
+#[must_use]
+pub fn notification(
+    program: PathBuf,
+    message_type: &str,
+    (fields, own): (&Variables, &str),
+    setting: &Setting<'_>,
+) -> Command {
+    let mut environment = common(setting);
+    environment.extend(of_heartbeat(setting));
+    let fields = fields.iter();
+    environment.extend(fields.map(|(name, value)| (format!("HA_{name}"), value.clone())));
+    environment.insert("HA_OSTATUS".into(), own.into());
+    Command {
+        program,
+        arguments: vec![message_type.to_owned()],
+        environment,
+        input: None,
+    }
 }
 
 fn of_ocf(class: &Class, setting: &Setting<'_>) -> Variables {
@@ -248,20 +265,20 @@ mod tests {
         assert_eq!(command.arguments, ["a", "b", "status"]);
         let expected = [
             "HA_CURHOST=alice",
-            "HA_DATEFMT=%Y/%m/%d_%T",
+            "HA_DATEFMT=%Y/%m/%d_%T\t",
             "HA_DEBUGLOG=/var/log/ha-debug",
             "HA_DIR=/etc/ha.d/",
             "HA_FUNCS=/etc/ha.d/shellfuncs",
             "HA_LANG=C",
             "HA_LOGD=no",
             "HA_LOGFACILITY=local0",
-            "HA_NICEFAILBACK=yes",
-            "HA_auto_failback=on",
+            "HA_RCDIR=/etc/ha.d/rc.d",
+            "HA_RESOURCEDIR=/etc/ha.d/resource.d",
             "HA_deadtime=6",
-            "HA_initdead=12",
-            "HA_keepalive=0.5",
-            "HA_warntime=3",
+            "HA_debugfile=/var/log/ha-debug",
+            "HA_logfacility=local0",
             "HOME=/",
+            "OCF_AGENTS=/usr/lib/ocf/resource.d/heartbeat/",
             "OCF_ROOT=/usr/lib/ocf",
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         ];
@@ -278,6 +295,7 @@ mod tests {
             .filter(|line| line.starts_with("OCF_"))
             .collect();
         let expected = [
+            "OCF_AGENTS=/usr/lib/ocf/resource.d/heartbeat/",
             "OCF_RA_VERSION_MAJOR=1",
             "OCF_RA_VERSION_MINOR=0",
             "OCF_RESKEY_CRM_meta_interval=0",
@@ -384,22 +402,13 @@ mod tests {
             node: &NodeName::new("alice").unwrap(),
             configuration: Path::new("/etc/ha.d"),
             ocf_root: Path::new("/usr/lib/ocf"),
-            timing: &Timing {
-                keepalive: Duration::from_millis(500),
-                deadtime: seconds(6),
-                warntime: seconds(3),
-                initdead: seconds(12),
-                deadping: seconds(6),
-                max_rexmit_delay: Duration::from_millis(250),
-            },
             logging: &Logging {
                 facility: Some(16),
                 file: None,
                 debug_file: Some("/var/log/ha-debug".into()),
                 syslog_format: false,
             },
-            failback: true,
-            environment: &variables([("LANG", "C".into()), ("deadtime", "no".into())]),
+            environment: &variables([("LANG", "C".into()), ("deadtime", "6".into())]),
             limit: seconds(20),
         };
         command(class, operation, &setting)

@@ -29,6 +29,7 @@ use super::addresses::Addresses;
 use super::duty::{Duty, Resources};
 use super::external::{Failure, Step, Word};
 use super::fencing::is_check;
+use super::notices::{Notices, is_notice};
 use super::policy::Policy;
 use super::record::Record;
 use super::release::{Released, release};
@@ -52,6 +53,7 @@ pub(super) struct Chief {
     life: Life,
     record: Record,
     works: Works,
+    notices: Notices,
     preparation: Option<JoinHandle<io::Result<Vec<Released>>>>,
     policy: Option<Policy>,
     /// It could not be started.
@@ -116,6 +118,7 @@ impl Chief {
         Ok(Self {
             preparation: Some(tokio::spawn(preparation)),
             works: Works::new(run, addresses),
+            notices: Notices::new(duty.node.clone()),
             duty,
             life,
             record,
@@ -136,6 +139,7 @@ impl Chief {
 
     /// What the core knows, before anything else that it says.
     pub(super) fn see(&mut self, view: ClusterView) {
+        self.notices.see(&view);
         match &mut self.policy {
             Some(policy) => policy.handle_view(&view, clock::now()),
             None => self.view = Some(view),
@@ -150,6 +154,7 @@ impl Chief {
             (None, Some(view)) => view.apply(event),
             (None, None) => {}
         }
+        self.notify(event);
         self.go_on();
     }
 
@@ -240,6 +245,10 @@ impl Chief {
                     self.news.push_back(FromManager::Note(kind));
                 }
             }
+            Progress::Ended(Ended::Notified(why)) => {
+                self.notices.leave();
+                self.news.extend(why.map(FromManager::Note));
+            }
             Progress::Prepared(prepared) => self.prepared(prepared),
             Progress::Word(word) => {
                 if let Some(policy) = &mut self.policy {
@@ -322,6 +331,20 @@ impl Chief {
         let told = self.told.iter();
         let unknown = told.filter(|event| event.id.counter > after).cloned();
         self.news = unknown.map(FromManager::Event).collect();
+    }
+
+    /// Has an operator's script told what happened.
+    fn notify(&mut self, event: &Event) {
+        let Some(notice) = self.notices.note(event) else {
+            return;
+        };
+        match self.notices.enter(&name(self.life)) {
+            Some(place) => self.works.notify(notice, place, &self.duty),
+            None => {
+                let dropped = Box::new(notice.dropped());
+                self.news.push_back(FromManager::Note(dropped));
+            }
+        }
     }
 
     fn prepared(&mut self, prepared: io::Result<Vec<Released>>) {
@@ -485,6 +508,6 @@ async fn prepare(
     orphans: Resources,
     duty: Duty,
 ) -> io::Result<Vec<Released>> {
-    settle_former(&run, is_check).await?;
+    settle_former(&run, |shim| is_check(shim) || is_notice(shim)).await?;
     Ok(release(&run, &name(life), orphans, &duty).await)
 }

@@ -8,8 +8,8 @@ use hbd_agents::command::Setting;
 use hbd_manager::{Fencing, Group, Life, Monitor, Settings, Startup};
 use serde::{Deserialize, Serialize};
 use shared::config::{
-    ActionLimits, AutoFailback, Config, FenceMethod, Logging, ManagerKind, Medium, MediumKind,
-    Resource, StartupRule, StopFailureRule, Timing,
+    ActionLimits, AutoFailback, Config, FenceMethod, Logging, ManagerKind, Resource, Running,
+    StartupRule, StopFailureRule,
 };
 use shared::group::{GroupName, Operation};
 use shared::names::{Generation, NodeName};
@@ -41,11 +41,9 @@ pub(crate) struct Duty {
     pub(crate) address_lease: Duration,
     /// What switches the other node off.
     pub(super) devices: Devices,
-    failback: bool,
     /// What scripts are told besides.
     environment: BTreeMap<String, String>,
     configuration: PathBuf,
-    timing: Timing,
     logging: Logging,
     limits: ActionLimits,
     /// How long a look at a resource of such a group may take.
@@ -73,12 +71,10 @@ impl Duty {
                 .collect(),
             address_lease: resources.address_lease,
             devices: devices(config, node),
-            failback: resources.failback.returns(),
             environment: environment(config),
             // Agents run elsewhere.
             configuration: std::path::absolute(configuration)
                 .unwrap_or_else(|_| configuration.to_owned()),
-            timing: config.timing,
             logging: config.logging.clone(),
             limits: resources.action_limits,
             looks: looks.collect(),
@@ -110,34 +106,70 @@ impl Duty {
             Operation::Monitor => look.copied().unwrap_or(self.limits.status),
             Operation::Status | Operation::Announce => self.limits.status,
         };
+        self.common_setting(run, limit)
+    }
+
+    /// The same for what may take so long.
+    pub(super) fn common_setting<'a>(&'a self, run: &'a Path, limit: Duration) -> Setting<'a> {
         Setting {
             program: Path::new(OWN_PROGRAM),
             run,
             node: &self.node,
             configuration: &self.configuration,
             ocf_root: Path::new(OCF_ROOT),
-            timing: &self.timing,
             logging: &self.logging,
-            failback: self.failback,
             environment: &self.environment,
             limit,
         }
     }
 }
 
+/// Directives that a script is told, as `ha.cf` says them, where they have one value.
+const TOLD: [&str; 8] = [
+    "hbgenmethod",
+    "hopfudge",
+    "log_badpack",
+    "realtime",
+    "rtprio",
+    "udpport",
+    "uuidfrom",
+    "watchdog",
+];
+
 /// `env` lines, and what else of `ha.cf` a script could want.
 fn environment(config: &Config) -> BTreeMap<String, String> {
     let mut told = config.resources.environment.clone();
-    told.insert("hopfudge".into(), config.hopfudge.to_string());
-    // Multicast media have a port of their own.
-    let of_all = |medium: &&Medium| {
-        let kind = &medium.kind;
-        !matches!(kind, MediumKind::Mcast { .. } | MediumKind::Mcast6 { .. })
-    };
-    if let Some(medium) = config.media.iter().find(of_all) {
-        told.insert("udpport".into(), medium.kind.port().to_string());
+    for (word, values) in Running::of(config).values {
+        if let (true, [value]) = (TOLD.contains(&word.as_str()), &values[..]) {
+            told.insert(word, value.clone());
+        }
+    }
+    let timing = &config.timing;
+    for (word, time) in [
+        ("deadping", timing.deadping),
+        ("deadtime", timing.deadtime),
+        ("initdead", timing.initdead),
+        ("keepalive", timing.keepalive),
+        ("warntime", timing.warntime),
+    ] {
+        told.insert(word.into(), as_written(time));
+    }
+    let delay = timing.max_rexmit_delay.as_millis().to_string();
+    told.insert("max_rexmit_delay".into(), delay);
+    let failback = config.resources.failback;
+    told.insert("auto_failback".into(), failback.word().into());
+    if failback != AutoFailback::Legacy {
+        told.insert("NICEFAILBACK".into(), "yes".into());
     }
     told
+}
+
+/// Seconds as scripts count with them, or milliseconds with their unit.
+fn as_written(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => time.as_secs().to_string(),
+        _ => format!("{}ms", time.as_millis()),
+    }
 }
 
 /// The other node, if there is one and no more.

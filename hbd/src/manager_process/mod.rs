@@ -16,6 +16,7 @@ mod chief;
 mod duty;
 pub(crate) mod external;
 mod fencing;
+mod notices;
 mod policy;
 mod reactor;
 mod record;

@@ -37,6 +37,7 @@ use tokio::time::sleep;
 use super::addresses::{Addresses, Place};
 use super::duty::Duty;
 use super::fencing::Turns;
+use super::notices::Notice;
 use crate::clock;
 use crate::process::{self, OWN_PROGRAM};
 
@@ -45,7 +46,7 @@ const SHIMS_MAX: usize = 32;
 /// What an empty pipe takes at once (`pipe(7)`).
 const PIPE: usize = 64 * 1024;
 /// How long what does not end in time may take to end when it is asked to.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// Time between two looks for the answer of another machine.
 const ANSWER_LOOK: Duration = Duration::from_millis(50);
 /// Time between two looks at the shims of a former manager.
@@ -66,6 +67,8 @@ pub(super) enum Ended {
     Action(ActionId, Outcome),
     /// Another machine answers for an address that is held there since then, or was.
     Contested(Place, Moment, Box<Kind>),
+    /// A notice was given, or this says why not.
+    Notified(Option<Box<Kind>>),
 }
 
 impl Works {
@@ -122,6 +125,22 @@ impl Works {
         let call = (self.fencing).call(&self.run, name, device, node, fence.operation);
         self.tasks
             .spawn(async move { Some(Ended::Action(id, call.make().await)) });
+    }
+
+    /// Has somebody told, in its turn. Needs a runtime.
+    pub(super) fn notify(
+        &mut self,
+        notice: Notice,
+        (turn, name): (Arc<Semaphore>, String),
+        duty: &Duty,
+    ) {
+        let (run, duty) = (self.run.clone(), duty.clone());
+        self.tasks.spawn(async move {
+            // It is never closed.
+            let _turn = turn.acquire().await;
+            let why = notice.give(&run, &name, duty).await;
+            Some(Ended::Notified(why.map(Box::new)))
+        });
     }
 
     fn handle(&mut self, action: &Action, address: Address) -> Outcome {

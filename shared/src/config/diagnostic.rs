@@ -171,6 +171,7 @@ codes! {
     WatchdogMissing Error "watchdog-missing" "The device of watchdog does not exist."
     SelfFenceMissing Error "self-fence-missing" "The program of selffence does not exist or cannot be executed."
     ManagerProgramMissing Error "manager-program-missing" "The program that is the manager does not exist or cannot be executed."
+    NotificationNotRun Warning "notification-not-run" "A script in rc.d is never run, since it may move resources or there is no occasion for it."
     ScriptMissing Warning "script-missing" "A resource script or agent does not exist or cannot be executed."
     ServicePort Warning "service-port" "The UDP port belongs to another service."
 

@@ -136,6 +136,8 @@ pub struct Facts {
     pub scripts: BTreeMap<String, Program>,
     /// The service that a UDP port is registered for.
     pub services: BTreeMap<u16, String>,
+    /// Scripts that would be [told](crate::notification) what happens, and never are: why.
+    pub untold: BTreeMap<String, String>,
 }
 
 /// A network interface.
@@ -194,6 +196,7 @@ pub fn check(mentions: &[Mention], facts: &Facts) -> Vec<Diagnostic> {
     single
         .chain(unicast::check(mentions, facts))
         .chain(core_user)
+        .chain(facts.untold.iter().map(untold))
         .collect()
 }
 
@@ -214,6 +217,20 @@ fn core_user_missing() -> Diagnostic {
         remedy: Some(format!(
             "adduser --system --group --no-create-home {CORE_USER}"
         )),
+        replacement: None,
+    }
+}
+
+fn untold((script, why): (&String, &String)) -> Diagnostic {
+    let code = Code::NotificationNotRun;
+    Diagnostic {
+        code,
+        severity: code.severity(),
+        message: format!("`{script}` is never run: {why}"),
+        file: FileName::HaCf,
+        spot: None,
+        related: None,
+        remedy: Some("hbd-agents(7), NOTIFICATION, tells what is run".into()),
         replacement: None,
     }
 }

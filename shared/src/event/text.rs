@@ -437,6 +437,10 @@ impl fmt::Display for Kind {
                 f,
                 "group {group} is held here and on {node}; {keeper} keeps it"
             ),
+            Self::NotificationFailed { node, status, why } => write!(
+                f,
+                "rc.d/status did not tell that node {node} is {status}: {why}"
+            ),
             Self::AddressContested {
                 group,
                 address,
