@@ -165,7 +165,7 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) enum Problem {
     /// That on the disk has errors.
-    Bad(String),
+    Bad(StartError),
     /// It names a host that a name server has to be asked for.
     Unresolved(String),
 }
@@ -273,7 +273,7 @@ fn beside_workers(
     let problem = match known_configuration(&options.config, node, &known) {
         Ok(accepted) => return Ok((accepted, None)),
         Err(error @ StartError::Unresolved { .. }) => Problem::Unresolved(error.to_string()),
-        Err(error) => Problem::Bad(error.to_string()),
+        Err(error) => Problem::Bad(error),
     };
     let accepted = known_configuration(copies, node, &known)
         // Copies of another build may lack what names mean.

@@ -943,7 +943,8 @@ pub enum Kind {
         /// What is different, one text a change; empty where only what was refused is put right.
         changes: Vec<String>,
     },
-    /// The configuration was read anew and is not used; what ran before goes on.
+    /// The configuration was read anew, by a reload or by a supervisor in place of one that died,
+    /// and is not used; what ran before goes on.
     ConfigRefused {
         /// Why not.
         reasons: Vec<String>,

@@ -248,7 +248,7 @@ impl Supervisor {
         supervisor.introduce_itself(&warnings, taken_over, peers_problem);
         match problem {
             None => supervisor.keep_accepted(&copies, &addresses),
-            Some(Problem::Bad(problem)) => supervisor.tell_of_bad_files(&problem),
+            Some(Problem::Bad(error)) => supervisor.tell_of_bad_files(&error),
             Some(Problem::Unresolved(why)) => supervisor.reload_later(&why),
         }
         if let Some(error) = unreserved {
@@ -305,8 +305,9 @@ impl Supervisor {
     }
 
     /// The configuration on the disk has errors, and the copies of the one that runs were read.
-    fn tell_of_bad_files(&mut self, problem: &str) {
-        self.recorder.say(Severity::Critical, problem);
+    fn tell_of_bad_files(&mut self, error: &StartError) {
+        self.recorder.say(Severity::Critical, &error.to_string());
+        self.begin_refusal(error);
         self.lack(Lack {
             what: keeping::BAD_FILES.into(),
             why: "it has errors, and hbd goes on with a copy of the one it ran with".into(),

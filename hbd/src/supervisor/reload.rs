@@ -244,9 +244,10 @@ impl Supervisor {
     }
 
     fn invalid(&mut self, reading: &Reading, error: &StartError) -> Reloaded {
-        let (reasons, diagnostics) = match error {
-            StartError::Config(report) => (problems(&report.diagnostics), report.text(false)),
-            other => (vec![other.to_string()], format!("{other}\n")),
+        let reasons = reasons(error);
+        let diagnostics = match error {
+            StartError::Config(report) => report.text(false),
+            other => format!("{other}\n"),
         };
         self.refuse_reload(reading, &reasons);
         Reloaded {
@@ -312,10 +313,21 @@ impl Supervisor {
     /// A dry run changes nothing, not even the record.
     fn refuse_reload(&mut self, reading: &Reading, reasons: &[String]) {
         if !reading.wish.dry_run {
-            self.configured.refused = true;
-            let reasons = told(reasons);
-            let cause = Some(reading.cause.clone());
-            self.recorder.note(Kind::ConfigRefused { reasons }, cause);
+            self.note_refusal(reasons, Some(reading.cause.clone()));
+        }
+    }
+
+    fn note_refusal(&mut self, reasons: &[String], cause: Option<Cause>) {
+        self.configured.refused = true;
+        let reasons = told(reasons);
+        self.recorder.note(Kind::ConfigRefused { reasons }, cause);
+    }
+
+    /// The supervisor started beside workers, and the files on the disk are not what they run
+    /// with. A former one may have been killed before its word of that was kept.
+    pub(super) fn begin_refusal(&mut self, error: &StartError) {
+        if !self.configured.refused {
+            self.note_refusal(&reasons(error), None);
         }
     }
 
@@ -473,6 +485,14 @@ fn problems(diagnostics: &[Diagnostic]) -> Vec<String> {
             None => format!("{}: {}", error.file, error.message),
         })
         .collect()
+}
+
+/// Why files are not used.
+fn reasons(error: &StartError) -> Vec<String> {
+    match error {
+        StartError::Config(report) => problems(&report.diagnostics),
+        other => vec![other.to_string()],
+    }
 }
 
 /// As much of a list as an event carries.

@@ -129,11 +129,37 @@ fn a_refusal_outlives_the_supervisor_and_ends_with_the_reload_that_finds_the_fil
 }
 
 #[test]
+fn files_with_errors_are_refused_also_by_a_supervisor_that_is_the_first_to_read_them() {
+    let cluster = Cluster::start(&["alice"], bcast_and_mcast());
+    cluster.settle();
+    let alice = &cluster.nodes[0];
+    let mended = write_bogus_line(alice);
+    replace_supervisor(alice);
+    let view = alice.wait_for("the files to be refused", |view| {
+        !view.config_refused.is_empty()
+    });
+    assert!(view.config_refused[0].contains("bogus"), "{view:?}");
+    edit(alice, |_| mended);
+    assert_eq!(
+        reload(alice, Reload::default()).outcome,
+        ReloadOutcome::Unchanged
+    );
+    alice.wait_for("the files to count again", |view| {
+        view.config_refused.is_empty() && !view.lacks.iter().any(is_about_files)
+    });
+}
+
+#[test]
 fn a_refusal_ends_with_a_supervisor_that_starts_from_mended_files() {
     let cluster = Cluster::start(&["alice"], bcast_and_mcast());
     cluster.settle();
     let alice = &cluster.nodes[0];
     let mended = refuse_bogus_line(alice);
+    let journal = alice.home.join("state/journal/00000001.jsonl");
+    until("the refusal on the disk", || {
+        let kept = fs::read_to_string(&journal).unwrap();
+        kept.contains("config-refused").then_some(())
+    });
     edit(alice, |_| mended);
     replace_supervisor(alice);
     alice.wait_for("the files to count again", |view| {
@@ -588,10 +614,15 @@ fn is_about_files(lack: &Lack) -> bool {
 
 /// A reload that is refused. Returns what ha.cf was before.
 fn refuse_bogus_line(daemon: &Daemon) -> String {
-    let before = fs::read_to_string(daemon.home.join("conf/ha.cf")).unwrap();
-    edit(daemon, |ha_cf| ha_cf + "bogus 1\n");
+    let before = write_bogus_line(daemon);
     let reloaded = reload(daemon, Reload::default());
     assert_eq!(reloaded.outcome, ReloadOutcome::Invalid);
+    before
+}
+
+fn write_bogus_line(daemon: &Daemon) -> String {
+    let before = fs::read_to_string(daemon.home.join("conf/ha.cf")).unwrap();
+    edit(daemon, |ha_cf| ha_cf + "bogus 1\n");
     before
 }
 
