@@ -214,6 +214,7 @@ impl Pair {
                 file(format!("remove {}", path.display()), fs::remove_file(&path))?;
                 self.nodes[seat].clean_up()
             }
+            Act::Withdraw(seat) => self.nodes[seat].withdraw(),
         }
     }
 

@@ -17,6 +17,7 @@ use hbd_tests::error::Error;
 use super::company::{ALICE, BOB, BRITTLE, Holders, Pair, QUIET};
 use super::tour::Act::{
     self, Crash, Cut, Freeze, Join, Mend, Reboots, Spoil, Standby, Start, StartBoth, Takeover,
+    Withdraw,
 };
 use crate::peer::Kind;
 
@@ -92,11 +93,7 @@ const ON: &[Step] = &[
         &[Spoil(BOB, "start"), Crash(BOB), Start(BOB)],
         ALL_ON_ALICE,
     ),
-    step(
-        "bob is mended",
-        &[Mend(BOB), Takeover(BOB, "local")],
-        EACH_ITS_OWN,
-    ),
+    step("bob is mended", &[Mend(BOB)], EACH_ITS_OWN),
     step(
         "a stop fails on bob",
         &[Spoil(BOB, "stop"), Standby(BOB, "local")],
@@ -107,6 +104,7 @@ const ON: &[Step] = &[
         &[Mend(BOB)],
         ALL_ON_ALICE,
     ),
+    step("the standby is withdrawn", &[Withdraw(BOB)], EACH_ITS_OWN),
 ];
 
 /// With `auto_failback off`.

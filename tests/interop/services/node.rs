@@ -15,8 +15,8 @@ use super::company::{ADDRESSES, GROUPS, NAMES, Seat};
 use crate::company::hactl;
 use crate::peer::Kind;
 
-/// How long an order to hbd counts: longer than any step takes, shorter than the node lives that it is for.
-const ORDER: &str = "5s";
+/// How long an order to hbd counts: as one to a Heartbeat.
+const ORDER: &str = "together";
 /// A Heartbeat's line for what changes nothing of its configuration.
 const COMMENT: &str = "# read again\n";
 
@@ -40,6 +40,8 @@ pub(crate) trait Node: Send {
     fn takeover(&self, which: &str) -> Result<(), Error>;
     /// What failed there may be tried again.
     fn clean_up(&self) -> Result<(), Error>;
+    /// What was ordered there counts no more.
+    fn withdraw(&self) -> Result<(), Error>;
     /// What it says that each node holds, in the words of `cl_status rscstatus`; nothing for a node that it does not
     /// speak of. It says `transition` while something is under way.
     fn says(&self) -> Result<[Option<String>; 2], Error>;
@@ -125,6 +127,11 @@ impl Node for Real {
         Ok(())
     }
 
+    /// It remembers no order.
+    fn withdraw(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn says(&self) -> Result<[Option<String>; 2], Error> {
         let mut says = [None, None];
         says[self.seat] = Some(self.node.ask(&["cl_status", "rscstatus"])?);
@@ -201,6 +208,10 @@ impl Node for Ours {
 
     fn clean_up(&self) -> Result<(), Error> {
         self.tell(&[&["cleanup"], &GROUPS[..]].concat())
+    }
+
+    fn withdraw(&self) -> Result<(), Error> {
+        self.tell(&[&["unmove"], &GROUPS[..], &["--yes"]].concat())
     }
 
     fn says(&self) -> Result<[Option<String>; 2], Error> {

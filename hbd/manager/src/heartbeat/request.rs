@@ -36,6 +36,8 @@ pub(crate) struct Requests {
     places: BTreeMap<GroupName, Place>,
     /// The last order of this node's that was read.
     read: u64,
+    /// Groups go back to their preferred node.
+    failback: bool,
     leaving: bool,
 }
 
@@ -59,6 +61,7 @@ impl Requests {
             booth: Booth::new(settings),
             places: BTreeMap::new(),
             read: 0,
+            failback: settings.failback,
             leaving: false,
         }
     }
@@ -205,6 +208,10 @@ impl Interpreter for Requests {
                     self.hand(&group);
                 }
                 None if local && willing > Willingness::Unable => self.ask(&group, now),
+                // Only what this node did not want to have is there.
+                Some(Place::There) if local && self.failback && willing == Willingness::Able => {
+                    self.ask(&group, now);
+                }
                 Some(Place::Asked(at)) if at + ASK <= now => self.ask(&group, now),
                 _ => continue,
             }

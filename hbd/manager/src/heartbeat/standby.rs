@@ -11,7 +11,11 @@
 //! | else | able |
 //!
 //! Heaps move as a whole: if one group of a heap is to go, all do.
+//!
+//! A Heartbeat brings back by itself what is this node's when this node returns, and later nothing: it is asked for what
+//! an order wants here and for what `auto_failback on` brings back, again and again until it is here.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -27,6 +31,8 @@ use crate::io::Settings;
 
 /// How long a standby that was offered, or asked for, waits for an answer, as in Heartbeat 3.0.6.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long what is this node's stays with the peer before that is asked for it: it may offer it.
+const OFFERS: Duration = Duration::from_secs(1);
 /// How long a heap stays wanted on the node that asked for it: until it is there.
 const WANTED: Duration = Duration::from_secs(60);
 /// What is held is said once more after this time: a Heartbeat that missed a message reads it after later ones, and
@@ -44,8 +50,10 @@ pub(crate) struct Standbys {
     standby: Standby,
     /// No standby is offered and none asked for before.
     not_before: Option<Moment>,
-    /// What the peer was asked to give, and until when it is waited for.
-    wish: Option<(Heaps, Moment)>,
+    /// Groups that an operator wants here, and until when.
+    wanted: BTreeMap<GroupName, Option<Moment>>,
+    /// When the peer is asked for what should be here.
+    ask_at: Option<Moment>,
     /// What the peer was asked for last: it is not it who wants to give it up.
     asked: Heaps,
     /// What both held of that.
@@ -58,8 +66,10 @@ pub(crate) struct Standbys {
     read: u64,
     /// Heaps that the peer asked for.
     demanded: Heaps,
-    /// The manager was told to give up what it would have kept, in the standby under way.
-    evicted: bool,
+    /// Those that it got, which are not asked for.
+    yielded: Heaps,
+    /// What the manager was told to give up, and would have kept, in the standby under way.
+    evicted: Vec<GroupName>,
     /// Groups go back to their preferred node when it returns.
     failback: bool,
     leaving: bool,
@@ -150,7 +160,8 @@ impl Standbys {
             theirs: None,
             standby: Standby::None,
             not_before: None,
-            wish: None,
+            wanted: BTreeMap::new(),
+            ask_at: None,
             asked: Heaps::NONE,
             disputed: Heaps::NONE,
             said: None,
@@ -158,7 +169,8 @@ impl Standbys {
             asked_at: None,
             read: 0,
             demanded: Heaps::NONE,
-            evicted: false,
+            yielded: Heaps::NONE,
+            evicted: Vec::new(),
             failback: settings.failback,
             leaving: false,
         }
@@ -174,19 +186,22 @@ impl Interpreter for Standbys {
         self.theirs = None;
         self.standby = Standby::None;
         self.not_before = None;
-        self.wish = None;
+        self.wanted.clear();
+        self.ask_at = None;
         self.asked = Heaps::NONE;
         self.disputed = Heaps::NONE;
         self.said = None;
         self.again = Again::Said;
         self.asked_at = None;
         self.demanded = Heaps::NONE;
-        self.evicted = false;
+        self.yielded = Heaps::NONE;
+        self.evicted.clear();
     }
 
     fn leave(&mut self) {
         if !core::mem::replace(&mut self.leaving, true) {
             self.again = Again::Said;
+            self.ask_at = None;
             self.say_resource(Heaps::NONE, false, Some(Info::Shutdown));
         }
     }
@@ -227,8 +242,30 @@ impl Interpreter for Standbys {
         if self.leaving || self.booth.own.is_none() || self.theirs.is_none() {
             return;
         }
-        self.wish.take_if(|(_, until)| *until <= now);
+        self.wanted
+            .retain(|_, until| until.is_none_or(|until| now < until));
         self.not_before.take_if(|at| *at <= now);
+        self.go_on(now);
+        self.ask(now);
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let standby = match self.standby {
+            Standby::Offered { until, .. } => Some(until),
+            _ => None,
+        };
+        let again = match (self.again, self.standby) {
+            (Again::At(at), Standby::None) => Some(at),
+            _ => None,
+        };
+        let deadlines = [standby, self.ask_at, self.not_before, again];
+        deadlines.into_iter().flatten().min()
+    }
+}
+
+impl Standbys {
+    /// What follows in the standby under way, or what is to be said and offered where there is none.
+    fn go_on(&mut self, now: Moment) {
         match self.standby {
             Standby::Taking(heaps) if !self.is_moving() => {
                 self.standby = Standby::None;
@@ -266,6 +303,7 @@ impl Interpreter for Standbys {
         if self.standby != Standby::None {
             return;
         }
+        self.yielded = self.yielded.without(self.held());
         let moving = self.is_moving();
         if self.said != Some((self.held(), !moving)) {
             self.say_holds();
@@ -283,22 +321,6 @@ impl Interpreter for Standbys {
         }
     }
 
-    fn deadline(&self) -> Option<Moment> {
-        let standby = match self.standby {
-            Standby::Offered { until, .. } => Some(until),
-            _ => None,
-        };
-        let wish = self.wish.map(|(_, until)| until);
-        let again = match (self.again, self.standby) {
-            (Again::At(at), Standby::None) => Some(at),
-            _ => None,
-        };
-        let deadlines = [standby, wish, self.not_before, again];
-        deadlines.into_iter().flatten().min()
-    }
-}
-
-impl Standbys {
     fn hear_holds(&mut self, holds: Heaps, full: bool, stable: Option<bool>, info: Option<Info>) {
         let known = self.theirs.is_some();
         let theirs = self.theirs.get_or_insert_default();
@@ -330,7 +352,6 @@ impl Standbys {
             (Step::Me, Standby::None) if idle && theirs.stable => {
                 let heaps = gives.mirrored();
                 if self.wants(heaps) {
-                    self.wish = None;
                     self.standby = Standby::Promised(heaps);
                     self.say_step(gives, Step::Other);
                     self.unwant(heaps.without(self.asked));
@@ -353,9 +374,8 @@ impl Standbys {
                 theirs.gave = theirs.gave.without(heaps);
                 self.standby = Standby::None;
                 self.said = None;
-                if core::mem::take(&mut self.evicted) {
-                    self.unwant(heaps);
-                }
+                let evicted = core::mem::take(&mut self.evicted);
+                self.order_unmove(evicted);
             }
             // As in Heartbeat 3.0.6: whoever asked gives up after a while.
             _ => {}
@@ -384,11 +404,12 @@ impl Standbys {
         let is_due = |local| {
             let held = self.held().has(local);
             let free = !held && !theirs.holds.has(local);
-            let returns = self.failback && !local && !theirs.gave.has(local);
+            let returns = self.returns(local) && !theirs.gave.has(local);
             (free || held) && self.is_peers(local) || held && (returns || demanded.has(local))
         };
         let heaps = Heaps::that(is_due);
         if heaps != Heaps::NONE && self.not_before.is_none() {
+            self.yielded = self.yielded.and(heaps.common(demanded));
             self.standby = Standby::Offered {
                 heaps,
                 until: now + ANSWER,
@@ -396,12 +417,46 @@ impl Standbys {
             };
             self.say_step(heaps, Step::Me);
             self.speak_for_peer();
-        } else if let Some((takes, _)) = self
-            .wish
-            .take_if(|(takes, _)| theirs.holds.common(*takes) != Heaps::NONE)
-        {
-            self.take_over(takes);
         }
+    }
+
+    /// Asks the peer for what should be here.
+    fn ask(&mut self, now: Moment) {
+        let due = self.due();
+        if due == Heaps::NONE {
+            self.ask_at = None;
+            return;
+        }
+        let at = self.ask_at.get_or_insert(now + OFFERS);
+        if *at <= now {
+            *at = now + ANSWER;
+            self.take_over(due);
+        }
+    }
+
+    /// What the peer holds, this node would keep, and an order or `auto_failback on` brings here; nothing while
+    /// anything moves.
+    fn due(&self) -> Heaps {
+        let idle = self.standby == Standby::None && !self.is_moving();
+        let Some(theirs) = self
+            .theirs
+            .filter(|theirs| idle && theirs.stable && !theirs.leaving)
+        else {
+            return Heaps::NONE;
+        };
+        let is_own = |local| self.failback && local && !self.yielded.has(local);
+        let is_able = |claim: &Claim| claim.willing == Willingness::Able;
+        let wanted = self.heaps_of(self.wanted.keys());
+        Heaps::that(|local| {
+            let comes = wanted.has(local) || is_own(local);
+            let only_there = theirs.holds.has(local) && !self.held().has(local);
+            comes && only_there && self.claims(local).all(is_able)
+        })
+    }
+
+    /// A heap goes back to the peer when that is there.
+    fn returns(&self, local: bool) -> bool {
+        self.failback && !local && !self.heaps_of(self.wanted.keys()).has(local)
     }
 
     /// Asks the peer for a standby.
@@ -443,7 +498,7 @@ impl Standbys {
     fn evict(&mut self, heaps: Heaps) {
         let claims = self.booth.own.as_ref().map(|own| &own.claims);
         let stays = |(name, local): &&(GroupName, bool)| {
-            let returns = self.failback && !local;
+            let returns = self.returns(*local);
             let claim = claims.and_then(|claims| claims.get(name));
             let able = claim.is_some_and(|claim| claim.willing == Willingness::Able);
             heaps.has(*local) && able && !returns
@@ -453,7 +508,7 @@ impl Standbys {
         if stay.is_empty() {
             return;
         }
-        self.evicted = true;
+        self.evicted.clone_from(&stay);
         let verb = GroupVerb::Move {
             groups: Choice::Named(stay),
             to: Some(self.booth.peer.clone()),
@@ -466,15 +521,17 @@ impl Standbys {
 
     /// What the peer did with these heaps comes after what was ordered here.
     fn unwant(&mut self, heaps: Heaps) {
-        if heaps == Heaps::NONE {
+        let groups = self.booth.groups.iter();
+        let groups = groups.filter(|(_, local)| heaps.has(*local));
+        self.order_unmove(groups.map(|group| group.0.clone()).collect());
+    }
+
+    fn order_unmove(&mut self, groups: Vec<GroupName>) {
+        if groups.is_empty() {
             return;
         }
-        let groups = self
-            .booth
-            .groups
-            .iter()
-            .filter(|(_, local)| heaps.has(*local));
-        let groups = Choice::Named(groups.map(|group| group.0.clone()).collect());
+        self.wanted.retain(|group, _| !groups.contains(group));
+        let groups = Choice::Named(groups);
         self.booth
             .order(GroupVerb::Unmove { groups }, "a standby was ordered there");
     }
@@ -483,22 +540,39 @@ impl Standbys {
     /// asked for them.
     fn note_orders(&mut self, own: &Declaration, now: Moment) {
         for passed in own.orders.iter().filter(|passed| passed.number > self.read) {
-            if let GroupVerb::Move {
-                groups: Choice::Named(names),
-                to: Some(to),
-                ..
-            } = &passed.order.verb
-                && *to == self.booth.node
-            {
-                let wanted = Heaps::that(|heap| {
-                    let mut groups = self.booth.groups.iter();
-                    groups.any(|(name, local)| *local == heap && names.contains(name))
-                });
-                self.wish = Some((wanted, now + ANSWER));
+            match &passed.order.verb {
+                GroupVerb::Move {
+                    groups: Choice::Named(names),
+                    to: Some(to),
+                    lasts,
+                    ..
+                } if *to == self.booth.node => {
+                    let until = lasts.map(|lasts| now + lasts);
+                    let wanted = names.iter().map(|name| (name.clone(), until));
+                    self.wanted.extend(wanted);
+                    self.yielded = self.yielded.without(self.heaps_of(names));
+                    self.ask_at = Some(now);
+                }
+                GroupVerb::Move {
+                    groups: Choice::Named(names),
+                    ..
+                }
+                | GroupVerb::Unmove {
+                    groups: Choice::Named(names),
+                } => self.wanted.retain(|name, _| !names.contains(name)),
+                _ => {}
             }
         }
         let last = own.orders.iter().map(|passed| passed.number).max();
         self.read = self.read.max(last.unwrap_or(0));
+    }
+
+    /// The heaps that these groups are in.
+    fn heaps_of<'a>(&self, names: impl IntoIterator<Item = &'a GroupName> + Clone) -> Heaps {
+        Heaps::that(|heap| {
+            let is_in = |name: &GroupName| self.booth.groups.contains(&(name.clone(), heap));
+            names.clone().into_iter().any(is_in)
+        })
     }
 
     /// This node would start all of it.

@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use shared::event::{EventSource, Kind, NodeStatus, Role, StatusReason};
 use shared::group::{GroupName, GroupState, Willingness};
@@ -66,6 +67,7 @@ struct Stage {
 type Here = (GroupState, Willingness);
 
 const FREE: Here = (GroupState::Stopped, Willingness::Able);
+const AWAY: Here = (GroupState::Stopped, Willingness::Reluctant);
 const HELD: Here = (GroupState::Started, Willingness::Able);
 const STARTING: Here = (GroupState::Starting, Willingness::Able);
 const STOPPING: Here = (GroupState::Stopping, Willingness::Able);
@@ -340,7 +342,7 @@ fn what_a_heartbeat_wants_is_given_up_for_it() {
     assert_eq!(outputs[0], "ask_resources local me");
     let outputs = stage.standby("local", "other", 3);
     assert_eq!(outputs.last().unwrap(), "order of alice");
-    stage.declare((GroupState::Stopped, Willingness::Reluctant), FREE, 4);
+    stage.declare(AWAY, FREE, 4);
     let outputs = stage.standby("local", "done", 5);
     assert_eq!(
         outputs.last().unwrap(),
@@ -389,6 +391,89 @@ fn an_order_stands_when_the_heartbeat_does_what_it_was_asked() {
 }
 
 #[test]
+fn what_is_this_nodes_is_asked_for_until_it_comes_when_nothing_keeps_it_away_any_more() {
+    let mut stage = Stage::settled(true);
+    stage.holds("all", "1", 2);
+    stage.declare(AWAY, FREE, 3);
+    assert!(!asks(&stage.outputs(30)), "it was ordered away");
+    assert!(!asks(&stage.declare(FREE, FREE, 31)), "it may be offered");
+    assert_eq!(stage.interpreter.get().deadline(), Some(at(32)));
+    assert_eq!(stage.outputs(32), ["hb_takeover local"]);
+    assert_eq!(stage.outputs(42), ["hb_takeover local"], "once more");
+    stage.declare(AWAY, FREE, 43);
+    assert!(!asks(&stage.outputs(60)));
+    let mut stage = Stage::settled(false);
+    stage.holds("all", "1", 2);
+    stage.declare(FREE, FREE, 3);
+    assert!(!asks(&stage.outputs(30)), "nothing comes back by itself");
+}
+
+#[test]
+fn what_is_ordered_here_is_asked_for_again_when_it_can_be_had() {
+    let mut stage = Stage::settled(false);
+    stage.holds("all", "1", 2);
+    stage.order(GroupVerb::Move {
+        groups: Choice::Named(vec![group(OTHER)]),
+        to: Some(name("bob")),
+        lasts: Some(Duration::from_secs(600)),
+        together: false,
+    });
+    assert!(asks(&stage.declare(FREE, FREE, 3)));
+    let failed = (GroupState::Stopped, Willingness::Unable);
+    stage.declare(FREE, failed, 4);
+    assert!(!asks(&stage.outputs(100)));
+    stage.declare(FREE, FREE, 101);
+    assert_eq!(stage.outputs(102), ["hb_takeover foreign"]);
+    assert!(!asks(&stage.outputs(610)), "the order has run out");
+}
+
+#[test]
+fn what_the_heartbeat_asked_for_it_keeps_until_it_is_ordered_here() {
+    let mut stage = Stage::settled(true);
+    stage.hear("hb_takeover", &[("rsc_hold", "all")], 2);
+    stage.standby("local", "other", 3);
+    stage.declare(AWAY, FREE, 4);
+    stage.standby("local", "done", 5);
+    stage.declare(FREE, FREE, 6);
+    assert!(!asks(&stage.outputs(60)));
+    stage.order(GroupVerb::Move {
+        groups: Choice::Named(vec![group(OWN)]),
+        to: Some(name("bob")),
+        lasts: None,
+        together: false,
+    });
+    assert!(asks(&stage.declare(FREE, FREE, 61)));
+}
+
+#[test]
+fn what_is_ordered_here_stays_when_the_heartbeat_returns_and_goes_when_it_asks_for_it() {
+    let mut stage = Stage::new(true);
+    stage.order(GroupVerb::Move {
+        groups: Choice::Named(vec![group(OTHER)]),
+        to: Some(name("bob")),
+        lasts: None,
+        together: false,
+    });
+    stage.declare(HELD, HELD, 1);
+    let outputs = stage.holds("none", "1", 2);
+    assert!(!outputs.iter().any(|text| text.contains("ask_resources")));
+    let outputs = stage.hear("hb_takeover", &[("rsc_hold", "local")], 3);
+    assert_eq!(outputs[0], "ask_resources foreign me");
+    stage.standby("foreign", "other", 3);
+    stage.declare(HELD, AWAY, 4);
+    stage.holds("local", "1", 5);
+    let outputs = stage.standby("foreign", "done", 5);
+    assert_eq!(outputs.last().unwrap(), "order of alice", "this one ends");
+    stage.declare(HELD, FREE, 6);
+    assert!(!asks(&stage.outputs(60)));
+}
+
+/// The Heartbeat is asked for something.
+fn asks(outputs: &[String]) -> bool {
+    outputs.iter().any(|text| text.starts_with("hb_takeover"))
+}
+
+#[test]
 fn a_heartbeat_that_gives_what_it_does_not_have_disputes_nothing() {
     let mut stage = Stage::settled(true);
     let outputs = stage.standby("foreign", "me", 2);
@@ -407,8 +492,7 @@ fn a_heartbeat_that_gives_what_it_does_not_have_disputes_nothing() {
 #[test]
 fn an_offer_that_nobody_answers_is_made_again_later() {
     let mut stage = Stage::settled(true);
-    let unwilling = (GroupState::Stopped, Willingness::Reluctant);
-    let outputs = stage.declare(unwilling, FREE, 2);
+    let outputs = stage.declare(AWAY, FREE, 2);
     assert_eq!(outputs[1], "ask_resources local me");
     assert!(
         outputs[2].contains("web starting"),

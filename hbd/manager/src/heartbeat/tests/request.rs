@@ -109,6 +109,16 @@ fn a_group_that_is_wanted_here_is_asked_for_and_one_that_cannot_be_had_goes_back
 }
 
 #[test]
+fn what_is_this_nodes_is_asked_for_when_nothing_keeps_it_away_any_more() {
+    let mut stage = stage();
+    stage.declare(HELD, FREE, 1);
+    stage.declare((GroupState::Started, Willingness::Reluctant), FREE, 2);
+    assert_eq!(stage.declare(AWAY, FREE, 3)[0], "ip-request-resp web");
+    assert!(stage.outputs(60).is_empty());
+    assert_eq!(stage.declare(FREE, FREE, 61)[0], "ip-request web");
+}
+
+#[test]
 fn of_a_heartbeat_that_died_nothing_counts() {
     let mut stage = stage();
     stage.declare(HELD, FREE, 1);
