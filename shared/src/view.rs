@@ -331,6 +331,9 @@ pub struct GroupOn {
     /// Since when it was started, while it is found out whether it still is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Stamp>,
+    /// What failed there is that another machine answers for an address of it: over once it is stopped.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub address_contested: bool,
 }
 
 /// Why a node counts as holder that was not heard to say so, but does not hear this one.
@@ -347,6 +350,7 @@ impl GroupView {
                     since,
                     reason: HOLDS_UNHEARING.into(),
                     started: None,
+                    address_contested: false,
                 };
                 self.nodes.entry(node.clone()).or_insert(on);
             }
@@ -365,6 +369,7 @@ impl GroupView {
 
     fn turn(&mut self, node: &NodeName, mut on: GroupOn) {
         if let Some(before) = self.nodes.get(node) {
+            on.address_contested = before.address_contested;
             match (before.state, on.state) {
                 (GroupState::Started, GroupState::Checking) => on.started = Some(before.since),
                 (GroupState::Checking, GroupState::Started) => {
@@ -375,9 +380,15 @@ impl GroupView {
             }
         }
         match on.state {
-            GroupState::Stopped => drop(self.nodes.remove(node)),
+            GroupState::Stopped => {
+                if on.address_contested {
+                    self.failures.remove(node);
+                }
+                self.nodes.remove(node);
+            }
             GroupState::Started => {
                 self.failures.remove(node);
+                on.address_contested = false;
                 self.nodes.insert(node.clone(), on);
             }
             _ => drop(self.nodes.insert(node.clone(), on)),
@@ -636,6 +647,7 @@ impl ClusterView {
                     since: stamp,
                     reason: reason.to_string(),
                     started: None,
+                    address_contested: false,
                 };
                 let view = self.group(group);
                 if let GroupReason::Announced {
@@ -652,8 +664,12 @@ impl ClusterView {
                 }
             }
             Kind::ActionFailed { group, .. } | Kind::AddressContested { group, .. } => {
-                let failures = &mut self.group(group).failures;
-                failures.insert(event.id.node.clone(), event.text.clone());
+                let view = self.group(group);
+                let node = &event.id.node;
+                view.failures.insert(node.clone(), event.text.clone());
+                if let Some(on) = view.nodes.get_mut(node) {
+                    on.address_contested = matches!(event.kind, Kind::AddressContested { .. });
+                }
             }
             Kind::GroupContested { group, keeper, .. } => {
                 self.group(group).contested = Some(keeper.clone());
@@ -1084,6 +1100,25 @@ mod tests {
             failure,
             because: None,
         }
+    }
+
+    #[test]
+    fn an_address_that_is_elsewhere_too_is_told_while_it_is_here() {
+        let (starting, started) = (GroupState::Starting, GroupState::Started);
+        let (stopping, stopped) = (GroupState::Stopping, GroupState::Stopped);
+        let done = || GroupReason::Done;
+        let mut told = vec![
+            becomes("alice", starting, started, done()),
+            Kind::AddressContested {
+                group: GroupName::new("web").unwrap(),
+                address: "10.0.0.1".parse().unwrap(),
+                hardware: "02:00:00:00:00:02".into(),
+            },
+            becomes("alice", started, stopping, done()),
+        ];
+        assert_eq!(web(told.clone()).failures.len(), 1);
+        told.push(becomes("alice", stopping, stopped, done()));
+        assert!(web(told).failures.is_empty());
     }
 
     #[test]

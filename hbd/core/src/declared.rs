@@ -7,7 +7,8 @@
 //!
 //! A node that finds itself named in its present life believes it: others may take over what it holds.
 //! Whether its silence was real does not matter, nor whose fault it was. That ends when the peer lists
-//! it in `hbdheard` again, or restarts, as a Heartbeat does by itself.
+//! it in `hbdheard` again, or restarts, as a Heartbeat mostly does by itself; one that does not
+//! acknowledges what this node has said since: whom it hears it counts as alive.
 
 use alloc::string::String;
 
@@ -39,6 +40,9 @@ pub(crate) struct Denial {
     named: bool,
     /// It declared this node dead, and has not counted it as alive since.
     lasts: bool,
+    /// A Heartbeat that acknowledges a later number than this counts this node as alive.
+    #[serde(default)]
+    told_at: Option<Sequence>,
 }
 
 impl Core {
@@ -115,13 +119,29 @@ impl Core {
         if !names_us || !died || self.own.stage != Stage::Member {
             return;
         }
+        let told_at = Some(self.own.sequence);
         let peer = self.peer_mut(index);
         let node = peer.name.clone();
         let Some(life) = peer.life.as_mut().filter(|life| !life.denial.lasts) else {
             return;
         };
         life.denial.lasts = true;
+        life.denial.told_at = told_at;
         self.event(Kind::DeclaredDead { node }, None, now);
+    }
+
+    /// A peer acknowledged this number of this node's.
+    pub(crate) fn note_heard_again(&mut self, index: PeerIndex, number: Sequence, now: Now) {
+        let peer = self.peer_mut(index);
+        let node = peer.name.clone();
+        let Some(denial) = peer.life.as_mut().map(|life| &mut life.denial) else {
+            return;
+        };
+        if denial.lasts && denial.told_at.is_some_and(|at| number > at) {
+            denial.lasts = false;
+            denial.told_at = None;
+            self.event(Kind::DeclaredDeadOver { node }, None, now);
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl Core {
             return;
         }
         match message.message_type() {
-            types::ACK => self.note_acknowledgement(index, message),
+            types::ACK => self.note_acknowledgement(index, message, now),
             types::REQUEST => self.send_again(index, message, now),
             types::REFUSAL => self.note_refusal(index, message, now),
             types::SESSION => self.receive_session(index, message, now),

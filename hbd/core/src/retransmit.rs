@@ -138,11 +138,12 @@ impl Core {
     }
 
     /// A peer has everything up to a number. One that was never sent acknowledges nothing.
-    pub(crate) fn note_acknowledgement(&mut self, index: PeerIndex, message: &Message) {
+    pub(crate) fn note_acknowledgement(&mut self, index: PeerIndex, message: &Message, now: Now) {
         let own = self.own.sequence;
         let number = retransmission::read_ack(message).filter(|number| *number <= own);
         if let (Some(number), Some(life)) = (number, &mut self.peer_mut(index).life) {
             life.acknowledged = life.acknowledged.max(number);
+            self.note_heard_again(index, number, now);
         }
     }
 }

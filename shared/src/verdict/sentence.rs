@@ -25,18 +25,22 @@ pub(super) fn of(
     }
     let mut clauses = vec![format!("{}, {}", members(view), links(snapshot))];
     clauses.extend(troubles(snapshot));
-    let serious = |findings: &[Finding]| {
-        let serious = |finding: &&Finding| finding.severity >= Severity::Warning;
-        findings.iter().filter(serious).count()
+    let count = |findings: &[Finding], least| {
+        let severities = findings.iter().map(|finding| finding.severity);
+        severities.filter(|severity| *severity >= least).count()
     };
-    let other = match serious(told) {
+    let other = match count(told, Severity::Warning) {
         0 => "",
         _ => "other ",
     };
-    match serious(others) {
+    let what = match count(others, Severity::Error) {
+        0 => "warning",
+        _ => "problem",
+    };
+    match count(others, Severity::Warning) {
         0 => {}
-        1 => clauses.push(format!("1 {other}warning")),
-        n => clauses.push(format!("{n} {other}warnings")),
+        1 => clauses.push(format!("1 {other}{what}")),
+        n => clauses.push(format!("{n} {other}{what}s")),
     }
     format!("{node}: {}", clauses.join("; "))
 }

@@ -277,6 +277,7 @@ mod tests {
                 since: Stamp::default(),
                 reason: String::new(),
                 started: None,
+                address_contested: false,
             };
             (node(name), on)
         });

@@ -59,7 +59,7 @@ types! {
     Cores NODES_REQUEST = "reqnodes", "node", "once all nodes were heard or declared dead", "", "repnodes is sent back";
     Cores NODES_REPLY = "repnodes", "node", "in answer to reqnodes", "nodelist delnodelist", "the requester becomes active";
     Cores SHUTDOWN_DONE = "shutdone", "all", "when all resources are released at shutdown", "st", "resources may be taken over at once";
-    Cores STONITH = "stonith", "all", "by a Heartbeat, when a node was declared dead or left", "node result", "the named node knows that it was declared dead";
+    Cores STONITH = "stonith", "all", "by a Heartbeat, when a node was declared dead or left", "node result", "the named node knows that it was declared dead, until the sender acknowledges something newer";
     Managers RESOURCE = "resource", "all", "at each change of what the node holds", "rsc_hold rtype isstable info hbdclaims", "see MANAGERS";
     Managers STARTING = "starting", "all", "by a manager that begins", "", "what is held is said again";
     Managers STANDBY = "ask_resources", "all", "at each step of a standby", "rsc_hold info", "see MANAGERS";
