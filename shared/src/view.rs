@@ -278,7 +278,7 @@ pub struct GroupView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<(NodeName, Ordered)>,
     /// The last thing that went wrong with it on each node, until it is started there again or
-    /// cleaned up. What it was on another node says so.
+    /// cleaned up.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failures: BTreeMap<NodeName, String>,
 }
@@ -365,6 +365,20 @@ impl GroupView {
     pub fn is_blocked_on(&self, node: &NodeName) -> bool {
         let on = self.nodes.get(node);
         on.is_some_and(|on| on.state == GroupState::Blocked)
+    }
+
+    /// What went wrong with it on that node, which the text names.
+    #[must_use]
+    pub fn failure_on(&self, node: &NodeName) -> Option<String> {
+        let text = self.failures.get(node)?;
+        Some(format!("on {node}: {text}"))
+    }
+
+    /// What went wrong with it on nodes where it is not blocked.
+    pub fn failures_elsewhere(&self) -> impl Iterator<Item = String> {
+        let nodes = self.failures.keys();
+        let nodes = nodes.filter(|node| !self.is_blocked_on(node));
+        nodes.filter_map(|node| self.failure_on(node))
     }
 
     fn turn(&mut self, node: &NodeName, mut on: GroupOn) {
@@ -655,7 +669,7 @@ impl ClusterView {
                     ..
                 } = reason
                 {
-                    let text = format!("on {node}: {failure} (group {group})");
+                    let text = format!("{failure} (group {group})");
                     view.failures.insert(node.clone(), text);
                 }
                 view.turn(node, on);
@@ -1144,7 +1158,7 @@ mod tests {
             let texts = failures.map(|(node, text)| format!("{node}: {text}"));
             texts.collect::<Vec<_>>()
         };
-        let bob = "bob: on bob: start of web failed (group web)";
+        let bob = "bob: start of web failed (group web)";
         let alice = "alice: monitor of web failed: no such device (group web)";
         assert_eq!(texts(&told), [bob]);
         told.push(failed(Operation::Monitor));

@@ -170,7 +170,7 @@ impl Row {
         let nodes = self.view.nodes.keys();
         let blocked = nodes.filter(|node| self.view.is_blocked_on(node));
         blocked.map(move |node| {
-            let failed = self.view.failures.get(node).cloned();
+            let failed = self.view.failure_on(node);
             let what = failed.unwrap_or_else(|| format!("{name}: blocked on {node}"));
             format!("{what}; {}", verdict::blocked_remedy(name, node))
         })
@@ -178,9 +178,8 @@ impl Row {
 
     /// What failed where it is not blocked, and what to do. Each text names the group.
     fn failed(&self) -> impl Iterator<Item = String> {
-        let failures = self.view.failures.iter();
-        let elsewhere = failures.filter(|(node, _)| !self.view.is_blocked_on(node));
-        elsewhere.map(|(_, text)| format!("{text}; {}", verdict::failed_remedy(&self.name)))
+        let failed = self.view.failures_elsewhere();
+        failed.map(|text| format!("{text}; {}", verdict::failed_remedy(&self.name)))
     }
 }
 
@@ -342,7 +341,8 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         align: Align::Left,
         usual: false,
         cell: |row, _| {
-            let texts = row.view.failures.values().map(String::as_str);
+            let nodes = row.view.failures.keys();
+            let texts = nodes.filter_map(|node| row.view.failure_on(node));
             Cell::new(texts.collect::<Vec<_>>().join("; "))
         },
         json: |row| json!(row.view.failures),

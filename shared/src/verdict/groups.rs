@@ -14,9 +14,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, group) in &view.groups {
         findings.extend(held(name, group));
-        let failures = group.failures.iter();
-        let failures = failures.filter(|(node, _)| !group.is_blocked_on(node));
-        findings.extend(failures.map(|(_, text)| failed(name, text)));
+        findings.extend(group.failures_elsewhere().map(|what| failed(name, what)));
         findings.extend(
             group
                 .wanted
@@ -76,14 +74,9 @@ fn ailing(group: &GroupView) -> impl Iterator<Item = String> {
     let held = held.filter(|node| !group.is_blocked_on(node));
     held.filter_map(|node| {
         let text = group.failures.get(node)?;
-        let there = format!("on {node}: ");
-        let (own, on) = match text.strip_prefix(&there) {
-            Some(text) => (text, format!(" on {node}")),
-            None => (text.as_str(), String::new()),
-        };
         // What follows is why.
-        let what = own.split_once(": ").map_or(own, |(what, _)| what);
-        Some(format!("{what}{on}"))
+        let what = text.split_once(": ").map_or(&**text, |(what, _)| what);
+        Some(format!("{what} on {node}"))
     })
 }
 
@@ -156,9 +149,9 @@ fn held(name: &GroupName, group: &GroupView) -> Vec<Finding> {
     findings
 }
 
-fn failed(name: &GroupName, failed: &str) -> Finding {
+fn failed(name: &GroupName, what: String) -> Finding {
     let remedy = format!("{}; hactl why {name} tells more", failed_remedy(name));
-    about(Severity::Warning, name, failed.to_owned()).remedy(remedy)
+    about(Severity::Warning, name, what).remedy(remedy)
 }
 
 fn wanted(name: &GroupName, node: &NodeName, order: &Ordered) -> Finding {

@@ -834,7 +834,7 @@ fn what_does_not_work_of_a_group_that_is_held_is_part_of_the_sentence() {
     apply(&mut snapshot, frozen(true));
     apply(&mut snapshot, failing(Operation::Monitor));
     let verdict = judge(&snapshot);
-    let said = "; group web: monitor of apache failed; groups under maintenance";
+    let said = "; group web: monitor of apache failed on alice; groups under maintenance";
     assert!(verdict.sentence.contains(said), "{}", verdict.sentence);
     apply(&mut snapshot, group("web", "alice", GroupState::Stopped));
     let kind = Kind::GroupState {

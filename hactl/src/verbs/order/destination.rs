@@ -53,7 +53,7 @@ impl Destination {
         if let (None, Some((dead, hold))) = (&forecast.from, &view.takeover_held) {
             return Some(format!("nothing is taken over from {dead}: {hold}"));
         }
-        let failed = on.and_then(|on| on.failures.get(&self.node));
+        let failed = on.and_then(|on| on.failure_on(&self.node));
         failed.map(|text| format!("{text}; {}", verdict::failed_remedy(group)))
     }
 }

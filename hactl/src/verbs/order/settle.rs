@@ -208,15 +208,15 @@ impl Goal {
     }
 
     /// What failed with it where it goes.
-    fn failed<'a>(&self, view: &'a GroupView) -> Option<&'a String> {
-        view.failures.get(self.to.as_ref()?)
+    fn failed(&self, view: &GroupView) -> Option<String> {
+        view.failure_on(self.to.as_ref()?)
     }
 
     /// Why it will not be where it is to be, where that is certain.
     fn failure(&self, view: &GroupView, is_blocked: bool) -> Option<String> {
         let is = whereabouts(&self.group, view);
         let failed = self.failed(view);
-        let failed = failed.or_else(|| view.failures.values().next());
+        let failed = failed.or_else(|| view.failure_on(view.failures.keys().next()?));
         let because = failed.map(|failed| format!(": {failed}"));
         let text = is + &because.unwrap_or_default();
         if is_blocked && self.free {
@@ -336,14 +336,14 @@ mod tests {
         let given_up = view(&[], Some("start of web failed"));
         assert_eq!(
             goal.judge(Some(&given_up)),
-            Progress::Fails("group web is stopped everywhere: start of web failed".into())
+            Progress::Fails("group web is stopped everywhere: on bob: start of web failed".into())
         );
     }
 
     #[test]
     fn a_group_that_stays_because_it_failed_there_is_not_where_it_was_ordered() {
         let mut goal = goal();
-        let stays = view(&[("alice", GroupState::Started)], Some("on bob: no device"));
+        let stays = view(&[("alice", GroupState::Started)], Some("no device"));
         let lacks = Progress::Lacks("group web is started on alice: on bob: no device".into());
         assert_eq!(goal.judge(Some(&stays)), lacks);
     }
