@@ -61,7 +61,7 @@ fn listen(capture: &str, speaker: &str) -> (Vec<String>, Vec<String>) {
         at = at + Duration::from_millis(1);
         core.handle_packet(MediumIndex(0), packet, now(at));
         while let Some(output) = core.poll_output() {
-            if let Output::Heard { from, said } = output {
+            if let Output::Heard { from, said, .. } = output {
                 assert_eq!(from.as_str(), speaker);
                 heard.push(words_of(&said));
             }

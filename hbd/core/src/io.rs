@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 use shared::event::{Cause, Event};
-use shared::names::{KeyIndex, NodeName};
+use shared::names::{KeyIndex, NodeName, Sequence};
 use shared::sample::Sample;
 
 use crate::session::{SessionNews, SessionOrder};
@@ -78,10 +78,13 @@ pub enum Output {
     Sample(Box<Sample>),
     /// Something about sessions, for the office.
     Session(SessionNews),
-    /// For the manager of this node, from the one of another. Each message comes once.
+    /// For the manager of this node, from the one of another. Each message comes once; one that had to
+    /// be sent again comes after later ones.
     Heard {
         /// Which node.
         from: NodeName,
+        /// Its number among all that this life of the node says.
+        number: Sequence,
         /// What it says.
         said: Said,
     },

@@ -117,7 +117,8 @@ impl Core {
         let from = peer.name.clone();
         // Before it is passed on, so that no later core takes it for new.
         self.remember_peer(index);
-        self.output(Output::Heard { from, said });
+        let number = message.sequence().unwrap_or_default();
+        self.output(Output::Heard { from, number, said });
     }
 }
 

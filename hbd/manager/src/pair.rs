@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use shared::event::{Event, Kind};
 use shared::group::{GroupName, Outcome};
-use shared::names::NodeName;
+use shared::names::{NodeName, Sequence};
 use shared::order::Change;
 use shared::time::{Moment, Now};
 use shared::view::ClusterView;
@@ -51,10 +51,10 @@ impl Pair {
         pair
     }
 
-    /// The other node, a Heartbeat, says something.
-    pub fn handle_word(&mut self, from: &NodeName, word: Word, now: Now) {
+    /// The other node, a Heartbeat, says something, in the message of this number.
+    pub fn handle_word(&mut self, from: &NodeName, number: Sequence, word: Word, now: Now) {
         if *from == self.peer && self.beside_heartbeat {
-            self.tongue.get_mut().hear(word);
+            self.tongue.get_mut().hear(number, word);
             self.go_on(now);
         }
     }
@@ -211,7 +211,7 @@ mod tests {
 
     /// Bob says this.
     fn said(pair: &mut Pair, word: Word) {
-        pair.handle_word(&settings().peer, word, Now::default());
+        pair.handle_word(&settings().peer, Sequence(1), word, Now::default());
     }
 
     fn resource(holds: Heaps, stable: bool, info: Option<Info>) -> Word {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hbd_core::Said;
 use shared::event::{Event, Kind};
-use shared::names::NodeName;
+use shared::names::{NodeName, Sequence};
 use shared::time::Moment;
 use shared::view::ClusterView;
 
@@ -129,8 +129,13 @@ impl Manager {
     }
 
     /// The manager of another node says something.
-    pub(super) fn heard(&mut self, from: NodeName, said: Said, now: Moment) -> Option<Duration> {
-        self.tell(&CoreToManager::Heard { from, said }, now)
+    pub(super) fn heard(
+        &mut self,
+        from: NodeName,
+        (number, said): (Sequence, Said),
+        now: Moment,
+    ) -> Option<Duration> {
+        self.tell(&CoreToManager::Heard { from, number, said }, now)
     }
 
     fn tell(&mut self, message: &CoreToManager, now: Moment) -> Option<Duration> {
@@ -270,17 +275,21 @@ mod tests {
     fn what_other_managers_say_comes_in_order_after_the_view() {
         run_from_the_start(async |mut manager, mut other| {
             for text in ["one", "two"] {
-                assert_eq!(manager.heard(bob(), said(text), at(1)), None);
+                let said = (Sequence(7), said(text));
+                assert_eq!(manager.heard(bob(), said, at(1)), None);
             }
             let first = receive(&mut manager, &mut other).await;
             assert!(matches!(first, CoreToManager::View(_)));
             for text in ["one", "two"] {
-                let CoreToManager::Heard { from, said: heard } =
-                    receive(&mut manager, &mut other).await
+                let CoreToManager::Heard {
+                    from,
+                    number,
+                    said: heard,
+                } = receive(&mut manager, &mut other).await
                 else {
                     panic!("something else was told");
                 };
-                assert_eq!((from, heard), (bob(), said(text)));
+                assert_eq!((from, number, heard), (bob(), Sequence(7), said(text)));
             }
         });
     }
@@ -315,7 +324,7 @@ mod tests {
             assert_eq!(manager.ask(at(1)), None);
             let long = said(&"x".repeat(WAITING_MAX / 8));
             let told: Vec<_> = (0..20)
-                .map(|_| manager.heard(bob(), long.clone(), at(2)))
+                .map(|_| manager.heard(bob(), (Sequence(7), long.clone()), at(2)))
                 .collect();
             let told: Vec<_> = told.into_iter().flatten().collect();
             assert_eq!(told, [Duration::from_secs(1)]);

@@ -243,8 +243,8 @@ impl Reactor {
                 self.outbox.event(event);
                 self.report_silence(silent);
             }
-            Output::Heard { from, said } => {
-                let silent = self.manager.heard(from, said, clock::boot());
+            Output::Heard { from, number, said } => {
+                let silent = self.manager.heard(from, (number, said), clock::boot());
                 self.report_silence(silent);
             }
             Output::Sample(sample) => self.outbox.sample(sample),

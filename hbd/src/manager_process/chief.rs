@@ -19,7 +19,7 @@ use hbd_core::Said;
 use hbd_manager::{Kept, Life, Order, Output, Refusal};
 use shared::event::{Event, EventSource, Kind, Role};
 use shared::group::{GroupName, GroupReason, GroupState};
-use shared::names::NodeName;
+use shared::names::{NodeName, Sequence};
 use shared::time::Moment;
 use shared::view::{ClusterView, GroupView};
 use tokio::task::JoinHandle;
@@ -177,9 +177,9 @@ impl Chief {
 
     /// The manager of another node says something. One that is not understood, or comes too early,
     /// is said again.
-    pub(super) fn hear(&mut self, from: &NodeName, said: &Said) {
+    pub(super) fn hear(&mut self, from: &NodeName, number: Sequence, said: &Said) {
         if let Some(policy) = &mut self.policy {
-            policy.handle_message(from, said, clock::now());
+            policy.handle_message(from, number, said, clock::now());
             self.go_on();
         }
     }

@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use shared::event::{Event, Kind};
 use shared::exit::Exit;
 use shared::group::GroupName;
-use shared::names::{Generation, NodeName};
+use shared::names::{Generation, NodeName, Sequence};
 use shared::order::Change;
 use shared::view::{ClusterView, GroupView};
 use tokio::runtime::Builder;
@@ -67,6 +67,9 @@ pub(crate) enum CoreToManager {
     Heard {
         /// Which node.
         from: NodeName,
+        /// Its number among all that this life of the node says.
+        #[serde(default)]
+        number: Sequence,
         /// What it says.
         said: Said,
     },

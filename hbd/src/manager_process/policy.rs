@@ -6,7 +6,7 @@ use hbd_core::Said;
 use hbd_manager::{ActionId, ClusterManager, Kept, Life, Order, Pair, Refusal};
 use shared::event::Event;
 use shared::group::{GroupName, Outcome};
-use shared::names::NodeName;
+use shared::names::{NodeName, Sequence};
 use shared::order::Change;
 use shared::time::{Moment, Now};
 use shared::view::ClusterView;
@@ -63,13 +63,19 @@ impl Policy {
     }
 
     /// What is not understood is said again.
-    pub(super) fn handle_message(&mut self, from: &NodeName, said: &Said, now: Now) {
+    pub(super) fn handle_message(
+        &mut self,
+        from: &NodeName,
+        number: Sequence,
+        said: &Said,
+        now: Now,
+    ) {
         match self {
             Self::TwoNode(policy) => {
                 if let Some(declaration) = said::read(said) {
                     policy.handle_message(from, declaration, now);
                 } else if let Some(word) = said::read_word(said) {
-                    policy.handle_word(from, word, now);
+                    policy.handle_word(from, number, word, now);
                 }
             }
             Self::External(policy) => policy.with(|mind| mind.hear(from, said)),

@@ -137,7 +137,9 @@ impl Reactor {
             CoreToManager::Question => self.answer(),
             CoreToManager::View(view) => self.chief.see(*view),
             CoreToManager::Event(event) => self.chief.note(&event),
-            CoreToManager::Heard { from, said } => self.chief.hear(&from, &said),
+            CoreToManager::Heard { from, number, said } => {
+                self.chief.hear(&from, number, &said);
+            }
         }
     }
 

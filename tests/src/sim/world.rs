@@ -507,7 +507,7 @@ impl World {
                         arrived,
                     });
                 }
-                Output::Heard { from, said } => {
+                Output::Heard { from, said, .. } => {
                     self.notices.push(Notice::Heard { node, from, said });
                 }
                 Output::Sample(sample) => self.notices.push(Notice::Sampled { node, sample }),

@@ -19,6 +19,7 @@ mod standby;
 mod word;
 
 use shared::event::Event;
+use shared::names::Sequence;
 use shared::time::Moment;
 use shared::view::ClusterView;
 
@@ -48,8 +49,8 @@ pub(crate) trait Interpreter {
     fn leave(&mut self);
     /// What this node's manager declares.
     fn declare(&mut self, own: Declaration, now: Moment);
-    /// The peer said this.
-    fn hear(&mut self, word: Word);
+    /// The peer said this, in the message of this number.
+    fn hear(&mut self, number: Sequence, word: Word);
     /// The manager has nothing more to do for now: what follows for the peer.
     fn settle(&mut self, now: Moment);
     /// When [`Interpreter::settle`] is to be called.

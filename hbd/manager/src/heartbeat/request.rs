@@ -16,6 +16,7 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use shared::group::{GroupName, GroupState, Willingness};
+use shared::names::Sequence;
 use shared::order::{Choice, GroupVerb};
 use shared::time::Moment;
 
@@ -170,7 +171,7 @@ impl Interpreter for Requests {
         self.speak_for_peer();
     }
 
-    fn hear(&mut self, word: Word) {
+    fn hear(&mut self, _: Sequence, word: Word) {
         match word {
             Word::Request { key } if self.is_known(&key) => {
                 self.places.insert(key, Place::Wanted);

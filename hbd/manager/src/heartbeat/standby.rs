@@ -20,6 +20,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use shared::group::{GroupName, GroupState, Willingness};
+use shared::names::Sequence;
 use shared::order::{Choice, GroupVerb};
 use shared::time::Moment;
 
@@ -47,6 +48,8 @@ pub(crate) struct Standbys {
     pub(super) booth: Booth,
     /// What the peer said since it lives; nothing before it said anything.
     theirs: Option<Theirs>,
+    /// The newest message in which it said what it is.
+    newest: Sequence,
     standby: Standby,
     /// No standby is offered and none asked for before.
     not_before: Option<Moment>,
@@ -158,6 +161,7 @@ impl Standbys {
         Self {
             booth: Booth::new(settings),
             theirs: None,
+            newest: Sequence::default(),
             standby: Standby::None,
             not_before: None,
             wanted: BTreeMap::new(),
@@ -184,6 +188,7 @@ impl Interpreter for Standbys {
 
     fn forget(&mut self) {
         self.theirs = None;
+        self.newest = Sequence::default();
         self.standby = Standby::None;
         self.not_before = None;
         self.wanted.clear();
@@ -217,7 +222,12 @@ impl Interpreter for Standbys {
         }
     }
 
-    fn hear(&mut self, word: Word) {
+    fn hear(&mut self, number: Sequence, word: Word) {
+        let says_what_is = matches!(word, Word::Starting | Word::Resource { .. });
+        // What was lost at first and sent again comes late, and says what was.
+        if says_what_is && number < self.newest {
+            return;
+        }
         match word {
             // What it holds it says next: after a quick restart it holds what it held.
             Word::Starting => {
@@ -234,6 +244,9 @@ impl Interpreter for Standbys {
             Word::Takeover { takes } => self.demanded = takes.mirrored(),
             // That is said with auto_failback legacy, which it does not have.
             Word::Request { .. } | Word::Answer { .. } => return,
+        }
+        if says_what_is {
+            self.newest = number;
         }
         self.speak_for_peer();
     }
