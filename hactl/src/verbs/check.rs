@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command, value_parser};
+use diag::check::Report;
+use shared::config::load::DIRECTORY;
 use shared::exit::Exit;
 
 use crate::cli::{Call, Example, Verb, flag};
@@ -37,31 +39,41 @@ directory.",
     run,
 };
 
-/// The directory that hbd reads unless it is told otherwise.
-const DIRECTORY: &str = "/etc/ha.d";
-
 fn arguments(command: Command) -> Command {
+    let strict = flag("strict", "End with 1 if there are warnings");
     command
-        .arg(
-            Arg::new("directory")
-                .value_name("DIR")
-                .value_parser(value_parser!(PathBuf))
-                .value_hint(clap::ValueHint::DirPath)
-                .default_value(DIRECTORY)
-                .help("The directory"),
-        )
-        .arg(flag("machine", "Also hold it against this machine"))
-        .arg(flag("strict", "End with 1 if there are warnings"))
+        .args(what())
+        .arg(strict)
         .arg(flag("json", "JSON, with all fields"))
 }
 
-fn run(call: &Call) -> Result<Exit, Error> {
+/// What is checked: a directory, and whether it is held against this machine too.
+pub(super) fn what() -> [Arg; 2] {
+    let directory = Arg::new("directory")
+        .value_name("DIR")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(clap::ValueHint::DirPath)
+        .default_value(DIRECTORY)
+        .help("The directory");
+    [
+        directory,
+        flag("machine", "Also hold it against this machine"),
+    ]
+}
+
+/// Checks it; where it is, and what was found.
+pub(super) fn report<'a>(call: &'a Call<'_>) -> Result<(&'a Path, Report), Error> {
     let directory = call
         .matches
         .get_one::<PathBuf>("directory")
         .map_or(Path::new(DIRECTORY), PathBuf::as_path);
     readable(directory)?;
     let report = diag::check::directory(directory, call.flag("machine"));
+    Ok((directory, report))
+}
+
+fn run(call: &Call) -> Result<Exit, Error> {
+    let (_, report) = report(call)?;
     let mut out = super::output();
     match call.flag("json") {
         true => json(&mut out, &report, true)?,
@@ -72,7 +84,7 @@ fn run(call: &Call) -> Result<Exit, Error> {
 }
 
 /// A directory that is not there is a slip of whoever typed it, and no faulty configuration.
-pub(super) fn readable(directory: &Path) -> Result<(), Error> {
+fn readable(directory: &Path) -> Result<(), Error> {
     match std::fs::read_dir(directory) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -1,17 +1,17 @@
 //! `hactl migrate`: what a configuration of Heartbeat becomes under hbd. Asks no daemon.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{Arg, Command, value_parser};
+use clap::Command;
 use serde_json::{Value, json};
-use shared::config::load::DIRECTORY;
 use shared::config::migration::{self, Bearing, Note};
 use shared::exit::Exit;
 
 use crate::cli::{Call, Example, Verb, flag, wrapped};
 use crate::error::Error;
 use crate::print::{Colour, Mood, json as write_json};
+use crate::verbs::check;
 
 pub(crate) const VERB: Verb = Verb {
     name: "migrate",
@@ -45,25 +45,12 @@ const DEEPER: usize = 6;
 
 fn arguments(command: Command) -> Command {
     command
-        .arg(
-            Arg::new("directory")
-                .value_name("DIR")
-                .value_parser(value_parser!(PathBuf))
-                .value_hint(clap::ValueHint::DirPath)
-                .default_value(DIRECTORY)
-                .help("The directory"),
-        )
-        .arg(flag("machine", "Also hold it against this machine"))
+        .args(check::what())
         .arg(flag("json", "JSON, with all fields"))
 }
 
 fn run(call: &Call) -> Result<Exit, Error> {
-    let directory = call
-        .matches
-        .get_one::<PathBuf>("directory")
-        .map_or(Path::new(DIRECTORY), PathBuf::as_path);
-    super::check::readable(directory)?;
-    let report = diag::check::directory(directory, call.flag("machine"));
+    let (directory, report) = check::report(call)?;
     let answer = Answer {
         directory,
         notes: migration::notes(&report.files, &report.diagnostics),
