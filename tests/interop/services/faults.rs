@@ -88,6 +88,10 @@ const ON: &[Step] = &[
         EACH_ITS_OWN,
     )
     .with_two(LONG),
+    step("they do not hear each other", &[Cut], [None, None])
+        .with_two(Duration::MAX)
+        .with_alice(DEAD),
+    step("they do again", &[Join], EACH_ITS_OWN).with_two(CONTACT),
     step(
         "a start fails on bob",
         &[Spoil(BOB, "start"), Crash(BOB), Start(BOB)],
