@@ -23,7 +23,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 use shared::group::{GroupName, GroupState, Willingness};
-use shared::names::Generation;
+use shared::names::{Generation, NodeName};
 use shared::time::Moment;
 
 use crate::io::Order;
@@ -92,6 +92,10 @@ pub struct Declaration {
     /// read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Passed>,
+    /// Where an order wants some of them: for who interprets for a Heartbeat, and not sent, since any
+    /// other manager has read the orders.
+    #[serde(skip)]
+    pub wanted: BTreeMap<GroupName, NodeName>,
 }
 
 /// An order that is passed on.

@@ -150,6 +150,7 @@ mod tests {
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
             orders: Vec::new(),
+            wanted: BTreeMap::new(),
         }
     }
 

@@ -214,7 +214,7 @@ impl Pair {
                 file(format!("remove {}", path.display()), fs::remove_file(&path))?;
                 self.nodes[seat].clean_up()
             }
-            Act::Withdraw(seat) => self.nodes[seat].withdraw(),
+            Act::Tell(seat, words) => self.nodes[seat].tell(words),
         }
     }
 

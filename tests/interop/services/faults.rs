@@ -9,6 +9,8 @@
 //! | a start fails on hbd | - | the Heartbeat is given the group |
 //! | a stop fails on the Heartbeat | its machine boots, the other takes all | the same |
 //! | a stop fails on hbd | - | it keeps the group, until it is mended |
+//! | an order counts on hbd when the Heartbeat returns | - | it stays, and goes back when the order ends |
+//! | a freeze of hbd | - | nothing moves, and the Heartbeat waits for nothing |
 
 use std::time::Duration;
 
@@ -16,8 +18,8 @@ use hbd_tests::error::Error;
 
 use super::company::{ALICE, BOB, BRITTLE, Holders, Pair, QUIET};
 use super::tour::Act::{
-    self, Crash, Cut, Freeze, Join, Mend, Reboots, Spoil, Standby, Start, StartBoth, Takeover,
-    Withdraw,
+    self, Crash, Cut, Freeze, Join, Mend, Reboots, Restart, Spoil, Standby, Start, StartBoth, Stop,
+    Takeover, Tell,
 };
 use crate::peer::Kind;
 
@@ -70,6 +72,12 @@ impl Step {
 const ALIVE: &str = "active";
 const DEAD: &str = "dead";
 
+const UNMOVE: &[&str] = &["unmove", "all", "--yes"];
+const TAKE_FOR_EVER: &[&str] = &["takeover", "all", "--for", "ever", "--yes"];
+const GIVE_FOR_EVER: &[&str] = &["standby", "all", "--for", "ever", "--yes"];
+const FREEZE: &[&str] = &["freeze", "--for", "ever"];
+const UNFREEZE: &[&str] = &["unfreeze"];
+
 /// With `auto_failback on`; alice is a real Heartbeat, bob hbd.
 const ON: &[Step] = &[
     step("both begin", &[StartBoth], EACH_ITS_OWN),
@@ -108,7 +116,51 @@ const ON: &[Step] = &[
         &[Mend(BOB)],
         ALL_ON_ALICE,
     ),
-    step("the standby is withdrawn", &[Withdraw(BOB)], EACH_ITS_OWN),
+    step(
+        "the standby is withdrawn",
+        &[Tell(BOB, UNMOVE)],
+        EACH_ITS_OWN,
+    ),
+    step("bob takes all", &[Takeover(BOB, "all")], ALL_ON_BOB),
+    step(
+        "alice begins again",
+        &[Stop(ALICE), Start(ALICE)],
+        EACH_ITS_OWN,
+    ),
+    step(
+        "bob is to have all",
+        &[Tell(BOB, TAKE_FOR_EVER)],
+        ALL_ON_BOB,
+    ),
+    step(
+        "alice begins again, and bob keeps it",
+        &[Stop(ALICE), Start(ALICE)],
+        ALL_ON_BOB,
+    ),
+    step("that is withdrawn", &[Tell(BOB, UNMOVE)], EACH_ITS_OWN),
+    step(
+        "alice is to have all",
+        &[Tell(BOB, GIVE_FOR_EVER)],
+        ALL_ON_ALICE,
+    ),
+    step(
+        "bob begins again, and alice keeps it",
+        &[Restart(BOB)],
+        ALL_ON_ALICE,
+    ),
+    step("that is withdrawn, too", &[Tell(BOB, UNMOVE)], EACH_ITS_OWN),
+    step(
+        "bob's groups stay as they are",
+        &[Tell(BOB, FREEZE)],
+        EACH_ITS_OWN,
+    ),
+    step(
+        "alice asks for all meanwhile",
+        &[Takeover(ALICE, "all")],
+        EACH_ITS_OWN,
+    ),
+    step("they move again", &[Tell(BOB, UNFREEZE)], EACH_ITS_OWN),
+    step("alice takes all", &[Takeover(ALICE, "all")], ALL_ON_ALICE),
 ];
 
 /// With `auto_failback off`.

@@ -40,8 +40,8 @@ pub(crate) trait Node: Send {
     fn takeover(&self, which: &str) -> Result<(), Error>;
     /// What failed there may be tried again.
     fn clean_up(&self) -> Result<(), Error>;
-    /// What was ordered there counts no more.
-    fn withdraw(&self) -> Result<(), Error>;
+    /// What `hactl` is given there.
+    fn tell(&self, words: &[&str]) -> Result<(), Error>;
     /// What it says that each node holds, in the words of `cl_status rscstatus`; nothing for a node that it does not
     /// speak of. It says `transition` while something is under way.
     fn says(&self) -> Result<[Option<String>; 2], Error>;
@@ -79,7 +79,7 @@ struct Real {
 }
 
 impl Real {
-    fn tell(&self, program: &str, which: &str) -> Result<(), Error> {
+    fn order(&self, program: &str, which: &str) -> Result<(), Error> {
         let path = format!("/usr/share/heartbeat/{program}");
         self.node.ask(&[&path, which]).map(drop)
     }
@@ -115,11 +115,11 @@ impl Node for Real {
     }
 
     fn standby(&self, which: &str) -> Result<(), Error> {
-        self.tell("hb_standby", which)
+        self.order("hb_standby", which)
     }
 
     fn takeover(&self, which: &str) -> Result<(), Error> {
-        self.tell("hb_takeover", which)
+        self.order("hb_takeover", which)
     }
 
     /// It remembers no failure.
@@ -127,9 +127,8 @@ impl Node for Real {
         Ok(())
     }
 
-    /// It remembers no order.
-    fn withdraw(&self) -> Result<(), Error> {
-        Ok(())
+    fn tell(&self, words: &[&str]) -> Result<(), Error> {
+        unexpected(format!("hactl {} to a Heartbeat", words.join(" ")))
     }
 
     fn says(&self) -> Result<[Option<String>; 2], Error> {
@@ -155,17 +154,6 @@ struct Ours {
     daemon: Daemon,
     network: Arc<Namespace>,
     seat: Seat,
-}
-
-impl Ours {
-    fn tell(&self, words: &[&str]) -> Result<(), Error> {
-        let output = hactl(&self.daemon, words)?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        unexpected(format!("hactl {}: {said}", words.join(" ")))
-    }
 }
 
 impl Node for Ours {
@@ -210,8 +198,13 @@ impl Node for Ours {
         self.tell(&[&["cleanup"], &GROUPS[..]].concat())
     }
 
-    fn withdraw(&self) -> Result<(), Error> {
-        self.tell(&[&["unmove"], &GROUPS[..], &["--yes"]].concat())
+    fn tell(&self, words: &[&str]) -> Result<(), Error> {
+        let output = hactl(&self.daemon, words)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        unexpected(format!("hactl {}: {said}", words.join(" ")))
     }
 
     fn says(&self) -> Result<[Option<String>; 2], Error> {

@@ -34,8 +34,8 @@ pub(crate) enum Act {
     /// From now on that does not work with the second resource of its own group there.
     Spoil(Seat, &'static str),
     Mend(Seat),
-    /// Orders given there count no more.
-    Withdraw(Seat),
+    /// What `hactl` is given there.
+    Tell(Seat, &'static [&'static str]),
 }
 
 use Act::{Crash, Restart, Standby, Start, StartBoth, Stop, StopBoth, Takeover};

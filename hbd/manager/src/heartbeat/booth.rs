@@ -80,6 +80,12 @@ impl Booth {
         }
     }
 
+    /// An order wants this group there.
+    pub(super) fn is_wanted(&self, group: &GroupName, there: &NodeName) -> bool {
+        let wanted = self.own.as_ref().and_then(|own| own.wanted.get(group));
+        wanted == Some(there)
+    }
+
     /// What is said now is understood now.
     pub(super) fn is_open(&self) -> bool {
         self.active && self.communication_up
@@ -153,6 +159,7 @@ impl Booth {
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
             orders: orders.collect(),
+            wanted: BTreeMap::new(),
         };
         self.outputs.push_back(Spoken::Declare(declaration));
     }

@@ -5,22 +5,24 @@
 //! |---|---|
 //! | holds a heap | it holds each group of it |
 //! | was offered or handed a free heap, or stops one that it gives up | the same: nobody else may start it |
-//! | gave a heap up in a standby | free, and it is reluctant until it holds it again |
+//! | has given a heap up in a standby | free, and it is reluctant until this node has it |
 //! | did not say yet that it takes what this node holds | reluctant |
 //! | ends in order | unable; it holds what it held until it says that it is gone |
 //! | else | able |
 //!
 //! Heaps move as a whole: if one group of a heap is to go, all do.
 //!
+//! What a Heartbeat's operator orders is an order here as soon as it is done, where `auto_failback on` would undo it.
+//!
 //! A Heartbeat brings back by itself what is this node's when this node returns, and later nothing: it is asked for what
 //! an order wants here and for what `auto_failback on` brings back, again and again until it is here.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use shared::group::{GroupName, GroupState, Willingness};
-use shared::names::Sequence;
+use shared::names::{NodeName, Sequence};
 use shared::order::{Choice, GroupVerb};
 use shared::time::Moment;
 
@@ -34,6 +36,8 @@ use crate::io::Settings;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long what is this node's stays with the peer before that is asked for it: it may offer it.
 const OFFERS: Duration = Duration::from_secs(1);
+/// How long an offer of what is this node's may come because this node has come, and not by an order.
+const WELCOME: Duration = Duration::from_secs(10);
 /// How long a heap stays wanted on the node that asked for it: until it is there.
 const WANTED: Duration = Duration::from_secs(60);
 /// What is held is said once more after this time: a Heartbeat that missed a message reads it after later ones, and
@@ -53,29 +57,33 @@ pub(crate) struct Standbys {
     standby: Standby,
     /// No standby is offered and none asked for before.
     not_before: Option<Moment>,
-    /// Groups that an operator wants here, and until when.
-    wanted: BTreeMap<GroupName, Option<Moment>>,
+    /// Groups that orders want here.
+    wanted: BTreeSet<GroupName>,
     /// When the peer is asked for what should be here.
     ask_at: Option<Moment>,
     /// What the peer was asked for last: it is not it who wants to give it up.
     asked: Heaps,
-    /// What both held of that.
-    disputed: Heaps,
     /// What was last said of what is held.
     said: Option<(Heaps, bool)>,
     again: Again,
     asked_at: Option<Moment>,
-    /// The last order of this node's that was read.
-    read: u64,
     /// Heaps that the peer asked for.
     demanded: Heaps,
-    /// Those that it got, which are not asked for.
-    yielded: Heaps,
     /// What the manager was told to give up, and would have kept, in the standby under way.
     evicted: Vec<GroupName>,
+    /// Until when one node may be new to the other, once the peer has said something.
+    welcome: Welcome,
     /// Groups go back to their preferred node when it returns.
     failback: bool,
     leaving: bool,
+}
+
+/// Whether one of the two nodes is new to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Welcome {
+    Begins,
+    Until(Moment),
+    Over,
 }
 
 /// What the peer is.
@@ -85,8 +93,6 @@ struct Theirs {
     holds: Heaps,
     stable: bool,
     leaving: bool,
-    /// What it gave up by itself.
-    gave: Heaps,
 }
 
 /// Whether what is held is to be said once more.
@@ -115,8 +121,14 @@ enum Standby {
     Giving(Heaps),
     /// The peer starts them.
     Handed(Heaps),
+    /// The peer was told that this node takes them, and has not begun to stop them; that is waited for from the next
+    /// moment on.
+    Promised {
+        heaps: Heaps,
+        until: Option<Moment>,
+    },
     /// The peer stops them.
-    Promised(Heaps),
+    Awaited(Heaps),
     /// They are this node's, which starts them.
     Taking(Heaps),
 }
@@ -126,10 +138,11 @@ impl Standby {
     fn peer_willing(self, theirs: Theirs, held: Heaps, local: bool) -> Willingness {
         let takes = matches!(self, Self::Giving(heaps) if heaps.has(local));
         let keeps = held.has(local) && !takes;
+        let has_given = matches!(self, Self::Taking(heaps) if heaps.has(local));
         match theirs {
             Theirs { leaving: true, .. } => Willingness::Unable,
             _ if takes => Willingness::Able,
-            theirs if keeps || theirs.gave.has(local) => Willingness::Reluctant,
+            _ if keeps || has_given => Willingness::Reluctant,
             _ => Willingness::Able,
         }
     }
@@ -144,7 +157,7 @@ impl Standby {
             Self::Giving(heaps) if heaps.has(local) && !held.has(local) => GroupState::Starting,
             Self::Handed(heaps) if heaps.has(local) => GroupState::Starting,
             // It may give up what it does not have: nobody else is to have it then, but this node may.
-            Self::Promised(heaps)
+            Self::Promised { heaps, .. } | Self::Awaited(heaps)
                 if heaps.has(local) && (theirs.holds.has(local) || !held.has(local)) =>
             {
                 GroupState::Stopping
@@ -164,17 +177,15 @@ impl Standbys {
             newest: Sequence::default(),
             standby: Standby::None,
             not_before: None,
-            wanted: BTreeMap::new(),
+            wanted: BTreeSet::new(),
             ask_at: None,
             asked: Heaps::NONE,
-            disputed: Heaps::NONE,
             said: None,
             again: Again::Said,
             asked_at: None,
-            read: 0,
             demanded: Heaps::NONE,
-            yielded: Heaps::NONE,
             evicted: Vec::new(),
+            welcome: Welcome::Begins,
             failback: settings.failback,
             leaving: false,
         }
@@ -191,16 +202,14 @@ impl Interpreter for Standbys {
         self.newest = Sequence::default();
         self.standby = Standby::None;
         self.not_before = None;
-        self.wanted.clear();
         self.ask_at = None;
         self.asked = Heaps::NONE;
-        self.disputed = Heaps::NONE;
         self.said = None;
         self.again = Again::Said;
         self.asked_at = None;
         self.demanded = Heaps::NONE;
-        self.yielded = Heaps::NONE;
         self.evicted.clear();
+        self.welcome = Welcome::Begins;
     }
 
     fn leave(&mut self) {
@@ -212,8 +221,8 @@ impl Interpreter for Standbys {
     }
 
     fn declare(&mut self, own: Declaration, now: Moment) {
-        self.note_orders(&own, now);
         self.booth.own = Some(own);
+        self.note_orders(now);
         if self.theirs.is_some() {
             self.speak_for_peer();
         } else if self.booth.active && self.asked_at.is_none_or(|at| now.since(at) >= ASK) {
@@ -255,8 +264,11 @@ impl Interpreter for Standbys {
         if self.leaving || self.booth.own.is_none() || self.theirs.is_none() {
             return;
         }
-        self.wanted
-            .retain(|_, until| until.is_none_or(|until| now < until));
+        self.welcome = match self.welcome {
+            Welcome::Begins => Welcome::Until(now + WELCOME),
+            Welcome::Until(until) if until <= now => Welcome::Over,
+            welcome => welcome,
+        };
         self.not_before.take_if(|at| *at <= now);
         self.go_on(now);
         self.ask(now);
@@ -265,13 +277,18 @@ impl Interpreter for Standbys {
     fn deadline(&self) -> Option<Moment> {
         let standby = match self.standby {
             Standby::Offered { until, .. } => Some(until),
+            Standby::Promised { until, .. } => until,
+            _ => None,
+        };
+        let welcome = match self.welcome {
+            Welcome::Until(until) => Some(until),
             _ => None,
         };
         let again = match (self.again, self.standby) {
             (Again::At(at), Standby::None) => Some(at),
             _ => None,
         };
-        let deadlines = [standby, self.ask_at, self.not_before, again];
+        let deadlines = [standby, welcome, self.ask_at, self.not_before, again];
         deadlines.into_iter().flatten().min()
     }
 }
@@ -305,6 +322,17 @@ impl Standbys {
                 };
                 self.say_step(heaps, Step::Done);
             }
+            Standby::Promised { heaps, until: None } => {
+                let until = Some(now + ANSWER);
+                self.standby = Standby::Promised { heaps, until };
+            }
+            // It has given up waiting for the answer, or takes it for none.
+            Standby::Promised {
+                until: Some(until), ..
+            } if until <= now => {
+                self.standby = Standby::None;
+                self.speak_for_peer();
+            }
             Standby::Offered { until, .. } if until <= now => {
                 self.standby = Standby::None;
                 self.not_before = Some(now + ANSWER);
@@ -316,7 +344,6 @@ impl Standbys {
         if self.standby != Standby::None {
             return;
         }
-        self.yielded = self.yielded.without(self.held());
         let moving = self.is_moving();
         if self.said != Some((self.held(), !moving)) {
             self.say_holds();
@@ -341,11 +368,14 @@ impl Standbys {
             // It says none, and stops it only now.
             Some(Info::Shutdown) => theirs.leaving = true,
             // What it gives up it has until it says that it is done.
-            Some(Info::Standby) => {}
+            Some(Info::Standby) => {
+                if let Standby::Promised { heaps, .. } = self.standby {
+                    self.standby = Standby::Awaited(heaps);
+                }
+            }
             _ if full || holds == Heaps::NONE => theirs.holds = holds,
             _ => theirs.holds = theirs.holds.and(holds),
         }
-        theirs.gave = theirs.gave.without(theirs.holds);
         if let Standby::Offered { pressed: true, .. } = self.standby {
             self.standby = Standby::None;
         }
@@ -362,12 +392,13 @@ impl Standbys {
             return;
         };
         match (step, self.standby) {
-            (Step::Me, Standby::None) if idle && theirs.stable => {
+            // It says so again where it did not hear the answer, or could not use it.
+            (Step::Me, Standby::None | Standby::Promised { .. }) if idle && theirs.stable => {
                 let heaps = gives.mirrored();
-                if self.wants(heaps) {
-                    self.standby = Standby::Promised(heaps);
+                if self.wants(heaps) && !self.keeps_there(heaps) {
+                    self.standby = Standby::Promised { heaps, until: None };
                     self.say_step(gives, Step::Other);
-                    self.unwant(heaps.without(self.asked));
+                    self.follow_order(heaps.without(self.asked));
                 }
             }
             (Step::Other, Standby::Offered { heaps, .. }) if heaps == gives => {
@@ -375,16 +406,15 @@ impl Standbys {
                 self.say_resource(self.held().without(heaps), false, Some(Info::Standby));
                 self.evict(heaps);
             }
-            (Step::Done, Standby::Promised(heaps)) if heaps == gives.mirrored() => {
+            (Step::Done, Standby::Promised { heaps, .. } | Standby::Awaited(heaps))
+                if heaps == gives.mirrored() =>
+            {
                 theirs.holds = theirs.holds.without(heaps);
-                theirs.gave = theirs.gave.and(heaps.without(self.disputed));
                 self.asked = self.asked.without(heaps);
-                self.disputed = self.disputed.without(heaps);
                 self.standby = Standby::Taking(heaps);
             }
             (Step::Done, Standby::Handed(heaps)) if heaps == gives => {
                 theirs.holds = theirs.holds.and(heaps);
-                theirs.gave = theirs.gave.without(heaps);
                 self.standby = Standby::None;
                 self.said = None;
                 let evicted = core::mem::take(&mut self.evicted);
@@ -408,21 +438,19 @@ impl Standbys {
         if both != Heaps::NONE {
             if self.not_before.is_none() {
                 self.not_before = Some(now + ANSWER);
-                self.disputed = both;
                 self.take_over(both);
             }
             return;
         }
         let demanded = core::mem::take(&mut self.demanded);
-        let is_due = |local| {
-            let held = self.held().has(local);
-            let free = !held && !theirs.holds.has(local);
-            let returns = self.returns(local) && !theirs.gave.has(local);
-            (free || held) && self.is_peers(local) || held && (returns || demanded.has(local))
+        let is_due = |local| match (self.held().has(local), theirs.holds.has(local)) {
+            (true, _) if !self.gives(local) => false,
+            (true, _) => self.is_peers(local) || self.returns(local) || demanded.has(local),
+            (false, holds) => !holds && self.is_peers(local),
         };
         let heaps = Heaps::that(is_due);
         if heaps != Heaps::NONE && self.not_before.is_none() {
-            self.yielded = self.yielded.and(heaps.common(demanded));
+            self.demanded = demanded.common(heaps);
             self.standby = Standby::Offered {
                 heaps,
                 until: now + ANSWER,
@@ -457,9 +485,9 @@ impl Standbys {
         else {
             return Heaps::NONE;
         };
-        let is_own = |local| self.failback && local && !self.yielded.has(local);
+        let is_own = |local| self.failback && local;
         let is_able = |claim: &Claim| claim.willing == Willingness::Able;
-        let wanted = self.heaps_of(self.wanted.keys());
+        let wanted = self.heaps_of(&self.wanted);
         Heaps::that(|local| {
             let comes = wanted.has(local) || is_own(local);
             let only_there = theirs.holds.has(local) && !self.held().has(local);
@@ -469,7 +497,22 @@ impl Standbys {
 
     /// A heap goes back to the peer when that is there.
     fn returns(&self, local: bool) -> bool {
-        self.failback && !local && !self.heaps_of(self.wanted.keys()).has(local)
+        self.failback && !local && !self.heaps_of(&self.wanted).has(local)
+    }
+
+    /// What this node holds of a heap it would give up: in a freeze it does not.
+    fn gives(&self, local: bool) -> bool {
+        let mut held = self.claims(local).filter(|claim| claim.state.is_held());
+        held.all(|claim| claim.willing > Willingness::Unable)
+    }
+
+    /// The peer offers these only because one of the two has come, and an order wants them there.
+    fn keeps_there(&self, heaps: Heaps) -> bool {
+        let mut groups = self.booth.groups.iter();
+        let wanted = groups.any(|(name, local)| {
+            *local && heaps.has(true) && self.booth.is_wanted(name, &self.booth.peer)
+        });
+        wanted && self.failback && self.welcome != Welcome::Over
     }
 
     /// Asks the peer for a standby.
@@ -484,14 +527,7 @@ impl Standbys {
         let claims = self.claims(local);
         let mut claims = claims.map(|claim| match claim.state.is_held() {
             true => claim.willing < Willingness::Able,
-            false => {
-                let gave = self.theirs.is_some_and(|theirs| theirs.gave.has(local));
-                let peer = match gave {
-                    true => Willingness::Reluctant,
-                    false => Willingness::Able,
-                };
-                candidate(claim.willing, peer, local) == Candidate::Peer
-            }
+            false => candidate(claim.willing, Willingness::Able, local) == Candidate::Peer,
         });
         claims.any(|is_peers| is_peers)
     }
@@ -517,67 +553,74 @@ impl Standbys {
             heaps.has(*local) && able && !returns
         };
         let stay = self.booth.groups.iter().filter(stays);
-        let stay: Vec<_> = stay.map(|group| group.0.clone()).collect();
-        if stay.is_empty() {
-            return;
-        }
-        self.evicted.clone_from(&stay);
-        let verb = GroupVerb::Move {
-            groups: Choice::Named(stay),
-            to: Some(self.booth.peer.clone()),
-            lasts: Some(WANTED),
-            together: true,
+        let stay: Vec<_> = stay.cloned().collect();
+        // What was asked for there stays there, and does not come back at once.
+        let demanded = core::mem::take(&mut self.demanded);
+        let is_order = |local: bool| self.failback && local && demanded.has(local);
+        let named = |order: bool| -> Vec<GroupName> {
+            let groups = stay.iter().filter(|(_, local)| is_order(*local) == order);
+            groups.map(|(name, _)| name.clone()).collect()
         };
-        self.booth
-            .order(verb, "in a standby all groups of a node move together");
+        let (ordered, evicted) = (named(true), named(false));
+        let peer = self.booth.peer.clone();
+        self.order_move(ordered, peer.clone(), None, "a takeover was ordered there");
+        let together = "in a standby all groups of a node move together";
+        self.order_move(evicted.clone(), peer, Some(WANTED), together);
+        self.evicted = evicted;
     }
 
-    /// What the peer did with these heaps comes after what was ordered here.
-    fn unwant(&mut self, heaps: Heaps) {
-        let groups = self.booth.groups.iter();
-        let groups = groups.filter(|(_, local)| heaps.has(*local));
-        self.order_unmove(groups.map(|group| group.0.clone()).collect());
+    fn order_move(
+        &mut self,
+        groups: Vec<GroupName>,
+        to: NodeName,
+        lasts: Option<Duration>,
+        reason: &str,
+    ) {
+        if groups.is_empty() {
+            return;
+        }
+        let verb = GroupVerb::Move {
+            groups: Choice::Named(groups),
+            to: Some(to),
+            lasts,
+            together: true,
+        };
+        self.booth.order(verb, reason);
+    }
+
+    /// What was ordered at the peer comes after what was ordered here: that gives up these heaps. What would go back to
+    /// it is wanted here from now on.
+    fn follow_order(&mut self, heaps: Heaps) {
+        let named = |stays: bool| -> Vec<GroupName> {
+            let groups = self.booth.groups.iter();
+            let is_meant = |local| heaps.has(local) && (self.failback && !local) == stays;
+            let groups = groups.filter(|(_, local)| is_meant(*local));
+            groups.map(|(name, _)| name.clone()).collect()
+        };
+        let (stay, others) = (named(true), named(false));
+        let node = self.booth.node.clone();
+        self.order_move(stay, node, None, "a standby was ordered there");
+        self.order_unmove(others);
     }
 
     fn order_unmove(&mut self, groups: Vec<GroupName>) {
         if groups.is_empty() {
             return;
         }
-        self.wanted.retain(|group, _| !groups.contains(group));
         let groups = Choice::Named(groups);
         self.booth
             .order(GroupVerb::Unmove { groups }, "a standby was ordered there");
     }
 
-    /// What was ordered here and concerns the peer: where groups are wanted here that it holds it is
-    /// asked for them.
-    fn note_orders(&mut self, own: &Declaration, now: Moment) {
-        for passed in own.orders.iter().filter(|passed| passed.number > self.read) {
-            match &passed.order.verb {
-                GroupVerb::Move {
-                    groups: Choice::Named(names),
-                    to: Some(to),
-                    lasts,
-                    ..
-                } if *to == self.booth.node => {
-                    let until = lasts.map(|lasts| now + lasts);
-                    let wanted = names.iter().map(|name| (name.clone(), until));
-                    self.wanted.extend(wanted);
-                    self.yielded = self.yielded.without(self.heaps_of(names));
-                    self.ask_at = Some(now);
-                }
-                GroupVerb::Move {
-                    groups: Choice::Named(names),
-                    ..
-                }
-                | GroupVerb::Unmove {
-                    groups: Choice::Named(names),
-                } => self.wanted.retain(|name, _| !names.contains(name)),
-                _ => {}
-            }
+    /// What an order wants here, and did not before, the peer is asked for at once.
+    fn note_orders(&mut self, now: Moment) {
+        let groups = self.booth.groups.iter().map(|(name, _)| name);
+        let wanted = groups.filter(|name| self.booth.is_wanted(name, &self.booth.node));
+        let wanted: BTreeSet<_> = wanted.cloned().collect();
+        if !wanted.is_subset(&self.wanted) {
+            self.ask_at = Some(now);
         }
-        let last = own.orders.iter().map(|passed| passed.number).max();
-        self.read = self.read.max(last.unwrap_or(0));
+        self.wanted = wanted;
     }
 
     /// The heaps that these groups are in.

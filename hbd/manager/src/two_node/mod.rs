@@ -95,6 +95,7 @@ struct Own {
     reasons: BTreeMap<GroupName, String>,
     /// What the other node is not known to have read.
     orders: Vec<Passed>,
+    wanted: BTreeMap<GroupName, NodeName>,
     /// By group, the declaration from which on its claim is what it is, as far as it decides.
     since: BTreeMap<GroupName, u64>,
     /// What was said and answered so far does not count.
@@ -640,6 +641,7 @@ impl TwoNode {
                 failures: self.own.failures.clone(),
                 reasons: self.own.reasons.clone(),
                 orders: self.own.orders.clone(),
+                wanted: self.own.wanted.clone(),
             }));
             self.own.repeat_at = Some(now + REPEAT);
         }
@@ -658,12 +660,19 @@ impl TwoNode {
                 )
             })
             .collect();
+        let wanted: BTreeMap<GroupName, NodeName> = (self.groups.iter())
+            .filter_map(|local| {
+                let wanted = local.wanted.as_ref().filter(|wanted| now < wanted.until)?;
+                Some((local.group.name.clone(), wanted.on.clone()))
+            })
+            .collect();
         let anew = core::mem::take(&mut self.own.anew);
         let next = self.own.number + 1;
         let ordered = (self.own.orders.last()).is_some_and(|passed| passed.number == next);
-        if !anew && !ordered && claims == self.own.claims {
+        if !anew && !ordered && claims == self.own.claims && wanted == self.own.wanted {
             return false;
         }
+        self.own.wanted = wanted;
         self.own.number = next;
         if anew {
             self.own.fresh_from = self.own.number;

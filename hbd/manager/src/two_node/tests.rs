@@ -169,6 +169,7 @@ impl Stage {
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
             orders: Vec::new(),
+            wanted: BTreeMap::new(),
         }
     }
 
@@ -961,6 +962,7 @@ fn an_order_that_was_passed_on_is_obeyed_once() {
         claims: BTreeMap::new(),
         failures: BTreeMap::new(),
         reasons: BTreeMap::new(),
+        wanted: BTreeMap::new(),
         orders: vec![Passed {
             number: 4,
             standing: false,
@@ -1328,6 +1330,7 @@ fn a_holder_yields_to_a_node_that_does_not_hear_it_and_holds_the_group_too() {
         failures: BTreeMap::new(),
         reasons: BTreeMap::new(),
         orders: Vec::new(),
+        wanted: BTreeMap::new(),
     };
     let stops = "stop 1".to_string();
     assert!(
@@ -1490,6 +1493,7 @@ fn what_is_ordered_on_return_comes_before_what_the_other_node_still_has_standing
         failures: BTreeMap::new(),
         reasons: BTreeMap::new(),
         orders: vec![standing],
+        wanted: BTreeMap::new(),
     };
     let outputs = stage.read(declaration, 3);
     assert!(

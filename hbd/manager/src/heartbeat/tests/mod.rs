@@ -6,7 +6,6 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use shared::event::{EventSource, Kind, NodeStatus, Role, StatusReason};
 use shared::group::{GroupName, GroupState, Willingness};
@@ -62,6 +61,7 @@ struct Stage {
     declared: u64,
     heard: u64,
     orders: Vec<Passed>,
+    wanted: BTreeMap<GroupName, NodeName>,
 }
 
 /// What a group is here, and how willing bob is.
@@ -85,6 +85,7 @@ impl Stage {
             declared: 0,
             heard: 0,
             orders: Vec::new(),
+            wanted: BTreeMap::new(),
         };
         stage.tell(Kind::CommunicationUp);
         stage.becomes(NodeStatus::Active);
@@ -119,6 +120,7 @@ impl Stage {
 
     /// Somebody ordered this, and bob declares it next.
     fn order(&mut self, verb: GroupVerb) {
+        self.obey(&verb);
         self.orders.push(Passed {
             number: self.declared + 1,
             standing: false,
@@ -128,6 +130,31 @@ impl Stage {
                 reason: None,
             },
         });
+    }
+
+    /// Bob's manager has read this order.
+    fn obey(&mut self, verb: &GroupVerb) -> String {
+        let named = |names: &[GroupName]| names.iter().map(ToString::to_string).collect::<String>();
+        match verb {
+            GroupVerb::Move {
+                groups: Choice::Named(names),
+                to: Some(to),
+                lasts,
+                ..
+            } => {
+                let wanted = names.iter().map(|name| (name.clone(), to.clone()));
+                self.wanted.extend(wanted);
+                let lasts = lasts.map(|lasts| alloc::format!(" for {lasts:?}"));
+                alloc::format!("{} to {to}{}", named(names), lasts.unwrap_or_default())
+            }
+            GroupVerb::Unmove {
+                groups: Choice::Named(names),
+            } => {
+                self.wanted.retain(|name, _| !names.contains(name));
+                alloc::format!("{} nowhere", named(names))
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     fn declaration(&mut self, own: Here, other: Here) -> Declaration {
@@ -149,6 +176,7 @@ impl Stage {
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
             orders: core::mem::take(&mut self.orders),
+            wanted: self.wanted.clone(),
         }
     }
 
@@ -191,12 +219,10 @@ impl Stage {
                     texts.push(values);
                 }
                 Spoken::Declare(declaration) => {
-                    orders.extend(
-                        declaration
-                            .orders
-                            .iter()
-                            .map(|passed| alloc::format!("order of {}", passed.order.who)),
-                    );
+                    for passed in &declaration.orders {
+                        let what = self.obey(&passed.order.verb);
+                        orders.push(alloc::format!("{} orders: {what}", passed.order.who));
+                    }
                     alice = Some(declaration);
                 }
             }
@@ -285,7 +311,11 @@ fn what_a_heartbeat_gives_up_is_started_when_it_is_done_and_not_before() {
     let alice = "alice: web stopping able, mail started able";
     assert_eq!(
         stage.standby("foreign", "me", 2),
-        ["ask_resources foreign other", alice, "order of alice"]
+        [
+            "ask_resources foreign other",
+            alice,
+            "alice orders: web nowhere"
+        ]
     );
     let fields = [
         ("rsc_hold", "local"),
@@ -358,14 +388,20 @@ fn what_a_heartbeat_wants_is_given_up_for_it() {
     let outputs = stage.hear("hb_takeover", &[("rsc_hold", "all")], 2);
     assert_eq!(outputs[0], "ask_resources local me");
     let outputs = stage.standby("local", "other", 3);
-    assert_eq!(outputs.last().unwrap(), "order of alice");
+    assert_eq!(outputs.last().unwrap(), "alice orders: web to alice");
+    stage.declare(AWAY, FREE, 4);
+    stage.standby("local", "done", 5);
+    assert!(!asks(&stage.outputs(60)), "it stays there");
+    stage.order(here(OWN));
+    assert!(asks(&stage.declare(FREE, FREE, 61)));
+    let mut stage = Stage::settled(false);
+    stage.hear("hb_takeover", &[("rsc_hold", "all")], 2);
+    let outputs = stage.standby("local", "other", 3);
+    let moved = "alice orders: web to alice for 60s";
+    assert_eq!(outputs.last().unwrap(), moved);
     stage.declare(AWAY, FREE, 4);
     let outputs = stage.standby("local", "done", 5);
-    assert_eq!(
-        outputs.last().unwrap(),
-        "order of alice",
-        "which is over with it"
-    );
+    assert_eq!(outputs.last().unwrap(), "alice orders: web nowhere");
 }
 
 #[test]
@@ -404,7 +440,10 @@ fn an_order_stands_when_the_heartbeat_does_what_it_was_asked() {
     let outputs = stage.declare(FREE, FREE, 3);
     assert!(outputs.contains(&"hb_takeover local".into()), "{outputs:?}");
     let outputs = stage.standby("foreign", "me", 4);
-    assert!(!outputs.contains(&"order of alice".into()), "{outputs:?}");
+    assert!(
+        !outputs.iter().any(|text| text.contains("orders")),
+        "{outputs:?}"
+    );
 }
 
 #[test]
@@ -429,48 +468,94 @@ fn what_is_this_nodes_is_asked_for_until_it_comes_when_nothing_keeps_it_away_any
 fn what_is_ordered_here_is_asked_for_again_when_it_can_be_had() {
     let mut stage = Stage::settled(false);
     stage.holds("all", "1", 2);
-    stage.order(GroupVerb::Move {
-        groups: Choice::Named(vec![group(OTHER)]),
-        to: Some(name("bob")),
-        lasts: Some(Duration::from_secs(600)),
-        together: false,
-    });
+    stage.order(here(OTHER));
     assert!(asks(&stage.declare(FREE, FREE, 3)));
     let failed = (GroupState::Stopped, Willingness::Unable);
     stage.declare(FREE, failed, 4);
     assert!(!asks(&stage.outputs(100)));
     stage.declare(FREE, FREE, 101);
     assert_eq!(stage.outputs(102), ["hb_takeover foreign"]);
+    stage.wanted.clear();
+    stage.declare(FREE, FREE, 103);
     assert!(!asks(&stage.outputs(610)), "the order has run out");
 }
 
 #[test]
-fn what_the_heartbeat_asked_for_it_keeps_until_it_is_ordered_here() {
+fn what_a_heartbeat_gives_by_order_stays_here() {
     let mut stage = Stage::settled(true);
-    stage.hear("hb_takeover", &[("rsc_hold", "all")], 2);
-    stage.standby("local", "other", 3);
-    stage.declare(AWAY, FREE, 4);
-    stage.standby("local", "done", 5);
-    stage.declare(FREE, FREE, 6);
-    assert!(!asks(&stage.outputs(60)));
-    stage.order(GroupVerb::Move {
-        groups: Choice::Named(vec![group(OWN)]),
-        to: Some(name("bob")),
-        lasts: None,
-        together: false,
-    });
-    assert!(asks(&stage.declare(FREE, FREE, 61)));
+    stage.standby("local", "me", 2);
+    assert_eq!(stage.wanted[&group(OTHER)], name("bob"));
+    stage.hear_only("ask_resources", &[("rsc_hold", "local"), ("info", "done")]);
+    stage.declare(HELD, STARTING, 3);
+    let outputs = stage.declare(HELD, HELD, 4);
+    assert!(
+        !outputs.iter().any(|text| text.contains("me")),
+        "{outputs:?}"
+    );
+}
+
+#[test]
+fn what_a_heartbeat_offers_a_node_that_comes_stays_there_if_it_is_ordered_there() {
+    let mut stage = Stage::joined(true);
+    stage.wanted.insert(group(OWN), name("alice"));
+    stage.declare(AWAY, FREE, 2);
+    let outputs = stage.standby("foreign", "me", 3);
+    assert_eq!(outputs, ["alice: web started able, mail started able"]);
+    stage.outputs(11);
+    assert_eq!(
+        stage.standby("foreign", "me", 20)[0],
+        "ask_resources foreign other"
+    );
+}
+
+#[test]
+fn what_is_frozen_is_not_offered() {
+    let frozen = (GroupState::Started, Willingness::Unable);
+    let mut stage = Stage::settled(true);
+    for outputs in [stage.declare(frozen, FREE, 2), stage.outputs(30)] {
+        assert!(
+            !outputs.iter().any(|text| text.contains("ask_resources")),
+            "{outputs:?}"
+        );
+    }
+    let mut stage = Stage::new(true);
+    stage.declare(HELD, frozen, 1);
+    stage.hear("starting", &[], 2);
+    let outputs = stage.holds("none", "1", 3);
+    assert!(
+        !outputs.iter().any(|text| text.contains("ask_resources")),
+        "{outputs:?}"
+    );
+    let outputs = stage.declare(HELD, HELD, 4);
+    assert_eq!(
+        outputs[0], "ask_resources foreign me",
+        "it goes back when that is over"
+    );
+}
+
+#[test]
+fn a_promise_that_was_not_heard_is_repeated_and_then_forgotten() {
+    let mut stage = Stage::joined(false);
+    for second in [2, 3] {
+        let outputs = stage.standby("foreign", "me", second);
+        assert_eq!(outputs[0], "ask_resources foreign other");
+    }
+    assert!(stage.outputs(12).is_empty());
+    assert!(stage.outputs(13).last().unwrap().contains("web started"));
+    stage.standby("foreign", "me", 14);
+    let fields = [
+        ("rsc_hold", "local"),
+        ("isstable", "0"),
+        ("info", "standby"),
+    ];
+    stage.hear("resource", &fields, 15);
+    assert!(stage.outputs(600).is_empty(), "it is being stopped");
 }
 
 #[test]
 fn what_is_ordered_here_stays_when_the_heartbeat_returns_and_goes_when_it_asks_for_it() {
     let mut stage = Stage::new(true);
-    stage.order(GroupVerb::Move {
-        groups: Choice::Named(vec![group(OTHER)]),
-        to: Some(name("bob")),
-        lasts: None,
-        together: false,
-    });
+    stage.order(here(OTHER));
     stage.declare(HELD, HELD, 1);
     let outputs = stage.holds("none", "1", 2);
     assert!(!outputs.iter().any(|text| text.contains("ask_resources")));
@@ -480,9 +565,19 @@ fn what_is_ordered_here_stays_when_the_heartbeat_returns_and_goes_when_it_asks_f
     stage.declare(HELD, AWAY, 4);
     stage.holds("local", "1", 5);
     let outputs = stage.standby("foreign", "done", 5);
-    assert_eq!(outputs.last().unwrap(), "order of alice", "this one ends");
+    assert_eq!(outputs.last().unwrap(), "alice orders: mail nowhere");
     stage.declare(HELD, FREE, 6);
     assert!(!asks(&stage.outputs(60)));
+}
+
+/// Moves a group to bob.
+fn here(text: &str) -> GroupVerb {
+    GroupVerb::Move {
+        groups: Choice::Named(vec![group(text)]),
+        to: Some(name("bob")),
+        lasts: None,
+        together: false,
+    }
 }
 
 /// The Heartbeat is asked for something.
@@ -497,7 +592,11 @@ fn a_heartbeat_that_gives_what_it_does_not_have_disputes_nothing() {
     let alice = "alice: web stopped reluctant, mail started able";
     assert_eq!(
         outputs,
-        ["ask_resources foreign other", alice, "order of alice"]
+        [
+            "ask_resources foreign other",
+            alice,
+            "alice orders: web nowhere"
+        ]
     );
     let outputs = stage.standby("foreign", "done", 3);
     assert_eq!(
@@ -515,6 +614,7 @@ fn an_offer_that_nobody_answers_is_made_again_later() {
         outputs[2].contains("web starting"),
         "nobody else starts it: {outputs:?}"
     );
+    stage.outputs(11);
     assert_eq!(stage.interpreter.get().deadline(), Some(at(12)));
     assert_eq!(stage.outputs(12), ["ask_resources local done"]);
     let outputs = stage.outputs(22);
