@@ -155,7 +155,8 @@ impl ClusterManager for Pair {
     }
 
     fn poll_deadline(&self) -> Option<Moment> {
-        let interpreter = self.tongue.get().deadline();
+        let tongue = self.beside_heartbeat.then(|| self.tongue.get());
+        let interpreter = tongue.and_then(|tongue| tongue.deadline());
         let manager = self.manager.poll_deadline();
         manager.into_iter().chain(interpreter).min()
     }

@@ -67,6 +67,11 @@ impl Requests {
         }
     }
 
+    /// There is something to decide.
+    fn speaks(&self) -> bool {
+        !self.leaving && self.booth.is_open() && self.booth.own.is_some()
+    }
+
     fn is_known(&self, group: &GroupName) -> bool {
         self.booth.groups.iter().any(|(name, _)| name == group)
     }
@@ -187,7 +192,7 @@ impl Interpreter for Requests {
     }
 
     fn settle(&mut self, now: Moment) {
-        if self.leaving || !self.booth.is_open() || self.booth.own.is_none() {
+        if !self.speaks() {
             return;
         }
         let mut changed = false;
@@ -224,6 +229,9 @@ impl Interpreter for Requests {
     }
 
     fn deadline(&self) -> Option<Moment> {
+        if !self.speaks() {
+            return None;
+        }
         let asked = self.places.values().filter_map(|place| match place {
             Place::Asked(at) => Some(*at + ASK),
             _ => None,

@@ -61,8 +61,9 @@ pub(crate) struct Standbys {
     wanted: BTreeSet<GroupName>,
     /// When the peer is asked for what should be here.
     ask_at: Option<Moment>,
-    /// What the peer was asked for last: it is not it who wants to give it up.
+    /// What the peer was asked for, and until when it may give that up for this reason.
     asked: Heaps,
+    asked_until: Option<Moment>,
     /// What was last said of what is held.
     said: Option<(Heaps, bool)>,
     again: Again,
@@ -147,14 +148,14 @@ impl Standby {
         }
     }
 
-    /// What the groups of a heap are on the peer.
-    fn peer_state(self, theirs: Theirs, held: Heaps, local: bool) -> GroupState {
+    /// What a group of a heap is on the peer, where this node holds `held`, and the group or not.
+    fn peer_state(self, theirs: Theirs, held: Heaps, (local, is_held): (bool, bool)) -> GroupState {
         match self {
             Self::Offered { heaps, .. } if heaps.has(local) && !held.has(local) => {
                 GroupState::Starting
             }
             // The peer waits for it, whatever this node would rather do by now.
-            Self::Giving(heaps) if heaps.has(local) && !held.has(local) => GroupState::Starting,
+            Self::Giving(heaps) if heaps.has(local) && !is_held => GroupState::Starting,
             Self::Handed(heaps) if heaps.has(local) => GroupState::Starting,
             // It may give up what it does not have: nobody else is to have it then, but this node may.
             Self::Promised { heaps, .. } | Self::Awaited(heaps)
@@ -180,6 +181,7 @@ impl Standbys {
             wanted: BTreeSet::new(),
             ask_at: None,
             asked: Heaps::NONE,
+            asked_until: None,
             said: None,
             again: Again::Said,
             asked_at: None,
@@ -204,6 +206,7 @@ impl Interpreter for Standbys {
         self.not_before = None;
         self.ask_at = None;
         self.asked = Heaps::NONE;
+        self.asked_until = None;
         self.said = None;
         self.again = Again::Said;
         self.asked_at = None;
@@ -261,7 +264,7 @@ impl Interpreter for Standbys {
     }
 
     fn settle(&mut self, now: Moment) {
-        if self.leaving || self.booth.own.is_none() || self.theirs.is_none() {
+        if !self.speaks() {
             return;
         }
         self.welcome = match self.welcome {
@@ -270,11 +273,17 @@ impl Interpreter for Standbys {
             welcome => welcome,
         };
         self.not_before.take_if(|at| *at <= now);
+        if self.asked_until.take_if(|at| *at <= now).is_some() {
+            self.asked = Heaps::NONE;
+        }
         self.go_on(now);
         self.ask(now);
     }
 
     fn deadline(&self) -> Option<Moment> {
+        if !self.speaks() {
+            return None;
+        }
         let standby = match self.standby {
             Standby::Offered { until, .. } => Some(until),
             Standby::Promised { until, .. } => until,
@@ -288,12 +297,18 @@ impl Interpreter for Standbys {
             (Again::At(at), Standby::None) => Some(at),
             _ => None,
         };
-        let deadlines = [standby, welcome, self.ask_at, self.not_before, again];
-        deadlines.into_iter().flatten().min()
+        let asking = [self.ask_at, self.asked_until, self.not_before];
+        let deadlines = asking.into_iter().chain([standby, welcome, again]);
+        deadlines.flatten().min()
     }
 }
 
 impl Standbys {
+    /// There is something to decide: before the peer has said something there is not, and not at the end.
+    fn speaks(&self) -> bool {
+        !self.leaving && self.booth.own.is_some() && self.theirs.is_some()
+    }
+
     /// What follows in the standby under way, or what is to be said and offered where there is none.
     fn go_on(&mut self, now: Moment) {
         match self.standby {
@@ -368,11 +383,14 @@ impl Standbys {
             // It says none, and stops it only now.
             Some(Info::Shutdown) => theirs.leaving = true,
             // What it gives up it has until it says that it is done.
-            Some(Info::Standby) => {
-                if let Standby::Promised { heaps, .. } = self.standby {
-                    self.standby = Standby::Awaited(heaps);
+            Some(Info::Standby) => match self.standby {
+                Standby::Promised { heaps, .. } => self.standby = Standby::Awaited(heaps),
+                // The answer was taken for lost here, and was not.
+                Standby::None if known && theirs.holds.without(holds) != Heaps::NONE => {
+                    self.standby = Standby::Awaited(theirs.holds.without(holds));
                 }
-            }
+                _ => {}
+            },
             _ if full || holds == Heaps::NONE => theirs.holds = holds,
             _ => theirs.holds = theirs.holds.and(holds),
         }
@@ -407,7 +425,7 @@ impl Standbys {
                 self.evict(heaps);
             }
             (Step::Done, Standby::Promised { heaps, .. } | Standby::Awaited(heaps))
-                if heaps == gives.mirrored() =>
+                if heaps.without(gives.mirrored()) == Heaps::NONE =>
             {
                 theirs.holds = theirs.holds.without(heaps);
                 self.asked = self.asked.without(heaps);
@@ -436,9 +454,10 @@ impl Standbys {
         // After a split both may hold something, and a Heartbeat only complains: it is asked for it.
         let both = theirs.holds.common(self.held());
         if both != Heaps::NONE {
-            if self.not_before.is_none() {
+            let wanted = Heaps::that(|local| both.has(local) && self.gives(local));
+            if self.not_before.is_none() && wanted != Heaps::NONE {
                 self.not_before = Some(now + ANSWER);
-                self.take_over(both);
+                self.take_over(wanted, now);
             }
             return;
         }
@@ -471,7 +490,7 @@ impl Standbys {
         let at = self.ask_at.get_or_insert(now + OFFERS);
         if *at <= now {
             *at = now + ANSWER;
-            self.take_over(due);
+            self.take_over(due, now);
         }
     }
 
@@ -485,13 +504,17 @@ impl Standbys {
         else {
             return Heaps::NONE;
         };
+        // What both hold comes first.
+        if theirs.holds.common(self.held()) != Heaps::NONE {
+            return Heaps::NONE;
+        }
         let is_own = |local| self.failback && local;
         let is_able = |claim: &Claim| claim.willing == Willingness::Able;
         let wanted = self.heaps_of(&self.wanted);
         Heaps::that(|local| {
             let comes = wanted.has(local) || is_own(local);
-            let only_there = theirs.holds.has(local) && !self.held().has(local);
-            comes && only_there && self.claims(local).all(is_able)
+            let has_groups = self.claims(local).next().is_some();
+            comes && has_groups && theirs.holds.has(local) && self.claims(local).all(is_able)
         })
     }
 
@@ -500,24 +523,24 @@ impl Standbys {
         self.failback && !local && !self.heaps_of(&self.wanted).has(local)
     }
 
-    /// What this node holds of a heap it would give up: in a freeze it does not.
+    /// What this node holds of a heap it would give up: in a freeze it does not, and what is blocked it cannot.
     fn gives(&self, local: bool) -> bool {
         let mut held = self.claims(local).filter(|claim| claim.state.is_held());
-        held.all(|claim| claim.willing > Willingness::Unable)
+        held.all(|claim| claim.state != GroupState::Blocked && claim.willing > Willingness::Unable)
     }
 
-    /// The peer offers these only because one of the two has come, and an order wants them there.
+    /// The peer offers just what it does when one of the two has come, and an order wants that there.
     fn keeps_there(&self, heaps: Heaps) -> bool {
-        let mut groups = self.booth.groups.iter();
-        let wanted = groups.any(|(name, local)| {
-            *local && heaps.has(true) && self.booth.is_wanted(name, &self.booth.peer)
-        });
-        wanted && self.failback && self.welcome != Welcome::Over
+        let mut own = self.booth.groups.iter().filter(|(_, local)| *local);
+        let wanted = own.any(|(name, _)| self.booth.is_wanted(name, &self.booth.peer));
+        let welcome = self.failback && self.welcome != Welcome::Over;
+        welcome && heaps == Heaps::LOCAL && wanted
     }
 
     /// Asks the peer for a standby.
-    fn take_over(&mut self, takes: Heaps) {
+    fn take_over(&mut self, takes: Heaps, now: Moment) {
         self.asked = takes;
+        self.asked_until = Some(now + ANSWER);
         self.booth.say(Word::Takeover { takes });
     }
 
@@ -693,10 +716,14 @@ impl Standbys {
             let (held, standby) = (self.held(), self.standby);
             // Nothing is stopped for a peer that has not said yet that it takes it.
             let waits = !matches!(standby, Standby::Giving(_));
-            let locals = self.booth.groups.iter().map(|(_, local)| *local);
-            let states = locals.map(|local| {
-                let state = standby.peer_state(theirs, held, local);
-                (state, standby.peer_willing(theirs, held, local))
+            let claims = self.booth.own.as_ref().map(|own| &own.claims);
+            let is_held = |name| {
+                let claim = claims.and_then(|claims| claims.get(name));
+                claim.is_some_and(|claim| claim.state.is_held())
+            };
+            let states = self.booth.groups.iter().map(|(name, local)| {
+                let state = standby.peer_state(theirs, held, (*local, is_held(name)));
+                (state, standby.peer_willing(theirs, held, *local))
             });
             let states = states.collect();
             self.booth.declare(waits, states);

@@ -534,6 +534,46 @@ fn what_is_frozen_is_not_offered() {
 }
 
 #[test]
+fn what_both_hold_is_asked_for_in_no_freeze_and_never_where_it_is_blocked() {
+    let frozen = (GroupState::Started, Willingness::Unable);
+    let blocked = (GroupState::Blocked, Willingness::Reluctant);
+    for there in [frozen, blocked] {
+        let mut stage = Stage::new(true);
+        stage.declare(HELD, there, 1);
+        let outputs = stage.holds("local", "1", 2);
+        assert!(!asks(&outputs), "{outputs:?}");
+        stage.holds("none", "1", 3);
+        let outputs = stage.outputs(30);
+        let offers = |text: &String| text.contains("ask_resources");
+        assert!(!outputs.iter().any(offers), "{outputs:?}");
+    }
+}
+
+#[test]
+fn nothing_is_due_before_a_heartbeat_has_said_anything_and_none_when_this_node_leaves() {
+    let mut stage = Stage::new(true);
+    stage.order(here(OTHER));
+    stage.declare(FREE, FREE, 1);
+    assert_eq!(stage.interpreter.get().deadline(), None);
+    stage.holds("all", "1", 2);
+    assert!(stage.interpreter.get().deadline().is_some());
+    stage.interpreter.get_mut().leave();
+    assert_eq!(stage.interpreter.get().deadline(), None);
+}
+
+#[test]
+fn a_standby_is_asked_for_once_and_later_ones_are_orders() {
+    let mut stage = Stage::settled(true);
+    stage.order(here(OTHER));
+    assert!(asks(&stage.declare(HELD, FREE, 2)));
+    stage.wanted.clear();
+    stage.declare(HELD, FREE, 3);
+    stage.outputs(60);
+    stage.standby("local", "me", 61);
+    assert_eq!(stage.wanted.get(&group(OTHER)), Some(&name("bob")));
+}
+
+#[test]
 fn a_promise_that_was_not_heard_is_repeated_and_then_forgotten() {
     let mut stage = Stage::joined(false);
     for second in [2, 3] {
