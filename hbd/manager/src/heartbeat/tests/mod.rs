@@ -574,6 +574,40 @@ fn a_standby_is_asked_for_once_and_later_ones_are_orders() {
 }
 
 #[test]
+fn what_is_stopped_in_a_standby_is_not_free_while_another_group_of_its_node_stops() {
+    const MORE: &str = "blog";
+    let mut settings = settings(false);
+    settings.groups.push(Group {
+        name: group(MORE),
+        ..settings.groups[0].clone()
+    });
+    let mut stage = Stage::with(&settings);
+    let declare = |stage: &mut Stage, own: Here, (state, willing): Here, seconds| {
+        stage.declared += 1;
+        let mut declaration = stage.declaration(own, FREE);
+        let claim = Claim {
+            state,
+            willing,
+            epoch: 1,
+        };
+        declaration.claims.insert(group(MORE), claim);
+        let interpreter = stage.interpreter.get_mut();
+        interpreter.declare(declaration, at(seconds));
+        stage.outputs(seconds)
+    };
+    let ordered = (GroupState::Started, Willingness::Reluctant);
+    declare(&mut stage, HELD, HELD, 1);
+    stage.holds("local", "1", 1);
+    let outputs = declare(&mut stage, ordered, ordered, 2);
+    assert_eq!(outputs[0], "ask_resources local me");
+    stage.standby("local", "other", 3);
+    let outputs = declare(&mut stage, FREE, STOPPING, 4);
+    assert!(outputs[0].contains("web starting able"), "{outputs:?}");
+    let outputs = declare(&mut stage, FREE, FREE, 5);
+    assert_eq!(outputs[0], "ask_resources local done");
+}
+
+#[test]
 fn a_promise_that_was_not_heard_is_repeated_and_then_forgotten() {
     let mut stage = Stage::joined(false);
     for second in [2, 3] {
