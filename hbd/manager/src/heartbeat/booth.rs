@@ -65,8 +65,7 @@ impl Booth {
             Kind::NodeHeard {
                 node, generation, ..
             } if *node == self.peer => {
-                self.generation = *generation;
-                false
+                core::mem::replace(&mut self.generation, *generation) != *generation
             }
             Kind::NodeRestarted { node, to, .. } if *node == self.peer => {
                 self.generation = *to;
@@ -89,6 +88,13 @@ impl Booth {
     /// What is said now is understood now.
     pub(super) fn is_open(&self) -> bool {
         self.active && self.communication_up
+    }
+
+    /// The life of the peer in that view is the one that is known here, or is told next.
+    pub(super) fn knows(&self, view: &ClusterView) -> bool {
+        let peer = view.nodes.get(&self.peer);
+        let peer = peer.filter(|peer| peer.status != NodeStatus::Dead);
+        peer.is_some_and(|peer| peer.generation.is_none_or(|life| life == self.generation))
     }
 
     /// This node has another core, and that is what it knows.

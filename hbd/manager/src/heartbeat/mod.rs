@@ -45,6 +45,10 @@ pub(crate) trait Interpreter {
     fn booth(&mut self) -> &mut Booth;
     /// The peer is another, or gone: nothing that it said counts.
     fn forget(&mut self);
+    /// What the peer said has to be asked for again, but what it does goes on.
+    fn interrupt(&mut self) {
+        self.forget();
+    }
     /// This node leaves.
     fn leave(&mut self);
     /// What this node's manager declares.
@@ -65,9 +69,14 @@ impl dyn Interpreter + '_ {
         }
     }
 
-    /// This node has another core, and that is what it knows: what was said meanwhile is lost.
+    /// This node has another core, and that is what it knows: what was said meanwhile is lost, but to a core that takes
+    /// the place of one that knew the same life of the peer.
     pub(crate) fn handle_view(&mut self, view: &ClusterView) {
-        self.begin_anew();
+        self.booth().forget();
+        match self.booth().knows(view) {
+            true => self.interrupt(),
+            false => self.forget(),
+        }
         self.booth().look(view);
     }
 

@@ -215,6 +215,15 @@ impl Interpreter for Standbys {
         self.welcome = Welcome::Begins;
     }
 
+    /// The peer goes on stopping what it gives up: it may not have begun to, or said so.
+    fn interrupt(&mut self) {
+        let standby = self.standby;
+        self.forget();
+        if let Standby::Promised { .. } | Standby::Awaited(_) = standby {
+            self.standby = standby;
+        }
+    }
+
     fn leave(&mut self) {
         if !core::mem::replace(&mut self.leaving, true) {
             self.again = Again::Said;

@@ -998,7 +998,7 @@ fn another_core_brings_what_it_knows_and_nothing_is_stopped() {
     assert_eq!(stage.outputs(), ["say started able"]);
 }
 
-fn quick_restart() -> Kind {
+pub(crate) fn quick_restart() -> Kind {
     let nodes = ["alice", "bob"].map(|node| shared::event::ConfiguredNode {
         name: name(node),
         kind: shared::event::NodeKind::Normal,

@@ -608,6 +608,56 @@ fn what_is_stopped_in_a_standby_is_not_free_while_another_group_of_its_node_stop
 }
 
 #[test]
+fn what_a_heartbeat_stops_is_not_started_by_a_manager_with_another_core() {
+    let mut stage = Stage::joined(false);
+    stage.tell(Kind::NodeHeard {
+        node: name("alice"),
+        uuid: Some(Uuid([1; 16])),
+        generation: Generation(4),
+        program: "heartbeat".into(),
+    });
+    stage.holds("all", "1", 1);
+    stage.standby("foreign", "me", 2);
+    let fields = [
+        ("rsc_hold", "local"),
+        ("isstable", "0"),
+        ("info", "standby"),
+    ];
+    stage.hear("resource", &fields, 2);
+    let heard = Kind::NodeHeard {
+        node: name("alice"),
+        uuid: Some(Uuid([1; 16])),
+        generation: Generation(4),
+        program: "heartbeat".into(),
+    };
+    let active = Kind::NodeStatus {
+        node: name("alice"),
+        from: NodeStatus::Init,
+        to: NodeStatus::Active,
+        reason: StatusReason::Announced,
+    };
+    let mut source = EventSource::new(name("bob"), Role::Core, Generation(7));
+    let mut view = ClusterView::default();
+    let mut started = crate::two_node::tests::quick_restart();
+    if let Kind::Started(started) = &mut started {
+        started.node = name("bob");
+    }
+    view.apply(&source.event(started, None, Now::default()));
+    stage.interpreter.get_mut().handle_view(&view);
+    for kind in [heard, active, Kind::CommunicationUp] {
+        stage.tell(kind);
+    }
+    assert_eq!(stage.declare(FREE, FREE, 3), ["starting"]);
+    let outputs = stage.holds("local", "1", 3);
+    assert!(outputs[0].contains("web stopping"), "{outputs:?}");
+    stage.hear_only(
+        "ask_resources",
+        &[("rsc_hold", "foreign"), ("info", "done")],
+    );
+    assert!(stage.declare(STARTING, FREE, 4)[0].contains("web stopped"));
+}
+
+#[test]
 fn a_promise_that_was_not_heard_is_repeated_and_then_forgotten() {
     let mut stage = Stage::joined(false);
     for second in [2, 3] {
