@@ -79,6 +79,16 @@ impl Booth {
         }
     }
 
+    /// What this node declares of a group.
+    pub(super) fn claim(&self, group: &GroupName) -> Option<&Claim> {
+        self.own.as_ref()?.claims.get(group)
+    }
+
+    /// This node holds that group.
+    pub(super) fn is_held(&self, group: &GroupName) -> bool {
+        self.claim(group).is_some_and(|claim| claim.state.is_held())
+    }
+
     /// An order wants this group there.
     pub(super) fn is_wanted(&self, group: &GroupName, there: &NodeName) -> bool {
         let wanted = self.own.as_ref().and_then(|own| own.wanted.get(group));

@@ -76,18 +76,8 @@ impl Requests {
         self.booth.groups.iter().any(|(name, _)| name == group)
     }
 
-    fn is_held(&self, group: &GroupName) -> bool {
-        let own = self.booth.own.iter();
-        let mut claims = own.filter_map(|own| own.claims.get(group));
-        claims.any(|claim| claim.state.is_held())
-    }
-
     fn willing(&self, group: &GroupName) -> Willingness {
-        let claim = self
-            .booth
-            .own
-            .as_ref()
-            .and_then(|own| own.claims.get(group));
+        let claim = self.booth.claim(group);
         claim.map_or(Willingness::Unable, |claim| claim.willing)
     }
 
@@ -97,22 +87,23 @@ impl Requests {
             return;
         }
         let groups = self.booth.groups.iter().map(|(group, _)| group);
-        let states = groups.map(
-            |group| match (self.places.get(group), self.is_held(group)) {
-                (Some(Place::Wanted), _) => (GroupState::Stopped, Willingness::Able),
-                // What this node does not want to keep the other takes.
-                (_, true) if self.willing(group) < Willingness::Able => {
-                    (GroupState::Stopped, Willingness::Able)
-                }
-                (_, true) | (Some(Place::Free), false) => {
-                    (GroupState::Stopped, Willingness::Reluctant)
-                }
-                // At its beginning a Heartbeat takes its own, and may have what is this node's.
-                (Some(Place::There | Place::Asked(_)) | None, false) => {
-                    (GroupState::Started, Willingness::Able)
-                }
-            },
-        );
+        let states =
+            groups.map(
+                |group| match (self.places.get(group), self.booth.is_held(group)) {
+                    (Some(Place::Wanted), _) => (GroupState::Stopped, Willingness::Able),
+                    // What this node does not want to keep the other takes.
+                    (_, true) if self.willing(group) < Willingness::Able => {
+                        (GroupState::Stopped, Willingness::Able)
+                    }
+                    (_, true) | (Some(Place::Free), false) => {
+                        (GroupState::Stopped, Willingness::Reluctant)
+                    }
+                    // At its beginning a Heartbeat takes its own, and may have what is this node's.
+                    (Some(Place::There | Place::Asked(_)) | None, false) => {
+                        (GroupState::Started, Willingness::Able)
+                    }
+                },
+            );
         let states = states.collect();
         self.booth.declare(false, states);
     }
@@ -144,7 +135,7 @@ impl Requests {
                 && *to == self.booth.node
             {
                 for group in names {
-                    if !self.is_held(group) {
+                    if !self.booth.is_held(group) {
                         self.ask(group, now);
                     }
                 }
@@ -199,7 +190,7 @@ impl Interpreter for Requests {
         for (group, local) in self.booth.groups.clone() {
             let place = self.places.get(&group).copied();
             let willing = self.willing(&group);
-            if self.is_held(&group) {
+            if self.booth.is_held(&group) {
                 if place != Some(Place::Wanted) {
                     self.places.insert(group, Place::Free);
                 }

@@ -17,7 +17,6 @@
 //! A Heartbeat brings back by itself what is this node's when this node returns, and later nothing: it is asked for what
 //! an order wants here and for what `auto_failback on` brings back, again and again until it is here.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -57,8 +56,6 @@ pub(crate) struct Standbys {
     standby: Standby,
     /// No standby is offered and none asked for before.
     not_before: Option<Moment>,
-    /// Groups that orders want here.
-    wanted: BTreeSet<GroupName>,
     /// When the peer is asked for what should be here.
     ask_at: Option<Moment>,
     /// What the peer was asked for, and until when it may give that up for this reason.
@@ -178,7 +175,6 @@ impl Standbys {
             newest: Sequence::default(),
             standby: Standby::None,
             not_before: None,
-            wanted: BTreeSet::new(),
             ask_at: None,
             asked: Heaps::NONE,
             asked_until: None,
@@ -226,15 +222,19 @@ impl Interpreter for Standbys {
 
     fn leave(&mut self) {
         if !core::mem::replace(&mut self.leaving, true) {
-            self.again = Again::Said;
-            self.ask_at = None;
             self.say_resource(Heaps::NONE, false, Some(Info::Shutdown));
         }
     }
 
     fn declare(&mut self, own: Declaration, now: Moment) {
+        // What an order wants here, and did not before, the peer is asked for at once.
+        let newly = |(name, there): (&GroupName, &NodeName)| {
+            *there == self.booth.node && !self.booth.is_wanted(name, there)
+        };
+        if own.wanted.iter().any(newly) {
+            self.ask_at = Some(now);
+        }
         self.booth.own = Some(own);
-        self.note_orders(now);
         if self.theirs.is_some() {
             self.speak_for_peer();
         } else if self.booth.active && self.asked_at.is_none_or(|at| now.since(at) >= ASK) {
@@ -517,11 +517,9 @@ impl Standbys {
         if theirs.holds.common(self.held()) != Heaps::NONE {
             return Heaps::NONE;
         }
-        let is_own = |local| self.failback && local;
         let is_able = |claim: &Claim| claim.willing == Willingness::Able;
-        let wanted = self.heaps_of(&self.wanted);
         Heaps::that(|local| {
-            let comes = wanted.has(local) || is_own(local);
+            let comes = self.is_wanted(local, &self.booth.node) || self.failback && local;
             let has_groups = self.claims(local).next().is_some();
             comes && has_groups && theirs.holds.has(local) && self.claims(local).all(is_able)
         })
@@ -529,7 +527,7 @@ impl Standbys {
 
     /// A heap goes back to the peer when that is there.
     fn returns(&self, local: bool) -> bool {
-        self.failback && !local && !self.heaps_of(&self.wanted).has(local)
+        self.failback && !local && !self.is_wanted(local, &self.booth.node)
     }
 
     /// What this node holds of a heap it would give up: in a freeze it does not, and what is blocked it cannot.
@@ -540,10 +538,8 @@ impl Standbys {
 
     /// The peer offers just what it does when one of the two has come, and an order wants that there.
     fn keeps_there(&self, heaps: Heaps) -> bool {
-        let mut own = self.booth.groups.iter().filter(|(_, local)| *local);
-        let wanted = own.any(|(name, _)| self.booth.is_wanted(name, &self.booth.peer));
         let welcome = self.failback && self.welcome != Welcome::Over;
-        welcome && heaps == Heaps::LOCAL && wanted
+        welcome && heaps == Heaps::LOCAL && self.is_wanted(true, &self.booth.peer)
     }
 
     /// Asks the peer for a standby.
@@ -577,23 +573,16 @@ impl Standbys {
 
     /// This node gives up all of these heaps for the peer: what it would keep it is told to.
     fn evict(&mut self, heaps: Heaps) {
-        let claims = self.booth.own.as_ref().map(|own| &own.claims);
-        let stays = |(name, local): &&(GroupName, bool)| {
-            let returns = self.returns(*local);
-            let claim = claims.and_then(|claims| claims.get(name));
-            let able = claim.is_some_and(|claim| claim.willing == Willingness::Able);
-            heaps.has(*local) && able && !returns
-        };
-        let stay = self.booth.groups.iter().filter(stays);
-        let stay: Vec<_> = stay.cloned().collect();
-        // What was asked for there stays there, and does not come back at once.
         let demanded = core::mem::take(&mut self.demanded);
-        let is_order = |local: bool| self.failback && local && demanded.has(local);
-        let named = |order: bool| -> Vec<GroupName> {
-            let groups = stay.iter().filter(|(_, local)| is_order(*local) == order);
-            groups.map(|(name, _)| name.clone()).collect()
+        let stays = |name: &GroupName, local: bool| {
+            let claim = self.booth.claim(name);
+            let able = claim.is_some_and(|claim| claim.willing == Willingness::Able);
+            heaps.has(local) && able && !self.returns(local)
         };
-        let (ordered, evicted) = (named(true), named(false));
+        // What was asked for there stays there, and does not come back at once.
+        let is_order = |local| self.failback && local && demanded.has(local);
+        let ordered = self.named(|name, local| stays(name, local) && is_order(local));
+        let evicted = self.named(|name, local| stays(name, local) && !is_order(local));
         let peer = self.booth.peer.clone();
         self.order_move(ordered, peer.clone(), None, "a takeover was ordered there");
         let together = "in a standby all groups of a node move together";
@@ -623,13 +612,9 @@ impl Standbys {
     /// What was ordered at the peer comes after what was ordered here: that gives up these heaps. What would go back to
     /// it is wanted here from now on.
     fn follow_order(&mut self, heaps: Heaps) {
-        let named = |stays: bool| -> Vec<GroupName> {
-            let groups = self.booth.groups.iter();
-            let is_meant = |local| heaps.has(local) && (self.failback && !local) == stays;
-            let groups = groups.filter(|(_, local)| is_meant(*local));
-            groups.map(|(name, _)| name.clone()).collect()
-        };
-        let (stay, others) = (named(true), named(false));
+        let stays = |local: bool| self.failback && !local;
+        let stay = self.named(|_, local| heaps.has(local) && stays(local));
+        let others = self.named(|_, local| heaps.has(local) && !stays(local));
         let node = self.booth.node.clone();
         self.order_move(stay, node, None, "a standby was ordered there");
         self.order_unmove(others);
@@ -644,38 +629,28 @@ impl Standbys {
             .order(GroupVerb::Unmove { groups }, "a standby was ordered there");
     }
 
-    /// What an order wants here, and did not before, the peer is asked for at once.
-    fn note_orders(&mut self, now: Moment) {
-        let groups = self.booth.groups.iter().map(|(name, _)| name);
-        let wanted = groups.filter(|name| self.booth.is_wanted(name, &self.booth.node));
-        let wanted: BTreeSet<_> = wanted.cloned().collect();
-        if !wanted.is_subset(&self.wanted) {
-            self.ask_at = Some(now);
-        }
-        self.wanted = wanted;
+    /// An order wants a group of the heap on that node.
+    fn is_wanted(&self, local: bool, there: &NodeName) -> bool {
+        let mut groups = self.booth.groups.iter();
+        groups.any(|(name, of)| *of == local && self.booth.is_wanted(name, there))
     }
 
-    /// The heaps that these groups are in.
-    fn heaps_of<'a>(&self, names: impl IntoIterator<Item = &'a GroupName> + Clone) -> Heaps {
-        Heaps::that(|heap| {
-            let is_in = |name: &GroupName| self.booth.groups.contains(&(name.clone(), heap));
-            names.clone().into_iter().any(is_in)
-        })
+    /// The groups for which that holds, which is asked with the heap that they are in.
+    fn named(&self, are: impl Fn(&GroupName, bool) -> bool) -> Vec<GroupName> {
+        let groups = self.booth.groups.iter();
+        let groups = groups.filter(|(name, local)| are(name, *local));
+        groups.map(|(name, _)| name.clone()).collect()
     }
 
     /// This node would start all of it.
     fn wants(&self, heaps: Heaps) -> bool {
-        let Some(own) = &self.booth.own else {
+        if self.booth.own.is_none() {
             return false;
-        };
-        let mut groups = self
-            .booth
-            .groups
-            .iter()
-            .filter(|(_, local)| heaps.has(*local));
-        groups.all(|(name, _)| {
-            let claim = own.claims.get(name);
-            claim.is_some_and(|claim| claim.willing > Willingness::Unable)
+        }
+        let mut groups = self.booth.groups.iter();
+        groups.all(|(name, local)| {
+            let claim = self.booth.claim(name);
+            !heaps.has(*local) || claim.is_some_and(|claim| claim.willing > Willingness::Unable)
         })
     }
 
@@ -725,13 +700,8 @@ impl Standbys {
             let (held, standby) = (self.held(), self.standby);
             // Nothing is stopped for a peer that has not said yet that it takes it.
             let waits = !matches!(standby, Standby::Giving(_));
-            let claims = self.booth.own.as_ref().map(|own| &own.claims);
-            let is_held = |name| {
-                let claim = claims.and_then(|claims| claims.get(name));
-                claim.is_some_and(|claim| claim.state.is_held())
-            };
             let states = self.booth.groups.iter().map(|(name, local)| {
-                let state = standby.peer_state(theirs, held, (*local, is_held(name)));
+                let state = standby.peer_state(theirs, held, (*local, self.booth.is_held(name)));
                 (state, standby.peer_willing(theirs, held, *local))
             });
             let states = states.collect();

@@ -198,6 +198,16 @@ impl Stage {
         self.hear("resource", &fields, seconds)
     }
 
+    /// Alice keeps her own, and stops the rest.
+    fn gives_up(&mut self, seconds: u64) -> Vec<String> {
+        let fields = [
+            ("rsc_hold", "local"),
+            ("isstable", "0"),
+            ("info", "standby"),
+        ];
+        self.hear("resource", &fields, seconds)
+    }
+
     fn standby(&mut self, gives: &str, info: &str, seconds: u64) -> Vec<String> {
         let fields = [("rsc_hold", gives), ("info", info)];
         self.hear("ask_resources", &fields, seconds)
@@ -317,12 +327,7 @@ fn what_a_heartbeat_gives_up_is_started_when_it_is_done_and_not_before() {
             "alice orders: web nowhere"
         ]
     );
-    let fields = [
-        ("rsc_hold", "local"),
-        ("isstable", "0"),
-        ("info", "standby"),
-    ];
-    assert_eq!(stage.hear("resource", &fields, 2), [alice]);
+    assert_eq!(stage.gives_up(2), [alice]);
     stage.hear_only(
         "ask_resources",
         &[("rsc_hold", "foreign"), ("info", "done")],
@@ -431,12 +436,7 @@ fn what_both_hold_after_a_split_a_heartbeat_is_asked_for_and_then_it_goes_home()
 fn an_order_stands_when_the_heartbeat_does_what_it_was_asked() {
     let mut stage = Stage::settled(true);
     stage.holds("all", "1", 2);
-    stage.order(GroupVerb::Move {
-        groups: Choice::Named(vec![group(OWN)]),
-        to: Some(name("bob")),
-        lasts: None,
-        together: false,
-    });
+    stage.order(here(OWN));
     let outputs = stage.declare(FREE, FREE, 3);
     assert!(outputs.contains(&"hb_takeover local".into()), "{outputs:?}");
     let outputs = stage.standby("foreign", "me", 4);
@@ -610,26 +610,10 @@ fn what_is_stopped_in_a_standby_is_not_free_while_another_group_of_its_node_stop
 #[test]
 fn what_a_heartbeat_stops_is_not_started_by_a_manager_with_another_core() {
     let mut stage = Stage::joined(false);
-    stage.tell(Kind::NodeHeard {
-        node: name("alice"),
-        uuid: Some(Uuid([1; 16])),
-        generation: Generation(4),
-        program: "heartbeat".into(),
-    });
+    stage.tell(heard());
     stage.holds("all", "1", 1);
     stage.standby("foreign", "me", 2);
-    let fields = [
-        ("rsc_hold", "local"),
-        ("isstable", "0"),
-        ("info", "standby"),
-    ];
-    stage.hear("resource", &fields, 2);
-    let heard = Kind::NodeHeard {
-        node: name("alice"),
-        uuid: Some(Uuid([1; 16])),
-        generation: Generation(4),
-        program: "heartbeat".into(),
-    };
+    stage.gives_up(2);
     let active = Kind::NodeStatus {
         node: name("alice"),
         from: NodeStatus::Init,
@@ -644,7 +628,7 @@ fn what_a_heartbeat_stops_is_not_started_by_a_manager_with_another_core() {
     }
     view.apply(&source.event(started, None, Now::default()));
     stage.interpreter.get_mut().handle_view(&view);
-    for kind in [heard, active, Kind::CommunicationUp] {
+    for kind in [heard(), active, Kind::CommunicationUp] {
         stage.tell(kind);
     }
     assert_eq!(stage.declare(FREE, FREE, 3), ["starting"]);
@@ -667,12 +651,7 @@ fn a_promise_that_was_not_heard_is_repeated_and_then_forgotten() {
     assert!(stage.outputs(12).is_empty());
     assert!(stage.outputs(13).last().unwrap().contains("web started"));
     stage.standby("foreign", "me", 14);
-    let fields = [
-        ("rsc_hold", "local"),
-        ("isstable", "0"),
-        ("info", "standby"),
-    ];
-    stage.hear("resource", &fields, 15);
+    stage.gives_up(15);
     assert!(stage.outputs(600).is_empty(), "it is being stopped");
 }
 
@@ -692,6 +671,16 @@ fn what_is_ordered_here_stays_when_the_heartbeat_returns_and_goes_when_it_asks_f
     assert_eq!(outputs.last().unwrap(), "alice orders: mail nowhere");
     stage.declare(HELD, FREE, 6);
     assert!(!asks(&stage.outputs(60)));
+}
+
+/// Bob's core has heard alice, who runs a Heartbeat.
+fn heard() -> Kind {
+    Kind::NodeHeard {
+        node: name("alice"),
+        uuid: Some(Uuid([1; 16])),
+        generation: Generation(4),
+        program: "heartbeat".into(),
+    }
 }
 
 /// Moves a group to bob.
@@ -782,18 +771,12 @@ fn a_heartbeat_that_ends_holds_what_it_has_until_it_is_gone() {
 #[test]
 fn another_life_of_a_heartbeat_has_said_nothing() {
     let mut stage = Stage::joined(true);
-    let heard = Kind::NodeHeard {
-        node: name("alice"),
-        uuid: Some(Uuid([1; 16])),
-        generation: Generation(4),
-        program: "heartbeat".into(),
-    };
     let restarted = Kind::NodeRestarted {
         node: name("alice"),
         from: Generation(4),
         to: Generation(5),
     };
-    for kind in [heard, restarted] {
+    for kind in [heard(), restarted] {
         stage.tell(kind);
     }
     assert_eq!(stage.declare(FREE, FREE, 5), ["starting"]);
