@@ -165,7 +165,7 @@ fn endurance(tier: Tier) -> Vec<Trial> {
     if tier < Tier::Long {
         return Vec::new();
     }
-    vec![
+    let mut trials = vec![
         interop(
             "a_quarter_of_all_packets_lost_for_two_minutes_kills_nobody",
             &[PacketFilter],
@@ -177,7 +177,12 @@ fn endurance(tier: Tier) -> Vec<Trial> {
             &[PacketFilter],
             services::bad_weather,
         ),
-    ]
+    ];
+    trials.extend(TOURS.iter().map(|tour| {
+        let name = format!("gaps_are_no_longer_than_of_two_heartbeats_{}", tour.name);
+        interop(&name, &[], move || services::race(tour))
+    }));
+    trials
 }
 
 /// Scenario by scenario over all lanes, so that as many threads as lanes keep all lanes going at once.

@@ -264,6 +264,16 @@ impl Daemon {
         Ok(core)
     }
 
+    /// Kills the manager (SIGKILL).
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when there is none.
+    pub fn kill_manager(&self) -> Result<Process, Error> {
+        let manager = self.manager()?;
+        let _ = kill(Pid::from_raw(manager.pid), Signal::SIGKILL);
+        Ok(manager)
+    }
+
     /// The supervisor's process id, whoever started it.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ pub mod namespaces;
 pub mod observer;
 pub mod precondition;
 pub mod program;
+pub mod race;
 pub mod scratch;
 pub mod sim;
 pub mod sweeper;

@@ -34,8 +34,7 @@ impl Pair {
     #[must_use]
     pub fn new(settings: Settings, kept: Kept, view: &ClusterView, now: Now) -> Self {
         let peer = settings.peer.clone();
-        let mut tongue = Tongue::new(&settings);
-        tongue.get_mut().handle_view(view);
+        let tongue = Tongue::new(&settings, view, now.boot);
         let program = view
             .nodes
             .get(&peer)
@@ -54,7 +53,7 @@ impl Pair {
     /// The other node, a Heartbeat, says something, in the message of this number.
     pub fn handle_word(&mut self, from: &NodeName, number: Sequence, word: Word, now: Now) {
         if *from == self.peer && self.beside_heartbeat {
-            self.tongue.get_mut().hear(number, word);
+            self.tongue.get_mut().hear(number, word, now.boot);
             self.go_on(now);
         }
     }
@@ -92,7 +91,7 @@ impl Pair {
 
 impl ClusterManager for Pair {
     fn handle_view(&mut self, view: &ClusterView, now: Now) {
-        self.tongue.get_mut().handle_view(view);
+        self.tongue.get_mut().handle_view(view, now.boot);
         self.manager.handle_view(view, now);
         self.go_on(now);
     }

@@ -33,11 +33,14 @@ pub(crate) const PLAIN: &str = "alice 10.9.0.50/24/eth0\nbob 10.9.0.51/24/eth0\n
 /// And something that can be [spoilt](Act::Spoil).
 pub(crate) const BRITTLE: &str =
     "alice 10.9.0.50/24/eth0 Brittle::a\nbob 10.9.0.51/24/eth0 Brittle::b\n";
-/// Runs as long as its file is there, and does not do what is written into another one.
+/// Runs as long as its file is there, and does not do what is written into another one, or stops in its time.
 const SCRIPT: &str = "#!/bin/sh
 action=$2 runs=/var/log/runs/$1
 mkdir -p /var/log/runs
-[ \"$action\" != \"$(cat /var/log/spoilt 2>/dev/null)\" ] || exit 1
+case \"$action $(cat /var/log/spoilt 2>/dev/null)\" in
+\"stop slow\") sleep 3 ;;
+\"$action $action\") exit 1 ;;
+esac
 case $action in
 start) : >\"$runs\" ;;
 stop) rm -f \"$runs\" ;;
@@ -213,6 +216,14 @@ impl Pair {
                 let path = self.nodes[seat].var_log()?.join(SPOILT);
                 file(format!("remove {}", path.display()), fs::remove_file(&path))?;
                 self.nodes[seat].clean_up()
+            }
+            Act::ReplaceManager(seat) => {
+                let other = 1 - seat;
+                let what = format!("{} is in a standby", NAMES[other]);
+                wait::until_true(LIMIT, &what, || {
+                    Ok(self.nodes[seat].says()?[other].as_deref() == Some("transition"))
+                })?;
+                self.nodes[seat].replace_manager()
             }
             Act::Tell(seat, words) => self.nodes[seat].tell(words),
         }

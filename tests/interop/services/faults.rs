@@ -10,6 +10,7 @@
 //! | a stop fails on the Heartbeat | its machine boots, the other takes all | the same |
 //! | a stop fails on hbd | - | it keeps the group, until it is mended |
 //! | an order counts on hbd when the Heartbeat returns | - | it stays, and goes back when the order ends |
+//! | the manager of hbd dies in a standby | - | another one goes on with it |
 //! | a freeze of hbd | - | nothing moves, and the Heartbeat waits for nothing |
 
 use std::time::Duration;
@@ -18,8 +19,8 @@ use hbd_tests::error::Error;
 
 use super::company::{ALICE, BOB, BRITTLE, Holders, Pair, QUIET};
 use super::tour::Act::{
-    self, Crash, Cut, Freeze, Join, Mend, Reboots, Restart, Spoil, Standby, Start, StartBoth, Stop,
-    Takeover, Tell,
+    self, Crash, Cut, Freeze, Join, Mend, Reboots, ReplaceManager, Restart, Spoil, Standby, Start,
+    StartBoth, Stop, Takeover, Tell,
 };
 use crate::peer::Kind;
 
@@ -161,6 +162,15 @@ const ON: &[Step] = &[
     ),
     step("they move again", &[Tell(BOB, UNFREEZE)], EACH_ITS_OWN),
     step("alice takes all", &[Takeover(ALICE, "all")], ALL_ON_ALICE),
+    step(
+        "bob has another manager while alice stops what he takes",
+        &[
+            Spoil(ALICE, "slow"),
+            Takeover(BOB, "local"),
+            ReplaceManager(BOB),
+        ],
+        EACH_ITS_OWN,
+    ),
 ];
 
 /// With `auto_failback off`.

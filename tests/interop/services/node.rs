@@ -40,6 +40,8 @@ pub(crate) trait Node: Send {
     fn takeover(&self, which: &str) -> Result<(), Error>;
     /// What failed there may be tried again.
     fn clean_up(&self) -> Result<(), Error>;
+    /// Another manager takes the place of that of an hbd.
+    fn replace_manager(&self) -> Result<(), Error>;
     /// What `hactl` is given there.
     fn tell(&self, words: &[&str]) -> Result<(), Error>;
     /// What it says that each node holds, in the words of `cl_status rscstatus`; nothing for a node that it does not
@@ -127,6 +129,10 @@ impl Node for Real {
         Ok(())
     }
 
+    fn replace_manager(&self) -> Result<(), Error> {
+        unexpected(String::from("a Heartbeat has no manager"))
+    }
+
     fn tell(&self, words: &[&str]) -> Result<(), Error> {
         unexpected(format!("hactl {} to a Heartbeat", words.join(" ")))
     }
@@ -196,6 +202,10 @@ impl Node for Ours {
 
     fn clean_up(&self) -> Result<(), Error> {
         self.tell(&[&["cleanup"], &GROUPS[..]].concat())
+    }
+
+    fn replace_manager(&self) -> Result<(), Error> {
+        self.daemon.kill_manager().map(drop)
     }
 
     fn tell(&self, words: &[&str]) -> Result<(), Error> {

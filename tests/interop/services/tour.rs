@@ -7,7 +7,7 @@ use hbd_tests::error::{Error, unexpected};
 use hbd_tests::heartbeat_log::normal_line;
 use hbd_tests::tier::Tier;
 
-use super::company::{ALICE, BOB, LONG_QUIET, NAMES, PLAIN, Pair, QUIET, Seat};
+use super::company::{ALICE, BOB, Holders, LONG_QUIET, NAMES, PLAIN, Pair, QUIET, Seat};
 use super::expected::{Expected, Outcome};
 use crate::peer::Kind;
 
@@ -31,9 +31,11 @@ pub(crate) enum Act {
     Reboots(Seat),
     /// Of 100 packets so many are lost, in each direction.
     Weather(u8),
-    /// From now on that does not work with the second resource of its own group there.
+    /// From now on that does not work with the second resource of a group there; `slow`: it is slow to stop.
     Spoil(Seat, &'static str),
     Mend(Seat),
+    /// Once something moves on the other node, another manager takes the place of that of an hbd.
+    ReplaceManager(Seat),
     /// What `hactl` is given there.
     Tell(Seat, &'static [&'static str]),
 }
@@ -231,8 +233,33 @@ impl Tour {
         let expected = Expected::read(self.name)?;
         let mut kinds = [Kind::Heartbeat; 2];
         kinds[seat] = Kind::Hbd;
-        let mut pair = Pair::new(self.settings, PLAIN, kinds)?;
+        let (pair, gaps) = self.follow(&expected, kinds)?;
         let mut wrong = String::new();
+        for (outcome, gaps) in expected.steps.iter().zip(gaps) {
+            for service in [ALICE, BOB] {
+                wrong += &judged(&outcome.step, service, gaps[service], outcome.gaps[service]);
+            }
+        }
+        for (line, excerpt) in complaints(&pair, 1 - seat)? {
+            if !expected.complaints.contains(&line) {
+                wrong += &format!("\na real pair does not complain: {line}\n{excerpt}");
+            }
+        }
+        match wrong.is_empty() {
+            true => Ok(()),
+            false => unexpected(wrong),
+        }
+    }
+
+    /// How long no service answered at most in each step, where these play it, and each step ends as it did when two
+    /// Heartbeats played it.
+    pub(crate) fn gaps(&self, expected: &Expected, kinds: [Kind; 2]) -> Result<Vec<Gaps>, Error> {
+        Ok(self.follow(expected, kinds)?.1)
+    }
+
+    fn follow(&self, expected: &Expected, kinds: [Kind; 2]) -> Result<(Pair, Vec<Gaps>), Error> {
+        let mut pair = Pair::new(self.settings, PLAIN, kinds)?;
+        let mut all = Vec::new();
         let mut before = [None; 2];
         for ((step, acts), outcome) in self.steps.iter().zip(&expected.steps) {
             if *step != outcome.step {
@@ -245,39 +272,27 @@ impl Tour {
             let wanted = outcome.sight();
             pair.quiet(step, QUIET, |sight| {
                 let mut wanted = wanted.clone();
-                // That is compared with who holds what.
-                wanted.says[seat].clone_from(&sight.says[seat]);
+                for seat in [ALICE, BOB] {
+                    // That is compared with who holds what.
+                    if matches!(kinds[seat], Kind::Hbd) {
+                        wanted.says[seat].clone_from(&sight.says[seat]);
+                    }
+                }
                 Ok(*sight == wanted && pair.agrees(sight.holders)?)
             })
             .map_err(|error| Error::Unexpected(format!("{error}\nwanted: {wanted:?}")))?;
             pair.two_for(Duration::ZERO, from, pair.now())?;
-            let gaps = gaps(&pair, (before, wanted.holders), from)?;
-            for service in [ALICE, BOB] {
-                wrong += &judged(step, service, gaps[service], outcome.gaps[service]);
-            }
+            all.push(gaps(&pair, (before, wanted.holders), from)?);
             before = wanted.holders;
         }
-        for (line, excerpt) in complaints(&pair, 1 - seat)? {
-            if !expected.complaints.contains(&line) {
-                wrong += &format!("\na real pair does not complain: {line}\n{excerpt}");
-            }
-        }
-        match wrong.is_empty() {
-            true => Ok(()),
-            false => unexpected(wrong),
-        }
+        Ok((pair, all))
     }
 }
 
 /// What is wrong with a gap.
 fn judged(step: &str, service: Seat, gap: Option<u64>, real: Option<u64>) -> String {
-    let factor = if Tier::of_this_run() == Tier::Long {
-        1
-    } else {
-        5
-    };
     match (gap, real) {
-        (Some(gap), Some(real)) if gap > NOISE.max(real * factor) => format!(
+        (Some(gap), Some(real)) if gap > NOISE.max(real * FACTOR) => format!(
             "\n{step}: the service of {} did not answer for {gap} ms; that of a real pair {real} ms",
             NAMES[service]
         ),
@@ -286,13 +301,15 @@ fn judged(step: &str, service: Seat, gap: Option<u64>, real: Option<u64>) -> Str
 }
 
 /// A gap that means nothing, in milliseconds.
-const NOISE: u64 = 50;
+pub(crate) const NOISE: u64 = 50;
+/// One run on any machine, held against the longest of some on another, tells no more; what does is a
+/// [race](super::race).
+const FACTOR: u64 = 5;
 
-fn gaps(
-    pair: &Pair,
-    (before, after): ([Option<Seat>; 2], [Option<Seat>; 2]),
-    from: Duration,
-) -> Result<[Option<u64>; 2], Error> {
+/// How long each service did not answer in a step, in milliseconds; nothing where nobody had it before or after.
+pub(crate) type Gaps = [Option<u64>; 2];
+
+fn gaps(pair: &Pair, (before, after): (Holders, Holders), from: Duration) -> Result<Gaps, Error> {
     let mut gaps = [None; 2];
     for service in [ALICE, BOB] {
         if before[service].is_some() && after[service].is_some() {

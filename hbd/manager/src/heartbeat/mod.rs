@@ -46,15 +46,17 @@ pub(crate) trait Interpreter {
     /// The peer is another, or gone: nothing that it said counts.
     fn forget(&mut self);
     /// What the peer said has to be asked for again, but what it does goes on.
-    fn interrupt(&mut self) {
+    fn interrupt(&mut self, _: Moment) {
         self.forget();
     }
+    /// A former manager of this node saw this at last: what it began goes on.
+    fn resume(&mut self, _: &ClusterView, _: Moment) {}
     /// This node leaves.
     fn leave(&mut self);
     /// What this node's manager declares.
     fn declare(&mut self, own: Declaration, now: Moment);
     /// The peer said this, in the message of this number.
-    fn hear(&mut self, number: Sequence, word: Word);
+    fn hear(&mut self, number: Sequence, word: Word, now: Moment);
     /// The manager has nothing more to do for now: what follows for the peer.
     fn settle(&mut self, now: Moment);
     /// When [`Interpreter::settle`] is to be called.
@@ -71,10 +73,10 @@ impl dyn Interpreter + '_ {
 
     /// This node has another core, and that is what it knows: what was said meanwhile is lost, but to a core that takes
     /// the place of one that knew the same life of the peer.
-    pub(crate) fn handle_view(&mut self, view: &ClusterView) {
+    pub(crate) fn handle_view(&mut self, view: &ClusterView, now: Moment) {
         self.booth().forget();
         match self.booth().knows(view) {
-            true => self.interrupt(),
+            true => self.interrupt(now),
             false => self.forget(),
         }
         self.booth().look(view);
@@ -99,12 +101,15 @@ pub(crate) enum Tongue {
 }
 
 impl Tongue {
-    /// The one that these settings ask for.
-    pub(crate) fn new(settings: &Settings) -> Self {
-        match settings.legacy {
+    /// The one that these settings ask for, where this node sees that.
+    pub(crate) fn new(settings: &Settings, view: &ClusterView, now: Moment) -> Self {
+        let mut tongue = match settings.legacy {
             true => Self::Requests(Requests::new(settings)),
             false => Self::Standbys(Standbys::new(settings)),
-        }
+        };
+        tongue.get_mut().booth().look(view);
+        tongue.get_mut().resume(view, now);
+        tongue
     }
 
     pub(crate) fn get(&self) -> &dyn Interpreter {

@@ -167,7 +167,7 @@ impl Interpreter for Requests {
         self.speak_for_peer();
     }
 
-    fn hear(&mut self, _: Sequence, word: Word) {
+    fn hear(&mut self, _: Sequence, word: Word, _: Moment) {
         match word {
             Word::Request { key } if self.is_known(&key) => {
                 self.places.insert(key, Place::Wanted);

@@ -24,11 +24,12 @@ use shared::group::{GroupName, GroupState, Willingness};
 use shared::names::{NodeName, Sequence};
 use shared::order::{Choice, GroupVerb};
 use shared::time::Moment;
+use shared::view::ClusterView;
 
 use super::Interpreter;
 use super::booth::Booth;
 use super::word::{Heaps, Info, Step, Word};
-use crate::declaration::{Candidate, Claim, Declaration, candidate};
+use crate::declaration::{Candidate, Claim, Declaration, Passed, candidate};
 use crate::io::Settings;
 
 /// How long a standby that was offered, or asked for, waits for an answer, as in Heartbeat 3.0.6.
@@ -42,6 +43,8 @@ const WANTED: Duration = Duration::from_secs(60);
 /// What is held is said once more after this time: a Heartbeat that missed a message reads it after later ones, and
 /// takes the older for the newer.
 const AGAIN: Duration = Duration::from_secs(3);
+/// How long the end of a standby is waited for that may have been said while nobody here listened.
+const UNHEARD: Duration = Duration::from_secs(60);
 /// Time between two questions to a Heartbeat that has not said anything.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -63,25 +66,18 @@ pub(crate) struct Standbys {
     asked_until: Option<Moment>,
     /// What was last said of what is held.
     said: Option<(Heaps, bool)>,
-    again: Again,
+    /// When that is said once more.
+    again_at: Option<Moment>,
     asked_at: Option<Moment>,
     /// Heaps that the peer asked for.
     demanded: Heaps,
     /// What the manager was told to give up, and would have kept, in the standby under way.
     evicted: Vec<GroupName>,
-    /// Until when one node may be new to the other, once the peer has said something.
-    welcome: Welcome,
+    /// Until when one node is new to the other, once the peer has said something.
+    welcome_until: Option<Moment>,
     /// Groups go back to their preferred node when it returns.
     failback: bool,
     leaving: bool,
-}
-
-/// Whether one of the two nodes is new to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Welcome {
-    Begins,
-    Until(Moment),
-    Over,
 }
 
 /// What the peer is.
@@ -91,17 +87,6 @@ struct Theirs {
     holds: Heaps,
     stable: bool,
     leaving: bool,
-}
-
-/// Whether what is held is to be said once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Again {
-    /// It has just been said.
-    Due,
-    /// Then.
-    At(Moment),
-    /// It was.
-    Said,
 }
 
 /// A standby under way.
@@ -117,16 +102,21 @@ enum Standby {
     },
     /// The peer waits for them, and this node stops them.
     Giving(Heaps),
-    /// The peer starts them.
-    Handed(Heaps),
-    /// The peer was told that this node takes them, and has not begun to stop them; that is waited for from the next
-    /// moment on.
-    Promised {
+    /// The peer starts them; until then at most, if it may have said already that it is done.
+    Handed {
         heaps: Heaps,
         until: Option<Moment>,
     },
-    /// The peer stops them.
-    Awaited(Heaps),
+    /// The peer was told that this node takes them, and has not begun to stop them.
+    Promised {
+        heaps: Heaps,
+        until: Moment,
+    },
+    /// The peer stops them; until then at most, as above.
+    Awaited {
+        heaps: Heaps,
+        until: Option<Moment>,
+    },
     /// They are this node's, which starts them.
     Taking(Heaps),
 }
@@ -153,9 +143,9 @@ impl Standby {
             }
             // The peer waits for it, whatever this node would rather do by now.
             Self::Giving(heaps) if heaps.has(local) && !is_held => GroupState::Starting,
-            Self::Handed(heaps) if heaps.has(local) => GroupState::Starting,
+            Self::Handed { heaps, .. } if heaps.has(local) => GroupState::Starting,
             // It may give up what it does not have: nobody else is to have it then, but this node may.
-            Self::Promised { heaps, .. } | Self::Awaited(heaps)
+            Self::Promised { heaps, .. } | Self::Awaited { heaps, .. }
                 if heaps.has(local) && (theirs.holds.has(local) || !held.has(local)) =>
             {
                 GroupState::Stopping
@@ -179,11 +169,11 @@ impl Standbys {
             asked: Heaps::NONE,
             asked_until: None,
             said: None,
-            again: Again::Said,
+            again_at: None,
             asked_at: None,
             demanded: Heaps::NONE,
             evicted: Vec::new(),
-            welcome: Welcome::Begins,
+            welcome_until: None,
             failback: settings.failback,
             leaving: false,
         }
@@ -204,20 +194,61 @@ impl Interpreter for Standbys {
         self.asked = Heaps::NONE;
         self.asked_until = None;
         self.said = None;
-        self.again = Again::Said;
+        self.again_at = None;
         self.asked_at = None;
         self.demanded = Heaps::NONE;
         self.evicted.clear();
-        self.welcome = Welcome::Begins;
+        self.welcome_until = None;
     }
 
-    /// The peer goes on stopping what it gives up: it may not have begun to, or said so.
-    fn interrupt(&mut self) {
-        let standby = self.standby;
+    /// The peer goes on with the standby under way.
+    fn interrupt(&mut self, now: Moment) {
+        let until = Some(now + UNHEARD);
+        let standby = match self.standby {
+            // It may have begun to stop them.
+            Standby::Promised { heaps, .. } | Standby::Awaited { heaps, .. } => {
+                Standby::Awaited { heaps, until }
+            }
+            Standby::Handed { heaps, .. } => Standby::Handed { heaps, until },
+            standby => standby,
+        };
         self.forget();
-        if let Standby::Promised { .. } | Standby::Awaited(_) = standby {
-            self.standby = standby;
-        }
+        self.standby = standby;
+    }
+
+    /// What groups are on both nodes shows what standby a former manager here was in.
+    fn resume(&mut self, view: &ClusterView, now: Moment) {
+        let until = Some(now + UNHEARD);
+        let booth = &self.booth;
+        let are = |node: &NodeName, state: GroupState| {
+            let is = |name| {
+                let group = view.groups.get(name);
+                let on = group.and_then(|group| group.nodes.get(node));
+                on.is_some_and(|on| on.state == state)
+            };
+            let of = |local| booth.groups.iter().filter(move |group| group.1 == local);
+            Heaps::that(|local| of(local).any(|(name, _)| is(name)))
+        };
+        let (here, there) = (&booth.node, &booth.peer);
+        let awaited = are(there, GroupState::Stopping);
+        let handed = are(there, GroupState::Starting);
+        let taken = are(here, GroupState::Starting);
+        let given = are(here, GroupState::Stopping);
+        self.standby = if awaited != Heaps::NONE {
+            Standby::Awaited {
+                heaps: awaited,
+                until,
+            }
+        } else if given == Heaps::NONE && handed != Heaps::NONE {
+            Standby::Handed {
+                heaps: handed,
+                until,
+            }
+        } else if taken != Heaps::NONE {
+            Standby::Taking(taken)
+        } else {
+            Standby::None
+        };
     }
 
     fn leave(&mut self) {
@@ -234,6 +265,9 @@ impl Interpreter for Standbys {
         if own.wanted.iter().any(newly) {
             self.ask_at = Some(now);
         }
+        // What somebody orders meanwhile does not end with the standby.
+        self.evicted
+            .retain(|name| !own.orders.iter().any(|passed| moves(passed, name)));
         self.booth.own = Some(own);
         if self.theirs.is_some() {
             self.speak_for_peer();
@@ -243,7 +277,7 @@ impl Interpreter for Standbys {
         }
     }
 
-    fn hear(&mut self, number: Sequence, word: Word) {
+    fn hear(&mut self, number: Sequence, word: Word, now: Moment) {
         let says_what_is = matches!(word, Word::Starting | Word::Resource { .. });
         // What was lost at first and sent again comes late, and says what was.
         if says_what_is && number < self.newest {
@@ -253,15 +287,15 @@ impl Interpreter for Standbys {
             // What it holds it says next: after a quick restart it holds what it held.
             Word::Starting => {
                 self.forget();
-                self.say_holds();
+                self.say_holds(now);
             }
             Word::Resource {
                 holds,
                 full,
                 stable,
                 info,
-            } => self.hear_holds(holds.mirrored(), full, stable, info),
-            Word::Standby { gives, step } => self.hear_standby(gives, step),
+            } => self.hear_holds(holds.mirrored(), full, stable, info, now),
+            Word::Standby { gives, step } => self.hear_standby(gives, step, now),
             Word::Takeover { takes } => self.demanded = takes.mirrored(),
             // That is said with auto_failback legacy, which it does not have.
             Word::Request { .. } | Word::Answer { .. } => return,
@@ -276,11 +310,7 @@ impl Interpreter for Standbys {
         if !self.speaks() {
             return;
         }
-        self.welcome = match self.welcome {
-            Welcome::Begins => Welcome::Until(now + WELCOME),
-            Welcome::Until(until) if until <= now => Welcome::Over,
-            welcome => welcome,
-        };
+        self.welcome_until.take_if(|until| *until <= now);
         self.not_before.take_if(|at| *at <= now);
         if self.asked_until.take_if(|at| *at <= now).is_some() {
             self.asked = Heaps::NONE;
@@ -294,21 +324,30 @@ impl Interpreter for Standbys {
             return None;
         }
         let standby = match self.standby {
-            Standby::Offered { until, .. } => Some(until),
-            Standby::Promised { until, .. } => until,
+            Standby::Offered { until, .. } | Standby::Promised { until, .. } => Some(until),
+            Standby::Handed { until, .. } | Standby::Awaited { until, .. } => until,
             _ => None,
         };
-        let welcome = match self.welcome {
-            Welcome::Until(until) => Some(until),
-            _ => None,
-        };
-        let again = match (self.again, self.standby) {
-            (Again::At(at), Standby::None) => Some(at),
-            _ => None,
-        };
+        let again = self.again_at.filter(|_| self.standby == Standby::None);
         let asking = [self.ask_at, self.asked_until, self.not_before];
-        let deadlines = asking.into_iter().chain([standby, welcome, again]);
+        let deadlines = asking
+            .into_iter()
+            .chain([standby, self.welcome_until, again]);
         deadlines.flatten().min()
+    }
+}
+
+/// Somebody ordered a group to be somewhere, or nowhere.
+fn moves(passed: &Passed, group: &GroupName) -> bool {
+    match &passed.order.verb {
+        GroupVerb::Move {
+            groups: Choice::Named(names),
+            ..
+        }
+        | GroupVerb::Unmove {
+            groups: Choice::Named(names),
+        } => names.contains(group),
+        _ => false,
     }
 }
 
@@ -324,12 +363,12 @@ impl Standbys {
             Standby::Taking(heaps) if !self.is_moving() => {
                 self.standby = Standby::None;
                 // A Heartbeat that hears first that it is done misses an owner.
-                self.say_holds();
+                self.say_holds(now);
                 self.say_step(heaps.mirrored(), Step::Done);
                 self.speak_for_peer();
             }
             Standby::Giving(heaps) if self.held().common(heaps) == Heaps::NONE => {
-                self.standby = Standby::Handed(heaps);
+                self.standby = Standby::Handed { heaps, until: None };
                 self.say_step(heaps, Step::Done);
                 self.speak_for_peer();
             }
@@ -346,12 +385,25 @@ impl Standbys {
                 };
                 self.say_step(heaps, Step::Done);
             }
-            Standby::Promised { heaps, until: None } => {
-                let until = Some(now + ANSWER);
-                self.standby = Standby::Promised { heaps, until };
-            }
             // It has given up waiting for the answer, or takes it for none.
-            Standby::Promised {
+            Standby::Promised { until, .. } if until <= now => {
+                self.standby = Standby::None;
+                self.speak_for_peer();
+            }
+            // It was not heard to be done, and must be. What it still says it holds it never gave up.
+            Standby::Awaited {
+                heaps,
+                until: Some(until),
+            } if until <= now => {
+                self.standby = match self.theirs {
+                    Some(theirs) if theirs.holds.common(heaps) == Heaps::NONE => {
+                        Standby::Taking(heaps)
+                    }
+                    _ => Standby::None,
+                };
+                self.speak_for_peer();
+            }
+            Standby::Handed {
                 until: Some(until), ..
             } if until <= now => {
                 self.standby = Standby::None;
@@ -370,22 +422,25 @@ impl Standbys {
         }
         let moving = self.is_moving();
         if self.said != Some((self.held(), !moving)) {
-            self.say_holds();
+            self.say_holds(now);
         }
-        match self.again {
-            Again::Due => self.again = Again::At(now + AGAIN),
-            Again::At(at) if at <= now => {
-                self.say_holds();
-                self.again = Again::Said;
-            }
-            _ => {}
+        if self.again_at.is_some_and(|at| at <= now) {
+            self.say_holds(now);
+            self.again_at = None;
         }
         if !moving {
             self.offer(now);
         }
     }
 
-    fn hear_holds(&mut self, holds: Heaps, full: bool, stable: Option<bool>, info: Option<Info>) {
+    fn hear_holds(
+        &mut self,
+        holds: Heaps,
+        full: bool,
+        stable: Option<bool>,
+        info: Option<Info>,
+        now: Moment,
+    ) {
         let known = self.theirs.is_some();
         let theirs = self.theirs.get_or_insert_default();
         match info {
@@ -393,10 +448,13 @@ impl Standbys {
             Some(Info::Shutdown) => theirs.leaving = true,
             // What it gives up it has until it says that it is done.
             Some(Info::Standby) => match self.standby {
-                Standby::Promised { heaps, .. } => self.standby = Standby::Awaited(heaps),
+                Standby::Promised { heaps, .. } | Standby::Awaited { heaps, .. } => {
+                    self.standby = Standby::Awaited { heaps, until: None };
+                }
                 // The answer was taken for lost here, and was not.
                 Standby::None if known && theirs.holds.without(holds) != Heaps::NONE => {
-                    self.standby = Standby::Awaited(theirs.holds.without(holds));
+                    let heaps = theirs.holds.without(holds);
+                    self.standby = Standby::Awaited { heaps, until: None };
                 }
                 _ => {}
             },
@@ -408,44 +466,58 @@ impl Standbys {
         }
         let was_stable = theirs.stable;
         theirs.stable = stable.unwrap_or(was_stable);
+        if !known {
+            self.welcome_until = Some(now + WELCOME);
+        }
         if !known || (theirs.stable && !was_stable) {
             self.said = None;
         }
     }
 
-    fn hear_standby(&mut self, gives: Heaps, step: Step) {
+    fn hear_standby(&mut self, gives: Heaps, step: Step, now: Moment) {
         let idle = !self.is_moving() && !self.leaving;
         let Some(theirs) = &mut self.theirs else {
             return;
         };
         match (step, self.standby) {
             // It says so again where it did not hear the answer, or could not use it.
-            (Step::Me, Standby::None | Standby::Promised { .. }) if idle && theirs.stable => {
+            (
+                Step::Me,
+                Standby::None | Standby::Promised { .. } | Standby::Awaited { until: Some(_), .. },
+            ) if idle && theirs.stable => {
                 let heaps = gives.mirrored();
                 if self.wants(heaps) && !self.keeps_there(heaps) {
-                    self.standby = Standby::Promised { heaps, until: None };
+                    let until = now + ANSWER;
+                    self.standby = Standby::Promised { heaps, until };
                     self.say_step(gives, Step::Other);
                     self.follow_order(heaps.without(self.asked));
                 }
             }
-            (Step::Other, Standby::Offered { heaps, .. }) if heaps == gives => {
+            (
+                Step::Other,
+                Standby::Offered { heaps, .. }
+                | Standby::Handed {
+                    heaps,
+                    until: Some(_),
+                },
+            ) if heaps == gives => {
                 self.standby = Standby::Giving(heaps);
                 self.say_resource(self.held().without(heaps), false, Some(Info::Standby));
                 self.evict(heaps);
             }
-            (Step::Done, Standby::Promised { heaps, .. } | Standby::Awaited(heaps))
+            (Step::Done, Standby::Promised { heaps, .. } | Standby::Awaited { heaps, .. })
                 if heaps.without(gives.mirrored()) == Heaps::NONE =>
             {
                 theirs.holds = theirs.holds.without(heaps);
                 self.asked = self.asked.without(heaps);
                 self.standby = Standby::Taking(heaps);
             }
-            (Step::Done, Standby::Handed(heaps)) if heaps == gives => {
+            (Step::Done, Standby::Handed { heaps, .. }) if heaps == gives => {
                 theirs.holds = theirs.holds.and(heaps);
                 self.standby = Standby::None;
                 self.said = None;
                 let evicted = core::mem::take(&mut self.evicted);
-                self.order_unmove(evicted);
+                self.order_unmove(evicted, "the standby is over");
             }
             // As in Heartbeat 3.0.6: whoever asked gives up after a while.
             _ => {}
@@ -470,6 +542,9 @@ impl Standbys {
             }
             return;
         }
+        if self.not_before.is_some() {
+            return;
+        }
         let demanded = core::mem::take(&mut self.demanded);
         let is_due = |local| match (self.held().has(local), theirs.holds.has(local)) {
             (true, _) if !self.gives(local) => false,
@@ -477,7 +552,7 @@ impl Standbys {
             (false, holds) => !holds && self.is_peers(local),
         };
         let heaps = Heaps::that(is_due);
-        if heaps != Heaps::NONE && self.not_before.is_none() {
+        if heaps != Heaps::NONE {
             self.demanded = demanded.common(heaps);
             self.standby = Standby::Offered {
                 heaps,
@@ -538,7 +613,7 @@ impl Standbys {
 
     /// The peer offers just what it does when one of the two has come, and an order wants that there.
     fn keeps_there(&self, heaps: Heaps) -> bool {
-        let welcome = self.failback && self.welcome != Welcome::Over;
+        let welcome = self.failback && self.welcome_until.is_some();
         welcome && heaps == Heaps::LOCAL && self.is_wanted(true, &self.booth.peer)
     }
 
@@ -617,16 +692,14 @@ impl Standbys {
         let others = self.named(|_, local| heaps.has(local) && !stays(local));
         let node = self.booth.node.clone();
         self.order_move(stay, node, None, "a standby was ordered there");
-        self.order_unmove(others);
+        self.order_unmove(others, "a standby was ordered there");
     }
 
-    fn order_unmove(&mut self, groups: Vec<GroupName>) {
-        if groups.is_empty() {
-            return;
+    fn order_unmove(&mut self, groups: Vec<GroupName>, reason: &str) {
+        if !groups.is_empty() {
+            let groups = Choice::Named(groups);
+            self.booth.order(GroupVerb::Unmove { groups }, reason);
         }
-        let groups = Choice::Named(groups);
-        self.booth
-            .order(GroupVerb::Unmove { groups }, "a standby was ordered there");
     }
 
     /// An order wants a group of the heap on that node.
@@ -684,13 +757,13 @@ impl Standbys {
     }
 
     /// Says what is held, outside of a standby.
-    fn say_holds(&mut self) {
+    fn say_holds(&mut self, now: Moment) {
         if self.leaving {
             return;
         }
         let (holds, stable) = (self.held(), !self.is_moving());
         self.said = Some((holds, stable));
-        self.again = Again::Due;
+        self.again_at = Some(now + AGAIN);
         self.say_resource(holds, stable, None);
     }
 

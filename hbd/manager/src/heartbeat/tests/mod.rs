@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use shared::event::{EventSource, Kind, NodeStatus, Role, StatusReason};
-use shared::group::{GroupName, GroupState, Willingness};
+use shared::group::{GroupName, GroupReason, GroupState, Willingness};
 use shared::names::{Generation, NodeName, Sequence, Uuid};
 use shared::order::{Choice, GroupVerb};
 use shared::time::Now;
@@ -80,8 +80,29 @@ impl Stage {
 
     /// Alice is a member of the cluster, and so is bob.
     fn with(settings: &Settings) -> Self {
+        Self::seeing(settings, &ClusterView::default())
+    }
+
+    /// Another manager begins on bob, with auto_failback off: the one before it told this of the groups.
+    fn replaced(told: &[(&str, &str, GroupState)]) -> Self {
+        let mut source = EventSource::new(name("bob"), Role::Manager, Generation(7));
+        let mut view = ClusterView::default();
+        for (of, node, state) in told {
+            let kind = Kind::GroupState {
+                group: group(of),
+                node: name(node),
+                from: GroupState::Stopped,
+                to: *state,
+                reason: GroupReason::Done,
+            };
+            view.apply(&source.event(kind, None, Now::default()));
+        }
+        Self::seeing(&settings(false), &view)
+    }
+
+    fn seeing(settings: &Settings, view: &ClusterView) -> Self {
         let mut stage = Self {
-            interpreter: Tongue::new(settings),
+            interpreter: Tongue::new(settings, view, at(0)),
             declared: 0,
             heard: 0,
             orders: Vec::new(),
@@ -182,15 +203,17 @@ impl Stage {
 
     /// Alice says this.
     fn hear(&mut self, message_type: &str, fields: &[(&str, &str)], seconds: u64) -> Vec<String> {
-        self.hear_only(message_type, fields);
+        self.hear_only(message_type, fields, seconds);
         self.outputs(seconds)
     }
 
     /// The same, and nothing follows yet.
-    fn hear_only(&mut self, message_type: &str, fields: &[(&str, &str)]) {
+    fn hear_only(&mut self, message_type: &str, fields: &[(&str, &str)], seconds: u64) {
         self.heard += 1;
         let word = Word::read(message_type, &self::fields(fields)).unwrap();
-        self.interpreter.get_mut().hear(Sequence(self.heard), word);
+        self.interpreter
+            .get_mut()
+            .hear(Sequence(self.heard), word, at(seconds));
     }
 
     fn holds(&mut self, holds: &str, stable: &str, seconds: u64) -> Vec<String> {
@@ -331,6 +354,7 @@ fn what_a_heartbeat_gives_up_is_started_when_it_is_done_and_not_before() {
     stage.hear_only(
         "ask_resources",
         &[("rsc_hold", "foreign"), ("info", "done")],
+        3,
     );
     // The manager takes it before anything more is said.
     while stage.interpreter.get_mut().poll().is_some() {}
@@ -485,7 +509,11 @@ fn what_a_heartbeat_gives_by_order_stays_here() {
     let mut stage = Stage::settled(true);
     stage.standby("local", "me", 2);
     assert_eq!(stage.wanted[&group(OTHER)], name("bob"));
-    stage.hear_only("ask_resources", &[("rsc_hold", "local"), ("info", "done")]);
+    stage.hear_only(
+        "ask_resources",
+        &[("rsc_hold", "local"), ("info", "done")],
+        4,
+    );
     stage.declare(HELD, STARTING, 3);
     let outputs = stage.declare(HELD, HELD, 4);
     assert!(
@@ -627,7 +655,7 @@ fn what_a_heartbeat_stops_is_not_started_by_a_manager_with_another_core() {
         started.node = name("bob");
     }
     view.apply(&source.event(started, None, Now::default()));
-    stage.interpreter.get_mut().handle_view(&view);
+    stage.interpreter.get_mut().handle_view(&view, at(3));
     for kind in [heard(), active, Kind::CommunicationUp] {
         stage.tell(kind);
     }
@@ -637,8 +665,96 @@ fn what_a_heartbeat_stops_is_not_started_by_a_manager_with_another_core() {
     stage.hear_only(
         "ask_resources",
         &[("rsc_hold", "foreign"), ("info", "done")],
+        3,
     );
     assert!(stage.declare(STARTING, FREE, 4)[0].contains("web stopped"));
+}
+
+#[test]
+fn what_a_heartbeat_stops_is_not_started_by_another_manager_before_it_is_done() {
+    let mut stage = Stage::replaced(&[(OWN, "alice", GroupState::Stopping)]);
+    stage.declare(FREE, FREE, 1);
+    let outputs = stage.holds("local", "1", 1);
+    assert!(outputs[0].contains("web stopping"), "{outputs:?}");
+    let mut unheard = Stage {
+        interpreter: stage.interpreter.clone(),
+        ..Stage::replaced(&[])
+    };
+    let done = [("rsc_hold", "foreign"), ("info", "done")];
+    stage.hear_only("ask_resources", &done, 30);
+    assert!(stage.declare(STARTING, FREE, 31)[0].contains("web stopped reluctant"));
+    assert_eq!(
+        stage.declare(HELD, FREE, 32)[1],
+        "ask_resources foreign done"
+    );
+    assert!(!unheard.outputs(59).concat().contains("web stopped"));
+    assert!(
+        unheard
+            .outputs(60)
+            .concat()
+            .contains("web stopped reluctant")
+    );
+}
+
+#[test]
+fn what_a_heartbeat_had_not_begun_to_stop_it_keeps_beside_another_manager() {
+    let mut stage = Stage::replaced(&[(OWN, "alice", GroupState::Stopping)]);
+    stage.declare(FREE, FREE, 1);
+    stage.holds("all", "1", 1);
+    assert!(stage.outputs(60).concat().contains("web started"));
+}
+
+#[test]
+fn what_a_heartbeat_starts_is_not_started_by_another_manager() {
+    let mut stage = Stage::replaced(&[(OWN, "alice", GroupState::Starting)]);
+    stage.declare(FREE, FREE, 1);
+    let outputs = stage.holds("local", "1", 1);
+    assert!(outputs[0].contains("web starting"), "{outputs:?}");
+    let outputs = stage.standby("local", "done", 5);
+    assert!(outputs.concat().contains("web started"), "{outputs:?}");
+}
+
+#[test]
+fn what_another_manager_finds_being_started_a_heartbeat_waits_for() {
+    let mut stage = Stage::replaced(&[(OWN, "bob", GroupState::Starting)]);
+    stage.declare(STARTING, FREE, 1);
+    stage.holds("local", "1", 1);
+    let outputs = stage.declare(HELD, FREE, 2);
+    assert_eq!(outputs[1], "ask_resources foreign done");
+}
+
+#[test]
+fn what_is_ordered_in_the_middle_of_a_standby_does_not_end_with_it() {
+    for ordered in [false, true] {
+        let mut stage = Stage::settled(false);
+        stage.hear("hb_takeover", &[("rsc_hold", "foreign")], 2);
+        let outputs = stage.standby("local", "other", 2);
+        assert_eq!(
+            outputs.last().unwrap(),
+            "alice orders: web to alice for 60s"
+        );
+        if ordered {
+            stage.order(here(OWN));
+        }
+        stage.declare(STOPPING, FREE, 3);
+        stage.declare(FREE, FREE, 4);
+        let outputs = stage.standby("local", "done", 5);
+        let outputs = [outputs, stage.declare(FREE, FREE, 5)].concat();
+        let over = outputs.contains(&"alice orders: web nowhere".into());
+        assert_eq!(over, !ordered, "{outputs:?}");
+    }
+}
+
+#[test]
+fn what_a_heartbeat_asks_for_while_nothing_may_be_offered_is_offered_then() {
+    let mut stage = Stage::settled(false);
+    stage.declare(AWAY, FREE, 2);
+    stage.outputs(12);
+    stage.outputs(22);
+    stage.declare(HELD, FREE, 23);
+    let outputs = stage.hear("hb_takeover", &[("rsc_hold", "foreign")], 24);
+    assert!(!outputs.concat().contains("ask_resources"), "{outputs:?}");
+    assert!(stage.outputs(32).contains(&"ask_resources local me".into()));
 }
 
 #[test]

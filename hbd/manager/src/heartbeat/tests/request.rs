@@ -100,7 +100,7 @@ fn a_group_that_is_wanted_here_is_asked_for_and_one_that_cannot_be_had_goes_back
     });
     assert_eq!(stage.declare(HELD, FREE, 2)[0], "ip-request mail");
     let free = [("ipaddr", OTHER), ("dest", "bob"), ("ok", "OK")];
-    stage.hear_only("ip-request-resp", &free);
+    stage.hear_only("ip-request-resp", &free, 2);
     while stage.interpreter.get_mut().poll().is_some() {}
     stage.declare(HELD, STARTING, 3);
     let failed = (GroupState::Stopped, Willingness::Unable);
