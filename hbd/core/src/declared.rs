@@ -122,11 +122,13 @@ impl Core {
         let told_at = Some(self.own.sequence);
         let peer = self.peer_mut(index);
         let node = peer.name.clone();
-        let Some(life) = peer.life.as_mut().filter(|life| !life.denial.lasts) else {
+        let Some(denial) = peer.life.as_mut().map(|life| &mut life.denial) else {
             return;
         };
-        life.denial.lasts = true;
-        life.denial.told_at = told_at;
+        denial.told_at = told_at;
+        if core::mem::replace(&mut denial.lasts, true) {
+            return;
+        }
         self.event(Kind::DeclaredDead { node }, None, now);
     }
 

@@ -205,7 +205,7 @@ impl Interpreter for Requests {
                     self.hand(&group);
                 }
                 None if local && willing > Willingness::Unable => self.ask(&group, now),
-                // Only what this node did not want to have is there.
+                // It is there because this node could not have it, or gave it up.
                 Some(Place::There) if local && self.failback && willing == Willingness::Able => {
                     self.ask(&group, now);
                 }
