@@ -61,6 +61,9 @@ pub(crate) const QUIET: Duration = Duration::from_secs(3);
 /// The same where nobody knows how it should be: a Heartbeat tries some things again after 5 s.
 pub(crate) const LONG_QUIET: Duration = Duration::from_secs(8);
 
+/// What a Heartbeat logs of what it cannot read.
+const GARBLED: &str = "NV failure (msgfromsteam)";
+
 /// Who holds each service.
 pub(crate) type Holders = [Option<Seat>; 2];
 
@@ -327,6 +330,28 @@ impl Pair {
             demanded.map_err(|error| Error::Unexpected(format!("{error}\n{}", self.logs())))?;
         }
         Ok(())
+    }
+
+    /// How often each Heartbeat has lost what its own scripts wrote into its FIFO: on a busy machine two of them write
+    /// at once now and then, and it takes neither.
+    pub(crate) fn garbled(&self) -> Result<[usize; 2], Error> {
+        let count = |seat: Seat| {
+            let lost = |log: String| log.matches(GARBLED).count();
+            self.nodes[seat].log().map(lost)
+        };
+        Ok([count(ALICE)?, count(BOB)?])
+    }
+
+    /// A Heartbeat that is up alone has lost such a thing since: it may not take what it should, and no hbd has
+    /// anything to do with that.
+    pub(crate) fn begins_in_vain(&self, before: [usize; 2]) -> Result<Option<Seat>, Error> {
+        let seat = match self.is_up {
+            [true, false] => ALICE,
+            [false, true] => BOB,
+            _ => return Ok(None),
+        };
+        let lost = self.garbled()?[seat] > before[seat];
+        Ok((lost && matches!(self.kinds[seat], Kind::Heartbeat)).then_some(seat))
     }
 
     pub(crate) fn kind(&self, seat: Seat) -> Kind {

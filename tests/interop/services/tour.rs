@@ -7,7 +7,7 @@ use hbd_tests::error::{Error, unexpected};
 use hbd_tests::heartbeat_log::normal_line;
 use hbd_tests::tier::Tier;
 
-use super::company::{ALICE, BOB, Holders, LONG_QUIET, NAMES, PLAIN, Pair, QUIET, Seat};
+use super::company::{ALICE, BOB, Holders, LONG_QUIET, NAMES, PLAIN, Pair, QUIET, Seat, Sight};
 use super::expected::{Expected, Outcome};
 use crate::peer::Kind;
 
@@ -266,11 +266,12 @@ impl Tour {
                 return unexpected(format!("expected/{}.json is of another tour", self.name));
             }
             let from = pair.now();
+            let garbled = pair.garbled()?;
             for act in *acts {
                 pair.act(*act)?;
             }
             let wanted = outcome.sight();
-            pair.quiet(step, QUIET, |sight| {
+            let is_wanted = |pair: &Pair, sight: &Sight| {
                 let mut wanted = wanted.clone();
                 for seat in [ALICE, BOB] {
                     // That is compared with who holds what.
@@ -279,8 +280,20 @@ impl Tour {
                     }
                 }
                 Ok(*sight == wanted && pair.agrees(sight.holders)?)
-            })
-            .map_err(|error| Error::Unexpected(format!("{error}\nwanted: {wanted:?}")))?;
+            };
+            let settle = |pair: &Pair| {
+                let in_vain = || pair.begins_in_vain(garbled);
+                pair.quiet(step, QUIET, |sight| {
+                    Ok(in_vain()?.is_some() || is_wanted(pair, sight)?)
+                })
+            };
+            let mut settled = settle(&pair);
+            if let Some(seat) = pair.begins_in_vain(garbled)? {
+                pair.act(Crash(seat))?;
+                pair.act(Start(seat))?;
+                settled = pair.quiet(step, QUIET, |sight| is_wanted(&pair, sight));
+            }
+            settled.map_err(|error| Error::Unexpected(format!("{error}\nwanted: {wanted:?}")))?;
             pair.two_for(Duration::ZERO, from, pair.now())?;
             all.push(gaps(&pair, (before, wanted.holders), from)?);
             before = wanted.holders;
