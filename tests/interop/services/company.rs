@@ -52,6 +52,8 @@ const SPOILT: &str = "spoilt";
 const REBOOTED: &str = "rebooted";
 /// Gone when the machine loses power.
 const RUNS: &str = "runs";
+/// As below.
+pub(crate) const KEEPALIVE: Duration = Duration::from_millis(500);
 const TIMES: &str = "keepalive 500ms\nwarntime 2\ndeadtime 4\ninitdead 8\n";
 
 /// Longest wait for a quiet point: two Heartbeats that restart themselves take that.

@@ -1,22 +1,24 @@
 //! How long no service answers, where hbd takes the place of one of two Heartbeats, and where none does.
 //!
 //! Three pairs play a [`Tour`] at the same time on the same machine: two Heartbeats, and hbd in either seat beside one.
-//! They do so again and again. What differs between two runs by chance (the part of a beat that had passed when a node
+//! They do so again and again, and each time a step begins at another part of a beat: a Heartbeat does much only
+//! when it beats. What differs between two runs by chance (the part of a beat that had passed when a node
 //! died, the scripts of Heartbeat on a busy machine) is in all of them.
 
 use std::thread;
+use std::time::Duration;
 
 use hbd_tests::error::{Error, unexpected};
 use hbd_tests::race::{Promise, Step, judge};
 
-use super::company::{ALICE, BOB, NAMES};
+use super::company::{ALICE, BOB, KEEPALIVE, NAMES};
 use super::expected::Expected;
 use super::tour::{Gaps, NOISE, Tour};
 use crate::peer::Kind;
 
 /// How often each pair plays. That all of so many gaps are longer than all of so many others happens once in 3432 times
 /// by chance.
-const ROUNDS: usize = 7;
+const ROUNDS: u32 = 7;
 
 /// All gaps of a round: of two Heartbeats, and with hbd in each seat.
 struct Round {
@@ -25,7 +27,7 @@ struct Round {
 }
 
 impl Round {
-    fn play(tour: &Tour, expected: &Expected) -> Result<Self, Error> {
+    fn play(tour: &Tour, expected: &Expected, pause: Duration) -> Result<Self, Error> {
         const HEARTBEATS: [Kind; 2] = [Kind::Heartbeat; 2];
         thread::scope(|scope| {
             let kinds = [
@@ -33,7 +35,7 @@ impl Round {
                 [Kind::Hbd, Kind::Heartbeat],
                 [Kind::Heartbeat, Kind::Hbd],
             ];
-            let pairs = kinds.map(|kinds| scope.spawn(move || tour.gaps(expected, kinds)));
+            let pairs = kinds.map(|kinds| scope.spawn(move || tour.gaps(expected, kinds, pause)));
             let [real, alice, bob] = pairs.map(|pair| {
                 pair.join()
                     .unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
@@ -49,7 +51,8 @@ impl Round {
 /// Races, and judges.
 pub(crate) fn race(tour: &Tour) -> Result<(), Error> {
     let expected = Expected::read(tour.name)?;
-    let rounds = (0..ROUNDS).map(|_| Round::play(tour, &expected));
+    let pauses = (0..ROUNDS).map(|round| KEEPALIVE * round / ROUNDS);
+    let rounds = pauses.map(|pause| Round::play(tour, &expected, pause));
     let rounds = rounds.collect::<Result<Vec<_>, Error>>()?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for seat in [ALICE, BOB] {

@@ -1,6 +1,7 @@
 //! The tours, and how they are played.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::Duration;
 
 use hbd_tests::error::{Error, unexpected};
@@ -233,7 +234,7 @@ impl Tour {
         let expected = Expected::read(self.name)?;
         let mut kinds = [Kind::Heartbeat; 2];
         kinds[seat] = Kind::Hbd;
-        let (pair, gaps) = self.follow(&expected, kinds)?;
+        let (pair, gaps) = self.follow(&expected, kinds, Duration::ZERO)?;
         let mut wrong = String::new();
         for (outcome, gaps) in expected.steps.iter().zip(gaps) {
             for service in [ALICE, BOB] {
@@ -252,12 +253,22 @@ impl Tour {
     }
 
     /// How long no service answered at most in each step, where these play it, and each step ends as it did when two
-    /// Heartbeats played it.
-    pub(crate) fn gaps(&self, expected: &Expected, kinds: [Kind; 2]) -> Result<Vec<Gaps>, Error> {
-        Ok(self.follow(expected, kinds)?.1)
+    /// Heartbeats played it. There is a `pause` before each.
+    pub(crate) fn gaps(
+        &self,
+        expected: &Expected,
+        kinds: [Kind; 2],
+        pause: Duration,
+    ) -> Result<Vec<Gaps>, Error> {
+        Ok(self.follow(expected, kinds, pause)?.1)
     }
 
-    fn follow(&self, expected: &Expected, kinds: [Kind; 2]) -> Result<(Pair, Vec<Gaps>), Error> {
+    fn follow(
+        &self,
+        expected: &Expected,
+        kinds: [Kind; 2],
+        pause: Duration,
+    ) -> Result<(Pair, Vec<Gaps>), Error> {
         let mut pair = Pair::new(self.settings, PLAIN, kinds)?;
         let mut all = Vec::new();
         let mut before = [None; 2];
@@ -265,6 +276,7 @@ impl Tour {
             if *step != outcome.step {
                 return unexpected(format!("expected/{}.json is of another tour", self.name));
             }
+            thread::sleep(pause);
             let from = pair.now();
             let garbled = pair.garbled()?;
             for act in *acts {
