@@ -4,7 +4,7 @@
     reason = "system calls and descriptors that nix and tokio do not wrap safely"
 )]
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::io::{self, IoSliceMut};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -263,6 +263,98 @@ pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Binds a packet socket to the frames of one type that an interface brings (`packet(7)`).
+pub(crate) fn bind_to_frames(socket: &OwnedFd, index: u32, ethertype: u16) -> io::Result<()> {
+    // SAFETY: all zeroes is a valid value of this plain structure.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = u16::try_from(libc::AF_PACKET).unwrap_or_default();
+    address.sll_protocol = ethertype.to_be();
+    address.sll_ifindex = i32::try_from(index).map_err(io::Error::other)?;
+    // SAFETY: the address is of the type that packet sockets take, and lives until the call returns.
+    let bound = unsafe {
+        libc::bind(
+            socket.as_raw_fd(),
+            (&raw const address).cast(),
+            length_of(&address),
+        )
+    };
+    done(bound)
+}
+
+/// The type (`ARPHRD_...`) and the hardware address of the interface that a packet socket is bound to.
+/// The kernel tells as many bytes of it as there are, which nix takes for an error.
+pub(crate) fn interface_of(socket: &OwnedFd) -> io::Result<(u16, [u8; 6])> {
+    // SAFETY: all zeroes is a valid value of this plain structure.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    let mut length = length_of(&address);
+    let start = (&raw mut address).cast();
+    // SAFETY: the kernel writes at most as many bytes as the structure has.
+    done(unsafe { libc::getsockname(socket.as_raw_fd(), start, &raw mut length) })?;
+    let [a, b, c, d, e, f, ..] = address.sll_addr;
+    Ok((address.sll_hatype, [a, b, c, d, e, f]))
+}
+
+/// Has an interface take frames to a group for this packet socket (`packet(7)`).
+pub(crate) fn join_link_group(socket: &OwnedFd, index: u32, group: [u8; 6]) -> io::Result<()> {
+    let mut address = [0; 8];
+    address[..group.len()].copy_from_slice(&group);
+    let request = libc::packet_mreq {
+        mr_ifindex: i32::try_from(index).map_err(io::Error::other)?,
+        mr_type: u16::try_from(libc::PACKET_MR_MULTICAST).unwrap_or_default(),
+        mr_alen: 6,
+        mr_address: address,
+    };
+    set_packet_option(socket, libc::PACKET_ADD_MEMBERSHIP, &request)
+}
+
+/// Has a packet socket not bring what this machine sends (`packet(7)`, since Linux 4.20).
+pub(crate) fn ignore_outgoing(socket: &OwnedFd) -> io::Result<()> {
+    set_packet_option(socket, libc::PACKET_IGNORE_OUTGOING, &1_i32)
+}
+
+fn set_packet_option<T>(socket: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
+    let start = (&raw const *value).cast();
+    // SAFETY: the kernel reads as many bytes as the value has, before the call returns.
+    done(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            option,
+            start,
+            length_of(value),
+        )
+    })
+}
+
+/// The longest payload of a frame of that interface in bytes (`netdevice(7)`).
+pub(crate) fn mtu(socket: &OwnedFd, device: &CStr) -> io::Result<usize> {
+    // SAFETY: all zeroes is a valid value of this plain structure.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let name = device.to_bytes_with_nul();
+    let fits = request
+        .ifr_name
+        .get_mut(..name.len())
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    for (place, byte) in fits.iter_mut().zip(name) {
+        *place = byte.cast_signed();
+    }
+    // SAFETY: the kernel reads the name and writes the MTU, both in the structure.
+    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU, &raw mut request) })?;
+    // SAFETY: that is what this call writes.
+    usize::try_from(unsafe { request.ifr_ifru.ifru_mtu }).map_err(io::Error::other)
+}
+
+fn length_of<T>(value: &T) -> libc::socklen_t {
+    libc::socklen_t::try_from(std::mem::size_of_val(value)).unwrap_or_default()
+}
+
+fn done(result: i32) -> io::Result<()> {
     match result {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

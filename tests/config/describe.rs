@@ -181,7 +181,7 @@ fn name(account: &Account) -> String {
 
 fn kind(kind: &MediumKind) -> String {
     let word = kind.word();
-    let port = kind.port();
+    let port = kind.port().unwrap_or_default();
     match kind {
         MediumKind::Bcast { .. } => format!("{word} port {port}"),
         MediumKind::Mcast {
@@ -207,6 +207,7 @@ fn kind(kind: &MediumKind) -> String {
                 .collect();
             format!("{word} {} port {port} listen {listen:?}", peers.join(" "))
         }
+        MediumKind::Ether { ethertype, group } => format!("{word} {ethertype:#06x} {group}"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! carry beats, that interfaces may go and come, that a process may die, that what must be seen is seen in `hactl`.
 
 mod cluster;
+mod ether;
 mod identity;
 mod interfaces;
 mod membership;
@@ -51,6 +52,18 @@ fn main() -> ExitCode {
             interfaces::rename,
         ),
         net("an_interface_may_come_after_the_start", interfaces::late),
+        net(
+            "frames_carry_beats_and_messages_where_no_interface_has_an_address",
+            ether::no_address,
+        ),
+        net(
+            "frames_of_another_type_or_group_are_not_heard",
+            ether::strangers,
+        ),
+        net(
+            "frames_outlive_an_interface_that_goes_down_and_one_that_is_made_again",
+            ether::down_and_made_again,
+        ),
         net(
             "the_core_has_no_rights_but_realtime_and_memory_lock",
             processes::rights,

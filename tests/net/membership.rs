@@ -24,15 +24,15 @@ fn pairs() -> impl Iterator<Item = (usize, &'static str)> {
 
 /// Each kind of medium on an interface of its own.
 pub(crate) fn every_medium() -> Result<(), Error> {
-    let cluster = Cluster::running(3, 5, |node| {
+    let cluster = Cluster::running(3, 6, |node| {
         let ucast = others(node, |other| format!("ucast eth2 10.9.2.{other}\n"));
         let ucast6 = others(node, |other| format!("ucast6 eth4 fd09:4::{other}\n"));
         format!(
-            "bcast eth0\nmcast eth1 239.192.0.42 694 1 0\n{ucast}mcast6 eth3 ff12::42 694 1 0\n{ucast6}"
+            "bcast eth0\nmcast eth1 239.192.0.42 694 1 0\n{ucast}mcast6 eth3 ff12::42 694 1 0\n{ucast6}ether eth5\n"
         )
     })?;
     for (node, peer) in pairs() {
-        for medium in ["eth0", "eth1", "eth2", "eth3", "eth4"] {
+        for medium in ["eth0", "eth1", "eth2", "eth3", "eth4", "eth5"] {
             cluster.wait_view(node, &format!("link {peer}/{medium} up"), |view| {
                 link_is(view, peer, medium, LinkStatus::Up)
             })?;
@@ -47,7 +47,7 @@ pub(crate) fn one_interface() -> Result<(), Error> {
         let ucast = others(node, |other| format!("ucast eth0 10.9.0.{other}\n"));
         let ucast6 = others(node, |other| format!("ucast6 eth0 fd09:0::{other}\n"));
         format!(
-            "bcast eth0\nmcast eth0 239.192.0.42 695 1 0\n{ucast}mcast6 eth0 ff12::42 696 1 0\n{ucast6}"
+            "bcast eth0\nmcast eth0 239.192.0.42 695 1 0\n{ucast}mcast6 eth0 ff12::42 696 1 0\n{ucast6}ether eth0\n"
         )
     })?;
     for (node, peer) in pairs() {
@@ -55,7 +55,7 @@ pub(crate) fn one_interface() -> Result<(), Error> {
             let found = view.nodes.iter().find(|(name, _)| name.as_str() == peer);
             let links = found.map(|(_, node)| &node.links);
             links.is_some_and(|links| {
-                links.len() == 5 && links.values().all(|link| link.status == LinkStatus::Up)
+                links.len() == 6 && links.values().all(|link| link.status == LinkStatus::Up)
             })
         })?;
     }

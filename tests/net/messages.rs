@@ -63,7 +63,11 @@ fn send<'a>(from: &'a str, text: &'a str) -> [&'a str; 6] {
 
 /// A million bytes from standard input to standard output over a link that loses every fifth packet.
 pub(crate) fn million_bytes() -> Result<(), Error> {
-    let cluster = lossy()?;
+    million_bytes_over(&lossy()?)
+}
+
+/// The same over whatever media two nodes have.
+pub(crate) fn million_bytes_over(cluster: &Cluster) -> Result<(), Error> {
     let bob = &cluster.daemons[BOB];
     let words = ["message", "listen", "jobs", "--raw", "--count=1"];
     let listener = hactl(bob, &words)?;

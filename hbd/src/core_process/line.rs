@@ -164,6 +164,7 @@ mod tests {
                 index: 1,
                 address: None,
                 destinations: Vec::new(),
+                frames: None,
             },
             descriptors: Vec::new(),
         };

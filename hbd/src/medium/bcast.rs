@@ -20,7 +20,11 @@ pub(super) const KIND: Kind = Kind {
 };
 
 fn describe(medium: &config::Medium) -> String {
-    format!("bcast {} port {}", medium.device, medium.kind.port())
+    format!("bcast {} port {}", medium.device, port(medium))
+}
+
+fn port(medium: &config::Medium) -> u16 {
+    medium.kind.port().unwrap_or_default()
 }
 
 fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, MediumStatus> {
@@ -42,13 +46,14 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
     Ok(Binding {
         index: interface.index,
         address: None,
-        destinations: vec![(broadcast, medium.kind.port()).into()],
+        destinations: vec![(broadcast, port(medium)).into()],
+        frames: None,
     })
 }
 
 fn open(medium: &config::Medium, _binding: &Binding) -> Result<Vec<OwnedFd>, OpenError> {
     let device = &medium.device;
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, medium.kind.port()));
+    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port(medium)));
     let receiver = socket::receiver(Domain::IPV4, device, address)?;
     socket::bind(&receiver, address)?;
     let sender = socket::on_device(Domain::IPV4, device)?;

@@ -13,7 +13,9 @@
 //! medium has no opinion about packets. Media can wrap media: [`fault`] does.
 
 mod bcast;
+mod ether;
 pub(crate) mod fault;
+mod frame;
 pub(crate) mod interface;
 mod mcast;
 mod mcast6;
@@ -29,6 +31,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use pnet_base::MacAddr;
 use serde::{Deserialize, Serialize};
 use shared::config;
 use shared::event::MediumStatus;
@@ -62,14 +65,15 @@ pub(crate) struct SendError {
 /// What taking a packet brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Received {
-    /// Its length. Nothing: an injected fault swallowed it.
+    /// Its length. Nothing: it is part of a longer one, or not for this node, or an injected fault
+    /// swallowed it.
     pub(crate) length: Option<usize>,
     /// No other one waited behind it.
     pub(crate) last: bool,
 }
 
 /// What a medium is bound to. Equal bindings need no new sockets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Binding {
     /// The interface's number, which changes when it is deleted and made again.
     pub(crate) index: u32,
@@ -77,6 +81,9 @@ pub(crate) struct Binding {
     pub(crate) address: Option<IpAddr>,
     /// Where every packet is sent to.
     pub(crate) destinations: Vec<SocketAddr>,
+    /// The type of frames and the group that they are sent to, of media without IP.
+    #[serde(default)]
+    pub(crate) frames: Option<(u16, MacAddr)>,
 }
 
 /// A kind of medium.
@@ -97,8 +104,9 @@ pub(crate) struct Kind {
 type Attach = fn(Vec<OwnedFd>, &Binding) -> io::Result<Box<dyn Medium>>;
 
 /// Every kind.
-pub(crate) static KINDS: [Kind; 5] = [
+pub(crate) static KINDS: [Kind; 6] = [
     bcast::KIND,
+    ether::KIND,
     mcast::KIND,
     mcast6::KIND,
     ucast::KIND,

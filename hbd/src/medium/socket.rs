@@ -36,6 +36,9 @@ impl fmt::Display for OpenError {
             ("bind to device", Some(libc::EPERM)) => {
                 f.write_str("; before Linux 5.7 only root may do that: start hbd as root")
             }
+            (super::ether::OPEN, Some(libc::EPERM)) => {
+                f.write_str("; start hbd as root, or give it CAP_NET_RAW")
+            }
             (_, Some(libc::EMFILE | libc::ENFILE)) => {
                 f.write_str("; too many open files: raise the limit")
             }

@@ -68,13 +68,14 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
         index: interface.index,
         address: listen.map(Into::into),
         destinations,
+        frames: None,
     })
 }
 
 fn open(medium: &config::Medium, binding: &Binding) -> Result<Vec<OwnedFd>, OpenError> {
     let device = &medium.device;
     let address = binding.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-    let address = SocketAddr::new(address, medium.kind.port());
+    let address = SocketAddr::new(address, medium.kind.port().unwrap_or_default());
     let receiver = socket::receiver(Domain::IPV4, device, address)?;
     receiver
         .set_reuse_port(true)

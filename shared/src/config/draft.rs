@@ -122,8 +122,8 @@ impl Draft {
                 "manager" => self.manager = Given::Bad,
                 "actiontime" => self.action_time_bad = true,
                 "node" => self.node_bad = true,
-                "bcast" | "mcast" | "mcast6" | "ucast" | "ucast6" | "serial" | "udp" | "ping"
-                | "ping_group" | "ping6" => {
+                "bcast" | "mcast" | "mcast6" | "ucast" | "ucast6" | "ether" | "serial" | "udp"
+                | "ping" | "ping_group" | "ping6" => {
                     self.media.broken = true;
                 }
                 "use_logd" => self.use_logd = Given::Bad,

@@ -6,7 +6,9 @@
 
 mod lines;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use pnet_base::MacAddr;
 
 use super::diagnostic::Code;
 use super::draft::Given;
@@ -15,10 +17,17 @@ use super::report::Report;
 use super::source::Span;
 use crate::names::MediumName;
 
-pub(super) use lines::{bcast, is_host_name, listen, mcast, mcast6, ucast, ucast6, udpport};
+pub(super) use lines::{bcast, ether, is_host_name, listen, mcast, mcast6, ucast, ucast6, udpport};
 
 /// The UDP port that is registered for `ha-cluster`.
 pub(super) const UDPPORT_DEFAULT: u16 = 694;
+
+/// The type of frames where none is given: free for experiments on a local network (IEEE 802, 9.2.4).
+pub(super) const ETHERTYPE_DEFAULT: u16 = 0x88b5;
+
+/// Where frames go where nothing else is said: a group of nobody else's (locally administered), `hbd` in
+/// ASCII.
+pub(super) const ETHER_GROUP_DEFAULT: MacAddr = MacAddr(0x03, 0x00, b'h', b'b', b'd', 0x01);
 
 /// Largest time to live of a multicast medium, as in Heartbeat 3.0.6.
 pub(super) const MCAST_TTL_MAX: u8 = 4;
@@ -116,7 +125,7 @@ fn join(first: &mut MediumKind, second: MediumKind) {
 }
 
 /// The shortest of DEVICE, KIND:DEVICE, KIND:DEVICE:GROUP and KIND:DEVICE:GROUP:PORT that no other
-/// medium shares.
+/// medium shares; of frames it is KIND:DEVICE:ETHERTYPE and KIND:DEVICE:ETHERTYPE:GROUP.
 fn named(media: Vec<(String, MediumKind)>) -> Vec<Medium> {
     let spellings: Vec<Vec<String>> = media
         .iter()
@@ -152,15 +161,14 @@ fn named(media: Vec<(String, MediumKind)>) -> Vec<Medium> {
 fn spellings(device: &str, kind: &MediumKind) -> Vec<String> {
     let word = kind.word();
     let mut all = vec![device.to_owned(), format!("{word}:{device}")];
-    let group: Option<IpAddr> = match kind {
-        MediumKind::Mcast { group, .. } => Some((*group).into()),
-        MediumKind::Mcast6 { group, .. } => Some((*group).into()),
-        _ => None,
+    let (more, most) = match kind {
+        MediumKind::Mcast { group, port, .. } => (group.to_string(), port.to_string()),
+        MediumKind::Mcast6 { group, port, .. } => (group.to_string(), port.to_string()),
+        MediumKind::Ether { ethertype, group } => (format!("{ethertype:#06x}"), group.to_string()),
+        _ => return all,
     };
-    if let Some(group) = group {
-        all.push(format!("{word}:{device}:{group}"));
-        all.push(format!("{word}:{device}:{group}:{}", kind.port()));
-    }
+    all.push(format!("{word}:{device}:{more}"));
+    all.push(format!("{word}:{device}:{more}:{most}"));
     all
 }
 

@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pnet_base::MacAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::keys::KeyRing;
@@ -82,7 +84,7 @@ pub struct Timing {
     pub max_rexmit_delay: Duration,
 }
 
-/// What a link runs over: one receive socket and one or more destinations.
+/// What a link runs over: one way to receive and one or more destinations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Medium {
     /// Names the medium and all links over it.
@@ -142,6 +144,13 @@ pub enum MediumKind {
         /// The address to receive on; all if absent.
         listen: Option<Ipv6Addr>,
     },
+    /// Frames of their own on an Ethernet, without any IP.
+    Ether {
+        /// Their type, from 0x0600 on (IEEE 802.3, 3.2.6).
+        ethertype: u16,
+        /// The group or broadcast address that they are sent to.
+        group: MacAddr,
+    },
 }
 
 impl MediumKind {
@@ -154,18 +163,20 @@ impl MediumKind {
             Self::Mcast6 { .. } => "mcast6",
             Self::Ucast { .. } => "ucast",
             Self::Ucast6 { .. } => "ucast6",
+            Self::Ether { .. } => "ether",
         }
     }
 
-    /// The UDP port.
+    /// The UDP port, of those that have one.
     #[must_use]
-    pub fn port(&self) -> u16 {
+    pub fn port(&self) -> Option<u16> {
         match self {
             Self::Bcast { port }
             | Self::Mcast { port, .. }
             | Self::Mcast6 { port, .. }
             | Self::Ucast { port, .. }
-            | Self::Ucast6 { port, .. } => *port,
+            | Self::Ucast6 { port, .. } => Some(*port),
+            Self::Ether { .. } => None,
         }
     }
 }

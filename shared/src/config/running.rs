@@ -75,11 +75,9 @@ fn values(config: &Config) -> BTreeMap<String, Vec<String>> {
         if let Some(listen) = listen(&medium.kind) {
             say("listen", listen);
         }
-        if !matches!(
-            medium.kind,
-            MediumKind::Mcast { .. } | MediumKind::Mcast6 { .. }
-        ) {
-            say("udpport", medium.kind.port().to_string());
+        match (medium.kind.port(), &medium.kind) {
+            (_, MediumKind::Mcast { .. } | MediumKind::Mcast6 { .. }) | (None, _) => {}
+            (Some(port), _) => say("udpport", port.to_string()),
         }
     }
     for (role, account) in &config.api.users {
@@ -260,6 +258,9 @@ fn lines(medium: &Medium) -> Vec<String> {
                 None => format!("{device} {}", peer.address),
             })
             .collect(),
+        MediumKind::Ether { ethertype, group } => {
+            vec![format!("{device} {ethertype:#06x} {group}")]
+        }
     }
 }
 

@@ -131,6 +131,23 @@ pub(super) const CHAPTER: Chapter = Chapter {
             grammar: Grammar::Words(media::listen),
         },
         Directive {
+            word: "ether",
+            owner: Owner::Hbd,
+            syntax: "DEVICE [ETHERTYPE [GROUP]]",
+            example: "ether eth1",
+            default: "0x88b5, 03:00:68:62:64:01",
+            bounds: "ETHERTYPE 0x0600 to 0xffff and nobody else's, GROUP a group address or ff:ff:ff:ff:ff:ff",
+            repeat: Repeat::Adds,
+            effect: Effect::Full,
+            reload: Reload::QuickRestart,
+            scope: Scope::Node,
+            short: "beats in Ethernet frames of their own",
+            long: "Needs no IP address and no route, and passes filters of IP: what breaks those leaves this path whole. Stays within one network segment: no router passes it on. \
+                   hbd needs the right to open packet sockets (root, or CAP_NET_RAW). ETHERTYPE and GROUP must be the same on all nodes, and others for each cluster on the same segment. \
+                   Messages that are longer than the MTU are sent in pieces.",
+            grammar: Grammar::Line(media::ether),
+        },
+        Directive {
             word: "hopfudge",
             owner: Owner::Heartbeat,
             syntax: "NUMBER",

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{MCAST_TTL_MAX, MEDIA_LINES_MAX, MediaDraft};
+use pnet_base::MacAddr;
+
+use super::{ETHER_GROUP_DEFAULT, ETHERTYPE_DEFAULT, MCAST_TTL_MAX, MEDIA_LINES_MAX, MediaDraft};
 use crate::config::diagnostic::Code;
 use crate::config::draft::Given;
 use crate::config::lex::{BLANKS, Word};
@@ -222,6 +224,76 @@ fn peer6(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Option<P
 /// A scope is the device itself, or its index, which only the kernel knows.
 fn fits(scope: &str, device: &str) -> bool {
     scope == device || (!scope.is_empty() && scope.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Types that belong to others, which would be read as ours, or ours as theirs (IANA, IEEE 802 Numbers).
+const TAKEN: [(u16, &str); 5] = [
+    (0x0800, "IPv4"),
+    (0x0806, "ARP"),
+    (0x86dd, "IPv6"),
+    (0x8100, "VLAN tags"),
+    (0x88a8, "VLAN tags"),
+];
+/// Smaller numbers in this place of a frame are its length (IEEE 802.3, 3.2.6).
+const ETHERTYPE_MIN: u16 = 0x0600;
+/// The bit of a group address (IEEE 802, 8.2.2).
+const GROUP_BIT: u8 = 1;
+
+pub(in crate::config) fn ether(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
+    let words = rest.split(&BLANKS);
+    let Some(dev) = words.first() else {
+        reader.missing(0);
+        reader.draft.media.broken = true;
+        return;
+    };
+    if words.len() > 3 {
+        // Reports what is too much.
+        reader.exactly::<3>(rest);
+    }
+    let device = device(reader, dev, Need::Exists);
+    let ethertype = match words.get(1) {
+        Some(word) => ethertype(reader, word),
+        None => Some(ETHERTYPE_DEFAULT),
+    };
+    let group = match words.get(2) {
+        Some(word) => ether_group(reader, word),
+        None => Some(ETHER_GROUP_DEFAULT),
+    };
+    let kind = ethertype
+        .zip(group)
+        .map(|(ethertype, group)| MediumKind::Ether { ethertype, group });
+    add_if(reader, device, kind, span_of(rest));
+}
+
+fn ethertype(reader: &mut Reader<'_, '_>, word: &Word<'_>) -> Option<u16> {
+    let digits = word.text.strip_prefix("0x");
+    let number = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let taken = |number| TAKEN.iter().find(|(taken, _)| *taken == number);
+    let reason = match number {
+        None => "is no hexadecimal number up to 0xffff, such as 0x88b5".into(),
+        Some(number) if number < ETHERTYPE_MIN => "is a length: types begin at 0x0600".into(),
+        Some(number) => match taken(number) {
+            Some((_, owner)) => format!("is the type of {owner}"),
+            None => return Some(number),
+        },
+    };
+    let text = format!("`{}` is no Ethernet type for beats", word.text);
+    reader
+        .report
+        .at(Code::BadNumber, word.span, text)
+        .label(reason)
+        .remedy("0x88b5 and 0x88b6 are free for such use");
+    None
+}
+
+fn ether_group(reader: &mut Reader<'_, '_>, word: &Word<'_>) -> Option<MacAddr> {
+    let reason = match word.text.parse::<MacAddr>() {
+        Ok(address) if address.0 & GROUP_BIT == GROUP_BIT => return Some(address),
+        Ok(_) => "the address of one interface; a group has an odd first byte",
+        Err(_) => "not of the form 03:00:68:62:64:01",
+    };
+    reader.bad_address(word, reason);
+    None
 }
 
 pub(in crate::config) fn listen(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
