@@ -32,6 +32,7 @@ macro_rules! targets {
 
 targets! {
     netstring,
+    ether,
     string_form,
     packet,
     message,

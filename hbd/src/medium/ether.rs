@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use hbd_core::wire::ether::{Channel, Joiner, Splitter};
 use nix::net::if_::if_indextoname;
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, recvfrom, send, socket,
@@ -10,7 +11,6 @@ use nix::sys::socket::{
 use shared::config::{self, MediumKind};
 use shared::event::MediumStatus;
 
-use super::frame::{Channel, Joiner, Splitter};
 use super::interface::Interfaces;
 use super::socket::{During, OpenError};
 use super::{Binding, Kind, Medium, PACKET_MAX, Received, SendError};

@@ -15,7 +15,6 @@
 mod bcast;
 mod ether;
 pub(crate) mod fault;
-mod frame;
 pub(crate) mod interface;
 mod mcast;
 mod mcast6;

@@ -26,6 +26,7 @@
 pub mod config_digest;
 pub mod declared;
 pub mod digest;
+pub mod ether;
 pub mod fields;
 pub mod heard;
 pub mod keyring;

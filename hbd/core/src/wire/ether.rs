@@ -8,13 +8,14 @@
 //! piece: short frames are padded on the wire (IEEE 802.3, 3.2.8). A frame may have a tag of priority,
 //! which names no VLAN; what belongs to a VLAN is another network's.
 
-use std::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 
 use pnet_base::MacAddr;
 use pnet_packet::ethernet::{EtherType, EtherTypes, EthernetPacket, MutableEthernetPacket};
 use pnet_packet::vlan::VlanPacket;
 
-use super::PACKET_MAX;
+use super::limits::DATAGRAM_BYTES_MAX;
 
 /// Tells our frames from those of whoever else makes experiments with this type.
 const MAGIC: [u8; 4] = *b"hbd1";
@@ -31,25 +32,27 @@ const UNFINISHED_OF_ONE: usize = 2;
 
 /// Whose frames, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Channel {
+pub struct Channel {
     /// This interface.
-    pub(super) own: MacAddr,
+    pub own: MacAddr,
     /// Where every frame is sent to.
-    pub(super) group: MacAddr,
+    pub group: MacAddr,
     /// Their type.
-    pub(super) ethertype: u16,
+    pub ethertype: u16,
 }
 
 /// Frames for packets.
 #[derive(Debug)]
-pub(super) struct Splitter {
+pub struct Splitter {
     channel: Channel,
     packet: u32,
     frame: Vec<u8>,
 }
 
 impl Splitter {
-    pub(super) fn new(channel: Channel) -> Self {
+    /// For a sender of this channel.
+    #[must_use]
+    pub fn new(channel: Channel) -> Self {
         Self {
             channel,
             packet: 0,
@@ -58,12 +61,16 @@ impl Splitter {
     }
 
     /// Where every frame goes.
-    pub(super) fn group(&self) -> MacAddr {
+    #[must_use]
+    pub fn group(&self) -> MacAddr {
         self.channel.group
     }
 
-    /// Hands each frame of a packet to `send`, until that fails.
-    pub(super) fn split<E>(
+    /// Hands each frame of a packet to `send`; `mtu` is the longest payload of a frame in bytes.
+    ///
+    /// # Errors
+    /// The first one of `send`, after which nothing more is handed to it.
+    pub fn split<E>(
         &mut self,
         packet: &[u8],
         mtu: usize,
@@ -147,7 +154,7 @@ fn read(frame: &[u8], channel: Channel) -> Option<Piece<'_>> {
 
 /// Packets of frames.
 #[derive(Debug)]
-pub(super) struct Joiner {
+pub struct Joiner {
     channel: Channel,
     /// The oldest first.
     unfinished: VecDeque<Unfinished>,
@@ -164,15 +171,18 @@ struct Unfinished {
 }
 
 impl Joiner {
-    pub(super) fn new(channel: Channel) -> Self {
+    /// For a receiver of this channel.
+    #[must_use]
+    pub fn new(channel: Channel) -> Self {
         Self {
             channel,
             unfinished: VecDeque::new(),
         }
     }
 
-    /// Takes a frame. Returns the length of the packet that is whole with it, in `packet`.
-    pub(super) fn take(&mut self, frame: &[u8], packet: &mut [u8]) -> Option<usize> {
+    /// Takes a frame, whatever it is. Returns the length of the packet that is whole with it, in `packet`: one that
+    /// does not fit is dropped.
+    pub fn take(&mut self, frame: &[u8], packet: &mut [u8]) -> Option<usize> {
         let piece = read(frame, self.channel)?;
         if piece.pieces == 1 {
             packet
@@ -185,7 +195,7 @@ impl Joiner {
         let former = unfinished.came.insert(piece.piece, piece.bytes.to_vec());
         unfinished.length += piece.bytes.len();
         unfinished.length -= former.map_or(0, |former| former.len());
-        if unfinished.length > PACKET_MAX.min(packet.len()) {
+        if unfinished.length > DATAGRAM_BYTES_MAX.min(packet.len()) {
             self.unfinished.remove(place);
             return None;
         }
@@ -234,7 +244,8 @@ impl Joiner {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use alloc::vec;
+    use core::convert::Infallible;
 
     use super::*;
 
@@ -260,7 +271,7 @@ mod tests {
     }
 
     fn take(joiner: &mut Joiner, frame: &[u8]) -> Option<Vec<u8>> {
-        let mut packet = vec![0; PACKET_MAX];
+        let mut packet = vec![0; DATAGRAM_BYTES_MAX];
         let length = joiner.take(frame, &mut packet)?;
         packet.truncate(length);
         Some(packet)
@@ -368,7 +379,7 @@ mod tests {
             let frame = splitter.frame(piece, 200, &[7; 1400]).to_vec();
             assert_eq!(take(&mut joiner, &frame), None);
             let held: usize = joiner.unfinished.iter().map(|known| known.length).sum();
-            assert!(held <= PACKET_MAX);
+            assert!(held <= DATAGRAM_BYTES_MAX);
         }
     }
 }
