@@ -14,7 +14,7 @@ use shared::time::Now;
 use shared::times::{DEADTIME_FACTOR_MAX, DEADTIME_KEEPALIVES_MIN, START_EXTENSION};
 
 use crate::deadline::{PeerIndex, Timer};
-use crate::machine::{Core, Sort};
+use crate::machine::{Core, Sort, Stage};
 use crate::mutant::planted;
 use crate::peer::{Behind, Life};
 use crate::sequence::{Arrival, Tracker};
@@ -307,6 +307,10 @@ impl Core {
         self.watch(index, now);
         self.remember_peer(index);
         self.announce_config();
+        // A Heartbeat that hears something else before the first beat takes this node for no member, and its groups.
+        if self.own.stage != Stage::Left {
+            self.beat(now);
+        }
     }
 
     fn note_uuid(&mut self, index: PeerIndex, message: &Message, now: Now) {

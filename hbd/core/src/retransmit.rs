@@ -47,9 +47,7 @@ impl Core {
             _ => life.tracker.acknowledge(sequence, every, trigger),
         };
         let ask_at = life.tracker.ask_at();
-        // A Heartbeat that hears something else before the first beat takes this node for no member, and its groups.
-        let has_spoken = self.own.sequence > life.ours_before;
-        let acknowledge = acknowledge.filter(|_| life.acknowledges && has_spoken);
+        let acknowledge = acknowledge.filter(|_| life.acknowledges);
         if let Some(number) = acknowledge.filter(|_| !planted!(self, NoAcknowledgement)) {
             let ack = retransmission::ack(&self.peer(index).name, number);
             self.send_unnumbered(ack, index, now);

@@ -205,10 +205,7 @@ impl Interpreter for Standbys {
     fn interrupt(&mut self, now: Moment) {
         let until = Some(now + UNHEARD);
         let standby = match self.standby {
-            // It may have begun to stop them.
-            Standby::Promised { heaps, .. } | Standby::Awaited { heaps, .. } => {
-                Standby::Awaited { heaps, until }
-            }
+            Standby::Awaited { heaps, .. } => Standby::Awaited { heaps, until },
             Standby::Handed { heaps, .. } => Standby::Handed { heaps, until },
             standby => standby,
         };
@@ -390,6 +387,14 @@ impl Standbys {
                 self.standby = Standby::None;
                 self.speak_for_peer();
             }
+            // It was done before: this node holds them.
+            Standby::Awaited {
+                heaps,
+                until: Some(_),
+            } if heaps.without(self.held()) == Heaps::NONE => {
+                self.standby = Standby::None;
+                self.speak_for_peer();
+            }
             // It was not heard to be done, and must be. What it still says it holds it never gave up.
             Standby::Awaited {
                 heaps,
@@ -466,6 +471,23 @@ impl Standbys {
         }
         let was_stable = theirs.stable;
         theirs.stable = stable.unwrap_or(was_stable);
+        match self.standby {
+            // It has begun to stop them, and said so while nobody here listened.
+            Standby::Promised { heaps, .. }
+                if !known && theirs.holds.common(heaps) == Heaps::NONE =>
+            {
+                let until = Some(now + UNHEARD);
+                self.standby = Standby::Awaited { heaps, until };
+            }
+            // The same, at the end.
+            Standby::Handed {
+                heaps,
+                until: Some(_),
+            } if heaps.without(theirs.holds) == Heaps::NONE => {
+                self.standby = Standby::None;
+            }
+            _ => {}
+        }
         if !known {
             self.welcome_until = Some(now + WELCOME);
         }

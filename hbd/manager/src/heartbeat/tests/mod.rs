@@ -236,6 +236,21 @@ impl Stage {
         self.hear("ask_resources", &fields, seconds)
     }
 
+    /// Bob has another core, which has heard alice in the same life.
+    fn replaces_core(&mut self, seconds: u64) {
+        let mut source = EventSource::new(name("bob"), Role::Core, Generation(7));
+        let mut view = ClusterView::default();
+        let mut started = crate::two_node::tests::quick_restart();
+        if let Kind::Started(started) = &mut started {
+            started.node = name("bob");
+        }
+        view.apply(&source.event(started, None, Now::default()));
+        self.interpreter.get_mut().handle_view(&view, at(seconds));
+        self.tell(heard());
+        self.becomes(NodeStatus::Active);
+        self.tell(Kind::CommunicationUp);
+    }
+
     /// What is said to alice; and the last that is declared of her, if that is new.
     fn outputs(&mut self, seconds: u64) -> Vec<String> {
         self.interpreter.get_mut().settle(at(seconds));
@@ -642,23 +657,7 @@ fn what_a_heartbeat_stops_is_not_started_by_a_manager_with_another_core() {
     stage.holds("all", "1", 1);
     stage.standby("foreign", "me", 2);
     stage.gives_up(2);
-    let active = Kind::NodeStatus {
-        node: name("alice"),
-        from: NodeStatus::Init,
-        to: NodeStatus::Active,
-        reason: StatusReason::Announced,
-    };
-    let mut source = EventSource::new(name("bob"), Role::Core, Generation(7));
-    let mut view = ClusterView::default();
-    let mut started = crate::two_node::tests::quick_restart();
-    if let Kind::Started(started) = &mut started {
-        started.node = name("bob");
-    }
-    view.apply(&source.event(started, None, Now::default()));
-    stage.interpreter.get_mut().handle_view(&view, at(3));
-    for kind in [heard(), active, Kind::CommunicationUp] {
-        stage.tell(kind);
-    }
+    stage.replaces_core(3);
     assert_eq!(stage.declare(FREE, FREE, 3), ["starting"]);
     let outputs = stage.holds("local", "1", 3);
     assert!(outputs[0].contains("web stopping"), "{outputs:?}");
@@ -694,6 +693,17 @@ fn what_a_heartbeat_stops_is_not_started_by_another_manager_before_it_is_done() 
             .concat()
             .contains("web stopped reluctant")
     );
+}
+
+#[test]
+fn what_is_held_here_is_not_waited_for_after_the_core_was_replaced() {
+    let mut stage = Stage::settled(false);
+    stage.tell(heard());
+    stage.standby("foreign", "me", 2);
+    stage.replaces_core(3);
+    stage.declare(HELD, FREE, 3);
+    let outputs = stage.holds("local", "1", 4);
+    assert_eq!(outputs[0], "resource local 1", "in no standby: {outputs:?}");
 }
 
 #[test]
