@@ -120,8 +120,7 @@ impl fmt::Display for StateError {
             Self::HeartbeatRuns { pid } => write!(
                 f,
                 "Heartbeat runs here (pid {pid}), and hbd would be the same node: it takes identity \
-                 and generation over from {HEARTBEAT_STATE}; stop Heartbeat, or name a directory \
-                 of its own with --state"
+                 and generation over from {HEARTBEAT_STATE}; stop Heartbeat first"
             ),
         }
     }

@@ -214,6 +214,10 @@ fn nothing_is_taken_over_from_a_heartbeat_that_runs() {
     from.write("hb_uuid", "0123456789abcdef");
     let text = take_over(&from.0, &to.0, Some(42)).unwrap_err().to_string();
     assert!(text.contains("Heartbeat runs here (pid 42)"), "{text}");
+    assert!(
+        text.ends_with("stop Heartbeat first"),
+        "no other way is safe: {text}"
+    );
     assert!(!to.0.join("hb_uuid").exists());
 }
 
