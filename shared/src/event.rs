@@ -1041,6 +1041,18 @@ pub enum Kind {
         /// The node that was waited for.
         node: NodeName,
     },
+    /// A Heartbeat does not take a group that it was offered, or does not say that it runs. It may wait for something
+    /// that nobody here knows of; then it takes no order and does not end.
+    HandoverStalled {
+        /// The group.
+        group: GroupName,
+        /// Where the Heartbeat runs.
+        node: NodeName,
+        /// How long.
+        waited: Duration,
+        /// The group was given up for it: it may start it.
+        given: bool,
+    },
     /// An operator wants a group on a node.
     GroupWanted {
         /// The group.
@@ -1200,7 +1212,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 80] = [
+    pub const WORDS: [&str; 81] = [
         "started",
         "leaving",
         "left",
@@ -1270,6 +1282,7 @@ impl Kind {
         "address-contested",
         "takeover-held",
         "takeover-free",
+        "handover-stalled",
         "group-wanted",
         "group-wanted-over",
         "group-cleaned",
@@ -1365,6 +1378,7 @@ impl Kind {
             | Self::Frozen { .. }
             | Self::FenceBegun { .. }
             | Self::NotificationFailed { .. }
+            | Self::HandoverStalled { .. }
             | Self::Adopted { upgrade: false, .. }
             | Self::EndedUnasked { .. }
             | Self::EventsDropped { .. }
@@ -1438,6 +1452,7 @@ impl Kind {
             | Self::ActionFailed { group, .. }
             | Self::GroupContested { group, .. }
             | Self::AddressContested { group, .. }
+            | Self::HandoverStalled { group, .. }
             | Self::GroupWanted { group, .. }
             | Self::GroupWantedOver { group, .. }
             | Self::GroupCleaned { group, .. } => Object::Group(group.clone()),

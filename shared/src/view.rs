@@ -755,6 +755,7 @@ impl ClusterView {
             | Kind::Adopted { upgrade: true, .. }
             | Kind::Replaced { .. }
             | Kind::FenceBegun { .. }
+            | Kind::HandoverStalled { .. }
             | Kind::Unknown { .. } => {}
         }
     }

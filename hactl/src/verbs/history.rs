@@ -39,13 +39,14 @@ hactl events has everything else, hactl why the causes. Ends with 4 if there is 
 const LIMIT: &str = "50";
 
 /// What happens to groups, by the words of events.
-pub(super) const KINDS: [&str; 17] = [
+pub(super) const KINDS: [&str; 18] = [
     "group-state",
     "action-failed",
     "group-contested",
     "address-contested",
     "takeover-held",
     "takeover-free",
+    "handover-stalled",
     "group-wanted",
     "group-wanted-over",
     "group-cleaned",

@@ -24,6 +24,10 @@ use crate::wire::level::Level;
 use crate::wire::status::{State, Status};
 use crate::wire::{self, Message, Refused, fields, membership, types};
 
+/// Beats that a Heartbeat which begins is sent at once, as it sends three itself. What comes before the first one that
+/// arrives it takes for the word of a node that does not run, and asks for nothing of it that was lost.
+const FIRST_BEATS: usize = 3;
+
 impl Core {
     pub(crate) fn receive(&mut self, medium: MediumIndex, packet: &[u8], now: Now) {
         let decoded = wire::decode_packet(packet, &self.keys);
@@ -307,9 +311,12 @@ impl Core {
         self.watch(index, now);
         self.remember_peer(index);
         self.announce_config();
-        // A Heartbeat that hears something else before the first beat takes this node for no member, and its groups.
         if self.own.stage != Stage::Left {
-            self.beat(now);
+            let beats = match message.has(fields::HBD) {
+                true => 1,
+                false => FIRST_BEATS,
+            };
+            (0..beats).for_each(|_| self.beat(now));
         }
     }
 

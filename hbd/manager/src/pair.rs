@@ -83,6 +83,7 @@ impl Pair {
                 Some(Spoken::Declare(declaration)) => {
                     self.manager.handle_message(&self.peer, declaration, now);
                 }
+                Some(Spoken::Tell(kind)) => drop(self.manager.tell(kind, None, now)),
                 None => return,
             }
         }

@@ -459,6 +459,27 @@ impl fmt::Display for Kind {
             Self::TakeoverFree { node } => {
                 write!(f, "node {node} holds no takeover back any more")
             }
+            Self::HandoverStalled {
+                group,
+                node,
+                waited,
+                given: false,
+            } => write!(
+                f,
+                "node {node} has not answered for {} that it takes group {group}",
+                Span(*waited)
+            ),
+            Self::HandoverStalled {
+                group,
+                node,
+                waited,
+                given: true,
+            } => write!(
+                f,
+                "node {node} may start group {group} since {}, and has not said that it runs: if it \
+                 hangs, kill Heartbeat there",
+                Span(*waited)
+            ),
             Self::GroupWanted {
                 group,
                 node,

@@ -58,6 +58,8 @@ const TIMES: &str = "keepalive 500ms\nwarntime 2\ndeadtime 4\ninitdead 8\n";
 
 /// Longest wait for a quiet point: two Heartbeats that restart themselves take that.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Many times what a core waits before it asks for what was lost.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
 /// A quiet point is where nothing has changed for so long, and all is as it should be.
 pub(crate) const QUIET: Duration = Duration::from_secs(3);
 /// The same where nobody knows how it should be: a Heartbeat tries some things again after 5 s.
@@ -227,6 +229,23 @@ impl Pair {
                 let what = format!("{} is in a standby", NAMES[other]);
                 wait::until_true(LIMIT, &what, || {
                     Ok(self.nodes[seat].says()?[other].as_deref() == Some("transition"))
+                })?;
+                self.nodes[seat].replace_manager()
+            }
+            Act::LosesAnswer(seat, which) => {
+                let other = 1 - seat;
+                let unheard = Fault::cut(&self.cables[other], &self.cables[seat]);
+                self.switch.set_faults(&[unheard])?;
+                self.act(Act::Standby(seat, which))?;
+                let what = format!("{} takes what is offered", NAMES[other]);
+                wait::until_true(LIMIT, &what, || {
+                    Ok(self.nodes[other].says()?[other].as_deref() == Some("transition"))
+                })?;
+                self.nodes[seat].deafen_manager()?;
+                self.switch.set_faults(&[])?;
+                // The core asks for what was lost several times meanwhile.
+                wait::stays_true(ASKED_AGAIN, "the time in which it is sent again", || {
+                    Ok(true)
                 })?;
                 self.nodes[seat].replace_manager()
             }

@@ -11,6 +11,7 @@
 //! | a stop fails on hbd | - | it keeps the group, until it is mended |
 //! | an order counts on hbd when the Heartbeat returns | - | it stays, and goes back when the order ends |
 //! | the manager of hbd dies in a standby | - | another one goes on with it |
+//! | the manager of hbd dies before it has read that its offer is taken | - | the Heartbeat gets it |
 //! | a freeze of hbd | - | nothing moves, and the Heartbeat waits for nothing |
 
 use std::time::Duration;
@@ -19,8 +20,8 @@ use hbd_tests::error::Error;
 
 use super::company::{ALICE, BOB, BRITTLE, Holders, Pair, QUIET};
 use super::tour::Act::{
-    self, Crash, Cut, Freeze, Join, Mend, Reboots, ReplaceManager, Restart, Spoil, Standby, Start,
-    StartBoth, Stop, Takeover, Tell,
+    self, Crash, Cut, Freeze, Join, LosesAnswer, Mend, Reboots, ReplaceManager, Restart, Spoil,
+    Standby, Start, StartBoth, Stop, Takeover, Tell,
 };
 use crate::peer::Kind;
 
@@ -194,6 +195,12 @@ const OFF: &[Step] = &[
         [None, Some(BOB)],
     ),
     step("bob takes it back", &[Takeover(BOB, "foreign")], ALL_ON_BOB),
+    step(
+        "bob's manager dies before it has read that alice takes what it offers",
+        &[Mend(ALICE), LosesAnswer(BOB, "all")],
+        ALL_ON_ALICE,
+    ),
+    step("bob takes all", &[Takeover(BOB, "all")], ALL_ON_BOB),
 ];
 
 pub(crate) fn failback_on() -> Result<(), Error> {

@@ -9,6 +9,7 @@ use hbd_tests::daemon::Daemon;
 use hbd_tests::error::{Error, unexpected};
 use hbd_tests::heartbeat::HeartbeatNode;
 use hbd_tests::namespaces::Namespace;
+use nix::sys::signal::Signal;
 use shared::group::GroupState;
 
 use super::company::{ADDRESSES, GROUPS, NAMES, Seat};
@@ -42,6 +43,8 @@ pub(crate) trait Node: Send {
     fn clean_up(&self) -> Result<(), Error>;
     /// Another manager takes the place of that of an hbd.
     fn replace_manager(&self) -> Result<(), Error>;
+    /// From now on the manager of an hbd reads nothing.
+    fn deafen_manager(&self) -> Result<(), Error>;
     /// What `hactl` is given there.
     fn tell(&self, words: &[&str]) -> Result<(), Error>;
     /// What it says that each node holds, in the words of `cl_status rscstatus`; nothing for a node that it does not
@@ -133,6 +136,10 @@ impl Node for Real {
         unexpected(String::from("a Heartbeat has no manager"))
     }
 
+    fn deafen_manager(&self) -> Result<(), Error> {
+        self.replace_manager()
+    }
+
     fn tell(&self, words: &[&str]) -> Result<(), Error> {
         unexpected(format!("hactl {} to a Heartbeat", words.join(" ")))
     }
@@ -206,6 +213,10 @@ impl Node for Ours {
 
     fn replace_manager(&self) -> Result<(), Error> {
         self.daemon.kill_manager().map(drop)
+    }
+
+    fn deafen_manager(&self) -> Result<(), Error> {
+        self.daemon.signal("manager", Signal::SIGSTOP).map(drop)
     }
 
     fn tell(&self, words: &[&str]) -> Result<(), Error> {

@@ -37,6 +37,8 @@ pub(crate) enum Act {
     Mend(Seat),
     /// Once something moves on the other node, another manager takes the place of that of an hbd.
     ReplaceManager(Seat),
+    /// A standby is ordered of an hbd, and its manager dies with the answer of the other node unread.
+    LosesAnswer(Seat, &'static str),
     /// What `hactl` is given there.
     Tell(Seat, &'static [&'static str]),
 }

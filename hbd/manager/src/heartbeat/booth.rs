@@ -126,6 +126,10 @@ impl Booth {
         self.outputs.push_back(Spoken::Say(word));
     }
 
+    pub(super) fn tell(&mut self, kind: Kind) {
+        self.outputs.push_back(Spoken::Tell(kind));
+    }
+
     /// The manager is to do this for the peer, as soon as that declares something.
     pub(super) fn order(&mut self, verb: GroupVerb, reason: &str) {
         self.orders.push(Order {

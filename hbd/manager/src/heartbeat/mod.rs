@@ -18,7 +18,7 @@ mod request;
 mod standby;
 mod word;
 
-use shared::event::Event;
+use shared::event::{Event, Kind};
 use shared::names::Sequence;
 use shared::time::Moment;
 use shared::view::ClusterView;
@@ -37,6 +37,8 @@ pub(crate) enum Spoken {
     Say(Word),
     /// To the manager, as from the peer.
     Declare(Declaration),
+    /// To everybody.
+    Tell(Kind),
 }
 
 /// Stands between a manager and a Heartbeat.

@@ -14,12 +14,17 @@
 //!
 //! What a Heartbeat's operator orders is an order here as soon as it is done, where `auto_failback on` would undo it.
 //!
+//! A Heartbeat that has taken an offer waits for an hour for what it was offered, ignores everything else meanwhile, and
+//! does not end. So what a manager or core here had offered before it was replaced is given up, where the next offer is
+//! not answered; and what was given up without an answer is offered on until the Heartbeat answers, or has it.
+//!
 //! A Heartbeat brings back by itself what is this node's when this node returns, and later nothing: it is asked for what
 //! an order wants here and for what `auto_failback on` brings back, again and again until it is here.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use shared::event::Kind;
 use shared::group::{GroupName, GroupState, Willingness};
 use shared::names::{NodeName, Sequence};
 use shared::order::{Choice, GroupVerb};
@@ -45,6 +50,8 @@ const WANTED: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(3);
 /// How long the end of a standby is waited for that may have been said while nobody here listened.
 const UNHEARD: Duration = Duration::from_secs(60);
+/// How long a Heartbeat may start what it was handed before that is told.
+const STARTS: Duration = Duration::from_secs(60);
 /// Time between two questions to a Heartbeat that has not said anything.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -57,6 +64,10 @@ pub(crate) struct Standbys {
     /// The newest message in which it said what it is.
     newest: Sequence,
     standby: Standby,
+    /// The peer may wait for what this node offered it, and nobody here knows.
+    unsure: bool,
+    /// It was told that the peer does not answer.
+    stalled: bool,
     /// No standby is offered and none asked for before.
     not_before: Option<Moment>,
     /// When the peer is asked for what should be here.
@@ -97,15 +108,17 @@ enum Standby {
     Offered {
         heaps: Heaps,
         until: Moment,
-        /// Nobody answered the first time.
-        pressed: bool,
     },
     /// The peer waits for them, and this node stops them.
     Giving(Heaps),
-    /// The peer starts them; until then at most, if it may have said already that it is done.
+    /// The peer starts them.
     Handed {
         heaps: Heaps,
-        until: Option<Moment>,
+        /// When they are offered once more, if it is not known to have waited for them: while it starts them it does
+        /// not answer.
+        again: Option<Moment>,
+        /// When it starts them for too long.
+        overdue: Option<Moment>,
     },
     /// The peer was told that this node takes them, and has not begun to stop them.
     Promised {
@@ -122,6 +135,15 @@ enum Standby {
 }
 
 impl Standby {
+    /// The peer was told that it may start these; it may not have waited for that.
+    fn handed(heaps: Heaps, unsure: bool, now: Moment) -> Self {
+        Self::Handed {
+            heaps,
+            again: unsure.then_some(now + ANSWER),
+            overdue: Some(now + STARTS),
+        }
+    }
+
     /// How willing the peer is to hold a heap, where this node holds `held`.
     fn peer_willing(self, theirs: Theirs, held: Heaps, local: bool) -> Willingness {
         let takes = matches!(self, Self::Giving(heaps) if heaps.has(local));
@@ -164,6 +186,8 @@ impl Standbys {
             theirs: None,
             newest: Sequence::default(),
             standby: Standby::None,
+            unsure: false,
+            stalled: false,
             not_before: None,
             ask_at: None,
             asked: Heaps::NONE,
@@ -189,6 +213,8 @@ impl Interpreter for Standbys {
         self.theirs = None;
         self.newest = Sequence::default();
         self.standby = Standby::None;
+        self.unsure = false;
+        self.stalled = false;
         self.not_before = None;
         self.ask_at = None;
         self.asked = Heaps::NONE;
@@ -203,19 +229,23 @@ impl Interpreter for Standbys {
 
     /// The peer goes on with the standby under way.
     fn interrupt(&mut self, now: Moment) {
-        let until = Some(now + UNHEARD);
-        let standby = match self.standby {
-            Standby::Awaited { heaps, .. } => Standby::Awaited { heaps, until },
-            Standby::Handed { heaps, .. } => Standby::Handed { heaps, until },
-            standby => standby,
+        let (standby, unsure) = match self.standby {
+            Standby::Awaited { heaps, .. } => {
+                let until = Some(now + UNHEARD);
+                (Standby::Awaited { heaps, until }, self.unsure)
+            }
+            Standby::Handed { heaps, .. } => (Standby::handed(heaps, true, now), self.unsure),
+            Standby::Offered { .. } => (Standby::None, true),
+            standby => (standby, self.unsure),
         };
         self.forget();
         self.standby = standby;
+        self.unsure = unsure;
     }
 
     /// What groups are on both nodes shows what standby a former manager here was in.
     fn resume(&mut self, view: &ClusterView, now: Moment) {
-        let until = Some(now + UNHEARD);
+        self.unsure = self.booth.active;
         let booth = &self.booth;
         let are = |node: &NodeName, state: GroupState| {
             let is = |name| {
@@ -234,13 +264,10 @@ impl Interpreter for Standbys {
         self.standby = if awaited != Heaps::NONE {
             Standby::Awaited {
                 heaps: awaited,
-                until,
+                until: Some(now + UNHEARD),
             }
         } else if given == Heaps::NONE && handed != Heaps::NONE {
-            Standby::Handed {
-                heaps: handed,
-                until,
-            }
+            Standby::handed(handed, true, now)
         } else if taken != Heaps::NONE {
             Standby::Taking(taken)
         } else {
@@ -322,7 +349,8 @@ impl Interpreter for Standbys {
         }
         let standby = match self.standby {
             Standby::Offered { until, .. } | Standby::Promised { until, .. } => Some(until),
-            Standby::Handed { until, .. } | Standby::Awaited { until, .. } => until,
+            Standby::Awaited { until, .. } => until,
+            Standby::Handed { again, overdue, .. } => again.into_iter().chain(overdue).min(),
             _ => None,
         };
         let again = self.again_at.filter(|_| self.standby == Standby::None);
@@ -365,22 +393,36 @@ impl Standbys {
                 self.speak_for_peer();
             }
             Standby::Giving(heaps) if self.held().common(heaps) == Heaps::NONE => {
-                self.standby = Standby::Handed { heaps, until: None };
+                self.standby = Standby::handed(heaps, self.unsure, now);
                 self.say_step(heaps, Step::Done);
                 self.speak_for_peer();
             }
-            // What a former manager here began, or the peer with it, has no end: it is said to be done.
-            Standby::Offered {
+            // It answers if it waits for nothing.
+            Standby::Handed {
                 heaps,
-                until,
-                pressed: false,
-            } if until <= now && self.held().common(heaps) == Heaps::NONE => {
-                self.standby = Standby::Offered {
+                again: Some(again),
+                overdue,
+            } if again <= now => {
+                let again = Some(now + ANSWER);
+                self.standby = Standby::Handed {
                     heaps,
-                    until: now + ANSWER,
-                    pressed: true,
+                    again,
+                    overdue,
                 };
-                self.say_step(heaps, Step::Done);
+                self.say_holds(now);
+                self.say_step(heaps, Step::Me);
+            }
+            Standby::Handed {
+                heaps,
+                again,
+                overdue: Some(overdue),
+            } if overdue <= now => {
+                self.standby = Standby::Handed {
+                    heaps,
+                    again,
+                    overdue: None,
+                };
+                self.tell_stalled(heaps, STARTS, true);
             }
             // It has given up waiting for the answer, or takes it for none.
             Standby::Promised { until, .. } if until <= now => {
@@ -408,15 +450,19 @@ impl Standbys {
                 };
                 self.speak_for_peer();
             }
-            Standby::Handed {
-                until: Some(until), ..
-            } if until <= now => {
-                self.standby = Standby::None;
-                self.speak_for_peer();
-            }
-            Standby::Offered { until, .. } if until <= now => {
-                self.standby = Standby::None;
-                self.not_before = Some(now + ANSWER);
+            Standby::Offered { heaps, until } if until <= now => {
+                if !core::mem::replace(&mut self.stalled, true) {
+                    self.tell_stalled(heaps, ANSWER, false);
+                }
+                if self.held().common(heaps) == Heaps::NONE {
+                    self.standby = Standby::handed(heaps, true, now);
+                    self.say_step(heaps, Step::Done);
+                } else if self.unsure {
+                    self.give(heaps);
+                } else {
+                    self.standby = Standby::None;
+                    self.not_before = Some(now + ANSWER);
+                }
                 self.speak_for_peer();
             }
             _ => {}
@@ -466,9 +512,6 @@ impl Standbys {
             _ if full || holds == Heaps::NONE => theirs.holds = holds,
             _ => theirs.holds = theirs.holds.and(holds),
         }
-        if let Standby::Offered { pressed: true, .. } = self.standby {
-            self.standby = Standby::None;
-        }
         let was_stable = theirs.stable;
         theirs.stable = stable.unwrap_or(was_stable);
         match self.standby {
@@ -482,9 +525,23 @@ impl Standbys {
             // The same, at the end.
             Standby::Handed {
                 heaps,
-                until: Some(_),
+                again: Some(_),
+                ..
             } if heaps.without(theirs.holds) == Heaps::NONE => {
                 self.standby = Standby::None;
+            }
+            // It can answer again.
+            Standby::Handed {
+                heaps,
+                again: Some(_),
+                overdue,
+            } if theirs.stable && !was_stable => {
+                let again = Some(now);
+                self.standby = Standby::Handed {
+                    heaps,
+                    again,
+                    overdue,
+                };
             }
             _ => {}
         }
@@ -498,6 +555,7 @@ impl Standbys {
 
     fn hear_standby(&mut self, gives: Heaps, step: Step, now: Moment) {
         let idle = !self.is_moving() && !self.leaving;
+        let may_wait = self.unsure && idle && self.can_give(gives);
         let Some(theirs) = &mut self.theirs else {
             return;
         };
@@ -520,12 +578,17 @@ impl Standbys {
                 Standby::Offered { heaps, .. }
                 | Standby::Handed {
                     heaps,
-                    until: Some(_),
+                    again: Some(_),
+                    ..
                 },
             ) if heaps == gives => {
-                self.standby = Standby::Giving(heaps);
-                self.say_resource(self.held().without(heaps), false, Some(Info::Standby));
-                self.evict(heaps);
+                self.unsure = false;
+                self.give(heaps);
+            }
+            // A former manager or core here had offered that.
+            (Step::Other, Standby::None) if may_wait => {
+                self.unsure = false;
+                self.give(gives);
             }
             (Step::Done, Standby::Promised { heaps, .. } | Standby::Awaited { heaps, .. })
                 if heaps.without(gives.mirrored()) == Heaps::NONE =>
@@ -537,6 +600,7 @@ impl Standbys {
             (Step::Done, Standby::Handed { heaps, .. }) if heaps == gives => {
                 theirs.holds = theirs.holds.and(heaps);
                 self.standby = Standby::None;
+                self.unsure = false;
                 self.said = None;
                 let evicted = core::mem::take(&mut self.evicted);
                 self.order_unmove(evicted, "the standby is over");
@@ -544,6 +608,16 @@ impl Standbys {
             // As in Heartbeat 3.0.6: whoever asked gives up after a while.
             _ => {}
         }
+        if step != Step::Me {
+            self.stalled = false;
+        }
+    }
+
+    /// The peer waits for these, as far as this node knows.
+    fn give(&mut self, heaps: Heaps) {
+        self.standby = Standby::Giving(heaps);
+        self.say_resource(self.held().without(heaps), false, Some(Info::Standby));
+        self.evict(heaps);
     }
 
     /// Offers the peer what should be its, and asks for what should be this node's.
@@ -579,7 +653,6 @@ impl Standbys {
             self.standby = Standby::Offered {
                 heaps,
                 until: now + ANSWER,
-                pressed: false,
             };
             self.say_step(heaps, Step::Me);
             self.speak_for_peer();
@@ -631,6 +704,13 @@ impl Standbys {
     fn gives(&self, local: bool) -> bool {
         let mut held = self.claims(local).filter(|claim| claim.state.is_held());
         held.all(|claim| claim.state != GroupState::Blocked && claim.willing > Willingness::Unable)
+    }
+
+    /// The peer does not have any of these, and this node would give up what it has of them.
+    fn can_give(&self, heaps: Heaps) -> bool {
+        let has = |local| self.theirs.is_some_and(|theirs| theirs.holds.has(local));
+        let mut these = [true, false].into_iter().filter(|local| heaps.has(*local));
+        these.all(|local| !has(local) && self.gives(local))
     }
 
     /// The peer offers just what it does when one of the two has come, and an order wants that there.
@@ -776,6 +856,18 @@ impl Standbys {
             stable: Some(stable),
             info,
         });
+    }
+
+    /// Tells that the peer does not do what it was offered, or given.
+    fn tell_stalled(&mut self, heaps: Heaps, waited: Duration, given: bool) {
+        for group in self.named(|_, local| heaps.has(local)) {
+            self.booth.tell(Kind::HandoverStalled {
+                group,
+                node: self.booth.peer.clone(),
+                waited,
+                given,
+            });
+        }
     }
 
     /// Says what is held, outside of a standby.

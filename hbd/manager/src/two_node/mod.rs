@@ -564,7 +564,7 @@ impl TwoNode {
         self.tell(kind, cause, now);
     }
 
-    fn tell(&mut self, kind: Kind, cause: Option<Cause>, now: Now) -> Cause {
+    pub(crate) fn tell(&mut self, kind: Kind, cause: Option<Cause>, now: Now) -> Cause {
         let event = self.events.event(kind, cause, now);
         let id = event.id.clone();
         self.outputs.push_back(Output::Event(Box::new(event)));

@@ -87,6 +87,9 @@ impl Stage {
     fn replaced(told: &[(&str, &str, GroupState)]) -> Self {
         let mut source = EventSource::new(name("bob"), Role::Manager, Generation(7));
         let mut view = ClusterView::default();
+        for kind in [core_started(), becomes(NodeStatus::Active)] {
+            view.apply(&source.event(kind, None, Now::default()));
+        }
         for (of, node, state) in told {
             let kind = Kind::GroupState {
                 group: group(of),
@@ -122,12 +125,7 @@ impl Stage {
 
     /// Alice is that now.
     fn becomes(&mut self, to: NodeStatus) {
-        self.tell(Kind::NodeStatus {
-            node: name("alice"),
-            from: NodeStatus::Init,
-            to,
-            reason: StatusReason::Announced,
-        });
+        self.tell(becomes(to));
     }
 
     /// Bob declares this of his group and of alice's.
@@ -240,11 +238,7 @@ impl Stage {
     fn replaces_core(&mut self, seconds: u64) {
         let mut source = EventSource::new(name("bob"), Role::Core, Generation(7));
         let mut view = ClusterView::default();
-        let mut started = crate::two_node::tests::quick_restart();
-        if let Kind::Started(started) = &mut started {
-            started.node = name("bob");
-        }
-        view.apply(&source.event(started, None, Now::default()));
+        view.apply(&source.event(core_started(), None, Now::default()));
         self.interpreter.get_mut().handle_view(&view, at(seconds));
         self.tell(heard());
         self.becomes(NodeStatus::Active);
@@ -273,6 +267,7 @@ impl Stage {
                     }
                     alice = Some(declaration);
                 }
+                Spoken::Tell(kind) => texts.push(kind.to_string()),
             }
         }
         if let Some(declaration) = alice {
@@ -719,7 +714,7 @@ fn what_a_heartbeat_starts_is_not_started_by_another_manager() {
     let mut stage = Stage::replaced(&[(OWN, "alice", GroupState::Starting)]);
     stage.declare(FREE, FREE, 1);
     let outputs = stage.holds("local", "1", 1);
-    assert!(outputs[0].contains("web starting"), "{outputs:?}");
+    assert!(outputs.concat().contains("web starting"), "{outputs:?}");
     let outputs = stage.standby("local", "done", 5);
     assert!(outputs.concat().contains("web started"), "{outputs:?}");
 }
@@ -800,6 +795,23 @@ fn what_is_ordered_here_stays_when_the_heartbeat_returns_and_goes_when_it_asks_f
 }
 
 /// Bob's core has heard alice, who runs a Heartbeat.
+fn core_started() -> Kind {
+    let mut started = crate::two_node::tests::quick_restart();
+    if let Kind::Started(started) = &mut started {
+        started.node = name("bob");
+    }
+    started
+}
+
+fn becomes(to: NodeStatus) -> Kind {
+    Kind::NodeStatus {
+        node: name("alice"),
+        from: NodeStatus::Init,
+        to,
+        reason: StatusReason::Announced,
+    }
+}
+
 fn heard() -> Kind {
     Kind::NodeHeard {
         node: name("alice"),
@@ -845,7 +857,7 @@ fn a_heartbeat_that_gives_what_it_does_not_have_disputes_nothing() {
 }
 
 #[test]
-fn an_offer_that_nobody_answers_is_made_again_later() {
+fn an_offer_that_nobody_answers_is_made_again_until_somebody_does() {
     let mut stage = Stage::settled(true);
     let outputs = stage.declare(AWAY, FREE, 2);
     assert_eq!(outputs[1], "ask_resources local me");
@@ -855,11 +867,101 @@ fn an_offer_that_nobody_answers_is_made_again_later() {
     );
     stage.outputs(11);
     assert_eq!(stage.interpreter.get().deadline(), Some(at(12)));
-    assert_eq!(stage.outputs(12), ["ask_resources local done"]);
+    // Alice may wait for what a former manager offered.
+    let outputs = stage.outputs(12);
+    assert!(outputs[0].contains("has not answered"), "{outputs:?}");
+    assert_eq!(outputs[1], "ask_resources local done");
+    assert!(outputs[2].contains("web starting"), "{outputs:?}");
+    for seconds in [22, 32] {
+        let again = ["resource none 1", "ask_resources local me"];
+        assert_eq!(stage.outputs(seconds), again, "alice may not, either");
+    }
+    stage.standby("local", "other", 33);
+    let outputs = stage.standby("local", "done", 34);
+    assert!(outputs.concat().contains("web started"), "{outputs:?}");
+}
+
+#[test]
+fn what_a_former_manager_offered_is_given_up_when_the_next_offer_is_not_answered() {
+    let mut stage = Stage::replaced(&[(OWN, "bob", GroupState::Started)]);
+    stage.declare(HELD, FREE, 1);
+    stage.holds("local", "1", 1);
+    let to_alice = [(group(OWN), name("alice"))];
+    stage.wanted.extend(to_alice);
+    let outputs = stage.declare((GroupState::Started, Willingness::Reluctant), FREE, 2);
+    assert!(
+        outputs.contains(&"ask_resources local me".into()),
+        "{outputs:?}"
+    );
+    let outputs = stage.outputs(12);
+    assert_eq!(outputs[1], "resource none 0 standby", "{outputs:?}");
+    assert!(outputs.concat().contains("web stopped able"), "{outputs:?}");
+    stage.declare(STOPPING, FREE, 13);
+    let outputs = stage.declare(FREE, FREE, 14);
+    assert_eq!(outputs[0], "ask_resources local done");
+    // Alice starts it, and hears no offer meanwhile.
+    assert!(stage.outputs(24).concat().contains("local me"));
+    let outputs = stage.standby("local", "done", 25);
+    assert!(outputs.concat().contains("web started"), "{outputs:?}");
+}
+
+#[test]
+fn what_a_core_offered_before_it_was_replaced_is_given_up_too() {
+    let mut stage = Stage::settled(false);
+    stage.tell(heard());
+    stage.holds("local", "1", 1);
+    stage.declare((GroupState::Started, Willingness::Reluctant), FREE, 2);
+    stage.replaces_core(3);
+    stage.declare((GroupState::Started, Willingness::Reluctant), FREE, 3);
+    let outputs = stage.holds("local", "1", 4);
+    assert!(
+        outputs.contains(&"ask_resources local me".into()),
+        "{outputs:?}"
+    );
+    let outputs = stage.outputs(14);
+    assert_eq!(outputs[1], "resource none 0 standby", "{outputs:?}");
+}
+
+#[test]
+fn a_running_group_is_given_up_without_an_answer_for_no_other_reason() {
+    let mut stage = Stage::settled(false);
+    stage.declare((GroupState::Started, Willingness::Reluctant), FREE, 2);
+    let outputs = stage.outputs(12);
+    assert!(outputs[0].contains("has not answered"), "{outputs:?}");
+    assert!(!outputs.concat().contains("standby"), "{outputs:?}");
     let outputs = stage.outputs(22);
-    assert_eq!(outputs[0], "resource none 1", "once more");
-    assert!(outputs[1].contains("web stopped"), "{outputs:?}");
-    assert_eq!(stage.outputs(32)[0], "ask_resources local me");
+    assert_eq!(outputs[0], "ask_resources local me", "once more");
+    let outputs = stage.outputs(32).concat();
+    assert!(
+        !outputs.contains("has not answered"),
+        "told once: {outputs:?}"
+    );
+}
+
+#[test]
+fn a_heartbeat_that_answers_a_former_manager_gets_what_it_waits_for() {
+    let mut stage = Stage::replaced(&[(OWN, "bob", GroupState::Started)]);
+    stage.declare(HELD, FREE, 1);
+    stage.holds("local", "1", 1);
+    let outputs = stage.standby("local", "other", 2);
+    assert_eq!(outputs[0], "resource none 0 standby", "{outputs:?}");
+    let outputs = Stage::settled(false).standby("local", "other", 2);
+    assert!(!outputs.concat().contains("standby"), "nobody offered it");
+}
+
+#[test]
+fn that_a_heartbeat_starts_something_for_too_long_is_told_once() {
+    let mut stage = Stage::settled(true);
+    stage.declare(AWAY, FREE, 2);
+    stage.standby("local", "other", 2);
+    stage.outputs(20);
+    assert_eq!(stage.interpreter.get().deadline(), Some(at(62)));
+    let outputs = stage.outputs(62);
+    assert!(
+        outputs[0].contains("has not said that it runs"),
+        "{outputs:?}"
+    );
+    assert_eq!(stage.interpreter.get().deadline(), None);
 }
 
 #[test]
@@ -870,14 +972,16 @@ fn a_standby_that_a_former_manager_left_unfinished_is_ended() {
         stage.interpreter.get().deadline().is_some(),
         "mail is offered"
     );
-    assert_eq!(stage.outputs(12), ["ask_resources foreign done"]);
-    let outputs = stage.holds("none", "1", 13);
+    assert_eq!(stage.outputs(12)[1], "ask_resources foreign done");
+    // Alice was busy with something else.
+    stage.holds("none", "0", 13);
+    let outputs = stage.holds("none", "1", 14);
     assert_eq!(
         outputs[..2],
         ["resource local 1", "ask_resources foreign me"]
     );
     assert_eq!(
-        stage.standby("foreign", "other", 13)[1],
+        stage.standby("foreign", "other", 14)[1],
         "ask_resources foreign done"
     );
 }
