@@ -250,6 +250,27 @@ mod tests {
         );
     }
 
+    /// The kernel puts 127.0.0.1 there.
+    #[test]
+    fn an_address_that_hbd_did_not_put_there_is_named() {
+        let ha_cf = "node alice bob\nbcast lo\nauto_failback on\n";
+        let scratch = Scratch::new("address", ha_cf);
+        let groups = "alice 127.0.0.1/8/lo 127.9.9.9/8/lo\n";
+        fs::write(scratch.0.join("haresources"), groups).unwrap();
+        let foreign = |on_this_machine| {
+            let node = NodeName::new("alice").ok();
+            let report = for_node(&scratch.0, node, on_this_machine);
+            let of_address = report
+                .diagnostics
+                .into_iter()
+                .filter(|d| d.code.as_str() == "address-foreign");
+            of_address.map(|d| d.message).collect::<Vec<_>>()
+        };
+        assert_eq!(foreign(false), Vec::<String>::new());
+        let expected = "127.0.0.1 is on lo already, and hbd did not put it there";
+        assert_eq!(foreign(true), [expected]);
+    }
+
     #[test]
     fn the_machine_level_knows_this_machine() {
         let ha_cf = "node no-such-node-of-hbd\nbcast lo no-such-device\napiauth hbd-admin uid=no-such-user-of-hbd\n";

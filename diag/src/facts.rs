@@ -3,6 +3,8 @@
 //! A source that cannot be read yields no fact, and what is no fact is not judged.
 
 mod accounts;
+mod addresses;
+pub mod heartbeat;
 mod hosts;
 mod interfaces;
 pub mod node;
@@ -27,6 +29,13 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
             | Subject::Destination { .. } => {
                 if facts.interfaces.is_none() {
                     facts.interfaces = interfaces::all();
+                }
+            }
+            Subject::ServiceAddress(address) => {
+                let places = addresses::put_by_others(address);
+                if !places.is_empty() {
+                    facts.heartbeat = heartbeat::process();
+                    facts.foreign.entry(address.ip).or_default().extend(places);
                 }
             }
             Subject::Host { name, .. } => {

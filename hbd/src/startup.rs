@@ -298,11 +298,13 @@ impl State {
         };
         let heartbeat = state::heartbeat_beside(&options.state);
         let taken_over = match heartbeat {
-            Some(theirs) => match state::take_over(theirs, &options.state, state::heartbeat()) {
-                // It was started beside the workers.
-                Err(StateError::HeartbeatRuns { .. }) if beside_workers => Vec::new(),
-                taken => taken?,
-            },
+            Some(theirs) => {
+                match state::take_over(theirs, &options.state, diag::facts::heartbeat::process()) {
+                    // It was started beside the workers.
+                    Err(StateError::HeartbeatRuns { .. }) if beside_workers => Vec::new(),
+                    taken => taken?,
+                }
+            }
             None => Vec::new(),
         };
         let uuid = match config.uuid {

@@ -236,7 +236,13 @@ fn foreign() -> Result<(), Error> {
         }
         assert!(stage.alice(|| service.status().unwrap())?);
         assert_eq!(stage.record(&service.ip().to_string())?, before);
+        let bits = text.rsplit('/').next().unwrap().parse().unwrap();
+        let found = stage.alice(|| service.put_by_others().unwrap())?;
+        assert_eq!(found, [("eth0".to_owned(), bits)]);
     }
+    let own = spelled("10.0.0.6");
+    stage.start("10.0.0.6", Lease::UNLIMITED)?;
+    assert_eq!(stage.alice(|| own.put_by_others().unwrap())?, []);
     Ok(())
 }
 

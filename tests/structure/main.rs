@@ -11,7 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hbd-core", &["hbd-shared"]),
     ("hbd-manager", &["hbd-shared"]),
     ("hbd-agents", &["hbd-shared"]),
-    ("hbd-diag", &["hbd-shared", "hbd-core"]),
+    ("hbd-diag", &["hbd-shared", "hbd-core", "hbd-agents"]),
     (
         "hbd",
         &[

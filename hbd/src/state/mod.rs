@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use generation::Generations;
 pub(crate) use nodename::uuid_of;
 pub(crate) use peers::Peers;
-pub(crate) use takeover::{HEARTBEAT_STATE, heartbeat, heartbeat_beside, take_over};
+pub(crate) use takeover::{HEARTBEAT_STATE, heartbeat_beside, take_over};
 pub(crate) use uuid::own_uuid;
 pub(crate) use writer::{Job, Writer};
 

@@ -9,7 +9,6 @@
 //!
 //! So each of them begins above what the other one used, in whatever order they take turns.
 
-use std::fs;
 use std::path::Path;
 
 use shared::names::Generation;
@@ -19,10 +18,6 @@ use crate::cli::STATE;
 
 /// Where Heartbeat 3.0.6 keeps its state.
 pub(crate) const HEARTBEAT_STATE: &str = "/var/lib/heartbeat";
-/// The pid file of Heartbeat 3.0.6.
-const HEARTBEAT_PID: &str = "/run/heartbeat.pid";
-/// The name of its processes.
-const HEARTBEAT_NAME: &str = "heartbeat";
 
 /// The directory of Heartbeat whose turn it may be after that of hbd. Who names a state directory
 /// of his own has another node in mind.
@@ -91,30 +86,4 @@ pub(super) fn give_back(heartbeat: &Path, generation: Generation) -> Result<(), 
         Some(_) => generation::save(heartbeat, generation),
         None => Ok(()),
     }
-}
-
-/// The process of a Heartbeat that runs here and uses the same files: the one its pid file names,
-/// else any of that name.
-pub(crate) fn heartbeat() -> Option<i32> {
-    let named = fs::read_to_string(HEARTBEAT_PID)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .filter(|pid| is_heartbeat(*pid));
-    named.or_else(|| {
-        fs::read_dir("/proc")
-            .ok()?
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .find(|pid| is_heartbeat(*pid))
-    })
-}
-
-/// One in another mount namespace, as in a container, has files of its own.
-fn is_heartbeat(pid: i32) -> bool {
-    let mounts = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
-    let same = match (mounts(&pid.to_string()), mounts("self")) {
-        (Some(theirs), Some(ours)) => theirs == ours,
-        _ => true,
-    };
-    same && fs::read_to_string(format!("/proc/{pid}/comm"))
-        .is_ok_and(|name| name.trim_end() == HEARTBEAT_NAME)
 }

@@ -161,6 +161,7 @@ codes! {
     HostLoopback Error "host-loopback" "The name of a host leads back to this machine."
     UnicastOwn Warning "unicast-own" "A unicast medium only names addresses of this machine."
     NothingReached Warning "nothing-reached" "All media only name addresses of this machine, so no peer hears it."
+    AddressForeign Warning "address-foreign" "A service address is on an interface already, and hbd did not put it there."
     ListenForeign Warning "listen-foreign" "A listen address is not an address of this machine."
     UserUnknown Error "user-unknown" "A user does not exist here."
     CoreUserMissing Warning "core-user-missing" "The user hbd-core does not exist, so that hbd's core runs as nobody."

@@ -208,7 +208,12 @@ fn resource(word: &Word<'_>, draft: &mut Draft, report: &mut Report<'_>) -> Opti
     }
     let resource = Resource::new(word.text);
     match built_in(&resource, word, report)? {
-        Some(read) => mention_interface(&read, word, draft, report),
+        Some(read) => {
+            mention_interface(&read, word, draft, report);
+            if let BuiltIn::Address(address) = read {
+                mention(draft, report, word.span, Subject::ServiceAddress(address));
+            }
+        }
         None => {
             let subject = class::read(&parts, report)?;
             mention(draft, report, word.span, subject);

@@ -16,6 +16,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::builtin::ServiceAddress;
+
 use super::diagnostic::{Code, Diagnostic, Spot};
 use super::draft::Draft;
 use super::report::Report;
@@ -58,6 +60,8 @@ pub enum Subject {
     },
     /// The interface that a resource gets.
     ServiceInterface(String),
+    /// An address that hbd puts on an interface.
+    ServiceAddress(ServiceAddress),
     /// A host name that has to be resolved.
     Host {
         /// The name.
@@ -134,6 +138,10 @@ pub struct Facts {
     pub stonith_types: Option<Vec<String>>,
     /// What lies in the directories for resource scripts.
     pub scripts: BTreeMap<String, Program>,
+    /// Where a service address is that hbd did not put there.
+    pub foreign: BTreeMap<IpAddr, Vec<Elsewhere>>,
+    /// The process of a Heartbeat that runs here. What it holds is its own.
+    pub heartbeat: Option<i32>,
     /// The service that a UDP port is registered for.
     pub services: BTreeMap<u16, String>,
     /// Scripts that would be [told](crate::notification) what happens, and never are: why.
@@ -152,6 +160,15 @@ pub struct Interface {
     pub addresses: Vec<IpAddr>,
     /// Its IPv4 broadcast addresses.
     pub broadcast: Vec<Ipv4Addr>,
+}
+
+/// An interface that has an address which someone else than hbd has put there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// Its name.
+    pub interface: String,
+    /// The bits of the network there.
+    pub prefix: u8,
 }
 
 /// What lies where a program should.
@@ -239,6 +256,7 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
     let finding = match &mention.subject {
         Subject::Interface { name, need } => interface(name, *need, all, facts),
         Subject::ServiceInterface(name) => service_interface(name, facts),
+        Subject::ServiceAddress(address) => service_address(address, facts),
         Subject::Host { name, device } => host(name, device, facts),
         Subject::Destination { .. } => None,
         Subject::OwnAddress(address) => own_address(*address, facts),
@@ -318,6 +336,28 @@ fn service_interface(name: &str, facts: &Facts) -> Option<Finding> {
         label: "the resource cannot start on this node",
         remedy: "`ip link` lists those that exist".to_owned(),
         replacement: suggest::nearest(name, names).map(str::to_owned),
+    })
+}
+
+/// The agent changes and removes only what hbd has put there.
+fn service_address(address: &ServiceAddress, facts: &Facts) -> Option<Finding> {
+    if facts.heartbeat.is_some() {
+        return None;
+    }
+    let meant = |place: &&Elsewhere| {
+        let named = address.interface.as_ref();
+        named.is_none_or(|name| *name == place.interface)
+    };
+    let ip = address.ip;
+    let Elsewhere { interface, prefix } = facts.foreign.get(&ip)?.iter().find(meant)?;
+    Some(Finding {
+        code: Code::AddressForeign,
+        message: format!("{ip} is on {interface} already, and hbd did not put it there"),
+        label: "hbd neither starts nor stops it here",
+        remedy: format!(
+            "`ip address del {ip}/{prefix} dev {interface}`, and see that nothing else puts it there"
+        ),
+        replacement: None,
     })
 }
 

@@ -79,7 +79,7 @@ pub fn notes(files: &Files, diagnostics: &[Diagnostic]) -> Vec<Note> {
 fn of_diagnostic(found: &Diagnostic) -> Option<Note> {
     let bearing = match found.code {
         _ if found.is_error() => Bearing::MustChange,
-        Code::NotYet | Code::ScriptMissing => Bearing::MustChange,
+        Code::NotYet | Code::ScriptMissing | Code::AddressForeign => Bearing::MustChange,
         Code::NoEffect => Bearing::NoUse,
         _ => return None,
     };

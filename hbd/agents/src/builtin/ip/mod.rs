@@ -175,6 +175,17 @@ impl Address {
         Ok(!Scene::of(self)?.whereabouts(self).is_empty())
     }
 
+    /// Where someone else has put the address: interface and bits of the network. There neither
+    /// [`Self::start`] nor [`Self::stop`] goes.
+    pub fn put_by_others(&self) -> Result<Vec<(String, u8)>, Error> {
+        let scene = Scene::of(self)?;
+        let there = scene.whereabouts(self).into_iter();
+        Ok(there
+            .filter(|(_, held)| !scene.is_ours(held))
+            .map(|(link, held)| (link.name, held.prefix))
+            .collect())
+    }
+
     /// As [`Self::status`]; fails where the address is there and cannot be reached.
     pub fn monitor(&self) -> Result<bool, Error> {
         let there = Scene::of(self)?.whereabouts(self);
