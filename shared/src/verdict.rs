@@ -500,8 +500,9 @@ fn node_hearing(name: &NodeName, node: &NodeView) -> Vec<Finding> {
             "node {name} lives, but all it says counts as old: it sends in generation {generation}, \
              and {known} was heard (a disk restored from a backup?)"
         );
-        let remedy =
-            format!("on {name} stop hbd, write {known} into hb_generation, start it again");
+        let remedy = format!(
+            "on {name} stop hbd or heartbeat, write {known} into its hb_generation, start it again"
+        );
         findings.push(Finding::new(Severity::Error, object.clone(), what).remedy(remedy));
     }
     if node.not_heard {

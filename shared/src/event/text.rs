@@ -286,7 +286,7 @@ impl fmt::Display for Kind {
                 known,
             } => write!(
                 f,
-                "node {node} lives, but all it says counts as old: it sends in generation {generation}, and {known} was heard (a disk restored from a backup?); on {node} stop hbd, write {known} into hb_generation, start it"
+                "node {node} lives, but all it says counts as old: it sends in generation {generation}, and {known} was heard (a disk restored from a backup?); on {node} stop hbd or heartbeat, write {known} into its hb_generation, start it"
             ),
             Self::GapTooBig { node, missing } => write!(
                 f,

@@ -192,7 +192,7 @@ fn a_node_whose_generation_went_back_lives_and_the_remedy_is_named() {
     };
     assert_eq!(
         finding.remedy.as_deref(),
-        Some("on bob stop hbd, write 9 into hb_generation, start it again")
+        Some("on bob stop hbd or heartbeat, write 9 into its hb_generation, start it again")
     );
     apply(
         &mut snapshot,
