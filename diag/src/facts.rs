@@ -57,6 +57,7 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
             | Subject::FenceProgram(path)
             | Subject::SelfFence(path)
             | Subject::ManagerProgram(path)
+            | Subject::SerialPort(path)
             | Subject::Watchdog(path) => drop(
                 facts
                     .programs

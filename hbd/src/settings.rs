@@ -6,7 +6,7 @@ use std::time::Duration;
 use hbd_core::wire::config_digest::file_digest;
 use hbd_core::{KeySpec, MediumForm, MediumSettings, Settings};
 use shared::config::diff;
-use shared::config::{Config, Files, KeyRing, Medium};
+use shared::config::{Config, Files, KeyRing, Medium, MediumKind};
 use shared::event::{ConfiguredNode, NodeKind};
 use shared::names::{NodeName, Uuid};
 use shared::times;
@@ -21,7 +21,7 @@ pub(crate) fn settings(config: &Config, files: &Files, node: NodeName, uuid: Uui
         node,
         uuid,
         nodes: config.nodes.iter().map(normal).collect(),
-        media: config.media.iter().map(datagrams).collect(),
+        media: config.media.iter().map(settings_of).collect(),
         keepalive: timing.keepalive,
         warntime: timing.warntime,
         deadtime: timing.deadtime,
@@ -53,7 +53,11 @@ fn normal(name: &NodeName) -> ConfiguredNode {
     }
 }
 
-fn datagrams(medium: &Medium) -> MediumSettings {
+fn settings_of(medium: &Medium) -> MediumSettings {
+    let (form, rate) = match medium.kind {
+        MediumKind::Serial { baud } => (MediumForm::Stream, Some(baud.into())),
+        _ => (MediumForm::Datagram, None),
+    };
     let description = match medium::kind(medium.kind.word()) {
         Some(kind) => (kind.describe)(medium),
         None => medium.kind.word().to_owned(),
@@ -61,8 +65,8 @@ fn datagrams(medium: &Medium) -> MediumSettings {
     MediumSettings {
         name: medium.name.clone(),
         description,
-        form: MediumForm::Datagram,
-        rate: None,
+        form,
+        rate,
     }
 }
 

@@ -350,6 +350,30 @@ pub(crate) fn mtu(socket: &OwnedFd, device: &CStr) -> io::Result<usize> {
     usize::try_from(unsafe { request.ifr_ifru.ifru_mtu }).map_err(io::Error::other)
 }
 
+/// The descriptor of a port, which is that one's no more.
+pub(crate) fn descriptor(port: impl IntoRawFd) -> OwnedFd {
+    // SAFETY: whoever gives its descriptor away does not close it.
+    unsafe { OwnedFd::from_raw_fd(port.into_raw_fd()) }
+}
+
+/// Holds a serial line in a break, or ends that (`ioctl_tty(2)`).
+pub(crate) fn set_break(port: &OwnedFd, on: bool) -> io::Result<()> {
+    let request = match on {
+        true => libc::TIOCSBRK,
+        false => libc::TIOCCBRK,
+    };
+    // SAFETY: neither takes an argument.
+    done(unsafe { libc::ioctl(port.as_raw_fd(), request) })
+}
+
+/// Bytes that the driver of a serial port has and has not sent (`ioctl_tty(2)`).
+pub(crate) fn unsent(port: &OwnedFd) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes a number there.
+    done(unsafe { libc::ioctl(port.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
+    Ok(usize::try_from(bytes).unwrap_or_default())
+}
+
 fn length_of<T>(value: &T) -> libc::socklen_t {
     libc::socklen_t::try_from(std::mem::size_of_val(value)).unwrap_or_default()
 }

@@ -208,6 +208,7 @@ fn kind(kind: &MediumKind) -> String {
             format!("{word} {} port {port} listen {listen:?}", peers.join(" "))
         }
         MediumKind::Ether { ethertype, group } => format!("{word} {ethertype:#06x} {group}"),
+        MediumKind::Serial { baud } => format!("{word} baud {baud}"),
     }
 }
 

@@ -33,6 +33,7 @@ macro_rules! targets {
 targets! {
     netstring,
     ether,
+    serial,
     string_form,
     packet,
     message,

@@ -22,6 +22,7 @@ mod observed;
 mod peer;
 mod reload;
 mod scenario;
+mod serial;
 mod services;
 
 use std::env;
@@ -91,6 +92,11 @@ fn stories() -> Vec<Trial> {
             "messages_are_refused_while_a_heartbeat_lives",
             &[],
             messages::refused_while_a_heartbeat_lives,
+        ),
+        interop(
+            "a_heartbeat_and_hbd_see_each_other_over_a_serial_line",
+            &[],
+            serial::beside_a_heartbeat,
         ),
         interop(
             "hb_standby_and_hb_takeover_mean_the_same_beside_a_heartbeat",

@@ -10,6 +10,7 @@ mod interfaces;
 mod membership;
 mod messages;
 mod processes;
+mod serial;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,23 @@ fn main() -> ExitCode {
         net(
             "frames_carry_beats_and_messages_where_no_interface_has_an_address",
             ether::no_address,
+        ),
+        net(
+            "a_serial_line_alone_carries_beats_and_messages",
+            serial::alone,
+        ),
+        net(
+            "nobody_dies_while_a_serial_line_or_a_network_is_left",
+            serial::beside_a_network,
+        ),
+        net("a_noisy_serial_line_kills_nobody", serial::noisy),
+        net(
+            "a_serial_line_that_takes_nothing_is_a_state_and_recovers",
+            serial::blocked,
+        ),
+        net(
+            "a_serial_port_that_vanishes_is_a_state_and_returns",
+            serial::unplugged,
         ),
         net(
             "frames_of_another_type_or_group_are_not_heard",

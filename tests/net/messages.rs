@@ -68,14 +68,17 @@ pub(crate) fn million_bytes() -> Result<(), Error> {
 
 /// The same over whatever media two nodes have.
 pub(crate) fn million_bytes_over(cluster: &Cluster) -> Result<(), Error> {
+    bytes_over(cluster, MESSAGE_BYTES_MAX)
+}
+
+/// The same with fewer bytes.
+pub(crate) fn bytes_over(cluster: &Cluster, bytes: usize) -> Result<(), Error> {
     let bob = &cluster.daemons[BOB];
     let words = ["message", "listen", "jobs", "--raw", "--count=1"];
     let listener = hactl(bob, &words)?;
     // It acknowledges what it has written, and a pipe that nobody reads holds less than a message.
     let heard = thread::spawn(move || end(listener));
-    let content: Vec<u8> = (0..MESSAGE_BYTES_MAX)
-        .map(|n| ((n * n) >> 7) as u8)
-        .collect();
+    let content: Vec<u8> = (0..bytes).map(|n| ((n * n) >> 7) as u8).collect();
     wait::until_true(PATIENCE, "the message is delivered", || {
         let words = ["message", "send", "bob", "jobs", "--timeout=60s"];
         let mut sender = hactl(&cluster.daemons[ALICE], &words)?;

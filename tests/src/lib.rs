@@ -16,6 +16,7 @@ pub mod instance;
 pub mod managers;
 pub mod manual;
 pub mod namespaces;
+pub mod null_modem;
 pub mod observer;
 pub mod precondition;
 pub mod program;

@@ -88,12 +88,26 @@ impl Line {
     /// enough to be working: a medium that fails now and then is one that fails.
     pub(super) fn send(&mut self, packet: &[u8], now: Moment) -> Option<Change> {
         let sent = self.medium.send(packet);
+        if sent.is_ok() {
+            self.last.clear();
+            self.last.extend_from_slice(packet);
+            self.returning = self.returns;
+        }
+        self.note(sent, now)
+    }
+
+    /// Sends what is due, and says what that changed.
+    pub(super) fn work(&mut self, now: Moment) -> Option<Change> {
+        match self.medium.work(now) {
+            Ok(()) => None,
+            failed => self.note(failed, now),
+        }
+    }
+
+    fn note(&mut self, sent: Result<(), SendError>, now: Moment) -> Option<Change> {
         self.sends = sent.is_ok();
         match sent {
             Ok(()) => {
-                self.last.clear();
-                self.last.extend_from_slice(packet);
-                self.returning = self.returns;
                 let failed = self.failed?;
                 if now.since(failed) < RECOVERY {
                     return None;
@@ -162,9 +176,7 @@ mod tests {
         let held = Held {
             binding: Binding {
                 index: 1,
-                address: None,
-                destinations: Vec::new(),
-                frames: None,
+                ..Binding::default()
             },
             descriptors: Vec::new(),
         };

@@ -160,6 +160,8 @@ impl Reactor {
             if self.take_back() {
                 continue;
             }
+            let sends = self.work_media(now.boot);
+            let deadline = deadline.into_iter().chain(sends).min();
             if self.timer.set(deadline).is_err() || self.post().is_err() {
                 return Exit::Failed;
             }
@@ -268,11 +270,32 @@ impl Reactor {
             self.sent = Some(now);
             self.watchdog.packet_left();
         }
+        self.tell_change(medium, change);
+    }
+
+    fn tell_change(&mut self, medium: MediumIndex, change: Option<Change>) {
         match change {
             None => {}
             Some(Change::Fails(reason)) => self.outbox.sending(medium, Some(reason)),
             Some(Change::Works) => self.outbox.sending(medium, None),
         }
+    }
+
+    /// Has media send what is due. Returns when the next one is.
+    fn work_media(&mut self, now: Moment) -> Option<Moment> {
+        for index in 0..self.lines.len() {
+            let line = self.lines[index].as_mut();
+            let due = line.filter(|line| line.medium.due().is_some_and(|at| at <= now));
+            if let Some(line) = due {
+                let change = line.work(now);
+                self.tell_change(
+                    MediumIndex(u16::try_from(index).unwrap_or(u16::MAX)),
+                    change,
+                );
+            }
+        }
+        let lines = self.lines.iter().flatten();
+        lines.filter_map(|line| line.medium.due()).min()
     }
 
     /// Hands in at most `limit` packets of a medium, taking the outputs of each.

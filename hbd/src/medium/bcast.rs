@@ -47,7 +47,7 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
         index: interface.index,
         address: None,
         destinations: vec![(broadcast, port(medium)).into()],
-        frames: None,
+        ..Binding::default()
     })
 }
 

@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use shared::api::Fault;
+use shared::time::Moment;
 
 use super::{Medium, Received, SendError};
 
@@ -83,6 +84,14 @@ impl Medium for Faulty {
             return Ok(());
         }
         self.inner.send(packet)
+    }
+
+    fn due(&self) -> Option<Moment> {
+        self.inner.due()
+    }
+
+    fn work(&mut self, now: Moment) -> Result<(), SendError> {
+        self.inner.work(now)
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {

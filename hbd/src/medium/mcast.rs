@@ -41,7 +41,7 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
         index: interface.index,
         address: Some(own.address.into()),
         destinations: vec![(*group, *port).into()],
-        frames: None,
+        ..Binding::default()
     })
 }
 

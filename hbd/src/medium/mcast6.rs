@@ -40,7 +40,7 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
         index: interface.index,
         address: Some(own.into()),
         destinations: vec![SocketAddrV6::new(*group, *port, 0, interface.index).into()],
-        frames: None,
+        ..Binding::default()
     })
 }
 

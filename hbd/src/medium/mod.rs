@@ -18,6 +18,7 @@ pub(crate) mod fault;
 pub(crate) mod interface;
 mod mcast;
 mod mcast6;
+mod serial;
 pub(crate) mod socket;
 mod ucast;
 mod ucast6;
@@ -34,6 +35,7 @@ use pnet_base::MacAddr;
 use serde::{Deserialize, Serialize};
 use shared::config;
 use shared::event::MediumStatus;
+use shared::time::Moment;
 
 use interface::{Interface, Interfaces};
 use socket::OpenError;
@@ -50,6 +52,14 @@ pub(crate) trait Medium {
     fn send(&mut self, packet: &[u8]) -> Result<(), SendError>;
     /// Takes one packet. `WouldBlock`: there is none.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
+    /// When [`Medium::work`] is to be called, of media that send later what they were given.
+    fn due(&self) -> Option<Moment> {
+        None
+    }
+    /// Sends what is due.
+    fn work(&mut self, _now: Moment) -> Result<(), SendError> {
+        Ok(())
+    }
 }
 
 /// A packet did not leave.
@@ -83,6 +93,10 @@ pub(crate) struct Binding {
     /// The type of frames and the group that they are sent to, of media without IP.
     #[serde(default)]
     pub(crate) frames: Option<(u16, MacAddr)>,
+    /// The path of a serial port, its speed, and the number of the file that stands for it, which changes when an
+    /// adapter is plugged in anew.
+    #[serde(default)]
+    pub(crate) line: Option<(String, u32, u64)>,
 }
 
 /// A kind of medium.
@@ -103,11 +117,12 @@ pub(crate) struct Kind {
 type Attach = fn(Vec<OwnedFd>, &Binding) -> io::Result<Box<dyn Medium>>;
 
 /// Every kind.
-pub(crate) static KINDS: [Kind; 6] = [
+pub(crate) static KINDS: [Kind; 7] = [
     bcast::KIND,
     ether::KIND,
     mcast::KIND,
     mcast6::KIND,
+    serial::KIND,
     ucast::KIND,
     ucast6::KIND,
 ];

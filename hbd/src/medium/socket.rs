@@ -39,6 +39,12 @@ impl fmt::Display for OpenError {
             (super::ether::OPEN, Some(libc::EPERM)) => {
                 f.write_str("; start hbd as root, or give it CAP_NET_RAW")
             }
+            (super::serial::OPEN, Some(libc::EBUSY)) => {
+                f.write_str("; another program has it: no getty, console or modem manager may")
+            }
+            (super::serial::OPEN, _) if self.error.kind() == io::ErrorKind::PermissionDenied => {
+                f.write_str("; start hbd as root, or as a member of the port's group (dialout)")
+            }
             (_, Some(libc::EMFILE | libc::ENFILE)) => {
                 f.write_str("; too many open files: raise the limit")
             }

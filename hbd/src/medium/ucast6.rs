@@ -62,7 +62,7 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
         index: interface.index,
         address: listen.map(Into::into),
         destinations,
-        frames: None,
+        ..Binding::default()
     })
 }
 

@@ -11,8 +11,8 @@ use shared::names::NodeName;
 use shared::view::{ClusterView, NodeView};
 
 /// The words of lines that a medium is made of.
-const WORDS: [&str; 8] = [
-    "bcast", "mcast", "ucast", "mcast6", "ucast6", "ether", "udpport", "listen",
+const WORDS: [&str; 10] = [
+    "bcast", "mcast", "ucast", "mcast6", "ucast6", "ether", "serial", "udpport", "listen", "baud",
 ];
 
 /// The living nodes that `view` shows over media of `former` only that `config` lacks, each with what
@@ -58,7 +58,7 @@ fn paths(node: &NodeView) -> Vec<&str> {
 
 /// True where packets of the one arrive at the other.
 fn is_same(one: &Medium, other: &Medium) -> bool {
-    use MediumKind::{Bcast, Ether, Mcast, Mcast6, Ucast, Ucast6};
+    use MediumKind::{Bcast, Ether, Mcast, Mcast6, Serial, Ucast, Ucast6};
     one.device == other.device
         && one.kind.port() == other.kind.port()
         && match (&one.kind, &other.kind) {
@@ -67,7 +67,7 @@ fn is_same(one: &Medium, other: &Medium) -> bool {
             (Mcast6 { group: one, .. }, Mcast6 { group: other, .. }) => one == other,
             (Ucast { peers: some, .. }, Ucast { peers, .. }) => meet(some, peers),
             (Ucast6 { peers: some, .. }, Ucast6 { peers, .. }) => meet(some, peers),
-            (one @ Ether { .. }, other) => one == other,
+            (one @ (Ether { .. } | Serial { .. }), other) => one == other,
             _ => false,
         }
 }

@@ -123,6 +123,9 @@ fn check_media(draft: &Draft, report: &mut Report<'_>) {
             .remedy("add a medium, for example `bcast eth0`");
     }
     draft.media.check_listen(report);
+    if let Some(keepalive) = keepalive(draft) {
+        draft.media.check_speed(keepalive, report);
+    }
 }
 
 /// As Heartbeat 3.0.6 does, even if the file is empty.

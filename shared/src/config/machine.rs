@@ -92,6 +92,8 @@ pub enum Subject {
     StonithType(String),
     /// The device of a watchdog, by its path.
     Watchdog(String),
+    /// A serial port, by its path.
+    SerialPort(String),
     /// The program that takes this node away, by its path.
     SelfFence(String),
     /// The program that is the manager, by its path.
@@ -267,6 +269,7 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::FenceProgram(path) => fence_program(path, facts),
         Subject::StonithType(name) => stonith_type(name, facts),
         Subject::Watchdog(path) => watchdog(path, facts),
+        Subject::SerialPort(path) => serial_port(path, facts),
         Subject::SelfFence(path) => self_fence(path, facts),
         Subject::ManagerProgram(path) => manager_program(path, facts),
         Subject::Script(name) => script(name, facts),
@@ -516,6 +519,18 @@ fn watchdog(path: &str, facts: &Facts) -> Option<Finding> {
         label: "does not exist",
         remedy: "load the driver of the machine's watchdog, or softdog, which does it in software"
             .to_owned(),
+        replacement: None,
+    })
+}
+
+fn serial_port(path: &str, facts: &Facts) -> Option<Finding> {
+    let missing = *facts.programs.get(path)? == Program::Missing;
+    missing.then(|| Finding {
+        code: Code::SerialMissing,
+        message: format!("there is no serial port `{path}`"),
+        label: "does not exist",
+        remedy: "plug its adapter in, or load its driver; `dmesg | grep tty` lists the ports"
+            .into(),
         replacement: None,
     })
 }

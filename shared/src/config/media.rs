@@ -7,6 +7,7 @@
 mod lines;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use pnet_base::MacAddr;
 
@@ -17,7 +18,9 @@ use super::report::Report;
 use super::source::Span;
 use crate::names::MediumName;
 
-pub(super) use lines::{bcast, ether, is_host_name, listen, mcast, mcast6, ucast, ucast6, udpport};
+pub(super) use lines::{
+    baud, bcast, ether, is_host_name, listen, mcast, mcast6, serial, ucast, ucast6, udpport,
+};
 
 /// The UDP port that is registered for `ha-cluster`.
 pub(super) const UDPPORT_DEFAULT: u16 = 694;
@@ -28,6 +31,17 @@ pub(super) const ETHERTYPE_DEFAULT: u16 = 0x88b5;
 /// Where frames go where nothing else is said: a group of nobody else's (locally administered), `hbd` in
 /// ASCII.
 pub(super) const ETHER_GROUP_DEFAULT: MacAddr = MacAddr(0x03, 0x00, b'h', b'b', b'd', 0x01);
+
+/// The speed of a serial line where nothing else is said, in bits a second, as in Heartbeat 3.0.6.
+pub(super) const BAUD_DEFAULT: u32 = 19_200;
+
+/// A beat on a serial line takes about so many bytes, in a cluster of two nodes.
+const BEAT_BYTES: u32 = 300;
+/// Bits that a byte takes there: itself, its start and its end.
+const BITS_PER_BYTE: u32 = 10;
+
+/// Where the kernel's devices are.
+const DEVICES: &str = "/dev/";
 
 /// Largest time to live of a multicast medium, as in Heartbeat 3.0.6.
 pub(super) const MCAST_TTL_MAX: u8 = 4;
@@ -40,6 +54,7 @@ pub const MEDIA_LINES_MAX: usize = 256;
 #[derive(Default)]
 pub(super) struct MediaDraft {
     udpport: Given<u16>,
+    baud: Given<u32>,
     bcast_port: Option<u16>,
     ucast_port: Option<u16>,
     ucast6_port: Option<u16>,
@@ -83,6 +98,32 @@ impl MediaDraft {
             }
         }
         named(media)
+    }
+
+    /// Reports serial lines that beats alone would fill.
+    pub(super) fn check_speed(&self, keepalive: Duration, report: &mut Report<'_>) {
+        for (_, kind, span) in &self.lines {
+            let MediumKind::Serial { baud } = kind else {
+                continue;
+            };
+            let takes = Duration::from_secs((BEAT_BYTES * BITS_PER_BYTE).into()) / *baud;
+            if takes * 2 > keepalive {
+                report
+                    .at(
+                        Code::SerialSlow,
+                        *span,
+                        "beats take more than half of this line",
+                    )
+                    .label(format!(
+                        "a beat takes {} ms at {baud} baud, every {} ms",
+                        takes.as_millis(),
+                        keepalive.as_millis()
+                    ))
+                    .remedy(
+                        "a higher `baud` above the line, or a longer `keepalive`, on all nodes",
+                    );
+            }
+        }
     }
 
     /// Reports `listen` lines that nothing uses.
@@ -160,7 +201,8 @@ fn named(media: Vec<(String, MediumKind)>) -> Vec<Medium> {
 
 fn spellings(device: &str, kind: &MediumKind) -> Vec<String> {
     let word = kind.word();
-    let mut all = vec![device.to_owned(), format!("{word}:{device}")];
+    let short = device.strip_prefix(DEVICES).unwrap_or(device);
+    let mut all = vec![short.to_owned(), format!("{word}:{device}")];
     let (more, most) = match kind {
         MediumKind::Mcast { group, port, .. } => (group.to_string(), port.to_string()),
         MediumKind::Mcast6 { group, port, .. } => (group.to_string(), port.to_string()),
@@ -203,6 +245,8 @@ mod tests {
             names(&[("eth0", BCAST), ("eth1", mcast([239, 0, 0, 1], 694))]),
             ["eth0", "eth1"]
         );
+        let serial = MediumKind::Serial { baud: 19_200 };
+        assert_eq!(names(&[("/dev/ttyS0", serial)]), ["ttyS0"]);
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub struct Timing {
 pub struct Medium {
     /// Names the medium and all links over it.
     pub name: MediumName,
-    /// The network interface.
+    /// The network interface, or the path of a serial port.
     pub device: String,
     /// Kind and addresses.
     pub kind: MediumKind,
@@ -151,6 +151,11 @@ pub enum MediumKind {
         /// The group or broadcast address that they are sent to.
         group: MacAddr,
     },
+    /// A serial line to one other node.
+    Serial {
+        /// Its speed in bits a second, the same at both ends.
+        baud: u32,
+    },
 }
 
 impl MediumKind {
@@ -164,6 +169,7 @@ impl MediumKind {
             Self::Ucast { .. } => "ucast",
             Self::Ucast6 { .. } => "ucast6",
             Self::Ether { .. } => "ether",
+            Self::Serial { .. } => "serial",
         }
     }
 
@@ -176,7 +182,7 @@ impl MediumKind {
             | Self::Mcast6 { port, .. }
             | Self::Ucast { port, .. }
             | Self::Ucast6 { port, .. } => Some(*port),
-            Self::Ether { .. } => None,
+            Self::Ether { .. } | Self::Serial { .. } => None,
         }
     }
 }

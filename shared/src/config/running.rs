@@ -261,6 +261,7 @@ fn lines(medium: &Medium) -> Vec<String> {
         MediumKind::Ether { ethertype, group } => {
             vec![format!("{device} {ethertype:#06x} {group}")]
         }
+        MediumKind::Serial { .. } => vec![device.clone()],
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod ether;
 pub(crate) mod message;
 pub(crate) mod netstring;
 pub(crate) mod packet;
+pub(crate) mod serial;
 pub(crate) mod session;
 pub(crate) mod string_form;
 pub(crate) mod typed_fields;

@@ -39,6 +39,7 @@ mod number;
 pub mod packet;
 pub mod refused;
 pub mod retransmission;
+pub mod serial;
 pub mod session;
 pub mod stamp;
 pub mod status;

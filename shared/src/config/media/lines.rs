@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pnet_base::MacAddr;
 
-use super::{ETHER_GROUP_DEFAULT, ETHERTYPE_DEFAULT, MCAST_TTL_MAX, MEDIA_LINES_MAX, MediaDraft};
+use super::{
+    BAUD_DEFAULT, ETHER_GROUP_DEFAULT, ETHERTYPE_DEFAULT, MCAST_TTL_MAX, MEDIA_LINES_MAX,
+    MediaDraft,
+};
 use crate::config::diagnostic::Code;
 use crate::config::draft::Given;
 use crate::config::lex::{BLANKS, Word};
@@ -111,6 +114,53 @@ pub(in crate::config) fn ucast(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
         listen: None,
     });
     add_if(reader, device, kind, span_of(rest));
+}
+
+/// The speeds that a Heartbeat takes.
+const BAUDS: [(&str, u32); 7] = [
+    ("9600", 9_600),
+    ("19200", 19_200),
+    ("38400", 38_400),
+    ("57600", 57_600),
+    ("115200", 115_200),
+    ("230400", 230_400),
+    ("460800", 460_800),
+];
+
+pub(in crate::config) fn baud(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    let lines = &reader.draft.media.lines;
+    let first = lines
+        .iter()
+        .find(|(_, kind, _)| matches!(kind, MediumKind::Serial { .. }));
+    if let Some((_, _, first)) = first {
+        let first = *first;
+        reader
+            .report
+            .at(
+                Code::BaudLate,
+                reader.at,
+                "`baud` stands below a serial line",
+            )
+            .label("does not change the speed of the lines above it")
+            .related(first, "first serial line here")
+            .remedy("move it above all `serial` lines");
+    }
+    reader.draft.media.baud = reader.choice(word, &BAUDS);
+}
+
+pub(in crate::config) fn serial(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    if reader.path(word).set().is_none() {
+        reader.draft.media.broken = true;
+        return;
+    }
+    let baud = reader.draft.media.baud.set().unwrap_or(BAUD_DEFAULT);
+    reader.mention(word.span, Subject::SerialPort(word.text.to_owned()));
+    add(
+        reader,
+        word.text.to_owned(),
+        MediumKind::Serial { baud },
+        word.span,
+    );
 }
 
 /// The loopback device, the only one that loopback addresses can be reached through.
