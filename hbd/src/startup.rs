@@ -291,6 +291,9 @@ impl State {
         node: NodeName,
         beside_workers: bool,
     ) -> Result<Self, StartError> {
+        if !beside_workers {
+            state::refuse_namesake(&node, config)?;
+        }
         let (held, unlocked) = match state::claim(&options.state) {
             Ok(held) => (Some(held), None),
             Err(error @ StateError::Io { .. }) if beside_workers => (None, Some(error)),

@@ -184,6 +184,7 @@ impl Pair {
             node.start()?;
         }
         self.settles("two Heartbeats", EACH_ITS_OWN)?;
+        self.refused_beside_a_heartbeat()?;
         self.go_on("two Heartbeats", &[ALICE, BOB])
     }
 
@@ -204,6 +205,20 @@ impl Pair {
             true => Ok(()),
             false => unexpected(format!("hactl migrate: {answer}")),
         }
+    }
+
+    /// Wherever hbd is to keep its state, it is no second daemon of a node that runs.
+    fn refused_beside_a_heartbeat(&self) -> Result<(), Error> {
+        let hbd = program::of_workspace("hbd")?;
+        for directories in ["", "--state /run/other-state --run /run/other-run"] {
+            let line = format!("timeout 20 {} {directories} 2>&1", hbd.display());
+            let said = self.nodes[BOB].ask(&["sh", "-c", &format!("{line}; echo ends with $?")])?;
+            let refused = said.contains("Heartbeat runs here") && said.ends_with("ends with 1");
+            if !refused {
+                return unexpected(format!("hbd {directories} beside a Heartbeat: {said}"));
+            }
+        }
+        Ok(())
     }
 
     /// What a move by order costs with Heartbeat alone, by each order of each node.

@@ -14,6 +14,7 @@
 
 mod file;
 mod generation;
+mod namesake;
 mod nodename;
 mod peers;
 mod takeover;
@@ -25,11 +26,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use generation::Generations;
+pub(crate) use namesake::refuse_namesake;
 pub(crate) use nodename::uuid_of;
 pub(crate) use peers::Peers;
 pub(crate) use takeover::{HEARTBEAT_STATE, heartbeat_beside, take_over};
 pub(crate) use uuid::own_uuid;
 pub(crate) use writer::{Job, Writer};
+
+use shared::names::NodeName;
 
 use crate::directory;
 use crate::lock::{Held, LockError};
@@ -77,6 +81,13 @@ pub(crate) enum StateError {
         /// Its process.
         pid: i32,
     },
+    /// Heartbeat runs here, and hbd would be the same node.
+    Namesake {
+        /// Its process.
+        pid: i32,
+        /// Both.
+        node: NodeName,
+    },
 }
 
 impl fmt::Display for StateError {
@@ -121,6 +132,11 @@ impl fmt::Display for StateError {
                 f,
                 "Heartbeat runs here (pid {pid}), and hbd would be the same node: it takes identity \
                  and generation over from {HEARTBEAT_STATE}; stop Heartbeat first"
+            ),
+            Self::Namesake { pid, node } => write!(
+                f,
+                "Heartbeat runs here (pid {pid}), and hbd would be the same node: both are {node}, \
+                 with the same UDP ports; stop Heartbeat first"
             ),
         }
     }
