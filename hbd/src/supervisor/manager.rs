@@ -10,13 +10,14 @@ use std::time::Duration;
 use shared::event::{Cause, EventId, Kind, Role, Severity};
 use shared::names::Generation;
 use shared::time::Moment;
+use shared::verdict::blocked_remedy;
 use tokio::sync::mpsc;
 
 use super::Supervisor;
 use super::adoption::{Lock, other_build};
 use super::worker::{Manager, Post};
 use crate::bond::Greeting;
-use crate::channel::ToCore;
+use crate::channel::{Lack, ToCore};
 use crate::manager_process::release::{Released, release_all};
 use crate::manager_process::{Duty, FromManager, Launch, Start, ToManager};
 use crate::pauses::PAUSE_MAX;
@@ -24,6 +25,8 @@ use crate::{clock, service_manager};
 
 /// A manager may take so long to end.
 const LAST_LIMIT: Duration = Duration::from_secs(1);
+/// What a blocked group keeps the node from.
+const LEAVING: &str = "leaving the cluster";
 
 impl Supervisor {
     /// Starts a manager. `cause` is the death of the one before.
@@ -127,6 +130,27 @@ impl Supervisor {
         }
         if self.releasing.is_some() {
             self.tell_manager(&ToManager::Leave);
+        }
+    }
+
+    /// An orderly end waits for each group that is held: what keeps it is told, with the remedy.
+    pub(super) fn look_at_departure(&mut self) {
+        let node = &self.settings.node;
+        let kept = self.releasing.as_ref().and_then(|signal| {
+            let mut groups = self.recorder.view().groups.iter();
+            let (name, _) = groups.find(|(_, group)| group.is_blocked_on(node))?;
+            Some(Lack {
+                what: LEAVING.into(),
+                why: format!("{signal} asks for it, and group {name} is blocked here"),
+                remedy: format!(
+                    "{}; a second {signal} ends hbd at once, and what is held runs on",
+                    blocked_remedy(name, node)
+                ),
+            })
+        });
+        match kept {
+            Some(lack) => self.lack(lack),
+            None => self.lacks_no_more(LEAVING),
         }
     }
 

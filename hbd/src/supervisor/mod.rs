@@ -444,6 +444,7 @@ impl Supervisor {
             self.exit = Some(Exit::Failed);
         }
         self.look_after_messages();
+        self.look_at_departure();
         self.leave_after_messages();
         if now.since(self.retried) >= RETRY {
             self.retried = now;

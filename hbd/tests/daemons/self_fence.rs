@@ -142,6 +142,18 @@ fn a_node_without_a_manager_that_cannot_stop_what_it_holds_fences_itself_and_tel
     assert_eq!((told(alice, is_fence), fenced(alice).len()), (1, 1));
 }
 
+fn order(node: &Daemon, verb: GroupVerb) {
+    let order = GroupOrder {
+        verb,
+        reason: None,
+        dry_run: false,
+    };
+    let mut client = node.client();
+    client
+        .order(Request::Order(Box::new(order)), "order")
+        .unwrap();
+}
+
 /// An operator wants the group on the other node.
 fn move_it(node: &Daemon) {
     let verb = GroupVerb::Move {
@@ -150,15 +162,7 @@ fn move_it(node: &Daemon) {
         lasts: None,
         together: false,
     };
-    let order = GroupOrder {
-        verb,
-        reason: None,
-        dry_run: false,
-    };
-    let mut client = node.client();
-    client
-        .order(Request::Order(Box::new(order)), "away")
-        .unwrap();
+    order(node, verb);
 }
 
 #[test]
@@ -184,6 +188,32 @@ fn a_group_that_does_not_stop_takes_its_node_with_it_unless_it_is_to_wait() {
         on.any(|on| on.state == GroupState::Blocked)
     });
     assert_eq!((told(alice, is_fence), fenced(alice).len()), (0, 0));
+}
+
+#[test]
+fn a_node_that_is_to_leave_tells_which_group_it_waits_for_and_leaves_when_that_is_stopped() {
+    let mut cluster = pair(|home| {
+        prepare(home, "exit 0");
+        let file = home.join("conf/hbd.cf");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(file, format!("{text}stop_failure block\n")).unwrap();
+    });
+    let alice = &mut cluster.nodes[0];
+    alice.signal(Signal::SIGTERM);
+    let told = "leaving the cluster: SIGTERM asks for it, and group stuck is blocked here; stop its \
+                resources on alice by hand, then run hactl cleanup stuck; a second SIGTERM ends hbd \
+                at once, and what is held runs on";
+    alice.wait_for("what it waits for", |view| {
+        view.degraded.iter().any(|text| text == told)
+    });
+    fs::write(alice.home.join("mended"), "").unwrap();
+    order(
+        alice,
+        GroupVerb::Cleanup {
+            groups: Choice::All,
+        },
+    );
+    assert!(alice.ended().success());
 }
 
 #[test]
