@@ -24,7 +24,7 @@ pub(super) fn orders_are_carried_out() -> Result<(), Error> {
 fn explains(pair: &Pair) -> Result<(), Error> {
     let why = pair.hactl(&["why", "Dummy::mail"])?;
     let order = why.find("because group Dummy::mail is wanted on alice for 3600 s");
-    let who = why.find("because uid 0");
+    let who = why.find("because root (uid 0, pid ");
     let standing = why.find("\nDummy::mail: wanted on alice, as ");
     demand(order.is_some() && order < who && who < standing, &why)?;
     let history = pair.hactl(&["history", "Dummy::web", "--plain", "-o", "text"])?;

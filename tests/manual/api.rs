@@ -62,7 +62,7 @@ fn the_refusal_is_one_of_the_code() {
     let error = Failure {
         code: ErrorCode::NotPermitted,
         text:
-            "uid 1000 (pid 4711) has no role here; add \"apiauth hbd-observe uid=1000\" to hbd.cf \
+            "carol (uid 1000, pid 4711) has no role here; add \"apiauth hbd-observe uid=1000\" to hbd.cf \
                and reload hbd, or ask root"
                 .into(),
     };

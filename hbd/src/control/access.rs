@@ -1,7 +1,11 @@
 //! Which role a client has, by the credentials its socket carries (`unix(7)`).
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use nix::unistd::{Group, User};
 use shared::api::{ClientRole, Request};
@@ -14,10 +18,17 @@ use crate::sys;
 /// The group whose members operate, as clients of Heartbeat do.
 const OPERATORS: &str = "haclient";
 
+/// The users of this machine. No name service is asked, which might take its time.
+const LOCAL_USERS: &str = "/etc/passwd";
+/// No more of it is read.
+const LOCAL_USERS_BYTES_MAX: u64 = 1 << 20;
+
 /// Whoever is at the other end of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peer {
     user: Option<u32>,
+    /// Of the user, if it has one.
+    name: Option<Arc<str>>,
     process: Option<i32>,
     /// Its user runs the core.
     core: bool,
@@ -25,13 +36,14 @@ pub(crate) struct Peer {
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.user {
-            Some(user) => write!(f, "uid {user}")?,
-            None => f.write_str("a client without credentials")?,
-        }
-        match self.process {
-            Some(process) => write!(f, " (pid {process})"),
-            None => Ok(()),
+        let Some(user) = self.user else {
+            return f.write_str("a client without credentials");
+        };
+        match (&self.name, self.process) {
+            (Some(name), Some(process)) => write!(f, "{name} (uid {user}, pid {process})"),
+            (Some(name), None) => write!(f, "{name} (uid {user})"),
+            (None, Some(process)) => write!(f, "uid {user} (pid {process})"),
+            (None, None) => write!(f, "uid {user}"),
         }
     }
 }
@@ -53,6 +65,8 @@ pub(crate) struct Access {
     core: Option<u32>,
     users: Vec<(ClientRole, u32)>,
     groups: Vec<(ClientRole, u32)>,
+    /// Names of users.
+    names: BTreeMap<u32, Arc<str>>,
 }
 
 impl Access {
@@ -72,6 +86,7 @@ impl Access {
             core: core.filter(|core| *core != own),
             users: numbers(&api.users, user),
             groups,
+            names: local_users(),
         }
     }
 
@@ -84,6 +99,7 @@ impl Access {
         groups.push(peer.gid());
         let who = Peer {
             user: Some(peer.uid()),
+            name: self.names.get(&peer.uid()).cloned(),
             process: peer.pid(),
             core: Some(peer.uid()) == self.core,
         };
@@ -105,6 +121,29 @@ impl Access {
             .max()
             .unwrap_or(ClientRole::None)
     }
+}
+
+fn local_users() -> BTreeMap<u32, Arc<str>> {
+    let mut text = Vec::new();
+    // Without it users have numbers.
+    let _ = File::open(LOCAL_USERS)
+        .and_then(|file| file.take(LOCAL_USERS_BYTES_MAX).read_to_end(&mut text));
+    names(&String::from_utf8_lossy(&text))
+}
+
+/// As passwd(5) has it; the first name of a number counts.
+fn names(passwd: &str) -> BTreeMap<u32, Arc<str>> {
+    let mut names = BTreeMap::new();
+    for line in passwd.lines() {
+        let mut fields = line.split(':');
+        if let (Some(name), Some(number)) = (fields.next(), fields.nth(1))
+            && let Ok(number) = number.parse()
+            && !name.is_empty()
+        {
+            names.entry(number).or_insert_with(|| name.into());
+        }
+    }
+    names
 }
 
 fn numbers(
@@ -198,6 +237,7 @@ mod tests {
     fn a_refusal_names_the_line_to_add() {
         let who = Peer {
             user: Some(8),
+            name: None,
             process: None,
             core: false,
         };
@@ -208,10 +248,34 @@ mod tests {
              or ask root"
         );
     }
+
+    #[test]
+    fn whoever_is_there_has_the_name_of_his_user() {
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:\n+nis\n:x:9::\ncarol:x:8:8::/:\n";
+        let names = names(passwd);
+        assert_eq!(names.len(), 2, "{names:?}");
+        let who = |user, process| Peer {
+            user,
+            name: user.and_then(|user| names.get(&user).cloned()),
+            process,
+            core: false,
+        };
+        for (who, text) in [
+            (who(Some(0), Some(5)), "root (uid 0, pid 5)"),
+            (who(Some(8), None), "carol (uid 8)"),
+            (who(Some(7), Some(5)), "uid 7 (pid 5)"),
+            (who(None, None), "a client without credentials"),
+        ] {
+            assert_eq!(who.to_string(), text);
+        }
+    }
+
     #[test]
     fn the_user_of_the_core_is_told_that_no_line_helps() {
         let who = Peer {
             user: Some(CORE),
+            name: None,
             process: None,
             core: true,
         };

@@ -134,7 +134,7 @@ impl Connection {
         let (answer, reply) = oneshot::channel();
         let ask = Ask {
             frame,
-            who: self.who,
+            who: self.who.clone(),
             presence: Arc::downgrade(&self.presence),
             answer,
         };

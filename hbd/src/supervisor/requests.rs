@@ -87,7 +87,7 @@ impl Supervisor {
                 self.acknowledge_message(delivery, &asked.presence)
             }
             Request::Order(order) => return self.order_groups(*order, key, asked),
-            Request::Fault(fault) => self.order(&fault, key, asked.who),
+            Request::Fault(fault) => self.order(&fault, key, &asked.who),
             Request::Reload(wish) => return self.reload_by_order(wish, key, asked),
             Request::Upgrade(wish) => return self.begin_upgrade(wish, asked),
         };
@@ -127,7 +127,7 @@ impl Supervisor {
         &mut self,
         fault: &Fault,
         key: Option<String>,
-        who: Peer,
+        who: &Peer,
     ) -> Result<Success, Failure> {
         let Some(key) = key else {
             return self.inject(fault, who);
@@ -144,7 +144,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn inject(&mut self, fault: &Fault, who: Peer) -> Result<Success, Failure> {
+    pub(super) fn inject(&mut self, fault: &Fault, who: &Peer) -> Result<Success, Failure> {
         if !self.allow_faults {
             return Err(Failure {
                 code: ErrorCode::Refused,

@@ -593,11 +593,9 @@ fn an_order_under_one_key_is_carried_out_once() {
     let Some(Cause::Order(who)) = cause else {
         panic!("{cause:?}");
     };
-    let own = format!(
-        "uid {} (pid {})",
-        nix::unistd::geteuid(),
-        std::process::id()
-    );
+    let user = nix::unistd::geteuid();
+    let name = nix::unistd::User::from_uid(user).unwrap().unwrap().name;
+    let own = format!("{name} (uid {user}, pid {})", std::process::id());
     assert_eq!(*who, own);
 }
 
