@@ -10,8 +10,9 @@ use crate::config::model::FENCE_CALL_LIMIT_MAX;
 use crate::config::reader::Reader;
 use crate::config::value::Zero;
 
-const NO_CLIENTS: Effect =
-    Effect::NotYet("hbd starts no programs yet; let the service manager start this one");
+const NO_CLIENTS: Effect = Effect::NotYet(
+    "hbd starts no programs; the service manager can, but a client of Heartbeat, as ipfail, finds none to speak with",
+);
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Fencing and programs",
