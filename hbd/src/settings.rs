@@ -20,7 +20,7 @@ pub(crate) fn settings(config: &Config, files: &Files, node: NodeName, uuid: Uui
         version: env!("CARGO_PKG_VERSION").into(),
         node,
         uuid,
-        nodes: config.nodes.iter().map(normal).collect(),
+        nodes: nodes(config),
         media: config.media.iter().map(settings_of).collect(),
         keepalive: timing.keepalive,
         warntime: timing.warntime,
@@ -46,16 +46,24 @@ fn digests(files: &Files) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn normal(name: &NodeName) -> ConfiguredNode {
-    ConfiguredNode {
+/// The members, then the ping nodes.
+fn nodes(config: &Config) -> Vec<ConfiguredNode> {
+    let node = |name: &NodeName, kind| ConfiguredNode {
         name: name.clone(),
-        kind: NodeKind::Normal,
-    }
+        kind,
+    };
+    let normal = config.nodes.iter().map(|name| node(name, NodeKind::Normal));
+    let pinged = config.media.iter().filter_map(|m| m.kind.pings());
+    normal
+        .chain(pinged.map(|name| node(name, NodeKind::Ping)))
+        .collect()
 }
 
 fn settings_of(medium: &Medium) -> MediumSettings {
-    let (form, rate) = match medium.kind {
-        MediumKind::Serial { baud } => (MediumForm::Stream, Some(baud.into())),
+    let (form, rate) = match &medium.kind {
+        MediumKind::Serial { baud } => (MediumForm::Stream, Some((*baud).into())),
+        MediumKind::Ping { node, .. } => (MediumForm::Ping(node.clone()), None),
+        MediumKind::PingGroup { node, .. } => (MediumForm::PingGroup(node.clone()), None),
         _ => (MediumForm::Datagram, None),
     };
     let description = match medium::kind(medium.kind.word()) {

@@ -410,13 +410,16 @@ fn resolve(
 ) -> Result<Addresses, StartError> {
     let mut addresses = Addresses::new();
     for medium in &mut config.media {
-        let on_loopback = medium.device == "lo";
-        let MediumKind::Ucast { port, peers, .. } = &mut medium.kind else {
-            continue;
+        // A host to ping may be this one.
+        let may_be_own = medium.device == "lo" || medium.kind.pings().is_some();
+        let port = medium.kind.port().unwrap_or_default();
+        let hosts = match &mut medium.kind {
+            MediumKind::Ucast { peers, .. } => peers,
+            kind => kind.pinged_hosts(),
         };
-        for peer in peers {
+        for peer in hosts {
             if let Host::Name(name) = peer {
-                let found = look_up(name, *port).and_then(|found| fit(found, on_loopback));
+                let found = look_up(name, port).and_then(|found| fit(found, may_be_own));
                 let address = found.map_err(|reason| StartError::Unresolved {
                     name: name.clone(),
                     reason,
@@ -429,8 +432,8 @@ fn resolve(
     Ok(addresses)
 }
 
-fn fit(address: Ipv4Addr, on_loopback: bool) -> Result<Ipv4Addr, String> {
-    match address.is_loopback() && !on_loopback {
+fn fit(address: Ipv4Addr, may_be_own: bool) -> Result<Ipv4Addr, String> {
+    match address.is_loopback() && !may_be_own {
         true => Err(format!("it means {address}, this machine only")),
         false => Ok(address),
     }

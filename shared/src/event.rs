@@ -467,6 +467,9 @@ pub struct ConfiguredMedium {
     pub name: MediumName,
     /// What it is, as a person writes it: `bcast eth0 port 694`.
     pub description: String,
+    /// The ping node that is asked over it; it leads to nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pings: Option<NodeName>,
 }
 
 /// What a core starts from.

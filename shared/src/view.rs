@@ -452,6 +452,7 @@ impl ClusterView {
                     }
                     n.status = *to;
                     n.reason = reason.to_string();
+                    n.tell_ping_link(stamp);
                     if to.is_alive() {
                         n.behind = None;
                     } else {
@@ -887,12 +888,13 @@ impl ClusterView {
         self.media
             .retain(|name, _| started.media.iter().any(|m| m.name == *name));
         for (name, view) in &mut self.nodes {
-            if view.kind == NodeKind::Ping || *name == started.node {
+            if *name == started.node {
                 continue;
             }
-            view.links = started
-                .media
-                .iter()
+            let pinged = Some(name).filter(|_| view.kind == NodeKind::Ping);
+            let media = started.media.iter();
+            view.links = media
+                .filter(|medium| medium.pings.as_ref() == pinged)
                 .map(|medium| (medium.name.clone(), LinkView::new(stamp)))
                 .collect();
         }
@@ -969,6 +971,20 @@ fn note(notes: &mut Vec<String>, text: &str) {
 }
 
 impl NodeView {
+    /// What leads to a ping node is as alive as the node: nothing but its answers comes over it.
+    fn tell_ping_link(&mut self, stamp: Stamp) {
+        let status = match self.status {
+            _ if self.kind != NodeKind::Ping => return,
+            NodeStatus::Init => LinkStatus::Init,
+            NodeStatus::Dead => LinkStatus::Dead,
+            NodeStatus::Up | NodeStatus::Active | NodeStatus::Ping => LinkStatus::Up,
+        };
+        for link in self.links.values_mut() {
+            link.status = status;
+            link.since = stamp;
+        }
+    }
+
     fn new(kind: NodeKind, since: Stamp) -> Self {
         Self {
             kind,

@@ -209,6 +209,11 @@ fn kind(kind: &MediumKind) -> String {
         }
         MediumKind::Ether { ethertype, group } => format!("{word} {ethertype:#06x} {group}"),
         MediumKind::Serial { baud } => format!("{word} baud {baud}"),
+        MediumKind::Ping { node, host: at } => format!("{word} {} as {node}", host(at)),
+        MediumKind::PingGroup { node, hosts } => {
+            let hosts: Vec<String> = hosts.iter().map(host).collect();
+            format!("{word} {} as {node}", hosts.join(" "))
+        }
     }
 }
 

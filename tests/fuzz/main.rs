@@ -34,6 +34,7 @@ targets! {
     netstring,
     ether,
     serial,
+    icmp,
     string_form,
     packet,
     message,

@@ -62,12 +62,7 @@ impl Cluster {
         let names = &NODES[..nodes];
         for (node, name) in names.iter().enumerate() {
             let directory = cluster.config.directory(name)?;
-            let ha_cf = format!(
-                "{TIMES}auto_failback legacy\n{}node {}\n",
-                media(node + 1),
-                names.join(" ")
-            );
-            scratch::write(&directory.join("ha.cf"), &ha_cf)?;
+            scratch::write(&directory.join("ha.cf"), &ha_cf(&media(node + 1), names))?;
             scratch::write(&directory.join("hbd.cf"), HARMLESS)?;
             scratch::write_secret(&directory.join("authkeys"), KEY)?;
             cluster
@@ -97,6 +92,13 @@ impl Cluster {
         let v6 = format!("fd09:{k}::{n}/64");
         let local = format!("fe80::{n}/64");
         self.switches[switch].plug(&self.machines[node], &interface, &[&v4, &v6, &local])
+    }
+
+    /// Has other media from its next start or reload on.
+    pub(crate) fn configure(&self, node: usize, media: &str) -> Result<(), Error> {
+        let names = &NODES[..self.daemons.len()];
+        let path = self.config.path().join(NODES[node]).join("ha.cf");
+        scratch::write(&path, &ha_cf(media, names))
     }
 
     /// Signs with another key from its next start on.
@@ -141,11 +143,16 @@ impl Cluster {
 
     /// What `hactl status` prints on a node.
     pub(crate) fn hactl_status(&self, node: usize) -> Result<String, Error> {
+        self.hactl(node, &["status"])
+    }
+
+    /// What `hactl` prints on a node.
+    pub(crate) fn hactl(&self, node: usize, words: &[&str]) -> Result<String, Error> {
         let hactl = program::of_workspace("hactl")?;
         let socket = self.daemons[node].socket();
         program::run(
             &hactl.to_string_lossy(),
-            &["--socket", &socket.to_string_lossy(), "status"],
+            &[&["--socket", &socket.to_string_lossy()], words].concat(),
         )
     }
 
@@ -161,6 +168,13 @@ impl Cluster {
             .filter_map(pick)
             .collect())
     }
+}
+
+fn ha_cf(media: &str, names: &[&str]) -> String {
+    format!(
+        "{TIMES}auto_failback legacy\n{media}node {}\n",
+        names.join(" ")
+    )
 }
 
 /// A link in a view.

@@ -88,7 +88,7 @@ pub(crate) fn down_and_made_again() -> Result<(), Error> {
 }
 
 /// What a process has used of the processors (`proc_pid_stat(5)`).
-fn processor_time(pid: i32) -> Result<Duration, Error> {
+pub(crate) fn processor_time(pid: i32) -> Result<Duration, Error> {
     let path = format!("/proc/{pid}/stat");
     let text = file(format!("read {path}"), fs::read_to_string(&path))?;
     let fields = text

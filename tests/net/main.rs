@@ -9,6 +9,7 @@ mod identity;
 mod interfaces;
 mod membership;
 mod messages;
+mod ping;
 mod processes;
 mod serial;
 
@@ -82,6 +83,15 @@ fn main() -> ExitCode {
             "frames_outlive_an_interface_that_goes_down_and_one_that_is_made_again",
             ether::down_and_made_again,
         ),
+        net(
+            "hosts_that_answer_are_ping_nodes_and_those_that_do_not_are_dead",
+            ping::answers,
+        ),
+        net(
+            "without_raw_sockets_the_kernel_lends_one_or_the_remedy_is_told",
+            ping::no_right,
+        ),
+        net("a_flood_of_echo_replies_delays_nobody", ping::flood),
         net(
             "the_core_has_no_rights_but_realtime_and_memory_lock",
             processes::rights,

@@ -42,6 +42,8 @@ pub struct Daemon {
     program: Option<PathBuf>,
     /// A directory whose `hosts` and `resolv.conf` it sees in place of the machine's.
     resolver: Option<PathBuf>,
+    /// A capability that nobody has on it.
+    lacks: Option<&'static str>,
     directories: Scratch,
 }
 
@@ -78,6 +80,7 @@ impl Daemon {
             supervisor: None,
             program: None,
             resolver: None,
+            lacks: None,
             directories,
         })
     }
@@ -87,6 +90,11 @@ impl Daemon {
     pub fn with_resolver(mut self, etc: &Path) -> Self {
         self.resolver = Some(etc.to_owned());
         self
+    }
+
+    /// From its next start on, nobody on the machine has this capability, as `setpriv` calls it.
+    pub fn take_right(&mut self, capability: &'static str) {
+        self.lacks = Some(capability);
     }
 
     /// Starts hbd, and waits until its control socket greets.
@@ -380,6 +388,9 @@ impl Daemon {
         command.args(["--mount", "--", "sh", "-c", ON_ITS_MACHINE, "sh"]);
         command.arg(self.path("var-log"));
         command.arg(self.resolver.as_deref().unwrap_or(Path::new("")));
+        if let Some(capability) = self.lacks {
+            command.args(["setpriv", "--bounding-set", &format!("-{capability}"), "--"]);
+        }
         command.arg(hbd);
         command
     }

@@ -228,7 +228,10 @@ fn figures(snapshot: &Snapshot, verdict: &Verdict) -> Vec<Figure> {
         let is = node.status == NodeStatus::Active;
         (all + 1, active + usize::from(is))
     });
-    let others = view.nodes.iter().filter(|(n, _)| view.own() != Some(n));
+    let others = view
+        .nodes
+        .iter()
+        .filter(|(name, node)| view.own() != Some(name) && node.kind != NodeKind::Ping);
     let links: Vec<Path> = others
         .flat_map(|(peer, node)| node.links.iter().map(move |link| (peer, link)))
         .map(|(peer, (medium, link))| Path::of(snapshot, peer, medium, link))

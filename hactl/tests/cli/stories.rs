@@ -629,6 +629,7 @@ fn started() -> Started {
     let over = |text| ConfiguredMedium {
         name: medium(text),
         description: format!("bcast {text} port 694"),
+        pings: None,
     };
     Started {
         version: "0.1.0".into(),

@@ -130,7 +130,8 @@ impl Core {
     /// Puts one message on one medium; `signed` holds what it came to on the media before. Ping
     /// media carry nothing but beats, as echo requests.
     fn put(&mut self, medium: MediumIndex, message: &Message, signed: &mut Signed, now: Now) {
-        let packet = match self.medium_form(medium) {
+        let form = self.medium_form(medium);
+        let packet = match form {
             MediumForm::Datagram => signed
                 .datagram
                 .get_or_insert_with(|| self.encode(message, Form::Netstring))
@@ -139,15 +140,17 @@ impl Core {
                 .stream
                 .get_or_insert_with(|| self.encode(message, Form::String))
                 .clone(),
-            MediumForm::Ping(node) if message.message_type() == types::STATUS => {
+            MediumForm::Ping(node) | MediumForm::PingGroup(node)
+                if message.message_type() == types::STATUS =>
+            {
                 let mut echo = Message::new(types::PING);
                 echo.set_text(fields::STATE, State::Ping.as_str())
-                    .set_text(fields::INFO, PING_INFO)
+                    .set_text(fields::INFO, form.ping_info().unwrap_or_default())
                     .set_text(fields::SRC, node.as_str())
                     .set_hex(fields::WALL, now.wall.seconds().max(1));
                 self.encode(&echo, Form::Netstring)
             }
-            MediumForm::Ping(_) => return,
+            MediumForm::Ping(_) | MediumForm::PingGroup(_) => return,
         };
         self.output(Output::Transmit { medium, packet });
     }
@@ -265,7 +268,7 @@ impl Core {
     /// The media that links run over: all but those that ping.
     pub(crate) fn link_media(&self) -> impl Iterator<Item = MediumIndex> {
         self.media()
-            .filter(|medium| !matches!(self.medium_form(*medium), MediumForm::Ping(_)))
+            .filter(|medium| self.medium_form(*medium).pings().is_none())
     }
 
     /// True if our packets are confirmed per medium over this link.
@@ -306,6 +309,3 @@ pub(crate) fn next_tick(due: Moment, every: Duration, now: Now) -> Moment {
         now.boot + every
     }
 }
-
-/// The `info` of an echo request; the reply must carry it again.
-pub(crate) const PING_INFO: &str = "ping";

@@ -19,7 +19,7 @@ use crate::io::Output;
 use crate::machine::{Core, SAMPLE_EVERY, Sort, Stage};
 use crate::mutant::planted;
 use crate::sequence::Tracker;
-use crate::settings::{MediumForm, MediumIndex};
+use crate::settings::MediumIndex;
 
 impl Core {
     pub(crate) fn measure_lateness(&mut self, now: Now) {
@@ -114,7 +114,7 @@ impl Core {
     fn link_death_due(&self, index: PeerIndex, medium: MediumIndex) -> Option<Moment> {
         let peer = self.peer(index);
         let link = &peer.links[usize::from(medium.0)];
-        let pings = matches!(self.medium_form(medium), MediumForm::Ping(_));
+        let pings = self.medium_form(medium).pings().is_some();
         if pings || peer.kind == NodeKind::Ping || !link.is_watched() {
             return None;
         }

@@ -297,6 +297,7 @@ impl Core {
                 .map(|medium| shared::event::ConfiguredMedium {
                     name: medium.name.clone(),
                     description: medium.description.clone(),
+                    pings: medium.form.pings().cloned(),
                 })
                 .collect(),
             keepalive: settings.keepalive,

@@ -18,7 +18,7 @@ use crate::machine::{Core, Sort, Stage};
 use crate::mutant::planted;
 use crate::peer::{Behind, Life};
 use crate::sequence::{Arrival, Tracker};
-use crate::settings::{MediumForm, MediumIndex};
+use crate::settings::MediumIndex;
 use crate::wire::heard::{self, Told};
 use crate::wire::level::Level;
 use crate::wire::status::{State, Status};
@@ -39,10 +39,15 @@ impl Core {
         if message.wall_seconds().is_none_or(|seconds| seconds == 0) {
             return self.refuse_message("its ts is missing or 0", &message, medium, now);
         }
-        if let MediumForm::Ping(node) = self.medium_form(medium) {
+        let form = self.medium_form(medium);
+        if let Some(node) = form.pings() {
             let index = self.by_name.get(node).copied();
-            if let Some(index) = index.filter(|_| message.src() == Some(node.as_str())) {
-                self.hear_ping(index, &message, now);
+            let is_reply = message.message_type() == types::PING
+                && message.src() == Some(node.as_str())
+                && message.text(fields::INFO) == form.ping_info()
+                && State::of(&message) == Some(State::Ping);
+            if let Some(index) = index.filter(|_| is_reply) {
+                self.hear_ping(index, now);
             }
             return;
         }
@@ -63,13 +68,7 @@ impl Core {
         }
     }
 
-    fn hear_ping(&mut self, index: PeerIndex, message: &Message, now: Now) {
-        let reply = message.message_type() == types::PING
-            && message.text(fields::INFO) == Some(crate::beat::PING_INFO)
-            && State::of(message) == Some(State::Ping);
-        if !reply {
-            return;
-        }
+    fn hear_ping(&mut self, index: PeerIndex, now: Now) {
         self.peer_mut(index).heard = Some(now.boot);
         self.set_status(index, NodeStatus::Ping, StatusReason::Announced, None, now);
         self.arm_death(index, now);

@@ -46,6 +46,28 @@ pub enum MediumForm {
     Stream,
     /// One beat's worth of an echo request to this ping node.
     Ping(NodeName),
+    /// The same to each host of this ping node.
+    PingGroup(NodeName),
+}
+
+impl MediumForm {
+    /// The ping node that is asked over it.
+    #[must_use]
+    pub fn pings(&self) -> Option<&NodeName> {
+        match self {
+            Self::Ping(node) | Self::PingGroup(node) => Some(node),
+            Self::Datagram | Self::Stream => None,
+        }
+    }
+
+    /// The `info` of an echo request; the reply must carry it again.
+    pub(crate) fn ping_info(&self) -> Option<&'static str> {
+        match self {
+            Self::Ping(_) => Some("ping"),
+            Self::PingGroup(_) => Some("ping_group"),
+            Self::Datagram | Self::Stream => None,
+        }
+    }
 }
 
 /// The configuration, as far as the core is concerned.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use hbd_core::wire::decode_packet;
 use hbd_core::{
     Command, Core, KeySpec, MediumForm, MediumIndex, MediumSettings, Output, PeerMemory, Settings,
     Start,
@@ -40,6 +41,63 @@ fn a_silent_peer_is_dead_after_its_dead_time_and_not_before() {
         .unwrap_or_else(|| panic!("{:#?}", pair.texts(0)));
     assert_eq!(death.boot, last_beat + 6 * SECOND);
     assert!(death.cause.is_some());
+}
+
+#[test]
+fn a_ping_node_lives_by_its_own_payload_alone_and_no_member_gets_it() {
+    let name = |text: &str| NodeName::new(text).unwrap();
+    let (router, group) = (name("10.0.0.254"), name("routers"));
+    let forms = [
+        MediumForm::Ping(router.clone()),
+        MediumForm::PingGroup(group.clone()),
+    ];
+    let mut alone = settings(0);
+    alone
+        .nodes
+        .extend([&router, &group].map(|name| ConfiguredNode {
+            name: name.clone(),
+            kind: NodeKind::Ping,
+        }));
+    alone
+        .media
+        .extend(forms.into_iter().map(|form| MediumSettings {
+            name: MediumName::new(form.pings().unwrap().as_str()).unwrap(),
+            description: "test".into(),
+            form,
+            rate: None,
+        }));
+    let now = |seconds: u32| Now {
+        boot: Moment(0) + seconds * SECOND,
+        wall: Wall(1_700_000_000_000_000_000),
+    };
+    let mut core = Core::new(alone, start(1, Vec::new()), now(0)).unwrap();
+    core.handle_timeout(now(1));
+    let mut sent = vec![Vec::new(); 3];
+    while let Some(output) = core.poll_output() {
+        if let Output::Transmit { medium, packet } = output {
+            sent[usize::from(medium.0)] = packet;
+        }
+    }
+    let mut told = |medium: u16, packet: &[u8]| {
+        core.handle_packet(MediumIndex(medium), packet, now(1));
+        let mut texts = Vec::new();
+        while let Some(output) = core.poll_output() {
+            if let Output::Event(event) = output {
+                texts.push(event.text);
+            }
+        }
+        texts
+    };
+    for (medium, other) in [(1, 2), (2, 1), (0, 1), (1, 0)] {
+        assert_eq!(told(medium, &sent[other]), [""; 0]);
+    }
+    assert_eq!(told(1, &sent[1]), ["node 10.0.0.254 ping (it says so)"]);
+    assert_eq!(told(2, &sent[2]), ["node routers ping (it says so)"]);
+    for (packet, info) in [(&sent[1], "ping"), (&sent[2], "ping_group")] {
+        let message = decode_packet(packet, core.keys()).unwrap().message;
+        assert_eq!(message.text("info"), Some(info));
+        assert_eq!(message.message_type(), "NS_st");
+    }
 }
 
 #[test]

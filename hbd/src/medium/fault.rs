@@ -105,4 +105,8 @@ impl Medium for Faulty {
         }
         Ok(received)
     }
+
+    fn pings(&self) -> bool {
+        self.inner.pings()
+    }
 }

@@ -15,9 +15,12 @@
 mod bcast;
 mod ether;
 pub(crate) mod fault;
+mod icmp;
 pub(crate) mod interface;
 mod mcast;
 mod mcast6;
+mod ping;
+mod ping_group;
 mod serial;
 pub(crate) mod socket;
 mod ucast;
@@ -52,6 +55,10 @@ pub(crate) trait Medium {
     fn send(&mut self, packet: &[u8]) -> Result<(), SendError>;
     /// Takes one packet. `WouldBlock`: there is none.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
+    /// True where others send back what is sent, which proves that they live. No peer hears it.
+    fn pings(&self) -> bool {
+        false
+    }
     /// When [`Medium::work`] is to be called, of media that send later what they were given.
     fn due(&self) -> Option<Moment> {
         None
@@ -117,11 +124,13 @@ pub(crate) struct Kind {
 type Attach = fn(Vec<OwnedFd>, &Binding) -> io::Result<Box<dyn Medium>>;
 
 /// Every kind.
-pub(crate) static KINDS: [Kind; 7] = [
+pub(crate) static KINDS: [Kind; 9] = [
     bcast::KIND,
     ether::KIND,
     mcast::KIND,
     mcast6::KIND,
+    ping::KIND,
+    ping_group::KIND,
     serial::KIND,
     ucast::KIND,
     ucast6::KIND,
@@ -164,6 +173,16 @@ fn address6(interface: &Interface) -> Result<Ipv6Addr, MediumStatus> {
                 interface.name
             ),
         })
+}
+
+/// Where packets to that host go. Names were resolved long before.
+fn resolved(host: &config::Host, port: u16) -> Result<SocketAddr, MediumStatus> {
+    match host {
+        config::Host::Address(address) => Ok((*address, port).into()),
+        config::Host::Name(name) => Err(MediumStatus::Failed {
+            reason: format!("{name} was not resolved; write its address"),
+        }),
+    }
 }
 
 /// What `bind` says where the registry was asked for another kind, which is a mistake of ours.

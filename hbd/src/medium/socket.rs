@@ -45,6 +45,10 @@ impl fmt::Display for OpenError {
             (super::serial::OPEN, _) if self.error.kind() == io::ErrorKind::PermissionDenied => {
                 f.write_str("; start hbd as root, or as a member of the port's group (dialout)")
             }
+            (super::icmp::OPEN, Some(libc::EACCES | libc::EPERM)) => f.write_str(
+                "; start hbd as root, give it CAP_NET_RAW, or have net.ipv4.ping_group_range hold \
+                 a group of its user",
+            ),
             (_, Some(libc::EMFILE | libc::ENFILE)) => {
                 f.write_str("; too many open files: raise the limit")
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use shared::api::Fault;
 use shared::config::{Host, MediumKind, Peer6};
-use shared::names::MediumName;
+use shared::names::{MediumName, NodeName};
 
 use super::fault::{Defect, Faulty, description};
 use super::interface::Address4;
@@ -111,6 +111,36 @@ fn unicast_goes_to_every_destination_and_is_received_on_the_address_of_listen() 
     one.send(b"beat").unwrap();
     assert_eq!(receive(&mut *one), b"beat");
     assert_eq!(receive(&mut *two), b"beat");
+}
+
+#[test]
+fn an_echo_brings_back_what_was_sent_to_whoever_asked_and_wakes_nobody_else() {
+    let medium = pinging(&[Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)]);
+    let Some((mut one, mut two)) = ping(&medium).zip(ping(&medium)) else {
+        return;
+    };
+    assert!(one.pings());
+    one.send(b"beat").unwrap();
+    assert_eq!(receive(&mut *one), b"beat");
+    let mut fds = [PollFd::new(two.receiver(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut fds, PollTimeout::ZERO).unwrap(), 0);
+    // That of the other host tells nothing new.
+    let mut buffer = [0; PACKET_MAX];
+    assert_eq!(one.receive(&mut buffer).unwrap().length, None);
+    two.send(b"another beat").unwrap();
+    assert_eq!(receive(&mut *two), b"another beat");
+}
+
+#[test]
+fn an_echo_from_another_host_than_was_asked_does_not_count() {
+    // This machine is asked, and answers from another address.
+    let Some(mut medium) = ping(&pinging(&[Ipv4Addr::UNSPECIFIED])) else {
+        return;
+    };
+    medium.send(b"beat").unwrap();
+    wait(&*medium);
+    let mut buffer = [0; PACKET_MAX];
+    assert_eq!(medium.receive(&mut buffer).unwrap().length, None);
 }
 
 #[test]
@@ -288,6 +318,28 @@ fn every_directive_of_a_medium_has_one_kind() {
     }
     assert!(kind("bcast").is_some());
     assert!(kind("pigeon").is_none());
+}
+
+fn pinging(hosts: &[Ipv4Addr]) -> config::Medium {
+    config::Medium {
+        device: "hosts".into(),
+        ..on_lo(MediumKind::PingGroup {
+            node: NodeName::new("hosts").unwrap(),
+            hosts: hosts.iter().copied().map(Host::Address).collect(),
+        })
+    }
+}
+
+/// Nothing where this machine permits it to nobody like us, which the error is to say.
+fn ping(medium: &config::Medium) -> Option<Box<dyn Medium>> {
+    let binding = bind(medium, &machine()).unwrap();
+    match (ping_group::KIND.open)(medium, &binding) {
+        Ok(descriptors) => Some((ping_group::KIND.attach)(descriptors, &binding).unwrap()),
+        Err(error) => {
+            assert!(error.to_string().contains("net.ipv4.ping_group_range"));
+            None
+        }
+    }
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);

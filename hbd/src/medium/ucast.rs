@@ -25,7 +25,7 @@ const LOW_DELAY: u32 = 0x10;
 fn describe(medium: &config::Medium) -> String {
     match &medium.kind {
         MediumKind::Ucast { port, peers, .. } => {
-            let peers: Vec<_> = peers.iter().map(text).collect();
+            let peers: Vec<_> = peers.iter().map(Host::to_string).collect();
             format!(
                 "ucast {} to {} port {port}",
                 medium.device,
@@ -33,13 +33,6 @@ fn describe(medium: &config::Medium) -> String {
             )
         }
         other => other.word().to_owned(),
-    }
-}
-
-fn text(host: &Host) -> String {
-    match host {
-        Host::Address(address) => address.to_string(),
-        Host::Name(name) => name.clone(),
     }
 }
 
@@ -57,12 +50,7 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
     let interface = super::device(medium, interfaces)?;
     let destinations = peers
         .iter()
-        .map(|host| match host {
-            Host::Address(address) => Ok((*address, *port).into()),
-            Host::Name(name) => Err(MediumStatus::Failed {
-                reason: format!("{name} was not resolved; write its address"),
-            }),
-        })
+        .map(|host| super::resolved(host, *port))
         .collect::<Result<_, _>>()?;
     Ok(Binding {
         index: interface.index,

@@ -162,6 +162,7 @@ mod tests {
         let medium = |text: &str| ConfiguredMedium {
             name: MediumName::new(text).unwrap(),
             description: String::new(),
+            pings: None,
         };
         happen(Kind::Started(Box::new(Started {
             version: String::new(),

@@ -113,13 +113,14 @@ fn check_nodes(draft: &Draft, own: Option<&NodeName>, report: &mut Report<'_>) {
 }
 
 fn check_media(draft: &Draft, report: &mut Report<'_>) {
-    if !draft.media.any() {
+    draft.media.check_pings(&draft.nodes, report);
+    if !draft.media.leads_to_members() {
+        let text = match draft.media.is_empty() {
+            true => "no medium is named, so no beat could be sent",
+            false => "nothing but hosts to ping is named, so no beat could be sent",
+        };
         report
-            .about(
-                Code::NoMedium,
-                FileName::HaCf,
-                "no medium is named, so no beat could be sent",
-            )
+            .about(Code::NoMedium, FileName::HaCf, text)
             .remedy("add a medium, for example `bcast eth0`");
     }
     draft.media.check_listen(report);

@@ -103,6 +103,7 @@ codes! {
     TooManyNodes Error "too-many-nodes" "More nodes are named than a cluster can have."
     OwnNodeMissing Error "own-node-missing" "This node is not among the nodes."
     NoMedium Error "no-medium" "No medium is named, so no beat could be sent."
+    PingNameTaken Error "ping-name-taken" "A ping node has the name of another node."
     TooManyMedia Error "too-many-media" "More media are named than a node can serve."
     MediumTwice Warning "medium-twice" "A medium is named twice."
     BaudLate Warning "baud-late" "A baud line below a serial line does not change that line."

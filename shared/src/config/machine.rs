@@ -66,8 +66,8 @@ pub enum Subject {
     Host {
         /// The name.
         name: String,
-        /// The interface it is to be reached through.
-        device: String,
+        /// The interface it is to be reached through; none of a host to ping, which may be this one.
+        device: Option<String>,
     },
     /// The address that a unicast medium sends to.
     Destination {
@@ -259,7 +259,7 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::Interface { name, need } => interface(name, *need, all, facts),
         Subject::ServiceInterface(name) => service_interface(name, facts),
         Subject::ServiceAddress(address) => service_address(address, facts),
-        Subject::Host { name, device } => host(name, device, facts),
+        Subject::Host { name, device } => host(name, device.as_deref(), facts),
         Subject::Destination { .. } => None,
         Subject::OwnAddress(address) => own_address(*address, facts),
         Subject::Port(port) => service(*port, facts),
@@ -390,7 +390,7 @@ fn lacking(interface: &Interface, need: Need) -> Option<&'static str> {
     }
 }
 
-fn host(name: &str, device: &str, facts: &Facts) -> Option<Finding> {
+fn host(name: &str, device: Option<&str>, facts: &Facts) -> Option<Finding> {
     let addresses = facts.hosts.get(name)?;
     let mut v4 = addresses
         .iter()
@@ -405,7 +405,7 @@ fn host(name: &str, device: &str, facts: &Facts) -> Option<Finding> {
             replacement: None,
         });
     }
-    if device == "lo" || v4.all(|address| !address.is_loopback()) {
+    if matches!(device, None | Some("lo")) || v4.all(|address| !address.is_loopback()) {
         return None;
     }
     Some(Finding {

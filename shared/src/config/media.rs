@@ -16,10 +16,11 @@ use super::draft::Given;
 use super::model::{Medium, MediumKind};
 use super::report::Report;
 use super::source::Span;
-use crate::names::MediumName;
+use crate::names::{MediumName, NodeName};
 
 pub(super) use lines::{
-    baud, bcast, ether, is_host_name, listen, mcast, mcast6, serial, ucast, ucast6, udpport,
+    baud, bcast, ether, is_host_name, listen, mcast, mcast6, ping, ping_group, serial, ucast,
+    ucast6, udpport,
 };
 
 /// The UDP port that is registered for `ha-cluster`.
@@ -67,9 +68,35 @@ pub(super) struct MediaDraft {
 }
 
 impl MediaDraft {
-    /// Whether a medium was named, be it wrongly.
-    pub(super) fn any(&self) -> bool {
-        self.broken || !self.lines.is_empty()
+    /// Whether no medium was named.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.broken && self.lines.is_empty()
+    }
+
+    /// Whether a medium that leads to members was named, or one wrongly.
+    pub(super) fn leads_to_members(&self) -> bool {
+        let mut kinds = self.lines.iter().map(|(_, kind, _)| kind);
+        self.broken || kinds.any(|kind| kind.pings().is_none())
+    }
+
+    /// Reports ping nodes that have the name of another node: no two may.
+    pub(super) fn check_pings(&self, nodes: &[(NodeName, Span)], report: &mut Report<'_>) {
+        let pings = self.lines.iter();
+        let pings = pings.filter_map(|(_, kind, span)| Some((kind.pings()?, *span)));
+        let mut known: Vec<(&NodeName, Span)> = nodes.iter().map(|(n, span)| (n, *span)).collect();
+        for (name, span) in pings {
+            if let Some((_, earlier)) = known.iter().find(|(other, _)| *other == name) {
+                let text = format!("`{name}` is the name of another node");
+                report
+                    .at(Code::PingNameTaken, span, text)
+                    .label("cannot be a ping node too")
+                    .related(*earlier, "named here")
+                    .remedy(
+                        "name another host, or the host by its address; a group may have any name",
+                    );
+            }
+            known.push((name, span));
+        }
     }
 
     /// A unicast line's share in the default port: fixed by the first line of the kind.
@@ -247,6 +274,22 @@ mod tests {
         );
         let serial = MediumKind::Serial { baud: 19_200 };
         assert_eq!(names(&[("/dev/ttyS0", serial)]), ["ttyS0"]);
+    }
+
+    #[test]
+    fn a_medium_that_pings_is_named_by_its_node() {
+        let ping = |name: &str| MediumKind::Ping {
+            node: NodeName::new(name).unwrap(),
+            host: crate::config::Host::Name(name.to_owned()),
+        };
+        assert_eq!(
+            names(&[("eth0", BCAST), ("gate", ping("gate"))]),
+            ["eth0", "gate"]
+        );
+        assert_eq!(
+            names(&[("eth0", BCAST), ("eth0", ping("eth0"))]),
+            ["bcast:eth0", "ping:eth0"]
+        );
     }
 
     #[test]

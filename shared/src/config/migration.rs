@@ -110,7 +110,7 @@ fn of_diagnostic(found: &Diagnostic) -> Option<Note> {
 fn remedy_of(word: &str, line: &str) -> &'static str {
     match word {
         "respawn" | "failfast" if line.contains("/ipfail") => {
-            "remove it, its ping lines and its apiauth line: hbd moves nothing away from a node that is cut off from all but its peer"
+            "remove it and its apiauth line: hbd moves nothing away from a node that is cut off from all but its peer"
         }
         "respawn" | "failfast" => {
             "make a unit of it for systemd, or do without it; then remove the line"
@@ -124,9 +124,7 @@ fn remedy_of(word: &str, line: &str) -> &'static str {
         "serial" => {
             "remove it on both nodes, and have another medium in its place, over a network of its own"
         }
-        "ping" | "ping6" | "ping_group" => {
-            "remove it on both nodes, and what relies on it, as ipfail: hbd moves nothing away from a node that is cut off from all but its peer"
-        }
+        "ping6" => "ping a host of IPv4, or remove it on both nodes",
         "pacemaker" | "crm" => "stay with what it manages, on corosync",
         _ => "remove it on both nodes",
     }

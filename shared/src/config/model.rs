@@ -3,6 +3,7 @@
 mod fencing;
 mod resources;
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -89,7 +90,7 @@ pub struct Timing {
 pub struct Medium {
     /// Names the medium and all links over it.
     pub name: MediumName,
-    /// The network interface, or the path of a serial port.
+    /// The network interface, or the path of a serial port; of a medium that pings the name of its node.
     pub device: String,
     /// Kind and addresses.
     pub kind: MediumKind,
@@ -156,6 +157,21 @@ pub enum MediumKind {
         /// Its speed in bits a second, the same at both ends.
         baud: u32,
     },
+    /// Echo requests to one host, which is a ping node.
+    Ping {
+        /// The node: the host as the line names it.
+        node: NodeName,
+        /// The host.
+        host: Host,
+    },
+    /// Echo requests to hosts that together are one ping node.
+    #[serde(rename = "ping_group")]
+    PingGroup {
+        /// The node.
+        node: NodeName,
+        /// The hosts in the order of the line, at least one.
+        hosts: Vec<Host>,
+    },
 }
 
 impl MediumKind {
@@ -170,6 +186,8 @@ impl MediumKind {
             Self::Ucast6 { .. } => "ucast6",
             Self::Ether { .. } => "ether",
             Self::Serial { .. } => "serial",
+            Self::Ping { .. } => "ping",
+            Self::PingGroup { .. } => "ping_group",
         }
     }
 
@@ -182,12 +200,33 @@ impl MediumKind {
             | Self::Mcast6 { port, .. }
             | Self::Ucast { port, .. }
             | Self::Ucast6 { port, .. } => Some(*port),
-            Self::Ether { .. } | Self::Serial { .. } => None,
+            Self::Ether { .. }
+            | Self::Serial { .. }
+            | Self::Ping { .. }
+            | Self::PingGroup { .. } => None,
+        }
+    }
+
+    /// The ping node that it asks, of those that do.
+    #[must_use]
+    pub fn pings(&self) -> Option<&NodeName> {
+        match self {
+            Self::Ping { node, .. } | Self::PingGroup { node, .. } => Some(node),
+            _ => None,
+        }
+    }
+
+    /// The hosts that it asks, of those that ping over IPv4.
+    pub fn pinged_hosts(&mut self) -> &mut [Host] {
+        match self {
+            Self::Ping { host, .. } => std::slice::from_mut(host),
+            Self::PingGroup { hosts, .. } => hosts,
+            _ => &mut [],
         }
     }
 }
 
-/// The destination of a `ucast` line. A name is resolved once, at start.
+/// The destination of a `ucast` line, or a host to ping. A name is resolved once, at start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Host {
     /// An address.
@@ -196,6 +235,15 @@ pub enum Host {
     /// A name that has to be resolved.
     #[serde(rename = "name")]
     Name(String),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
 }
 
 /// The destination of a `ucast6` line.

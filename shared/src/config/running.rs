@@ -246,10 +246,7 @@ fn lines(medium: &Medium) -> Vec<String> {
         )],
         MediumKind::Ucast { peers, .. } => peers
             .iter()
-            .map(|peer| match peer {
-                Host::Address(address) => format!("{device} {address}"),
-                Host::Name(name) => format!("{device} {name}"),
-            })
+            .map(|peer| format!("{device} {peer}"))
             .collect(),
         MediumKind::Ucast6 { peers, .. } => peers
             .iter()
@@ -262,6 +259,11 @@ fn lines(medium: &Medium) -> Vec<String> {
             vec![format!("{device} {ethertype:#06x} {group}")]
         }
         MediumKind::Serial { .. } => vec![device.clone()],
+        MediumKind::Ping { node, .. } => vec![node.to_string()],
+        MediumKind::PingGroup { node, hosts } => {
+            let hosts: Vec<String> = hosts.iter().map(Host::to_string).collect();
+            vec![format!("{node} {}", hosts.join(" "))]
+        }
     }
 }
 

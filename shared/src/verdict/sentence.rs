@@ -91,7 +91,7 @@ fn links(snapshot: &Snapshot) -> String {
     let others = view
         .nodes
         .iter()
-        .filter(|(name, _)| view.own() != Some(name));
+        .filter(|(name, node)| view.own() != Some(name) && is_normal(node));
     let all: Vec<Path> = others
         .flat_map(|(peer, node)| node.links.iter().map(move |link| (peer, link)))
         .map(|(peer, (medium, link))| Path::of(snapshot, peer, medium, link))

@@ -1011,6 +1011,7 @@ fn just_started() -> Snapshot {
     let over = |text| ConfiguredMedium {
         name: medium(text),
         description: format!("bcast {text} port 694"),
+        pings: None,
     };
     let started = Started {
         version: "0.1.0".into(),

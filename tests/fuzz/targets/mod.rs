@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod config;
 pub(crate) mod core;
 pub(crate) mod ether;
+pub(crate) mod icmp;
 pub(crate) mod message;
 pub(crate) mod netstring;
 pub(crate) mod packet;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hbd_core::session::office::{LEAVE_LIMIT, Notice as ClientNotice, Office};
-use hbd_core::{Command, Core, Deadline, MediumForm, MediumIndex, Mutant, Output, Said};
+use hbd_core::{Command, Core, Deadline, MediumIndex, Mutant, Output, Said};
 use shared::event::{Event, Kind};
 use shared::names::NodeName;
 use shared::sample::Sample;
@@ -590,7 +590,7 @@ impl World {
         let Some(left) = segment.leaves(from, bytes.len(), self.now) else {
             return;
         };
-        let pings = matches!(segment.form, MediumForm::Ping(_));
+        let pings = segment.form.pings().is_some();
         if pings && !segment.answers {
             return;
         }

@@ -167,7 +167,7 @@ impl Core {
             let form = match self.medium_form(medium) {
                 MediumForm::Datagram => Form::Netstring,
                 MediumForm::Stream => Form::String,
-                MediumForm::Ping(_) => continue,
+                MediumForm::Ping(_) | MediumForm::PingGroup(_) => continue,
             };
             let packet = self.encode(&message, form);
             if let Some(rate) = self.slow_rate(medium) {

@@ -29,6 +29,7 @@ pub mod digest;
 pub mod ether;
 pub mod fields;
 pub mod heard;
+pub mod icmp;
 pub mod keyring;
 pub mod level;
 pub mod limits;

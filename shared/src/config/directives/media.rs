@@ -2,12 +2,12 @@
 
 use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::diagnostic::Code;
-use crate::config::lex::{BLANKS, Word};
+use crate::config::lex::Word;
 use crate::config::media;
 use crate::config::reader::Reader;
 
-const PING_NOT_BUILT: Effect =
-    Effect::Refused("ping nodes are not built; a decision that relies on one would be wrong");
+const PING6_NOT_BUILT: Effect =
+    Effect::Refused("hosts of IPv6 are not pinged; a decision that relies on one would be wrong");
 const NO_PLUGIN: Effect =
     Effect::Refused("Debian's Heartbeat 3.0.6 has no such medium, and hbd has none");
 
@@ -206,12 +206,17 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "",
             repeat: Repeat::Adds,
-            effect: PING_NOT_BUILT,
+            effect: Effect::Full,
             reload: Reload::QuickRestart,
             scope: Scope::Node,
-            short: "hosts that are pinged as members without a vote",
-            long: "Each host is a node of its own that answers by ICMP, such as a router.",
-            grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
+            short: "hosts that are pinged as nodes without a vote",
+            long: "Each host is a ping node, named as it stands here: it is asked with each beat, its status is ping while it answers, and dead after `deadping`. \
+                   Take what always runs and is near, such as a router or a switch. It shows where a network is cut; nothing that hbd does to resources depends on it. \
+                   A start waits for it as for a node: up to `initdead` where it does not answer. \
+                   HOST is an IPv4 address, or a name that is resolved once at start: addresses do not depend on a name server. \
+                   hbd needs the right to open raw sockets (root, or CAP_NET_RAW), or a group in the range of net.ipv4.ping_group_range. \
+                   A host that is pinged leads to no node: a medium of another kind is needed, too.",
+            grammar: Grammar::Words(media::ping),
         },
         Directive {
             word: "ping_group",
@@ -219,14 +224,14 @@ pub(super) const CHAPTER: Chapter = Chapter {
             syntax: "NAME HOST ...",
             example: "ping_group routers 192.168.1.253 192.168.1.254",
             default: "",
-            bounds: "at least one host",
+            bounds: "1 to 32 hosts",
             repeat: Repeat::Adds,
-            effect: PING_NOT_BUILT,
+            effect: Effect::Full,
             reload: Reload::QuickRestart,
             scope: Scope::Node,
             short: "hosts that count as one ping node",
-            long: "The group is alive while any of its hosts answers.",
-            grammar: Grammar::Line(ping_group),
+            long: "As `ping`, but all hosts are one ping node of that name. Its status is ping while any of them answers.",
+            grammar: Grammar::Line(media::ping_group),
         },
         Directive {
             word: "ping6",
@@ -236,7 +241,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "",
             repeat: Repeat::Adds,
-            effect: PING_NOT_BUILT,
+            effect: PING6_NOT_BUILT,
             reload: Reload::QuickRestart,
             scope: Scope::Node,
             short: "as ping, over IPv6",
@@ -293,16 +298,4 @@ fn udp(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
         .at(Code::OldName, reader.at, "`udp` is an old name of `bcast`")
         .replacement("bcast");
     media::bcast(reader, word);
-}
-
-fn ping_group(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
-    reader.draft.media.broken = true;
-    let words = rest.split(&BLANKS);
-    if words.len() < 2 {
-        let text = "`ping_group` lacks a host";
-        reader
-            .report
-            .at(Code::ArgumentMissing, reader.at, text)
-            .remedy("write `ping_group NAME HOST ...`");
-    }
 }

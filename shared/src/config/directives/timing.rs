@@ -96,7 +96,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "deadtime",
             bounds: "larger than 2 x keepalive",
             repeat: Repeat::LastCounts,
-            effect: Effect::NotYet("there are no ping nodes yet"),
+            effect: Effect::Full,
             reload: Reload::Online,
             scope: Scope::Cluster,
             short: "silence after which a ping node is dead",

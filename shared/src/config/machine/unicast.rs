@@ -48,7 +48,10 @@ fn destination<'m>(mention: &'m Mention, facts: &Facts) -> Option<Destination<'m
         Subject::Destination { address, device } => {
             ((device.as_str(), address.is_ipv6()), is_own(address))
         }
-        Subject::Host { name, device } => {
+        Subject::Host {
+            name,
+            device: Some(device),
+        } => {
             let addresses = facts.hosts.get(name).map_or(&[][..], Vec::as_slice);
             let v4: Vec<_> = addresses.iter().filter(|a| a.is_ipv4()).collect();
             let own = !v4.is_empty() && v4.into_iter().all(is_own);

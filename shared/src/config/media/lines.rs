@@ -15,6 +15,7 @@ use crate::config::machine::{Need, Subject};
 use crate::config::model::{Host, MediumKind, Peer6};
 use crate::config::reader::Reader;
 use crate::config::source::Span;
+use crate::names::NodeName;
 
 pub(in crate::config) fn udpport(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
     let port = reader.port(word);
@@ -186,20 +187,103 @@ fn ucast_host(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Opt
                 return Some(Host::Address(a));
             }
         },
-        Err(_) if looks_like_address(word.text) => "not an IPv4 address",
-        Err(_) if !is_host_name(word.text) => "neither an address nor a host name",
-        Err(_) => {
-            let name = word.text.to_owned();
-            let device = device.to_owned();
-            reader.mention(
-                word.span,
-                Subject::Host {
-                    name: name.clone(),
-                    device,
-                },
-            );
-            return Some(Host::Name(name));
+        Err(_) => return host_name(reader, word, Some(device)),
+    };
+    reader.bad_address(word, reason);
+    None
+}
+
+/// What is no IPv4 address.
+fn host_name(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: Option<&str>) -> Option<Host> {
+    let reason = match word.text {
+        text if looks_like_address(text) => "not an IPv4 address",
+        text if !is_host_name(text) => "neither an address nor a host name",
+        text => {
+            let (name, device) = (text.to_owned(), device.map(str::to_owned));
+            reader.mention(word.span, Subject::Host { name, device });
+            return Some(Host::Name(text.to_owned()));
         }
+    };
+    reader.bad_address(word, reason);
+    None
+}
+
+pub(in crate::config) fn ping(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    let host = pinged_host(reader, word);
+    let node = pinged_node(reader, word);
+    let kind = node
+        .clone()
+        .zip(host)
+        .map(|(node, host)| MediumKind::Ping { node, host });
+    add_if(reader, node.map(|node| node.to_string()), kind, word.span);
+}
+
+/// Most hosts of a group: each is asked at every beat.
+const GROUP_HOSTS_MAX: usize = 32;
+
+pub(in crate::config) fn ping_group(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
+    let words = rest.split(&BLANKS);
+    let [name, hosts @ ..] = &words[..] else {
+        reader.missing(0);
+        reader.draft.media.broken = true;
+        return;
+    };
+    if hosts.is_empty() {
+        reader.missing(1);
+    }
+    if let Some(extra) = hosts.get(GROUP_HOSTS_MAX) {
+        let text = format!("a group has at most {GROUP_HOSTS_MAX} hosts");
+        reader
+            .report
+            .at(Code::TooManyMedia, extra.span, text)
+            .label("one too many");
+    }
+    let node = pinged_node(reader, name);
+    let hosts: Vec<_> = hosts.iter().map(|word| pinged_host(reader, word)).collect();
+    let hosts: Option<Vec<Host>> = hosts.into_iter().collect();
+    let kind = node
+        .clone()
+        .zip(hosts.filter(|hosts| !hosts.is_empty()))
+        .map(|(node, hosts)| MediumKind::PingGroup { node, hosts });
+    add_if(
+        reader,
+        node.map(|node| node.to_string()),
+        kind,
+        span_of(rest),
+    );
+}
+
+fn pinged_node(reader: &mut Reader<'_, '_>, word: &Word<'_>) -> Option<NodeName> {
+    match NodeName::new(word.text) {
+        Ok(node) => Some(node),
+        // Reported as no host.
+        Err(_) if word.text.parse::<IpAddr>().is_ok() => None,
+        Err(reason) => {
+            let text = format!("`{}` cannot be the name of a ping node", word.text);
+            reader
+                .report
+                .at(Code::BadName, word.span, text)
+                .label(reason.to_string());
+            None
+        }
+    }
+}
+
+fn pinged_host(reader: &mut Reader<'_, '_>, word: &Word<'_>) -> Option<Host> {
+    let reason = match word.text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => {
+            reader
+                .bad_address(word, "an IPv6 address")
+                .remedy("`ping` and `ping_group` take hosts of IPv4");
+            return None;
+        }
+        Ok(IpAddr::V4(address)) => match address {
+            a if a.is_unspecified() => "names no host",
+            a if a.is_multicast() => "a multicast address: nobody would know who answers",
+            a if a.is_broadcast() => "a broadcast address: nobody would know who answers",
+            a => return Some(Host::Address(a)),
+        },
+        Err(_) => return host_name(reader, word, None),
     };
     reader.bad_address(word, reason);
     None
@@ -423,7 +507,9 @@ fn add_if(
 
 fn add(reader: &mut Reader<'_, '_>, device: String, kind: MediumKind, span: Span) {
     let media = &mut reader.draft.media;
-    media.first.get_or_insert(reader.at);
+    if kind.pings().is_none() {
+        media.first.get_or_insert(reader.at);
+    }
     let earlier = media
         .lines
         .iter()

@@ -67,7 +67,7 @@ impl Stage {
         let end = |name: &Option<NodeName>| name.as_ref().map(|name| self.index(name)).transpose();
         let (from, to, either) = (end(&paths.from)?, end(&paths.to)?, end(&paths.either)?);
         for segment in self.world.segments_mut() {
-            let pings = matches!(segment.form, MediumForm::Ping(_));
+            let pings = segment.form.pings().is_some();
             if paths
                 .link
                 .as_deref()
