@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hbd_tests::error::{Error, file, unexpected};
+use hbd_tests::null_modem::NullModem;
 use hbd_tests::precondition::{Precondition, trial};
 use hbd_tests::scratch::Scratch;
 use hbd_tests::tier::Tier;
@@ -90,6 +91,7 @@ fn is_readable(case: &Case) -> bool {
 fn heartbeat_starts(case: &Case) -> Result<bool, Error> {
     let scratch = Scratch::new()?;
     write_configuration(case, scratch.path())?;
+    let cable = NullModem::new(scratch.path())?;
     let Some(daemon) = DAEMONS.iter().find(|path| Path::new(path).exists()) else {
         return unexpected("no heartbeat daemon");
     };
@@ -108,6 +110,7 @@ fn heartbeat_starts(case: &Case) -> Result<bool, Error> {
         .args(["--mount-proc", "--kill-child", "sh", "-c", SCRIPT, "sh"])
         .arg(scratch.path())
         .arg(daemon)
+        .arg(cable.port(0))
         // What it makes under a relative path goes with the rest.
         .current_dir(scratch.path())
         .stdin(Stdio::null())

@@ -1,5 +1,5 @@
 # Starts Heartbeat on the configuration in $1 in namespaces of its own, and prints its exit code as `EXIT N`.
-# Everything made here ends with the first process of the PID namespace. $2 is the daemon.
+# Everything made here ends with the first process of the PID namespace. $2 is the daemon, $3 a serial port.
 set -e
 mount --make-rprivate /
 for directory in /var/lib/heartbeat /run /var/log; do mount -t tmpfs tmpfs $directory; done
@@ -23,6 +23,14 @@ for number in 0 1 2; do
     ip address add 10.$number.0.1/24 broadcast + dev eth$number
 done
 mount --bind "$1" /etc/ha.d
+# Each machine has the same ports.
+mkdir "$1"/dev
+mount --rbind /dev "$1"/dev
+mount -t tmpfs tmpfs /dev
+ln -s "$1"/dev/* /dev
+rm -rf /dev/serial
+mkdir -p /dev/serial/by-id
+for port in ttyS0 ttyUSB0 serial/by-id/x; do ln -sf "$3" /dev/$port; done
 set +e
 "$2"
 echo "EXIT $?"
