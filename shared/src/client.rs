@@ -125,7 +125,8 @@ impl fmt::Display for ClientError {
             ),
             Self::TimedOut { socket, waited } => write!(
                 f,
-                "hbd did not answer on {} within {}; is it stopped or starved?",
+                "hbd did not answer on {} within {}; is it stopped or starved, or the socket not \
+                 that for clients?",
                 socket.display(),
                 Span(*waited)
             ),

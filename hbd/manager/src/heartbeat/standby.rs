@@ -39,6 +39,8 @@ use crate::io::Settings;
 
 /// How long a standby that was offered, or asked for, waits for an answer, as in Heartbeat 3.0.6.
 const ANSWER: Duration = Duration::from_secs(10);
+/// The same, where the peer may wait for what nobody serves.
+const ANSWER_FOR_NOTHING: Duration = Duration::from_secs(1);
 /// How long what is this node's stays with the peer before that is asked for it: it may offer it.
 const OFFERS: Duration = Duration::from_secs(1);
 /// How long an offer of what is this node's may come because this node has come, and not by an order.
@@ -452,7 +454,7 @@ impl Standbys {
             }
             Standby::Offered { heaps, until } if until <= now => {
                 if !core::mem::replace(&mut self.stalled, true) {
-                    self.tell_stalled(heaps, ANSWER, false);
+                    self.tell_stalled(heaps, self.patience(heaps), false);
                 }
                 if self.held().common(heaps) == Heaps::NONE {
                     self.standby = Standby::handed(heaps, true, now);
@@ -650,12 +652,18 @@ impl Standbys {
         let heaps = Heaps::that(is_due);
         if heaps != Heaps::NONE {
             self.demanded = demanded.common(heaps);
-            self.standby = Standby::Offered {
-                heaps,
-                until: now + ANSWER,
-            };
+            let until = now + self.patience(heaps);
+            self.standby = Standby::Offered { heaps, until };
             self.say_step(heaps, Step::Me);
             self.speak_for_peer();
+        }
+    }
+
+    /// How long an offer of these waits for an answer.
+    fn patience(&self, heaps: Heaps) -> Duration {
+        match self.unsure && self.held().common(heaps) == Heaps::NONE {
+            true => ANSWER_FOR_NOTHING,
+            false => ANSWER,
         }
     }
 

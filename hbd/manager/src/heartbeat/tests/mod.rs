@@ -906,6 +906,29 @@ fn what_a_former_manager_offered_is_given_up_when_the_next_offer_is_not_answered
 }
 
 #[test]
+fn what_a_former_manager_has_stopped_is_handed_over_soon() {
+    let mut stage = Stage::replaced(&[(OWN, "bob", GroupState::Stopping)]);
+    stage.declare(STOPPING, FREE, 1);
+    stage.holds("local", "1", 1);
+    let outputs = stage.declare(AWAY, FREE, 2);
+    assert!(
+        outputs.contains(&"ask_resources local me".into()),
+        "{outputs:?}"
+    );
+    assert_eq!(stage.interpreter.get().deadline(), Some(at(3)));
+    let outputs = stage.outputs(3);
+    assert_eq!(outputs[1], "ask_resources local done", "{outputs:?}");
+    // Alice did not wait for it, and answers: it is offered once more.
+    let outputs = stage.standby("local", "other", 3);
+    assert!(
+        outputs.contains(&"ask_resources local done".into()),
+        "{outputs:?}"
+    );
+    let outputs = stage.standby("local", "done", 4);
+    assert!(outputs.concat().contains("web started"), "{outputs:?}");
+}
+
+#[test]
 fn what_a_core_offered_before_it_was_replaced_is_given_up_too() {
     let mut stage = Stage::settled(false);
     stage.tell(heard());
