@@ -23,7 +23,9 @@ const TIMES: &str = "keepalive 200ms\nwarntime 1\ndeadtime 2\ninitdead 5\n";
 const KEY: &str = "auth 1\n1 sha1 net-key\n";
 
 /// The names of the nodes, as many as a test wants.
-pub(crate) const NODES: [&str; 3] = ["alice", "bob", "carol"];
+pub(crate) const NODES: [&str; 8] = [
+    "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi",
+];
 
 /// Nodes with hbd installed, not started. Fields are dropped in this order: daemons before their networks.
 pub(crate) struct Cluster {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use hbd_tests::error::{Error, file, unexpected};
 use hbd_tests::wait;
-use shared::event::{LinkStatus, MediumStatus};
+use shared::event::{LinkStatus, MediumStatus, NodeStatus};
 
-use crate::cluster::{Cluster, DEADTIME, demand, link_is, medium};
+use crate::cluster::{Cluster, DEADTIME, NODES, SOON, demand, link_is, medium};
+use crate::membership::no_death;
 use crate::messages;
 
 const ALICE: usize = 0;
@@ -27,6 +28,17 @@ pub(crate) fn no_address() -> Result<(), Error> {
     cluster.start()?;
     cluster.wait_agreed()?;
     messages::million_bytes_over(&cluster)
+}
+
+/// Each hears each other, until one has no power.
+pub(crate) fn eight() -> Result<(), Error> {
+    let cluster = Cluster::running(NODES.len(), 1, frames)?;
+    let last = NODES.len() - 1;
+    no_death(&cluster)?;
+    cluster.machines[last].kill_all()?;
+    cluster.daemons[..last]
+        .iter()
+        .try_for_each(|daemon| daemon.wait_status(NODES[last], NodeStatus::Dead, SOON))
 }
 
 /// On one wire, as of two clusters.

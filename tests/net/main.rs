@@ -9,6 +9,7 @@ mod identity;
 mod interfaces;
 mod membership;
 mod messages;
+mod paths;
 mod ping;
 mod processes;
 mod serial;
@@ -58,6 +59,16 @@ fn main() -> ExitCode {
             "frames_carry_beats_and_messages_where_no_interface_has_an_address",
             ether::no_address,
         ),
+        net(
+            "eight_nodes_agree_over_frames_and_see_one_die",
+            ether::eight,
+        ),
+        net(
+            "nobody_dies_until_the_last_of_three_media_is_cut",
+            paths::one_after_the_other,
+        ),
+        net("media_that_flap_kill_nobody", paths::flap),
+        net("losses_on_three_media_kill_nobody", paths::lossy),
         net(
             "a_serial_line_alone_carries_beats_and_messages",
             serial::alone,

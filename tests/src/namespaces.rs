@@ -231,7 +231,7 @@ pub struct Cable {
     port: String,
 }
 
-/// What happens to the UDP packets from one cable to another, in that direction only.
+/// What happens to the UDP packets and the frames of `ether` media from one cable to another, in that direction only.
 #[derive(Debug, Clone)]
 pub struct Fault<'a> {
     from: &'a Cable,
@@ -334,14 +334,16 @@ fn rules(faults: &[Fault<'_>]) -> String {
     text.push_str("add table bridge faults; add chain bridge faults path { type filter hook forward priority 0; }; ");
     for fault in faults {
         let (from, to, percent) = (&fault.from.port, &fault.to.port, fault.lost_percent);
-        let _ = write!(
-            text,
-            "add rule bridge faults path iifname {from} oifname {to} meta l4proto udp "
-        );
-        if percent < 100 {
-            let _ = write!(text, "numgen random mod 100 < {percent} ");
+        for which in ["meta l4proto udp", "ether type 0x88b5"] {
+            let _ = write!(
+                text,
+                "add rule bridge faults path iifname {from} oifname {to} {which} "
+            );
+            if percent < 100 {
+                let _ = write!(text, "numgen random mod 100 < {percent} ");
+            }
+            text.push_str("drop; ");
         }
-        text.push_str("drop; ");
     }
     text
 }
