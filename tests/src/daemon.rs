@@ -44,6 +44,8 @@ pub struct Daemon {
     resolver: Option<PathBuf>,
     /// A capability that nobody has on it.
     lacks: Option<&'static str>,
+    /// Besides what the test process has.
+    environment: Vec<(&'static str, PathBuf)>,
     directories: Scratch,
 }
 
@@ -81,6 +83,7 @@ impl Daemon {
             program: None,
             resolver: None,
             lacks: None,
+            environment: Vec::new(),
             directories,
         })
     }
@@ -89,6 +92,13 @@ impl Daemon {
     #[must_use]
     pub fn with_resolver(mut self, etc: &Path) -> Self {
         self.resolver = Some(etc.to_owned());
+        self
+    }
+
+    /// The same machine, where hbd is started with that in its environment.
+    #[must_use]
+    pub fn with_environment(mut self, environment: &[(&'static str, PathBuf)]) -> Self {
+        self.environment = environment.to_vec();
         self
     }
 
@@ -129,6 +139,7 @@ impl Daemon {
         command.arg("--state").arg(self.path("state"));
         command.arg("--run").arg(self.path("run"));
         command.arg("--node").arg(self.node.as_str());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(file).stderr(copy);
         let child = error::file(format!("start {}", hbd.display()), command.spawn())?;
         self.supervisor = Some(child);

@@ -15,6 +15,7 @@ pub mod heartbeat_log;
 pub mod instance;
 pub mod managers;
 pub mod manual;
+pub mod modem_cable;
 pub mod namespaces;
 pub mod null_modem;
 pub mod observer;

@@ -1,5 +1,5 @@
 //! A null modem cable between two serial ports that are pseudo-terminals: bytes, and what happens to them. They have no
-//! modem lines and no speed.
+//! modem lines and no speed, and programs need nothing in their environment: [`crate::modem_cable`] has all that.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};

@@ -33,6 +33,8 @@ pub enum Precondition {
     Stonith,
     /// Debian's package `keepalived`.
     Keepalived,
+    /// A C compiler with the C library's headers.
+    Compiler,
     /// What the failover lab is written in: Python 3 and a C compiler.
     Lab,
     /// Debian's packages `resource-agents` and `heartbeat`, whose agents are used; nothing of it need run.
@@ -45,6 +47,7 @@ pub enum Precondition {
 pub const HEARTBEAT_SCRIPTS: &str = "/etc/ha.d/resource.d";
 /// As whom PostgreSQL runs: it refuses to be root.
 pub const POSTGRES_USER: &str = "postgres";
+const C_HEADER: &str = "/usr/include/stdio.h";
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 const OCF_AGENT: &str = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2";
 
@@ -57,6 +60,11 @@ impl Precondition {
             Self::Namespaces => remembered(&NAMESPACES, namespaces_missing),
             Self::PacketFilter => remembered(&PACKET_FILTER, packet_filter_missing),
             Self::Heartbeat => heartbeat_missing(),
+            Self::Compiler => {
+                (!program::on_path("cc") || !Path::new(C_HEADER).exists()).then(|| {
+                    "needs a C compiler: install the Debian packages gcc and libc6-dev".to_owned()
+                })
+            }
             Self::Lab => (!program::on_path("python3") || !program::on_path("gcc"))
                 .then(|| "needs python3 and gcc: install these Debian packages".to_owned()),
             Self::Stonith => (!Path::new(STONITH_PROGRAM).exists())
