@@ -451,6 +451,35 @@ pub enum MediumStatus {
     },
 }
 
+/// The modem lines that the other end of a serial line raises, as they arrive here (RS-232; `ioctl_tty(2)`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModemLines {
+    /// Clear to send: mostly its RTS.
+    pub cts: bool,
+    /// Data set ready: mostly its DTR.
+    pub dsr: bool,
+    /// Data carrier detect: mostly its DTR.
+    pub dcd: bool,
+}
+
+impl ModemLines {
+    /// Those that are raised here and not in `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self {
+            cts: self.cts && !other.cts,
+            dsr: self.dsr && !other.dsr,
+            dcd: self.dcd && !other.dcd,
+        }
+    }
+
+    /// The other end has its port open, as most cables are wired.
+    #[must_use]
+    pub fn carrier(self) -> bool {
+        self.dsr || self.dcd
+    }
+}
+
 /// A node as `ha.cf` configures it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfiguredNode {
@@ -867,6 +896,16 @@ pub enum Kind {
         /// What it is.
         to: MediumStatus,
     },
+    /// The modem lines of a serial port changed, or were looked at for the first time. The same before and after: some
+    /// changed and returned between two looks, 100 ms apart. Many changes are told as one.
+    ModemLines {
+        /// The medium.
+        medium: MediumName,
+        /// What was raised before; nothing if that was not known.
+        from: Option<ModemLines>,
+        /// What is raised.
+        to: ModemLines,
+    },
     /// The core ended unasked.
     CoreDied {
         /// How: the signal or exit status, in words.
@@ -1215,7 +1254,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 81] = [
+    pub const WORDS: [&str; 82] = [
         "started",
         "leaving",
         "left",
@@ -1259,6 +1298,7 @@ impl Kind {
         "config-differs",
         "config-agrees",
         "medium-status",
+        "modem-lines",
         "core-died",
         "manager-died",
         "adopted",
@@ -1363,6 +1403,11 @@ impl Kind {
                 MediumStatus::Missing { .. } => Severity::Warning,
                 MediumStatus::Failed { .. } => Severity::Error,
             },
+            Self::ModemLines { from, to, .. } => match from {
+                Some(from) if from.without(*to) != ModemLines::default() => Severity::Warning,
+                Some(from) if from == to => Severity::Notice,
+                _ => Severity::Info,
+            },
             Self::LateBeat { .. }
             | Self::OwnStall { .. }
             | Self::SupervisorStall { .. }
@@ -1465,6 +1510,7 @@ impl Kind {
             Self::PacketRefused { medium, .. }
             | Self::UnknownNode { medium, .. }
             | Self::MediumStatus { medium, .. }
+            | Self::ModemLines { medium, .. }
             | Self::Fault { medium, .. } => Object::Medium(medium.clone()),
             Self::Started(_)
             | Self::Leaving

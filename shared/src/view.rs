@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    Cause, ConfigDifference, Event, EventId, Kind, LinkStatus, MediumStatus, NodeKind, NodeStatus,
-    Role, Started, Unverified,
+    Cause, ConfigDifference, Event, EventId, Kind, LinkStatus, MediumStatus, ModemLines, NodeKind,
+    NodeStatus, Role, Started, Unverified,
 };
 use crate::group::{GroupName, GroupReason, GroupState, Hold};
 use crate::names::{Generation, LinkName, MediumName, NodeName, Uuid};
@@ -422,6 +422,9 @@ pub struct MediumView {
     pub status: Option<MediumStatus>,
     /// Since when.
     pub since: Stamp,
+    /// What the other end of a serial line raises, where the port has modem lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<ModemLines>,
 }
 
 impl ClusterView {
@@ -552,7 +555,11 @@ impl ClusterView {
                 let view = self.medium(medium);
                 view.status = Some(to.clone());
                 view.since = stamp;
+                if matches!(to, MediumStatus::Missing { .. }) {
+                    view.lines = None;
+                }
             }
+            Kind::ModemLines { medium, to, .. } => self.medium(medium).lines = Some(*to),
             Kind::UnknownNode { name, medium, .. } => self.stranger(name, medium, stamp),
             Kind::Impostor { .. } => self.impostor = Some(event.text.clone()),
             Kind::ImpostorGone => self.impostor = None,
@@ -960,6 +967,7 @@ impl ClusterView {
                 description: String::new(),
                 status: None,
                 since: Stamp::default(),
+                lines: None,
             })
     }
 }

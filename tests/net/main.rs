@@ -9,6 +9,7 @@ mod identity;
 mod interfaces;
 mod membership;
 mod messages;
+mod modem;
 mod paths;
 mod ping;
 mod processes;
@@ -17,7 +18,7 @@ mod serial;
 use std::process::ExitCode;
 
 use hbd_tests::error::Error;
-use hbd_tests::precondition::Precondition::{Namespaces, PacketFilter, Root};
+use hbd_tests::precondition::Precondition::{Compiler, Namespaces, PacketFilter, Root};
 use hbd_tests::precondition::trial;
 use libtest_mimic::{Arguments, Trial};
 
@@ -81,6 +82,18 @@ fn main() -> ExitCode {
         net(
             "a_serial_line_that_takes_nothing_is_a_state_and_recovers",
             serial::blocked,
+        ),
+        trial(
+            "net",
+            "what_the_modem_lines_show_is_told_at_once",
+            &[Root, Namespaces, Compiler],
+            modem::told,
+        ),
+        trial(
+            "net",
+            "modem_lines_are_told_once_whatever_is_replaced",
+            &[Root, Namespaces, Compiler],
+            modem::replaced,
         ),
         net(
             "a_serial_port_that_vanishes_is_a_state_and_returns",

@@ -441,10 +441,13 @@ const MEDIA_COLUMNS: &[Column<MediumRow>] = &[
     Column {
         name: "description",
         heading: "WHAT",
-        about: "What it is.",
+        about: "What it is; of a serial port the modem lines that the other end raises.",
         align: Align::Left,
         usual: true,
-        cell: |row, _| Cell::new(&row.view.description),
+        cell: |row, _| match row.view.lines {
+            Some(lines) => Cell::new(format!("{}, raised: {lines}", row.view.description)),
+            None => Cell::new(&row.view.description),
+        },
         json: |row| json!(row.view.description),
     },
 ];

@@ -27,8 +27,8 @@ use super::watch::Watch;
 use super::watchdog::Watchdog;
 use super::worker::Post;
 use super::{
-    DISK_RESULTS, GREETING_LIMIT_MIN, LOG_NEWS, Sources, Supervisor, keeping, life, requests,
-    silence_limit,
+    DISK_RESULTS, GREETING_LIMIT_MIN, LOG_NEWS, MODEM_NEWS, Sources, Supervisor, keeping, life,
+    requests, silence_limit,
 };
 use crate::channel::Lack;
 use crate::cli::Options;
@@ -155,7 +155,8 @@ impl Supervisor {
         let newest = restored.lives.newest_core();
         let generation = generations.take();
         let source = EventSource::new(settings.node.clone(), Role::Supervisor, generation);
-        let media = Media::new(&config.media);
+        let (sees, modems) = mpsc::channel(MODEM_NEWS);
+        let media = Media::new(&config.media, sees);
         let watchdog = Watchdog::new(watchdog, config.watchdog.clone());
         let copies = files.clone();
         let (configured, reads) =
@@ -273,6 +274,7 @@ impl Supervisor {
             checks,
             log,
             releases,
+            modems,
             self_fences,
             watch,
         };

@@ -8,10 +8,12 @@ use std::os::fd::OwnedFd;
 use hbd_core::MediumIndex;
 use shared::api::Fault;
 use shared::config;
-use shared::event::{Kind, MediumStatus};
+use shared::event::{Kind, MediumStatus, ModemLines};
 use shared::names::MediumName;
 use shared::view::ClusterView;
+use tokio::sync::mpsc;
 
+use super::modem::{LineWatch, Seen};
 use crate::channel::ToCore;
 use crate::medium::interface::Interfaces;
 use crate::medium::{self, Binding};
@@ -23,6 +25,8 @@ pub(super) type Message = (ToCore, Vec<OwnedFd>);
 pub(super) struct Media {
     slots: Vec<Slot>,
     faults: BTreeMap<MediumName, Fault>,
+    /// Where those who look at serial ports tell what they see.
+    seen: mpsc::Sender<Seen>,
 }
 
 struct Slot {
@@ -32,6 +36,8 @@ struct Slot {
     trouble: Option<String>,
     /// The state that was last told.
     told: Option<MediumStatus>,
+    /// The modem lines that were last told, of this opening of a serial port.
+    lines: Option<ModemLines>,
     /// The number its interface had when it was open last.
     last_index: Option<u32>,
 }
@@ -39,6 +45,26 @@ struct Slot {
 struct Open {
     binding: Binding,
     descriptors: Vec<OwnedFd>,
+    _watch: Option<LineWatch>,
+}
+
+impl Open {
+    /// Of a serial port the modem lines are looked at from now on.
+    fn new(
+        medium: &MediumName,
+        binding: Binding,
+        descriptors: Vec<OwnedFd>,
+        seen: &mpsc::Sender<Seen>,
+    ) -> Self {
+        let port = descriptors.first().filter(|_| binding.line.is_some());
+        let port = port.and_then(|port| port.try_clone().ok());
+        let watch = port.and_then(|port| LineWatch::begin(medium.clone(), port, seen.clone()));
+        Self {
+            binding,
+            descriptors,
+            _watch: watch,
+        }
+    }
 }
 
 /// What a change brings: events to record, messages to send.
@@ -52,11 +78,12 @@ pub(super) struct Changes {
 
 impl Media {
     /// Nothing open yet.
-    pub(super) fn new(media: &[config::Medium]) -> Self {
+    pub(super) fn new(media: &[config::Medium], seen: mpsc::Sender<Seen>) -> Self {
         let slots = media.iter().cloned().map(Slot::new).collect();
         Self {
             slots,
             faults: BTreeMap::new(),
+            seen,
         }
     }
 
@@ -81,7 +108,8 @@ impl Media {
     pub(super) fn refresh(&mut self, interfaces: &Interfaces) -> Changes {
         let mut changes = Changes::default();
         for (place, slot) in self.slots.iter_mut().enumerate() {
-            let status = slot.refresh(index(place), interfaces, &mut changes.messages);
+            let messages = &mut changes.messages;
+            let status = slot.refresh(index(place), interfaces, messages, &self.seen);
             changes.events.extend(slot.tell(status));
         }
         changes
@@ -92,6 +120,7 @@ impl Media {
         for slot in &mut self.slots {
             let told = view.media.get(&slot.config.name);
             slot.told = told.and_then(|medium| medium.status.clone());
+            slot.lines = told.and_then(|medium| medium.lines);
         }
     }
 
@@ -107,11 +136,21 @@ impl Media {
             && !descriptors.is_empty()
         {
             slot.last_index = Some(binding.index);
-            slot.open = Some(Open {
-                binding,
-                descriptors,
-            });
+            let name = &slot.config.name;
+            slot.open = Some(Open::new(name, binding, descriptors, &self.seen));
         }
+    }
+
+    /// This was seen on a serial port. Returns the event, if it is news.
+    pub(super) fn seen(&mut self, seen: Seen) -> Option<Kind> {
+        let mut slots = self.slots.iter_mut();
+        let slot = slots.find(|slot| slot.config.name == seen.medium && slot.open.is_some())?;
+        let from = slot.lines.replace(seen.lines);
+        (from != Some(seen.lines) || seen.flickered).then_some(Kind::ModemLines {
+            medium: seen.medium,
+            from,
+            to: seen.lines,
+        })
     }
 
     /// A core that was adopted has these faults injected. Returns the events of those that the
@@ -219,6 +258,7 @@ impl Slot {
             open: None,
             trouble: None,
             told: None,
+            lines: None,
             last_index: None,
         }
     }
@@ -229,6 +269,7 @@ impl Slot {
         index: MediumIndex,
         interfaces: &Interfaces,
         messages: &mut Vec<Message>,
+        seen: &mpsc::Sender<Seen>,
     ) -> MediumStatus {
         let Some(kind) = medium::kind(self.config.kind.word()) else {
             return MediumStatus::Failed {
@@ -254,10 +295,7 @@ impl Slot {
         match (kind.open)(&self.config, &binding) {
             Ok(descriptors) => {
                 self.last_index = Some(binding.index);
-                self.open = Some(Open {
-                    binding,
-                    descriptors,
-                });
+                self.open = Some(Open::new(&self.config.name, binding, descriptors, seen));
                 match self.message(index) {
                     Ok(message) => messages.push(message),
                     Err(error) => {
@@ -277,6 +315,7 @@ impl Slot {
 
     fn close(&mut self, medium: MediumIndex, messages: &mut Vec<Message>) {
         self.trouble = None;
+        self.lines = None;
         if self.open.take().is_some() {
             messages.push((ToCore::Close { medium }, Vec::new()));
         }

@@ -25,6 +25,7 @@ mod life;
 mod manager;
 mod media;
 mod messages;
+mod modem;
 mod ordering;
 mod reactor;
 mod recorder;
@@ -109,6 +110,8 @@ const LOOK_AT_CLIENTS: Duration = Duration::from_millis(250);
 const DISK_RESULTS: usize = 64;
 /// News of logs that wait.
 const LOG_NEWS: usize = 64;
+/// Looks at serial ports that wait for the loop; what finds no place is seen again.
+const MODEM_NEWS: usize = 64;
 /// What is missing while they cannot be listed.
 const INTERFACES: &str = "the list of interfaces";
 
@@ -231,6 +234,7 @@ struct Sources {
     checks: mpsc::Receiver<Checked>,
     log: mpsc::Receiver<News>,
     releases: mpsc::Receiver<std::io::Result<Vec<Released>>>,
+    modems: mpsc::Receiver<modem::Seen>,
     self_fences: mpsc::Receiver<self_fence::Ended>,
     watch: Option<Watch>,
 }
@@ -370,6 +374,12 @@ impl Supervisor {
             self.tell_core(&message, descriptors);
         }
         for event in changes.events {
+            self.recorder.note(event, None);
+        }
+    }
+
+    fn seen_on_port(&mut self, seen: modem::Seen) {
+        if let Some(event) = self.media.seen(seen) {
             self.recorder.note(event, None);
         }
     }

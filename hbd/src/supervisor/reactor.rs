@@ -16,7 +16,7 @@ use shared::exit::Exit;
 use super::flight::Kept;
 use super::upgrade::Checked;
 use super::watch::Watch;
-use super::{Sources, Supervisor, self_fence, silence_limit};
+use super::{Sources, Supervisor, modem, self_fence, silence_limit};
 use crate::channel::FromCore;
 use crate::clock;
 use crate::control::Ask;
@@ -46,6 +46,7 @@ enum Wake {
     Log(News),
     Released(std::io::Result<Vec<Released>>),
     SelfFenced(self_fence::Ended),
+    Modem(modem::Seen),
     /// The core did not come round in time.
     Silent,
     Look,
@@ -84,6 +85,7 @@ pub(super) async fn run(
             Some(news) = sources.log.recv() => Wake::Log(news),
             Some(released) = sources.releases.recv() => Wake::Released(released),
             Some(ended) = sources.self_fences.recv() => Wake::SelfFenced(ended),
+            Some(seen) = sources.modems.recv() => Wake::Modem(seen),
             // Behind everything else: whoever may connect could do so without end.
             stream = sources.control.accept() => Wake::Client(stream),
             _ = expired(&mut timer) => Wake::Look,
@@ -127,6 +129,7 @@ pub(super) async fn run(
             Wake::Log(news) => supervisor.log_changed(news),
             Wake::Released(released) => supervisor.released_without_manager(released),
             Wake::SelfFenced(ended) => supervisor.self_fence_ended(ended),
+            Wake::Modem(seen) => supervisor.seen_on_port(seen),
             Wake::Silent => {
                 let limit = silence_limit(&supervisor.settings);
                 bury(&mut supervisor, Some(limit)).await;

@@ -105,3 +105,74 @@ fn a_key_that_differs_is_told_with_who_lacks_it_and_where_it_belongs() {
          this node lacks key 3 of bob (authkeys or hbd.keys)"
     );
 }
+
+#[test]
+fn what_the_modem_lines_show_is_told_as_what_it_means() {
+    let lines = |names: &str| ModemLines {
+        cts: names.contains('c'),
+        dsr: names.contains('s'),
+        dcd: names.contains('d'),
+    };
+    let cases = [
+        (
+            None,
+            "csd",
+            Severity::Info,
+            "ttyS0: raised are CTS, DSR, DCD",
+        ),
+        (
+            None,
+            "",
+            Severity::Info,
+            "ttyS0: no modem line is raised: the port at the other end is closed, or the cable is unplugged or has three \
+             wires only",
+        ),
+        (
+            Some("csd"),
+            "",
+            Severity::Warning,
+            "carrier lost on ttyS0 (CTS, DSR, DCD dropped): cable pulled, or the peer closed the port",
+        ),
+        (
+            Some("csd"),
+            "c",
+            Severity::Warning,
+            "carrier lost on ttyS0 (DSR, DCD dropped): cable pulled, or the peer closed the port",
+        ),
+        (
+            Some("csd"),
+            "cs",
+            Severity::Warning,
+            "ttyS0: DCD dropped, not CTS, DSR: a wire of the cable is broken",
+        ),
+        (
+            Some("csd"),
+            "sd",
+            Severity::Warning,
+            "ttyS0: CTS dropped: the other end takes nothing",
+        ),
+        (
+            Some(""),
+            "csd",
+            Severity::Info,
+            "ttyS0: CTS, DSR, DCD raised",
+        ),
+        (
+            Some("csd"),
+            "csd",
+            Severity::Notice,
+            "ttyS0: a modem line changed for less than 100 ms",
+        ),
+    ];
+    for (from, to, severity, text) in cases {
+        let kind = Kind::ModemLines {
+            medium: MediumName::new("ttyS0").unwrap(),
+            from: from.map(lines),
+            to: lines(to),
+        };
+        assert_eq!(
+            (kind.severity(), kind.to_string().as_str()),
+            (severity, text)
+        );
+    }
+}

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Adopted, ConfigDifference, Kind, LinkStatus, MediumStatus, StatusReason, Unverified};
-use crate::names::NodeName;
+use super::{
+    Adopted, ConfigDifference, Kind, LinkStatus, MediumStatus, ModemLines, StatusReason, Unverified,
+};
+use crate::names::{MediumName, NodeName};
 
 /// A span as people read it: `350 ms`, `6 s`, `6.02 s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,57 @@ impl fmt::Display for MediumStatus {
             Self::Open => f.write_str("open"),
             Self::Missing { reason } => write!(f, "missing: {reason}"),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for ModemLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = [(self.cts, "CTS"), (self.dsr, "DSR"), (self.dcd, "DCD")];
+        let raised: Vec<_> = lines
+            .into_iter()
+            .filter_map(|(is_raised, name)| is_raised.then_some(name))
+            .collect();
+        match raised[..] {
+            [] => f.write_str("none"),
+            _ => f.write_str(&raised.join(", ")),
+        }
+    }
+}
+
+/// What a serial line tells by its modem lines.
+struct Told<'a>(&'a MediumName, Option<ModemLines>, ModemLines);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(medium, from, to) = *self;
+        let Some(from) = from else {
+            return match to == ModemLines::default() {
+                true => write!(
+                    f,
+                    "{medium}: no modem line is raised: the port at the other end is closed, or the cable is unplugged or \
+                     has three wires only"
+                ),
+                false => write!(f, "{medium}: raised are {to}"),
+            };
+        };
+        let (dropped, raised) = (from.without(to), to.without(from));
+        if from == to {
+            write!(f, "{medium}: a modem line changed for less than 100 ms")
+        } else if from.carrier() && !to.carrier() {
+            write!(
+                f,
+                "carrier lost on {medium} ({dropped} dropped): cable pulled, or the peer closed the port"
+            )
+        } else if dropped == ModemLines::default() {
+            write!(f, "{medium}: {raised} raised")
+        } else if dropped.carrier() {
+            write!(
+                f,
+                "{medium}: {dropped} dropped, not {to}: a wire of the cable is broken"
+            )
+        } else {
+            write!(f, "{medium}: CTS dropped: the other end takes nothing")
         }
     }
 }
@@ -350,6 +403,7 @@ impl fmt::Display for Kind {
             }
             Self::ConfigAgrees { node } => write!(f, "node {node} is configured as this node"),
             Self::MediumStatus { medium, to } => write!(f, "medium {medium} {to}"),
+            Self::ModemLines { medium, from, to } => Told(medium, *from, *to).fmt(f),
             Self::CoreDied { how } => write!(f, "the core died ({how})"),
             Self::ManagerDied { how } => write!(f, "the manager died ({how})"),
             Self::Adopted { processes, upgrade } => {

@@ -1,6 +1,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 
 use shared::config::MediumKind;
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::medium::interface::{Address4, Interface};
@@ -99,15 +100,44 @@ fn a_new_core_is_told_of_open_media_and_faults() {
     assert!(media.fault(&unknown).is_none());
 }
 
+#[test]
+fn the_modem_lines_of_an_open_port_are_told_when_they_change() {
+    let mut media = media();
+    let seen = |dcd, flickered| Seen {
+        medium: MediumName::new("lo").unwrap(),
+        lines: ModemLines {
+            dcd,
+            ..ModemLines::default()
+        },
+        flickered,
+    };
+    assert_eq!(media.seen(seen(true, false)), None, "it is not open yet");
+    media.refresh(&real());
+    let told = |media: &mut Media, dcd, flickered| {
+        let event = media.seen(seen(dcd, flickered));
+        event.map(|event| event.to_string())
+    };
+    let first = told(&mut media, true, false);
+    assert_eq!(first.unwrap(), "lo: raised are DCD");
+    assert_eq!(told(&mut media, true, false), None);
+    assert!(told(&mut media, true, true).unwrap().contains("100 ms"));
+    assert!(
+        told(&mut media, false, true)
+            .unwrap()
+            .contains("carrier lost")
+    );
+}
+
 fn media() -> Media {
     let socket = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
-    Media::new(&[config::Medium {
+    let medium = config::Medium {
         name: MediumName::new("lo").unwrap(),
         device: "lo".into(),
         kind: MediumKind::Bcast {
             port: socket.local_addr().unwrap().port(),
         },
-    }])
+    };
+    Media::new(&[medium], mpsc::channel(1).0)
 }
 
 fn real() -> Interfaces {
