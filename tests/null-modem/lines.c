@@ -85,6 +85,24 @@ static int await_change(int descriptor, uint32_t mask)
     }
 }
 
+/* Before a break the kernel waits until all is sent; false if a signal comes. */
+static int await_sent(int descriptor)
+{
+    for (;;) {
+        struct cable cable;
+        struct port *port;
+        int file = take(descriptor, &cable, &port);
+        uint32_t unsent = file < 0 ? 0 : port->unsent;
+        if (file >= 0)
+            cable_give(file, &cable);
+        if (!unsent)
+            return 1;
+        struct timespec pause = {0, PAUSE_NS};
+        if (nanosleep(&pause, NULL))
+            return 0;
+    }
+}
+
 static void count(const struct counts *counts, struct serial_icounter_struct *answer)
 {
     memset(answer, 0, sizeof *answer);
@@ -152,6 +170,8 @@ int ioctl(int descriptor, unsigned long request, ...)
     va_end(arguments);
     /* Some callers pass an int, whose upper half is the sign of nothing. */
     request = (uint32_t)request;
+    if (request == TIOCSBRK && !await_sent(descriptor))
+        return refuse(EINTR);
     struct cable cable;
     struct port *port;
     int saved = errno, file = is_ours(request) ? take(descriptor, &cable, &port) : -1;

@@ -252,6 +252,15 @@ pub(crate) fn hbd() -> Result<(), Error> {
     medium_becomes("the line works", is_open)?;
     cable.cut_to(0, Input::Cts)?;
     medium_becomes("CTS is cut: nothing leaves", is_stopped)?;
+    alice.kill_core()?;
+    medium_becomes("the next core has the line", is_open)?;
+    medium_becomes("nothing leaves that one either", is_stopped)?;
+    let deaths = alice.view()?.core_deaths;
+    number(
+        deaths.try_into().unwrap_or(usize::MAX),
+        1,
+        "deaths of cores",
+    )?;
     bob.wait_status("alice", NodeStatus::Dead, SOON)?;
     cable.replace(Kind::FullHandshake)?;
     medium_becomes("CTS is whole: it works", is_open)?;

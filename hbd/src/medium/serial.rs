@@ -106,16 +106,25 @@ fn attach(descriptors: Vec<OwnedFd>, binding: &Binding) -> io::Result<Box<dyn Me
         .line
         .clone()
         .ok_or_else(|| io::Error::other("a serial medium has a port and a speed"))?;
-    // On a pty a break means nothing.
-    let _ = sys::set_break(&port, true);
-    let until = clock::boot() + BREAK;
+    let now = clock::boot();
+    let breaks_until = begin_break(&port).then_some(now + BREAK);
     Ok(Box::new(Serial {
         port,
         device,
         collector: Collector::default(),
-        pacer: Pacer::new(baud, until),
-        breaks_until: Some(until),
+        pacer: Pacer::new(baud, breaks_until.unwrap_or(now)),
+        breaks_until,
     }))
+}
+
+/// Begins a break; false where there is none. On a pty it means nothing.
+///
+/// The kernel waits before a break until all is sent (`tty_ioctl` of Linux), which nothing is while CTS is low: for ever.
+/// Nobody is there to see it then.
+fn begin_break(port: &OwnedFd) -> bool {
+    let _ = tcflush(port, FlushArg::TCOFLUSH);
+    let is_held_back = sys::modem_lines(port).is_ok_and(|(lines, _)| !lines.cts);
+    !is_held_back && sys::set_break(port, true).is_ok()
 }
 
 struct Serial {
