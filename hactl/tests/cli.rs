@@ -300,6 +300,7 @@ auto_failback legacy
 node alice bob
 ping 10.0.0.1
 respawn root /usr/lib/heartbeat/ipfail
+respawn root /usr/lib/heartbeat/hbagent
 apiauth ipfail uid=root
 stonith_host * external/ipmi bob 10.0.0.12 admin very-secret lan
 ";

@@ -105,7 +105,8 @@ impl fmt::Display for GroupState {
 pub enum Willingness {
     /// It will not start it.
     Unable,
-    /// Only if no other node is more willing: it failed here before, or an operator moved it away.
+    /// Only if no other node is more willing: it failed here before, an operator moved it away, or the
+    /// other node reaches more ping nodes.
     Reluctant,
     /// It will.
     Able,
@@ -219,6 +220,15 @@ pub enum GroupReason {
         /// The other node.
         node: NodeName,
     },
+    /// It goes to the other node, which reaches more ping nodes.
+    PeerBetterConnected {
+        /// The other node.
+        node: NodeName,
+        /// How many this node reaches.
+        here: u32,
+        /// How many the other one does.
+        there: u32,
+    },
     /// It goes back to its preferred node.
     Failback {
         /// The other node.
@@ -279,6 +289,11 @@ impl GroupReason {
             Self::Done | Self::Announced { .. } => None,
             Self::Leaving => Some(format!("{node} leaves the cluster")),
             Self::Sick => Some(format!("{node} is sick")),
+            Self::PeerBetterConnected {
+                node: other,
+                here,
+                there,
+            } => Some(better_connected(other, *there, node.as_str(), *here)),
             Self::DeclaredDead { node: other } => Some(format!(
                 "{other} does not hear {node}, counts it as dead, and holds it"
             )),
@@ -300,6 +315,11 @@ impl GroupReason {
     }
 }
 
+fn better_connected(node: &NodeName, there: u32, this: &str, here: u32) -> String {
+    let nodes = if there == 1 { "node" } else { "nodes" };
+    format!("{node} reaches {there} ping {nodes}, {this} {here}")
+}
+
 impl fmt::Display for GroupReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -308,6 +328,9 @@ impl fmt::Display for GroupReason {
             Self::PeerDead { node } => write!(f, "{node} is dead"),
             Self::PeerFree { node } => write!(f, "{node} does not hold it"),
             Self::PeerMoreWilling { node } => write!(f, "it goes to {node}"),
+            Self::PeerBetterConnected { node, here, there } => {
+                f.write_str(&better_connected(node, *there, "this node", *here))
+            }
             Self::Failback { node } => write!(f, "it goes back to {node}, its preferred node"),
             Self::Contested { node } => write!(f, "both nodes held it, and {node} keeps it"),
             Self::DeclaredDead { node } => write!(

@@ -122,6 +122,9 @@ fn managed(out: &mut String, resources: &Resources) {
         ms(limits.status),
     );
     line(out, "resources", &value);
+    if let Some(ipfail) = &resources.ipfail {
+        line(out, "ipfail", ipfail);
+    }
     for group in &resources.groups {
         let resources: Vec<String> = group.resources.iter().map(resource).collect();
         let value = format!("on {}: {}", group.node, resources.join(" "));

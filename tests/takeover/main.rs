@@ -3,6 +3,7 @@
 //! What the managers' rules prove of the policy in virtual time is asked here of whole programs and a real kernel: how
 //! long nobody answers, whether an address is ever on two machines, whether the neighbours learn where it went.
 
+mod connectivity;
 mod database;
 mod deaths;
 mod failures;
@@ -55,6 +56,10 @@ fn main() -> ExitCode {
     ]);
     if Tier::of_this_run() >= Tier::Ci {
         trials.extend([
+            takeover(
+                "a_node_that_reaches_fewer_ping_nodes_hands_its_group_over_and_gets_it_back",
+                connectivity::fewer_ping_nodes,
+            ),
             takeover(
                 "a_dead_node_is_succeeded_and_its_successor_keeps_the_group",
                 deaths::without_failback,

@@ -23,7 +23,7 @@ use hbd_tests::wait;
 use serde_json::Value;
 use shared::api::{Reload, Request};
 use shared::client::{Client, REPLY_LIMIT};
-use shared::event::{Event, Kind, NodeStatus};
+use shared::event::{Event, Kind, NodeKind, NodeStatus};
 use shared::group::{GroupName, GroupReason, GroupState};
 use shared::names::NodeName;
 use shared::order::{Choice, GroupOrder, GroupVerb};
@@ -158,6 +158,13 @@ impl Stage {
         self.settled([ALICE, BOB])
     }
 
+    /// Another machine on the switch, with these addresses.
+    pub(crate) fn host(&self, addresses: &[&str]) -> Result<Namespace, Error> {
+        let host = Namespace::new()?;
+        self.switch.plug(&host, "eth0", addresses)?;
+        Ok(host)
+    }
+
     /// Waits until each node says that both are members.
     pub(crate) fn both_active(&self) -> Result<(), Error> {
         for daemon in &self.daemons {
@@ -167,9 +174,10 @@ impl Stage {
                 let Ok(view) = daemon.view() else {
                     return Ok(false);
                 };
-                let mut nodes = view.nodes.values();
-                let active = nodes.all(|node| node.status == NodeStatus::Active);
-                Ok(active && view.nodes.len() == NODES.len())
+                let nodes = view.nodes.values();
+                let members = nodes.filter(|node| node.kind == NodeKind::Normal);
+                let active = members.filter(|node| node.status == NodeStatus::Active);
+                Ok(active.count() == NODES.len())
             })?;
         }
         Ok(())

@@ -20,6 +20,7 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 use shared::group::{GroupName, GroupState, Willingness};
@@ -79,6 +80,9 @@ pub struct Declaration {
     /// The sender takes nothing that is held before it was asked to, and has said that it is able.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub waits: bool,
+    /// How many ping nodes the sender reaches, if it counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pings: Option<u32>,
     /// The groups of its configuration.
     pub claims: BTreeMap<GroupName, Claim>,
     /// What went wrong last with some of them, for those who ask the reader.
@@ -124,20 +128,21 @@ pub(crate) fn candidate(own: Willingness, peer: Willingness, own_is_preferred: b
         return Candidate::Nobody;
     }
     match own.cmp(&peer) {
-        core::cmp::Ordering::Greater => Candidate::Own,
-        core::cmp::Ordering::Less => Candidate::Peer,
-        core::cmp::Ordering::Equal if own_is_preferred => Candidate::Own,
-        core::cmp::Ordering::Equal => Candidate::Peer,
+        Ordering::Greater => Candidate::Own,
+        Ordering::Less => Candidate::Peer,
+        Ordering::Equal if own_is_preferred => Candidate::Own,
+        Ordering::Equal => Candidate::Peer,
     }
 }
 
-/// Whether this node keeps a group that both hold: who owned it since before the split counted no
-/// new owner, and keeps it; of two new owners the preferred node.
-pub(crate) fn keeps(own: Claim, peer: Claim, own_is_preferred: bool) -> bool {
-    match own.epoch.cmp(&peer.epoch) {
-        core::cmp::Ordering::Less => true,
-        core::cmp::Ordering::Greater => false,
-        core::cmp::Ordering::Equal => own_is_preferred,
+/// Whether this node keeps a group that both hold: the one that is better connected, where that is
+/// known; who owned it since before the split counted no new owner, and keeps it; of two new owners
+/// the preferred node.
+pub(crate) fn keeps(connected: Ordering, own: Claim, peer: Claim, own_is_preferred: bool) -> bool {
+    match connected.then(peer.epoch.cmp(&own.epoch)) {
+        Ordering::Greater => true,
+        Ordering::Less => false,
+        Ordering::Equal => own_is_preferred,
     }
 }
 
@@ -177,13 +182,19 @@ mod tests {
             willing: Able,
             epoch,
         };
+        use Ordering::{Equal, Greater, Less};
         for (own, peer) in [(1, 2), (2, 1), (3, 3)] {
-            for preferred in [true, false] {
-                let here = keeps(claim(own), claim(peer), preferred);
-                let there = keeps(claim(peer), claim(own), !preferred);
+            for (preferred, connected) in [true, false]
+                .into_iter()
+                .flat_map(|preferred| [Less, Equal, Greater].map(|c| (preferred, c)))
+            {
+                let here = keeps(connected, claim(own), claim(peer), preferred);
+                let there = keeps(connected.reverse(), claim(peer), claim(own), !preferred);
                 assert!(here != there);
             }
         }
-        assert!(keeps(claim(1), claim(2), false));
+        assert!(keeps(Equal, claim(1), claim(2), false));
+        assert!(keeps(Greater, claim(2), claim(1), false));
+        assert!(!keeps(Less, claim(1), claim(2), true));
     }
 }

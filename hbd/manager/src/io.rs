@@ -31,6 +31,9 @@ pub struct Settings {
     /// Where the other node runs a Heartbeat, it is one of `auto_failback legacy`, which hands groups
     /// over one by one.
     pub legacy: bool,
+    /// The ping nodes whose number is compared with that of the other node; none where nobody asked
+    /// for that.
+    pub ping_nodes: Vec<NodeName>,
     /// What is done where the other node was never heard.
     pub startup: Startup,
     /// Whether a node that may hold something is succeeded though nobody confirmed that it is off.

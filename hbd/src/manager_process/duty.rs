@@ -246,6 +246,10 @@ fn policy(config: &Config, node: &NodeName) -> Option<Settings> {
         groups: groups(config),
         failback: resources.failback.returns(),
         legacy: resources.failback == AutoFailback::Legacy,
+        ping_nodes: match resources.ipfail {
+            Some(_) => config.ping_nodes().cloned().collect(),
+            None => Vec::new(),
+        },
         startup: match resources.startup {
             StartupRule::Alone => Startup::Alone,
             StartupRule::WaitForPeer => Startup::WaitForPeer,

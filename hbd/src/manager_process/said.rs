@@ -137,6 +137,7 @@ mod tests {
         Declaration {
             alone: false,
             waits: false,
+            pings: None,
             stand: Stand {
                 life: Life {
                     generation: Generation(7),

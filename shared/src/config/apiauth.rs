@@ -10,6 +10,8 @@ use super::suggest;
 
 /// Prefix of hbd's own client names.
 const OWN_PREFIX: &str = "hbd-";
+/// The client of Heartbeat whose work the manager does.
+pub(super) const IPFAIL: &str = "ipfail";
 
 pub(super) fn apply(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
     let words = rest.split(&BLANKS);
@@ -66,6 +68,8 @@ fn role(reader: &mut Reader<'_, '_>, client: &Word<'_>) -> Option<ApiRole> {
         if let Some(near) = near {
             note.replacement(near);
         }
+    } else if client.text == IPFAIL {
+        reader.no_effect("what ipfail does is part of hbd: the `respawn` line alone turns it on");
     } else {
         reader.not_yet("hbd does not serve the clients of Heartbeat yet");
     }

@@ -87,6 +87,8 @@ pub(super) struct Draft {
     pub(super) manager: Given<ManagerKind>,
     pub(super) manager_program: Vec<String>,
     pub(super) auto_failback: Given<AutoFailback>,
+    /// What the line says that wants `ipfail`.
+    pub(super) ipfail: Option<(String, Span)>,
     pub(super) startup: Given<StartupRule>,
     pub(super) stop_failure: Given<StopFailureRule>,
     pub(super) unfenced_takeover: Given<bool>,

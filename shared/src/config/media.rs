@@ -79,6 +79,12 @@ impl MediaDraft {
         self.broken || kinds.any(|kind| kind.pings().is_none())
     }
 
+    /// Whether a ping node was named, or a medium wrongly.
+    pub(super) fn pings(&self) -> bool {
+        let mut kinds = self.lines.iter().map(|(_, kind, _)| kind);
+        self.broken || kinds.any(|kind| kind.pings().is_some())
+    }
+
     /// Reports ping nodes that have the name of another node: no two may.
     pub(super) fn check_pings(&self, nodes: &[(NodeName, Span)], report: &mut Report<'_>) {
         let pings = self.lines.iter();

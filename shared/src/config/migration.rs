@@ -93,7 +93,7 @@ fn of_diagnostic(found: &Diagnostic) -> Option<Note> {
         (_, label) => format!("{}: {label}", found.message),
     };
     let remedy = match (found.code, stands.split_ascii_whitespace().next()) {
-        (Code::NotYet | Code::Refused, Some(word)) => Some(remedy_of(word, stands).to_owned()),
+        (Code::NotYet | Code::Refused, Some(word)) => Some(remedy_of(word).to_owned()),
         _ => None,
     };
     Some(Note {
@@ -107,11 +107,8 @@ fn of_diagnostic(found: &Diagnostic) -> Option<Note> {
 }
 
 /// What to do about a line whose directive is not built.
-fn remedy_of(word: &str, line: &str) -> &'static str {
+fn remedy_of(word: &str) -> &'static str {
     match word {
-        "respawn" | "failfast" if line.contains("/ipfail") => {
-            "remove it and its apiauth line: hbd moves nothing away from a node that is cut off from all but its peer"
-        }
         "respawn" | "failfast" => {
             "make a unit of it for systemd, or do without it; then remove the line"
         }
@@ -184,6 +181,7 @@ impl<'a> Reading<'_, 'a> {
                     self.say(Bearing::Same, whole, directive.short, None);
                 }
             }
+            ("respawn" | "failfast", _) => self.say(Bearing::Same, whole, RESPAWN_IPFAIL, None),
             ("stonith" | "stonith_host", _) => {
                 self.say(Bearing::Better, whole, STONITH, Some(STONITH_REMEDY));
             }
@@ -326,6 +324,7 @@ impl<'a> Reading<'_, 'a> {
     }
 }
 
+const RESPAWN_IPFAIL: &str = "what ipfail does is part of hbd; it counts where both nodes run hbd";
 const LEGACY: &str =
     "groups go back to their node, one by one; hbd can be told to move them all the same";
 const LEGACY_REMEDY: &str = "once both nodes run hbd: `auto_failback on`, which means the same, or `off`; never while Heartbeat runs, which hangs on such a reload";

@@ -68,6 +68,13 @@ pub struct Config {
     pub ineffective: Vec<Ineffective>,
 }
 
+impl Config {
+    /// The ping nodes, in the order of their lines.
+    pub fn ping_nodes(&self) -> impl Iterator<Item = &NodeName> {
+        self.media.iter().filter_map(|medium| medium.kind.pings())
+    }
+}
+
 /// All times, rounded to milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {

@@ -162,7 +162,8 @@ impl Reader<'_, '_> {
         self.list_ineffective(reason);
     }
 
-    fn no_effect(&mut self, reason: &str) {
+    /// Reports that hbd needs no such directive.
+    pub(super) fn no_effect(&mut self, reason: &str) {
         let text = format!("`{}` has no effect in hbd", self.directive.word);
         self.report.at(Code::NoEffect, self.at, text).label(reason);
         self.list_ineffective(reason);

@@ -131,6 +131,7 @@ fn managed(resources: &Resources) -> Vec<(&'static str, String)> {
         ("actiontime", limits.join(" ")),
         ("addrlease", resources.address_lease.as_secs().to_string()),
     ];
+    values.extend(resources.ipfail.clone().map(|line| ("respawn", line)));
     values.extend(resources.groups.iter().map(|g| ("monitor", monitor(g))));
     values.extend(fenced(&resources.fencing));
     values

@@ -120,6 +120,7 @@ impl Node {
                 groups: dice.groups.clone(),
                 failback: dice.failback,
                 legacy: false,
+                ping_nodes: Vec::new(),
                 startup: dice.startup,
                 unfenced_takeover: true,
                 fencing: dice.fencing(place),

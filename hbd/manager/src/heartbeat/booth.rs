@@ -175,6 +175,7 @@ impl Booth {
             answer: false,
             alone: false,
             waits,
+            pings: None,
             claims: claims.collect(),
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),

@@ -17,6 +17,7 @@
 //! back. **A peer that returns** with what this node took over meanwhile: one of both gives it up at
 //! once, and both decide which by the same rule.
 
+mod connectivity;
 mod fencing;
 mod group;
 mod peer;
@@ -26,6 +27,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::time::Duration;
 
 use shared::event::{Cause, Event, EventSource, Kind, NodeStatus, Role, StatusReason};
@@ -42,6 +44,7 @@ use crate::io::{
     Wanted,
 };
 use crate::mutant::planted;
+use connectivity::Connectivity;
 use fencing::Fencer;
 use group::{Local, Next, Phase, STOP_PAUSE, StopStep};
 use peer::{Peer, Standing};
@@ -70,6 +73,7 @@ pub struct TwoNode {
     groups: Vec<Local>,
     peer: Peer,
     fencer: Fencer,
+    connectivity: Connectivity,
     own: Own,
     communication_up: bool,
     sick: bool,
@@ -100,6 +104,9 @@ struct Own {
     since: BTreeMap<GroupName, u64>,
     /// What was said and answered so far does not count.
     anew: bool,
+    /// How many ping nodes this node reaches, and the declaration from which on it says so.
+    pings: Option<u32>,
+    pings_since: u64,
     /// The first declaration since then: only what answers it, or a later one, counts.
     fresh_from: u64,
     /// The declaration of the other node that was last answered, and when.
@@ -161,6 +168,7 @@ impl TwoNode {
             groups,
             peer,
             fencer: Fencer::new(settings.fencing.devices.len()),
+            connectivity: Connectivity::new(&settings.ping_nodes, view),
             own: Own {
                 anew: true,
                 ..Own::default()
@@ -221,6 +229,7 @@ impl TwoNode {
     /// Decides on every group by all that is known, and declares the outcome.
     fn settle(&mut self, now: Now) {
         self.expire(now);
+        self.compare_connectivity(now.boot);
         self.tell_hold(now);
         self.fence(now);
         for place in 0..self.groups.len() {
@@ -247,6 +256,24 @@ impl TwoNode {
         self.unfreeze(|frozen| frozen.until <= now.boot, None, now);
         let doubt = &mut self.peer.unauthenticated;
         doubt.take_if(|until| *until <= now.boot);
+        self.connectivity.expire(now.boot);
+    }
+
+    /// Which node reaches more ping nodes, by what both say.
+    fn compare_connectivity(&mut self, now: Moment) {
+        let quiet = self.is_quiet();
+        match &self.peer.declaration {
+            _ if self.peer.status == NodeStatus::Dead => self.connectivity.forget(),
+            Some(said) => self.connectivity.compare(said.pings, quiet, now),
+            None => {}
+        }
+    }
+
+    /// No group is on its way from one state to another, here or there.
+    fn is_quiet(&self) -> bool {
+        let here = self.groups.iter().map(Local::state);
+        let there = self.peer.declaration.iter().flat_map(|d| d.claims.values());
+        here.chain(there.map(|claim| claim.state)).all(is_settled)
     }
 
     /// Where a group is wanted no longer counts, if that `is_over`.
@@ -330,7 +357,7 @@ impl TwoNode {
         }
         let (held, willing) = self.claimed(place)?;
         if held {
-            return Some(match self.keeps(place, now) {
+            return Some(match self.keeps(place, now)? {
                 true => Decision::Keep,
                 false => Decision::Stop(GroupReason::Contested { node }),
             });
@@ -343,25 +370,76 @@ impl TwoNode {
         if candidate(own, willing, local.preferred) != Candidate::Peer {
             None
         } else if willing > own {
-            Some(Decision::Stop(GroupReason::PeerMoreWilling { node }))
-        } else if self.settings.failback && !self.peer.waits() {
+            Some(Decision::Stop(self.why_less_willing(place, now)))
+        } else if self.settings.failback && !self.peer.waits() && !self.is_better_connected() {
             Some(Decision::Stop(GroupReason::Failback { node }))
         } else {
             None
         }
     }
 
-    /// Whether this node keeps a group that both hold.
-    fn keeps(&self, place: usize, now: Moment) -> bool {
+    /// Whether this node keeps a group that both hold; nothing while that is not known.
+    fn keeps(&self, place: usize, now: Moment) -> Option<bool> {
         if planted!(self, NeverYields) {
-            return true;
+            return Some(true);
         }
         if planted!(self, AlwaysYields) {
-            return false;
+            return Some(false);
         }
         let local = &self.groups[place];
-        self.peer_claim(place)
-            .is_none_or(|peer| keeps(self.claim(place, now), peer, local.preferred))
+        let Some(peer) = self.peer_claim(place) else {
+            return Some(true);
+        };
+        let connected = match self.connectivity.against(self.peer_pings()) {
+            // Both decide by the same two numbers: each knows that the other has read its own, and
+            // has not decided by another one yet.
+            Some(_) if !self.are_pings_read() => return None,
+            Some(_) if peer.state == GroupState::Stopping => return None,
+            connected => connected.unwrap_or(Ordering::Equal),
+        };
+        let own = self.claim(place, now);
+        Some(keeps(connected, own, peer, local.preferred))
+    }
+
+    /// How many ping nodes the peer reaches, by its own words.
+    fn peer_pings(&self) -> Option<u32> {
+        self.peer.declaration.as_ref()?.pings
+    }
+
+    /// The peer has read how many this node reaches.
+    fn are_pings_read(&self) -> bool {
+        let heard = self.peer.declaration.as_ref().and_then(|d| d.heard);
+        self.own.pings == self.connectivity.reached()
+            && heard.is_some_and(|heard| {
+                heard.life == self.settings.life && heard.number >= self.own.pings_since
+            })
+    }
+
+    /// The peer reaches fewer ping nodes, or did until a moment ago.
+    fn is_better_connected(&self) -> bool {
+        self.connectivity.is_ahead(self.peer_pings())
+    }
+
+    /// This node reaches fewer ping nodes, no order wants the group here, and the peer is able.
+    fn gives_way(&self, place: usize, now: Moment) -> bool {
+        let wanted = self.groups[place].wanted.as_ref();
+        let stays = wanted.is_some_and(|w| now < w.until && w.on == self.settings.node);
+        let peer = self.claimed(place).map(|(_, willing)| willing);
+        self.connectivity.is_behind()
+            && !stays
+            && peer.is_none_or(|willing| willing == Willingness::Able)
+    }
+
+    /// Why the peer is more willing to hold a group than this node.
+    fn why_less_willing(&self, place: usize, now: Moment) -> GroupReason {
+        let node = self.settings.peer.clone();
+        let own = self.groups[place].willing(&self.settings.node, now);
+        match (self.connectivity.reached(), self.peer_pings()) {
+            (Some(here), Some(there)) if own == Willingness::Able => {
+                GroupReason::PeerBetterConnected { node, here, there }
+            }
+            _ => GroupReason::PeerMoreWilling { node },
+        }
     }
 
     fn standing(&self) -> Standing {
@@ -390,7 +468,10 @@ impl TwoNode {
         if self.sick || leaving || self.is_frozen() {
             return Willingness::Unable;
         }
-        self.groups[place].willing(&self.settings.node, now)
+        match self.groups[place].willing(&self.settings.node, now) {
+            Willingness::Able if self.gives_way(place, now) => Willingness::Reluctant,
+            willing => willing,
+        }
     }
 
     fn claim(&self, place: usize, now: Moment) -> Claim {
@@ -552,6 +633,9 @@ impl TwoNode {
                 self.peer.because.clone()
             }
             GroupReason::PeerMoreWilling { .. } => thawed,
+            GroupReason::PeerBetterConnected { .. } => {
+                thawed.or_else(|| self.connectivity.because.clone())
+            }
             _ => None,
         };
         let kind = Kind::GroupState {
@@ -637,6 +721,7 @@ impl TwoNode {
                 answer: unread,
                 alone,
                 waits: false,
+                pings: self.own.pings,
                 claims: self.own.claims.clone(),
                 failures: self.own.failures.clone(),
                 reasons: self.own.reasons.clone(),
@@ -666,11 +751,17 @@ impl TwoNode {
                 Some((local.group.name.clone(), wanted.on.clone()))
             })
             .collect();
+        let pings = self.connectivity.reached();
         let anew = core::mem::take(&mut self.own.anew);
         let next = self.own.number + 1;
         let ordered = (self.own.orders.last()).is_some_and(|passed| passed.number == next);
-        if !anew && !ordered && claims == self.own.claims && wanted == self.own.wanted {
+        let same =
+            claims == self.own.claims && wanted == self.own.wanted && pings == self.own.pings;
+        if !anew && !ordered && same {
             return false;
+        }
+        if core::mem::replace(&mut self.own.pings, pings) != pings {
+            self.own.pings_since = next;
         }
         self.own.wanted = wanted;
         self.own.number = next;
@@ -1241,7 +1332,9 @@ impl TwoNode {
             _ if fences || !self.peer.status.is_alive() => Willingness::Unable,
             verb => self.peer_will_be(place, verb),
         };
-        if own == peer && !self.settings.failback && whereabouts.is_some() {
+        let is_here = whereabouts.as_ref() == Some(&self.settings.node);
+        let stays = !self.settings.failback || (is_here && self.is_better_connected());
+        if own == peer && stays && whereabouts.is_some() {
             return whereabouts;
         }
         match candidate(own, peer, self.groups[place].preferred) {
@@ -1268,6 +1361,13 @@ impl TwoNode {
             _ => said,
         };
         let wanted = self.groups[place].wanted.as_ref();
+        let said = match said {
+            // It reaches fewer ping nodes.
+            Willingness::Able if self.connectivity.is_ahead(None) && wanted.is_none() => {
+                Willingness::Reluctant
+            }
+            said => said,
+        };
         match wanted.map(|wanted| wanted.on == self.settings.node) {
             Some(true) => said.min(Willingness::Reluctant),
             Some(false) if said == Willingness::Reluctant => Willingness::Able,
@@ -1469,6 +1569,14 @@ fn is_given_up(state: GroupState) -> bool {
     )
 }
 
+/// Nothing is done to a group in this state.
+fn is_settled(state: GroupState) -> bool {
+    matches!(
+        state,
+        GroupState::Started | GroupState::Stopped | GroupState::Blocked
+    )
+}
+
 /// What a former manager told of the groups on that node.
 fn states_on(view: &ClusterView, node: &NodeName) -> BTreeMap<GroupName, GroupState> {
     let groups = view.groups.iter();
@@ -1495,6 +1603,7 @@ impl ClusterManager for TwoNode {
             }
         }
         self.peer.see(node);
+        self.connectivity.see(view);
         // What was said and answered in between is not known.
         self.forget();
         self.settle(now);
@@ -1535,6 +1644,7 @@ impl ClusterManager for TwoNode {
             {
                 self.peer.unauthenticated = None;
             }
+            Kind::NodeStatus { node, to, .. } if self.connectivity.follow(node, *to, &cause) => {}
             Kind::Sick { .. } => self.sick = true,
             Kind::SickOver => self.sick = false,
             _ => return,
@@ -1636,6 +1746,7 @@ impl ClusterManager for TwoNode {
             .chain(self.frozen.as_ref().map(|frozen| frozen.until))
             .chain(self.peer.unauthenticated)
             .chain(self.fencer.deadlines())
+            .chain(self.connectivity.deadline())
             .filter(|at| *at != NEVER)
             .min()
     }

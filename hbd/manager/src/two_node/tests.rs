@@ -10,6 +10,8 @@ use crate::io::{FenceOperation, Fencing, Group, KeptGroup, Monitor, Startup};
 use shared::event::EventId;
 use shared::names::Generation;
 
+mod connectivity;
+
 const GROUP: &str = "IPaddr::10.0.0.5";
 
 fn name(text: &str) -> NodeName {
@@ -43,6 +45,7 @@ pub(crate) fn settings() -> Settings {
         }],
         failback: true,
         legacy: false,
+        ping_nodes: Vec::new(),
         startup: Startup::Alone,
         unfenced_takeover: true,
         fencing: Fencing::default(),
@@ -165,6 +168,7 @@ impl Stage {
             answer: false,
             alone: false,
             waits: false,
+            pings: None,
             claims: BTreeMap::from([(group(), claim)]),
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
@@ -959,6 +963,7 @@ fn an_order_that_was_passed_on_is_obeyed_once() {
         answer: true,
         alone: false,
         waits: false,
+        pings: None,
         claims: BTreeMap::new(),
         failures: BTreeMap::new(),
         reasons: BTreeMap::new(),
@@ -1319,6 +1324,7 @@ fn a_holder_yields_to_a_node_that_does_not_hear_it_and_holds_the_group_too() {
         answer: true,
         alone: true,
         waits: false,
+        pings: None,
         claims: BTreeMap::from([(
             group(),
             Claim {
@@ -1489,6 +1495,7 @@ fn what_is_ordered_on_return_comes_before_what_the_other_node_still_has_standing
         answer: true,
         alone: false,
         waits: false,
+        pings: None,
         claims: BTreeMap::new(),
         failures: BTreeMap::new(),
         reasons: BTreeMap::new(),

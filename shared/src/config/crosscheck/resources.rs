@@ -22,6 +22,7 @@ const LEASE_RESERVE: Duration = Duration::from_secs(3);
 pub(super) fn check(draft: &Draft, groups: &mut Groups, report: &mut Report<'_>) {
     check_auto_failback(draft, groups, report);
     check_manager(draft, groups, report);
+    check_ipfail(draft, groups, report);
     monitor::assign(groups, draft, report);
 }
 
@@ -37,6 +38,7 @@ pub(super) fn finish(
         program: draft.manager_program.clone(),
         groups,
         failback: draft.auto_failback.or(AutoFailback::Legacy)?,
+        ipfail: draft.ipfail.as_ref().map(|(line, _)| line.clone()),
         startup: draft.startup.or(StartupRule::Alone)?,
         unfenced_takeover: draft.unfenced_takeover.or(true)?,
         stop_failure: draft.stop_failure.or(StopFailureRule::SelfFence)?,
@@ -100,6 +102,22 @@ fn check_manager(draft: &Draft, groups: &Groups, report: &mut Report<'_>) {
         }
         _ => {}
     }
+}
+
+fn check_ipfail(draft: &Draft, groups: &Groups, report: &mut Report<'_>) {
+    let manager = draft.manager.or(manager_default(groups.first.is_some()));
+    let (Some((_, span)), Some(manager)) = (&draft.ipfail, manager) else {
+        return;
+    };
+    let why = match manager {
+        ManagerKind::TwoNode if draft.media.pings() => return,
+        ManagerKind::TwoNode => "there is no ping node whose answers could be compared",
+        ManagerKind::None => "there is no group that could move to the better connected node",
+        ManagerKind::Program => "the program that is the manager decides where groups are",
+    };
+    report
+        .at(Code::NoEffect, *span, "`ipfail` has no effect here")
+        .label(why);
 }
 
 fn check_pair(draft: &Draft, span: Span, report: &mut Report<'_>) {

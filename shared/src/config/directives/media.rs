@@ -211,7 +211,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             scope: Scope::Node,
             short: "hosts that are pinged as nodes without a vote",
             long: "Each host is a ping node, named as it stands here: it is asked with each beat, its status is ping while it answers, and dead after `deadping`. \
-                   Take what always runs and is near, such as a router or a switch. It shows where a network is cut; nothing that hbd does to resources depends on it. \
+                   Take what always runs and is near, such as a router or a switch. It shows where a network is cut; with ipfail (`respawn`) groups go to the node that reaches more of them. \
                    A start waits for it as for a node: up to `initdead` where it does not answer. \
                    HOST is an IPv4 address, or a name that is resolved once at start: addresses do not depend on a name server. \
                    hbd needs the right to open raw sockets (root, or CAP_NET_RAW), or a group in the range of net.ipv4.ping_group_range. \

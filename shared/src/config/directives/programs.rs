@@ -1,6 +1,7 @@
 //! What guards against two owners, and programs beside hbd.
 
 use super::{Chapter, Directive, Effect, Grammar, Owner, Reload, Repeat, Scope};
+use crate::config::apiauth::IPFAIL;
 use crate::config::diagnostic::Code;
 use crate::config::fencing;
 use crate::config::lex::{BLANKS, Word};
@@ -10,8 +11,9 @@ use crate::config::model::FENCE_CALL_LIMIT_MAX;
 use crate::config::reader::Reader;
 use crate::config::value::Zero;
 
-const NO_CLIENTS: Effect = Effect::NotYet(
-    "hbd starts no programs; the service manager can, but a client of Heartbeat, as ipfail, finds none to speak with",
+const NO_CLIENTS: &str = "hbd starts no programs; the service manager can, but a client of Heartbeat finds none to speak with";
+const IPFAIL_ONLY: Effect = Effect::Depends(
+    "with ipfail hbd does itself what that program does; other programs are not started yet",
 );
 
 pub(super) const CHAPTER: Chapter = Chapter {
@@ -132,11 +134,13 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "an absolute path",
             repeat: Repeat::Adds,
-            effect: NO_CLIENTS,
-            reload: Reload::Online,
+            effect: IPFAIL_ONLY,
+            reload: Reload::NewManager,
             scope: Scope::Node,
             short: "program that is started and kept running",
-            long: "The program is started as USER and started again when it ends, unless it ends with exit code 100.",
+            long: "A PROGRAM of the name ipfail, in whatever directory, is not started, and neither it nor USER need exist: the line says that a node that reaches fewer `ping` nodes than the other one gives its groups to that one, \
+                   as hbd-manager(7) tells under Connectivity. Both nodes need the line. \
+                   Of any other PROGRAM Heartbeat starts it as USER, and starts it again when it ends, unless it ends with exit code 100.",
             grammar: Grammar::Line(respawn),
         },
         Directive {
@@ -147,11 +151,11 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "an absolute path",
             repeat: Repeat::Adds,
-            effect: NO_CLIENTS,
-            reload: Reload::Online,
+            effect: IPFAIL_ONLY,
+            reload: Reload::NewManager,
             scope: Scope::Node,
             short: "program whose end restarts the node",
-            long: "As `respawn`, but the machine is rebooted when the program ends.",
+            long: "As `respawn`; but the machine is rebooted when the program ends, which ipfail as part of hbd does not.",
             grammar: Grammar::Line(respawn),
         },
         Directive {
@@ -177,15 +181,24 @@ fn respawn(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
     let [user, program, ..] = words.as_slice() else {
         return reader.missing(words.len());
     };
-    if is_host_name(user.text) {
-        reader.mention(user.span, Subject::User(user.text.to_owned()));
-    } else {
+    let is_name = is_host_name(user.text);
+    if !is_name {
         let text = format!("`{}` cannot be the name of a user", user.text);
         reader.report.at(Code::BadName, user.span, text);
     }
-    if reader.path(program).set().is_some() {
+    let is_path = reader.path(program).set().is_some();
+    if program.text.rsplit('/').next() == Some(IPFAIL) {
+        let line = format!("{} {}", user.text, program.text);
+        reader.draft.ipfail = Some((line, program.span));
+        return;
+    }
+    if is_name {
+        reader.mention(user.span, Subject::User(user.text.to_owned()));
+    }
+    if is_path {
         reader.mention(program.span, Subject::Program(program.text.to_owned()));
     }
+    reader.not_yet(NO_CLIENTS);
 }
 
 fn env(reader: &mut Reader<'_, '_>, word: &Word<'_>) {

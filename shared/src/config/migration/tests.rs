@@ -24,10 +24,10 @@ fn told(files: &Files) -> Vec<String> {
 
 #[test]
 fn each_line_is_told_once_by_urgency_and_place() {
-    let ha_cf = format!("{PAIR}debug 1\nrespawn root /usr/lib/heartbeat/ipfail # watch\n");
+    let ha_cf = format!("{PAIR}debug 1\nrespawn root /usr/lib/heartbeat/hbagent # watch\n");
     let found = told(&files(&ha_cf, "alice 10.0.0.5/24/eth0 httpd\n"));
     let expected = [
-        "MustChange ha.cf:5 respawn root /usr/lib/heartbeat/ipfail # watch",
+        "MustChange ha.cf:5 respawn root /usr/lib/heartbeat/hbagent # watch",
         "Better haresources:1 alice 10.0.0.5/24/eth0",
         "Better haresources:1 10.0.0.5/24/eth0",
         "NoUse ha.cf:4 debug 1",

@@ -32,6 +32,9 @@ pub struct Resources {
     pub groups: Vec<Group>,
     /// Whether groups return to their preferred node.
     pub failback: AutoFailback,
+    /// What the line says, without its first word, that wants `ipfail`: the manager compares how many
+    /// ping nodes each node reaches.
+    pub ipfail: Option<String>,
     /// What is done at start where the other node is never heard.
     pub startup: StartupRule,
     /// Whether a dead node is succeeded though nothing made sure that it is off.

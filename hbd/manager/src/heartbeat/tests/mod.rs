@@ -191,6 +191,7 @@ impl Stage {
             answer: true,
             alone: false,
             waits: false,
+            pings: None,
             claims: BTreeMap::from([(group(OWN), claim(own)), (group(OTHER), claim(other))]),
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
