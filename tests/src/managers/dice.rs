@@ -9,6 +9,9 @@ use shared::group::GroupName;
 use super::names;
 use crate::sim::random::{Chance, Random};
 
+/// How many ping nodes there are.
+pub const PINGS: usize = 2;
+
 /// The choices of a seed.
 pub struct Dice {
     /// The groups of both nodes.
@@ -25,6 +28,8 @@ pub struct Dice {
     pub fence_blocked: bool,
     /// It fences itself.
     pub fences_itself: bool,
+    /// How many ping nodes the nodes compare.
+    pub ping_nodes: usize,
     /// Nodes whose devices do not work.
     no_fence: [bool; 2],
     /// Longest that a message is under way.
@@ -86,6 +91,7 @@ impl Dice {
             favoured: (random.place(2), millis(random.below(3000))),
             fence_blocked: random.happens(Chance::percent(33)),
             fences_itself: random.happens(Chance::percent(33)),
+            ping_nodes: *random.pick(&[0, PINGS]),
             no_fence: [false; 2],
             slow: *random.pick(&[millis(1), millis(20), millis(300)]),
             action: *random.pick(&[millis(1), millis(100), millis(3000)]),

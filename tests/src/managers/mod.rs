@@ -216,6 +216,7 @@ impl World {
         let now = self.clock();
         self.nodes[place].boot(now);
         self.carry(place);
+        self.tell_pings(place);
         let events = self.nodes[1 - place].doubt_again(now);
         self.feed(1 - place, events);
     }
@@ -453,7 +454,7 @@ impl World {
     fn fault(&mut self) {
         let place = self.random.place(2);
         let name = self.nodes[place].name.clone();
-        match self.random.below(26) {
+        match self.random.below(29) {
             0 | 1 => {
                 let cut = self.random.happens(Chance::percent(50));
                 self.cut[place] = cut;
@@ -479,6 +480,7 @@ impl World {
                 let now = self.clock();
                 self.nodes[place].replace_core(now);
                 self.carry(place);
+                self.tell_pings(place);
             }
             6 | 7 => self.replace_manager(place),
             8..=10 => {
@@ -517,6 +519,7 @@ impl World {
                 let node = self.nodes[1 - place].name.clone();
                 self.give(place, GroupVerb::Fence { node });
             }
+            26..=28 => self.toggle_ping(place),
             20 | 21 => {
                 let group = self.dice.any_group(&mut self.random);
                 self.nodes[place].lose(&group);
@@ -534,6 +537,25 @@ impl World {
         let now = self.clock();
         self.nodes[place].replace_manager(now);
         self.carry(place);
+        self.tell_pings(place);
+    }
+
+    /// Whoever is new learns which ping nodes answer.
+    fn tell_pings(&mut self, place: usize) {
+        let now = self.clock();
+        let events = self.nodes[place].pings(now);
+        self.feed(place, events);
+    }
+
+    /// One of them, if they count, answers a node, or does not any more.
+    fn toggle_ping(&mut self, place: usize) {
+        if self.dice.ping_nodes == 0 {
+            return;
+        }
+        let ping = self.random.place(self.dice.ping_nodes);
+        let now = self.clock();
+        let events = self.nodes[place].toggle_ping(ping, now);
+        self.feed(place, events);
     }
 
     fn order(&mut self, place: usize) {

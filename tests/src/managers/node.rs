@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hbd_manager::{Action, ClusterManager, Kept, Life, Mutant, Settings, Startup, TwoNode};
-use shared::event::{Event, Kind, NodeStatus};
+use shared::event::{Event, Kind, NodeStatus, StatusReason};
 use shared::group::{GroupName, GroupState, Hold, Operation, Outcome};
 use shared::names::{Generation, NodeName};
 use shared::time::{Moment, Now};
@@ -85,6 +85,8 @@ pub struct Node {
     view: ClusterView,
     membership: Option<Membership>,
     sick: bool,
+    /// Which of the ping nodes answer it.
+    answers: Vec<bool>,
     /// It was told to leave.
     pub leaves: bool,
     killed: bool,
@@ -112,6 +114,7 @@ impl Node {
             view: ClusterView::default(),
             membership: None,
             sick: false,
+            answers: vec![true; dice.ping_nodes],
             leaves: false,
             killed: false,
             settings: Settings {
@@ -120,7 +123,7 @@ impl Node {
                 groups: dice.groups.clone(),
                 failback: dice.failback,
                 legacy: false,
-                ping_nodes: Vec::new(),
+                ping_nodes: (0..dice.ping_nodes).map(ping_node).collect(),
                 startup: dice.startup,
                 unfenced_takeover: true,
                 fencing: dice.fencing(place),
@@ -275,6 +278,38 @@ impl Node {
         let event = self.membership.as_mut();
         let event = event.map(|membership| membership.toggle_unauthenticated(now));
         self.noted(event.into_iter().collect())
+    }
+
+    /// What its core tells of the ping nodes, when it or the manager is a new one.
+    pub(super) fn pings(&mut self, now: Now) -> Vec<Event> {
+        let pings: Vec<usize> = (0..self.answers.len()).collect();
+        let events = pings.iter().filter_map(|ping| self.ping(*ping, now));
+        events.collect()
+    }
+
+    fn ping(&mut self, ping: usize, now: Now) -> Option<Event> {
+        let kind = Kind::NodeStatus {
+            node: ping_node(ping),
+            from: NodeStatus::Init,
+            to: match self.answers[ping] {
+                true => NodeStatus::Ping,
+                false => NodeStatus::Dead,
+            },
+            reason: StatusReason::Announced,
+        };
+        self.membership.as_mut().map(|m| m.event(kind, now))
+    }
+
+    /// A ping node answers it, or not.
+    pub(super) fn toggle_ping(&mut self, ping: usize, now: Now) -> Vec<Event> {
+        self.answers[ping] = !self.answers[ping];
+        self.ping(ping, now).into_iter().collect()
+    }
+
+    /// How many ping nodes it reaches.
+    #[must_use]
+    pub fn reached(&self) -> usize {
+        self.answers.iter().filter(|answers| **answers).count()
     }
 
     /// The other node is back, and still signs with another key.
@@ -470,4 +505,9 @@ impl Node {
                 .and_then(ClusterManager::poll_deadline),
         )
     }
+}
+
+fn ping_node(ping: usize) -> NodeName {
+    let name = format!("router-{ping}");
+    NodeName::new(&name).unwrap_or_else(|error| unreachable!("{error}"))
 }

@@ -1,5 +1,6 @@
 //! What two managers must keep, whatever goes wrong.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -330,7 +331,19 @@ impl Rules {
             };
             if !owner.runs_whole(&group.name, group.resources.len()) {
                 wrong.insert(&group.name, "only half started".into());
-            } else if self.failback && owner.name != group.preferred && !has_failed(group, nodes) {
+            } else if let Some(better) = better_connected(nodes)
+                && owner.name != better.name
+                && !has_failed(group, better)
+            {
+                let why = format!("held by {}, which reaches fewer ping nodes", owner.name);
+                wrong.insert(&group.name, why);
+            } else if better_connected(nodes).is_none()
+                && self.failback
+                && owner.name != group.preferred
+                && nodes
+                    .iter()
+                    .all(|node| node.name != group.preferred || !has_failed(group, node))
+            {
                 wrong.insert(&group.name, format!("held by {}", owner.name));
             }
         }
@@ -341,9 +354,17 @@ impl Rules {
     }
 }
 
-/// Whether a start of the group failed on its preferred node, which is therefore the last choice.
-fn has_failed(group: &Group, nodes: &[Node; 2]) -> bool {
-    let preferred = nodes.iter().find(|node| node.name == group.preferred);
-    let kept = preferred.and_then(|node| node.kept.groups.get(&group.name));
+/// The node that reaches more ping nodes, if one does.
+fn better_connected([one, other]: &[Node; 2]) -> Option<&Node> {
+    match one.reached().cmp(&other.reached()) {
+        Ordering::Greater => Some(one),
+        Ordering::Less => Some(other),
+        Ordering::Equal => None,
+    }
+}
+
+/// Whether a start of the group failed on that node, which is therefore the last choice.
+fn has_failed(group: &Group, node: &Node) -> bool {
+    let kept = node.kept.groups.get(&group.name);
     kept.is_some_and(|kept| kept.failures > 0)
 }
