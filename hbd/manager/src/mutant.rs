@@ -63,6 +63,10 @@ shared::mutants! {
     NeverFencesAgain "never-fences-again",
     /// A node that left in order is fenced.
     FencesTheLeft "fences-the-left",
+    /// A node that reaches fewer ping nodes keeps what it holds.
+    IgnoresPings "ignores-pings",
+    /// Who keeps what both hold is decided by a number of ping nodes that the other has not read.
+    DecidesByUnread "decides-by-unread",
     /// A node that another one counts as dead keeps what that one holds.
     KeepsThoughDeclaredDead "keeps-though-declared-dead",
 }

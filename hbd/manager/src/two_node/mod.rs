@@ -393,8 +393,10 @@ impl TwoNode {
         let connected = match self.connectivity.against(self.peer_pings()) {
             // Both decide by the same two numbers: each knows that the other has read its own, and
             // has not decided by another one yet.
-            Some(_) if !self.are_pings_read() => return None,
-            Some(_) if peer.state == GroupState::Stopping => return None,
+            Some(_) if !self.are_pings_read() && !planted!(self, DecidesByUnread) => return None,
+            Some(_) if peer.state == GroupState::Stopping && !planted!(self, DecidesByUnread) => {
+                return None;
+            }
             connected => connected.unwrap_or(Ordering::Equal),
         };
         let own = self.claim(place, now);
@@ -426,6 +428,7 @@ impl TwoNode {
         let stays = wanted.is_some_and(|w| now < w.until && w.on == self.settings.node);
         let peer = self.claimed(place).map(|(_, willing)| willing);
         self.connectivity.is_behind()
+            && !planted!(self, IgnoresPings)
             && !stays
             && peer.is_none_or(|willing| willing == Willingness::Able)
     }
