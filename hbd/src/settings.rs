@@ -62,7 +62,9 @@ fn nodes(config: &Config) -> Vec<ConfiguredNode> {
 fn settings_of(medium: &Medium) -> MediumSettings {
     let (form, rate) = match &medium.kind {
         MediumKind::Serial { baud } => (MediumForm::Stream, Some((*baud).into())),
-        MediumKind::Ping { node, .. } => (MediumForm::Ping(node.clone()), None),
+        MediumKind::Ping { node, .. } | MediumKind::Ping6 { node, .. } => {
+            (MediumForm::Ping(node.clone()), None)
+        }
         MediumKind::PingGroup { node, .. } => (MediumForm::PingGroup(node.clone()), None),
         _ => (MediumForm::Datagram, None),
     };

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a node, always in lower case, as `uname -n` or `nodeinfo` gives it.
 ///
-/// 1 to 99 bytes, no blank, no control character, no `/` and no `:`, so that a name can stand in a
-/// link or event identity. Names from `ha.cf`, `haresources` and the wire are lowered before they
+/// 1 to 99 bytes, no blank, no control character, no `/` and no `,`, so that a name can stand in a
+/// link or event identity, and a `:` only in an IPv6 address, which is a ping node. Names from `ha.cf`, `haresources` and the wire are lowered before they
 /// are compared, as Heartbeat 3.0.6 does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -46,7 +46,11 @@ impl std::error::Error for NameError {}
 impl NodeName {
     /// Lowers and checks `text`.
     pub fn new(text: &str) -> Result<Self, NameError> {
-        check(text, NODE_NAME_MAX, &['/', ':', ','])?;
+        let forbidden: &[char] = match is_address6(text) {
+            true => &['/', ','],
+            false => &['/', ':', ','],
+        };
+        check(text, NODE_NAME_MAX, forbidden)?;
         Ok(Self(text.to_lowercase().into()))
     }
 
@@ -100,6 +104,12 @@ impl ClientName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// An IPv6 address, with or without its zone (RFC 4007, 11).
+fn is_address6(text: &str) -> bool {
+    let address = text.split_once('%').map_or(text, |(address, _)| address);
+    address.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
 pub(crate) fn check(text: &str, max: usize, forbidden: &[char]) -> Result<(), NameError> {
@@ -290,6 +300,15 @@ mod tests {
     fn a_node_name_with_a_blank_or_slash_or_no_byte_is_refused() {
         assert_eq!(NodeName::new("a b"), Err(NameError::BadCharacter(' ')));
         assert_eq!(NodeName::new("a/b"), Err(NameError::BadCharacter('/')));
+        assert_eq!(NodeName::new("a:1"), Err(NameError::BadCharacter(':')));
+        assert_eq!(
+            NodeName::new("FE80::1%eth0").unwrap().as_str(),
+            "fe80::1%eth0"
+        );
+        assert_eq!(
+            NodeName::new("fe80::1%a/b"),
+            Err(NameError::BadCharacter('/'))
+        );
         assert_eq!(NodeName::new(""), Err(NameError::Empty));
         assert_eq!(
             NodeName::new(&"x".repeat(100)),

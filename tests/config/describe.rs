@@ -213,6 +213,7 @@ fn kind(kind: &MediumKind) -> String {
         MediumKind::Ether { ethertype, group } => format!("{word} {ethertype:#06x} {group}"),
         MediumKind::Serial { baud } => format!("{word} baud {baud}"),
         MediumKind::Ping { node, host: at } => format!("{word} {} as {node}", host(at)),
+        MediumKind::Ping6 { node, host } => format!("{word} {host} as {node}"),
         MediumKind::PingGroup { node, hosts } => {
             let hosts: Vec<String> = hosts.iter().map(host).collect();
             format!("{word} {} as {node}", hosts.join(" "))

@@ -20,21 +20,29 @@ const BOB: usize = 1;
 /// A host that answers, and an address that nobody has.
 const GATEWAY: &str = "10.9.0.100";
 const NOBODY: &str = "10.9.0.101";
+/// Where the same host answers over IPv6, and its link-local address on the interface that leads to it.
+const GATEWAY6: &str = "fd09:0::100";
+const LOCAL6: &str = "fe80::100%eth0";
+const PINGED: [&str; 4] = [GATEWAY, "routers", GATEWAY6, LOCAL6];
 
 fn media(_node: usize) -> String {
-    format!("bcast eth0\ndeadping 1\nping {GATEWAY}\nping_group routers {NOBODY} {GATEWAY}\n")
+    format!(
+        "bcast eth0\ndeadping 1\nping {GATEWAY}\nping_group routers {NOBODY} {GATEWAY}\n\
+         ping6 {GATEWAY6} {LOCAL6}\n"
+    )
 }
 
 /// A host on the first switch that runs no hbd. Dropping the first part takes it away.
 fn host(cluster: &Cluster) -> Result<(Arc<Namespace>, Cable), Error> {
     let host = Arc::new(Namespace::new()?);
-    let cable = cluster.switches[0].plug(&host, "eth0", &[&format!("{GATEWAY}/24")])?;
+    let (v4, v6) = (format!("{GATEWAY}/24"), format!("{GATEWAY6}/64"));
+    let cable = cluster.switches[0].plug(&host, "eth0", &[&v4, &v6, "fe80::100/64"])?;
     Ok((host, cable))
 }
 
 fn wait_pings(cluster: &Cluster, status: NodeStatus) -> Result<(), Error> {
     for daemon in &cluster.daemons {
-        for node in [GATEWAY, "routers"] {
+        for node in PINGED {
             daemon.wait_status(node, status, SOON)?;
         }
     }
@@ -51,12 +59,13 @@ pub(crate) fn answers() -> Result<(), Error> {
     wait_pings(&cluster, NodeStatus::Ping)?;
     let status = cluster.hactl(ALICE, &["nodes", "-o", "node,kind,status,links"])?;
     demand(
-        status.contains("10.9.0.100  ping    ping"),
+        status.contains("10.9.0.100      ping    ping")
+            && status.contains("fe80::100%eth0  ping    ping"),
         &format!("hactl nodes shows it:\n{status}"),
     )?;
     let links = cluster.hactl(ALICE, &["links", "-o", "link,status"])?;
     demand(
-        links.contains("routers/routers        up") && !links.contains("bob/routers"),
+        links.contains("routers/routers                up") && !links.contains("bob/routers"),
         &format!("hactl links shows what leads there, and to nobody else:\n{links}"),
     )?;
     let core = cluster.daemons[BOB].core()?;
@@ -65,7 +74,9 @@ pub(crate) fn answers() -> Result<(), Error> {
     for (node, peer) in [(ALICE, "bob"), (BOB, "alice")] {
         let view = cluster.view(node)?;
         demand(
-            link_is(&view, GATEWAY, GATEWAY, LinkStatus::Dead)
+            PINGED
+                .iter()
+                .all(|host| link_is(&view, host, host, LinkStatus::Dead))
                 && link_is(&view, peer, "eth0", LinkStatus::Up),
             "only what leads to the host is dead",
         )?;
@@ -92,17 +103,19 @@ pub(crate) fn no_right() -> Result<(), Error> {
     }
     cluster.start()?;
     cluster.wait_agreed()?;
-    cluster.daemons[ALICE].wait_status(GATEWAY, NodeStatus::Ping, SOON)?;
-    cluster.daemons[ALICE].wait_status("routers", NodeStatus::Ping, SOON)?;
-    cluster.daemons[BOB].wait_status(GATEWAY, NodeStatus::Dead, SOON)?;
-    let view = cluster.view(BOB)?;
-    let Some(MediumStatus::Failed { reason }) = medium(&view, GATEWAY) else {
-        return demand(false, &format!("it failed: {:?}", medium(&view, GATEWAY)));
-    };
-    demand(
-        reason.contains("net.ipv4.ping_group_range") && reason.contains("CAP_NET_RAW"),
-        &format!("the remedy is named: {reason}"),
-    )
+    for node in PINGED {
+        cluster.daemons[ALICE].wait_status(node, NodeStatus::Ping, SOON)?;
+        cluster.daemons[BOB].wait_status(node, NodeStatus::Dead, SOON)?;
+        let view = cluster.view(BOB)?;
+        let Some(MediumStatus::Failed { reason }) = medium(&view, node) else {
+            return demand(false, &format!("it failed: {:?}", medium(&view, node)));
+        };
+        demand(
+            reason.contains("net.ipv4.ping_group_range") && reason.contains("CAP_NET_RAW"),
+            &format!("the remedy is named: {reason}"),
+        )?;
+    }
+    Ok(())
 }
 
 /// How long the flood lasts.

@@ -5,11 +5,11 @@
 //! copy of whatever ICMP comes; a filter in the kernel leaves the replies to this socket.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use hbd_core::wire::icmp::{Echo, Shape};
-use nix::sys::socket::{SockaddrIn, recvfrom};
+use nix::sys::socket::{SockaddrStorage, recvfrom};
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 
 use super::socket::{During, OpenError};
@@ -21,10 +21,14 @@ pub(super) const OPEN: &str = "open ICMP socket for";
 const REPLY_MAX: usize = PACKET_MAX + 64;
 
 /// The socket for hosts that are named as `object`.
-pub(super) fn open(object: &str) -> Result<Vec<OwnedFd>, OpenError> {
+pub(super) fn open(domain: Domain, object: &str) -> Result<Vec<OwnedFd>, OpenError> {
+    let (protocol, any): (_, IpAddr) = match domain {
+        Domain::IPV6 => (Protocol::ICMPV6, Ipv6Addr::UNSPECIFIED.into()),
+        _ => (Protocol::ICMPV4, Ipv4Addr::UNSPECIFIED.into()),
+    };
     let new = |kind: Type| {
         let kind = kind.nonblocking().cloexec();
-        Socket::new(Domain::IPV4, kind, Some(Protocol::ICMPV4))
+        Socket::new(domain, kind, Some(protocol))
     };
     let socket = match new(Type::RAW) {
         Ok(socket) => {
@@ -34,7 +38,7 @@ pub(super) fn open(object: &str) -> Result<Vec<OwnedFd>, OpenError> {
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
             let socket = new(Type::DGRAM).during(OPEN, object)?;
             // The kernel chooses the id.
-            let any: SocketAddr = ([0, 0, 0, 0], 0).into();
+            let any = SocketAddr::new(any, 0);
             socket.bind(&any.into()).during("bind", any)?;
             socket
         }
@@ -48,15 +52,20 @@ fn leave_replies(socket: &Socket) -> io::Result<()> {
     const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_IND) as u16;
     const LOAD_SHORT: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_IND) as u16;
     const LOAD_HEAD_LENGTH: u16 = (libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH) as u16;
+    const LOAD_NO_LENGTH: u16 = (libc::BPF_LDX | libc::BPF_W | libc::BPF_IMM) as u16;
     const UNLESS_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    /// Where the id stands (RFC 792).
+    /// Where the id stands (RFC 792, RFC 4443).
     const ID: u32 = 4;
-    let (_, id) = shape_and_id(socket)?;
+    let (shape, id) = shape_and_id(socket)?;
+    let behind_head = match shape {
+        Shape::V4WithHead => LOAD_HEAD_LENGTH,
+        Shape::V4 | Shape::V6 => LOAD_NO_LENGTH,
+    };
     socket.attach_filter(&[
-        SockFilter::new(LOAD_HEAD_LENGTH, 0, 0, 0),
+        SockFilter::new(behind_head, 0, 0, 0),
         SockFilter::new(LOAD_BYTE, 0, 0, 0),
-        SockFilter::new(UNLESS_EQUAL, 0, 3, Shape::V4.reply_type().into()),
+        SockFilter::new(UNLESS_EQUAL, 0, 3, shape.reply_type().into()),
         SockFilter::new(LOAD_SHORT, 0, 0, ID),
         SockFilter::new(UNLESS_EQUAL, 0, 1, id.into()),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
@@ -67,13 +76,19 @@ fn leave_replies(socket: &Socket) -> io::Result<()> {
 /// What the socket brings, and the id of its requests. That of a raw socket follows from its cookie,
 /// which no other socket of this machine has.
 fn shape_and_id(socket: &Socket) -> io::Result<(Shape, u16)> {
-    if socket.r#type()? == Type::RAW {
+    let is_raw = socket.r#type()? == Type::RAW;
+    let shape = match socket.domain()? {
+        Domain::IPV6 => Shape::V6,
+        _ if is_raw => Shape::V4WithHead,
+        _ => Shape::V4,
+    };
+    if is_raw {
         let [.., high, low] = socket.cookie()?.to_be_bytes();
-        return Ok((Shape::V4WithHead, u16::from_be_bytes([high, low])));
+        return Ok((shape, u16::from_be_bytes([high, low])));
     }
     let own = socket.local_addr()?.as_socket();
     let id = own.ok_or(io::ErrorKind::AddrNotAvailable)?.port();
-    Ok((Shape::V4, id))
+    Ok((shape, id))
 }
 
 /// Makes the medium.
@@ -92,6 +107,11 @@ pub(super) fn attach(descriptors: Vec<OwnedFd>, binding: &Binding) -> io::Result
         echo: Echo::new(shape, id),
         reply: vec![0; REPLY_MAX].into(),
     }))
+}
+
+fn address(socket: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = socket.as_sockaddr_in().map(|v4| v4.ip().into());
+    v4.or(socket.as_sockaddr_in6().map(|v6| v6.ip().into()))
 }
 
 struct Icmp {
@@ -120,8 +140,8 @@ impl Medium for Icmp {
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        let (length, from) = recvfrom::<SockaddrIn>(self.socket.as_raw_fd(), &mut self.reply)?;
-        let from = from.map(|from| IpAddr::from(from.ip()));
+        let (length, from) = recvfrom::<SockaddrStorage>(self.socket.as_raw_fd(), &mut self.reply)?;
+        let from = from.as_ref().and_then(address);
         let is_host = self.hosts.iter().any(|(host, _)| Some(*host) == from);
         let reply = self.reply.get(..length).filter(|_| is_host);
         let payload = reply.and_then(|reply| self.echo.reply(reply));

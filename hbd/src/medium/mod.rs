@@ -20,6 +20,7 @@ pub(crate) mod interface;
 mod mcast;
 mod mcast6;
 mod ping;
+mod ping6;
 mod ping_group;
 mod serial;
 pub(crate) mod socket;
@@ -124,12 +125,13 @@ pub(crate) struct Kind {
 type Attach = fn(Vec<OwnedFd>, &Binding) -> io::Result<Box<dyn Medium>>;
 
 /// Every kind.
-pub(crate) static KINDS: [Kind; 9] = [
+pub(crate) static KINDS: [Kind; 10] = [
     bcast::KIND,
     ether::KIND,
     mcast::KIND,
     mcast6::KIND,
     ping::KIND,
+    ping6::KIND,
     ping_group::KIND,
     serial::KIND,
     ucast::KIND,

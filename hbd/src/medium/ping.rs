@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use shared::config::{self, MediumKind};
 use shared::event::MediumStatus;
+use socket2::Domain;
 
 use super::interface::Interfaces;
 use super::socket::OpenError;
@@ -36,5 +37,5 @@ fn bind(medium: &config::Medium, _: &Interfaces) -> Result<Binding, MediumStatus
 }
 
 fn open(medium: &config::Medium, _: &Binding) -> Result<Vec<OwnedFd>, OpenError> {
-    icmp::open(&medium.device)
+    icmp::open(Domain::IPV4, &medium.device)
 }

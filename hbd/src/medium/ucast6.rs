@@ -22,7 +22,7 @@ pub(super) const KIND: Kind = Kind {
 fn describe(medium: &config::Medium) -> String {
     match &medium.kind {
         MediumKind::Ucast6 { port, peers, .. } => {
-            let peers: Vec<_> = peers.iter().map(text).collect();
+            let peers: Vec<_> = peers.iter().map(Peer6::to_string).collect();
             format!(
                 "ucast6 {} to {} port {port}",
                 medium.device,
@@ -30,13 +30,6 @@ fn describe(medium: &config::Medium) -> String {
             )
         }
         other => other.word().to_owned(),
-    }
-}
-
-fn text(peer: &Peer6) -> String {
-    match &peer.scope {
-        Some(scope) => format!("{}%{scope}", peer.address),
-        None => peer.address.to_string(),
     }
 }
 
@@ -67,14 +60,14 @@ fn bind(medium: &config::Medium, interfaces: &Interfaces) -> Result<Binding, Med
 }
 
 /// The number of the interface that a link-local address belongs to (RFC 4007, 11).
-fn scope(peer: &Peer6, interfaces: &Interfaces) -> Result<u32, MediumStatus> {
+pub(super) fn scope(peer: &Peer6, interfaces: &Interfaces) -> Result<u32, MediumStatus> {
     let Some(name) = &peer.scope else {
         return Ok(0);
     };
     match interfaces.get(name) {
         Some(interface) => Ok(interface.index),
         None => Err(MediumStatus::Missing {
-            reason: format!("there is no interface {name}, the scope of {}", text(peer)),
+            reason: format!("there is no interface {name}, the scope of {peer}"),
         }),
     }
 }

@@ -19,8 +19,8 @@ use super::source::Span;
 use crate::names::{MediumName, NodeName};
 
 pub(super) use lines::{
-    baud, bcast, ether, is_host_name, listen, mcast, mcast6, ping, ping_group, serial, ucast,
-    ucast6, udpport,
+    baud, bcast, ether, is_host_name, listen, mcast, mcast6, ping, ping_group, ping6, serial,
+    ucast, ucast6, udpport,
 };
 
 /// The UDP port that is registered for `ha-cluster`.

@@ -121,7 +121,6 @@ fn remedy_of(word: &str) -> &'static str {
         "serial" => {
             "remove it on both nodes, and have another medium in its place, over a network of its own"
         }
-        "ping6" => "ping a host of IPv4, or remove it on both nodes",
         "pacemaker" | "crm" => "stay with what it manages, on corosync",
         _ => "remove it on both nodes",
     }

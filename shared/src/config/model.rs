@@ -171,6 +171,13 @@ pub enum MediumKind {
         /// The host.
         host: Host,
     },
+    /// Echo requests to one host over IPv6, which is a ping node.
+    Ping6 {
+        /// The node: the host as the line names it.
+        node: NodeName,
+        /// The host.
+        host: Peer6,
+    },
     /// Echo requests to hosts that together are one ping node.
     #[serde(rename = "ping_group")]
     PingGroup {
@@ -194,6 +201,7 @@ impl MediumKind {
             Self::Ether { .. } => "ether",
             Self::Serial { .. } => "serial",
             Self::Ping { .. } => "ping",
+            Self::Ping6 { .. } => "ping6",
             Self::PingGroup { .. } => "ping_group",
         }
     }
@@ -210,6 +218,7 @@ impl MediumKind {
             Self::Ether { .. }
             | Self::Serial { .. }
             | Self::Ping { .. }
+            | Self::Ping6 { .. }
             | Self::PingGroup { .. } => None,
         }
     }
@@ -218,7 +227,9 @@ impl MediumKind {
     #[must_use]
     pub fn pings(&self) -> Option<&NodeName> {
         match self {
-            Self::Ping { node, .. } | Self::PingGroup { node, .. } => Some(node),
+            Self::Ping { node, .. } | Self::Ping6 { node, .. } | Self::PingGroup { node, .. } => {
+                Some(node)
+            }
             _ => None,
         }
     }
@@ -253,15 +264,24 @@ impl fmt::Display for Host {
     }
 }
 
-/// The destination of a `ucast6` line.
+/// The destination of a `ucast6` line, or a host to ping over IPv6.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer6 {
     /// The address.
     pub address: Ipv6Addr,
     /// The interface a link-local address belongs to, by name or index: as written behind `%`,
-    /// else the device of the line. Absent for addresses that are not link-local and have none
+    /// else the device of the line, if it has one. Absent for addresses that are not link-local and have none
     /// written.
     pub scope: Option<String>,
+}
+
+impl fmt::Display for Peer6 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            Some(scope) => write!(f, "{}%{scope}", self.address),
+            None => self.address.fmt(f),
+        }
+    }
 }
 
 /// Where the log goes. To standard error where nothing is named.

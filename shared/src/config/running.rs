@@ -251,16 +251,13 @@ fn lines(medium: &Medium) -> Vec<String> {
             .collect(),
         MediumKind::Ucast6 { peers, .. } => peers
             .iter()
-            .map(|peer| match &peer.scope {
-                Some(scope) => format!("{device} {}%{scope}", peer.address),
-                None => format!("{device} {}", peer.address),
-            })
+            .map(|peer| format!("{device} {peer}"))
             .collect(),
         MediumKind::Ether { ethertype, group } => {
             vec![format!("{device} {ethertype:#06x} {group}")]
         }
         MediumKind::Serial { .. } => vec![device.clone()],
-        MediumKind::Ping { node, .. } => vec![node.to_string()],
+        MediumKind::Ping { node, .. } | MediumKind::Ping6 { node, .. } => vec![node.to_string()],
         MediumKind::PingGroup { node, hosts } => {
             let hosts: Vec<String> = hosts.iter().map(Host::to_string).collect();
             vec![format!("{node} {}", hosts.join(" "))]

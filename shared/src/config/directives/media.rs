@@ -6,8 +6,6 @@ use crate::config::lex::Word;
 use crate::config::media;
 use crate::config::reader::Reader;
 
-const PING6_NOT_BUILT: Effect =
-    Effect::Refused("hosts of IPv6 are not pinged; a decision that relies on one would be wrong");
 const NO_PLUGIN: Effect =
     Effect::Refused("Debian's Heartbeat 3.0.6 has no such medium, and hbd has none");
 
@@ -241,12 +239,14 @@ pub(super) const CHAPTER: Chapter = Chapter {
             default: "",
             bounds: "",
             repeat: Repeat::Adds,
-            effect: PING6_NOT_BUILT,
+            effect: Effect::Full,
             reload: Reload::QuickRestart,
             scope: Scope::Node,
             short: "as ping, over IPv6",
-            long: "See `ping`.",
-            grammar: Grammar::Words(|reader, _| reader.draft.media.broken = true),
+            long: "As `ping`. \
+                   HOST is an IPv6 address, and no name. Behind one that is link-local stands its interface, as in fe80::1%eth0, which Heartbeat 3.0.6 does not understand: \
+                   beside one ping another address.",
+            grammar: Grammar::Words(media::ping6),
         },
         Directive {
             word: "udp",

@@ -218,6 +218,49 @@ pub(in crate::config) fn ping(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
     add_if(reader, node.map(|node| node.to_string()), kind, word.span);
 }
 
+pub(in crate::config) fn ping6(reader: &mut Reader<'_, '_>, word: &Word<'_>) {
+    let host = pinged_host6(reader, word);
+    let node = host.as_ref().and_then(|_| pinged_node(reader, word));
+    let kind = node
+        .clone()
+        .zip(host)
+        .map(|(node, host)| MediumKind::Ping6 { node, host });
+    add_if(reader, node.map(|node| node.to_string()), kind, word.span);
+}
+
+fn pinged_host6(reader: &mut Reader<'_, '_>, word: &Word<'_>) -> Option<Peer6> {
+    let (text, scope) = scoped(word);
+    let Ok(address) = text.parse::<Ipv6Addr>() else {
+        match text.parse::<Ipv4Addr>() {
+            Ok(_) => reader.bad_address(word, "an IPv4 address; use `ping`"),
+            Err(_) => reader
+                .bad_address(word, "not an IPv6 address")
+                .remedy("write the address: `ping6` looks up no name"),
+        };
+        return None;
+    };
+    let reason = match (address, &scope) {
+        (a, _) if a.is_unspecified() => "names no host",
+        (a, _) if a.is_multicast() => "a multicast address: nobody would know who answers",
+        (_, Some(scope)) if scope.is_empty() => "no interface stands behind `%`",
+        (a, None) if a.is_unicast_link_local() => {
+            "link-local: write its interface behind it, as in fe80::1%eth0"
+        }
+        (a, Some(_)) if !a.is_unicast_link_local() => {
+            "only link-local addresses have an interface behind `%`"
+        }
+        (address, _) => {
+            if let Some(name) = scope.clone().filter(|scope| !is_index(scope)) {
+                let need = Need::Address6;
+                reader.mention(word.span, Subject::Interface { name, need });
+            }
+            return Some(Peer6 { address, scope });
+        }
+    };
+    reader.bad_address(word, reason);
+    None
+}
+
 /// Most hosts of a group: each is asked at every beat.
 const GROUP_HOSTS_MAX: usize = 32;
 
@@ -274,7 +317,7 @@ fn pinged_host(reader: &mut Reader<'_, '_>, word: &Word<'_>) -> Option<Host> {
         Ok(IpAddr::V6(_)) => {
             reader
                 .bad_address(word, "an IPv6 address")
-                .remedy("`ping` and `ping_group` take hosts of IPv4");
+                .remedy("use `ping6`; `ping` and `ping_group` take hosts of IPv4");
             return None;
         }
         Ok(IpAddr::V4(address)) => match address {
@@ -323,10 +366,7 @@ pub(in crate::config) fn ucast6(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
 }
 
 fn peer6(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Option<Peer6> {
-    let (text, scope) = match word.text.split_once('%') {
-        Some((text, scope)) => (text, Some(scope.to_owned())),
-        None => (word.text, None),
-    };
+    let (text, scope) = scoped(word);
     let reason = match text.parse::<Ipv6Addr>() {
         Err(_) if text.parse::<Ipv4Addr>().is_ok() => "an IPv4 address; use `ucast`",
         Err(_) => "not an IPv6 address",
@@ -355,9 +395,21 @@ fn peer6(reader: &mut Reader<'_, '_>, word: &Word<'_>, device: &str) -> Option<P
     None
 }
 
+/// An address, and what stands behind its `%` (RFC 4007, 11).
+fn scoped<'a>(word: &Word<'a>) -> (&'a str, Option<String>) {
+    match word.text.split_once('%') {
+        Some((text, scope)) => (text, Some(scope.to_owned())),
+        None => (word.text, None),
+    }
+}
+
 /// A scope is the device itself, or its index, which only the kernel knows.
 fn fits(scope: &str, device: &str) -> bool {
-    scope == device || (!scope.is_empty() && scope.bytes().all(|b| b.is_ascii_digit()))
+    scope == device || is_index(scope)
+}
+
+fn is_index(scope: &str) -> bool {
+    !scope.is_empty() && scope.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Types that belong to others, which would be read as ours, or ours as theirs (IANA, IEEE 802 Numbers).
