@@ -37,6 +37,8 @@ pub enum Precondition {
     Compiler,
     /// What the failover lab is written in: Python 3 and a C compiler.
     Lab,
+    /// What the virtual machine lab is made of.
+    Machines,
     /// Debian's packages `resource-agents` and `heartbeat`, whose agents are used; nothing of it need run.
     ResourceAgents,
     /// Debian's package `postgresql`; no database need run.
@@ -47,6 +49,15 @@ pub enum Precondition {
 pub const HEARTBEAT_SCRIPTS: &str = "/etc/ha.d/resource.d";
 /// As whom PostgreSQL runs: it refuses to be root.
 pub const POSTGRES_USER: &str = "postgres";
+/// What the virtual machine lab runs, and of which Debian package it is.
+const MACHINE_PROGRAMS: [(&str, &str); 6] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("mke2fs", "e2fsprogs"),
+    ("depmod", "kmod"),
+    ("cpio", "cpio"),
+    ("apt-get", "apt"),
+    ("python3", "python3"),
+];
 const C_HEADER: &str = "/usr/include/stdio.h";
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 const OCF_AGENT: &str = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2";
@@ -67,6 +78,7 @@ impl Precondition {
             }
             Self::Lab => (!program::on_path("python3") || !program::on_path("gcc"))
                 .then(|| "needs python3 and gcc: install these Debian packages".to_owned()),
+            Self::Machines => machines_missing(),
             Self::Stonith => (!Path::new(STONITH_PROGRAM).exists())
                 .then(|| "needs stonith: install the Debian package cluster-glue".to_owned()),
             Self::Keepalived => (!program::on_path("keepalived"))
@@ -122,6 +134,20 @@ fn heartbeat_missing() -> Option<String> {
     Path::new("/run/heartbeat.pid")
         .exists()
         .then(|| "Heartbeat runs on this machine: stop it".to_owned())
+}
+
+fn machines_missing() -> Option<String> {
+    let (program, package) = MACHINE_PROGRAMS
+        .into_iter()
+        .find(|(program, _)| !program::on_path(program) && !in_sbin(program))?;
+    Some(format!(
+        "needs {program}: install the Debian package {package}"
+    ))
+}
+
+/// Where programs of root are, which may not be on everybody's search path.
+fn in_sbin(program: &str) -> bool {
+    Path::new("/usr/sbin").join(program).exists()
 }
 
 fn resource_agents_missing() -> Option<String> {
