@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hbd_tests::error::Error;
-use shared::event::{Kind, LinkStatus, MediumStatus, ModemLines, NodeStatus};
+use shared::event::{Event, Kind, LinkStatus, MediumStatus, ModemLines, NodeStatus};
 use shared::time::Wall;
 use shared::view::ClusterView;
 
@@ -35,6 +35,11 @@ pub(crate) fn alone() -> Result<(), Error> {
         for node in ["alice", "bob"] {
             pair.wait_view(node, "all lines are raised", |view| raises(view, ALL))?;
         }
+        let refused = |event: &Event| matches!(event.kind, Kind::PacketRefused { .. });
+        demand(
+            !pair.events("bob")?.iter().any(refused),
+            "bob heard nothing but whole packets of a node that began long before",
+        )?;
         let took = message(pair)?;
         println!("{BYTES} bytes were delivered after {took:?}");
         demand(took > ON_THE_LINE, "bytes take their time on the line")?;

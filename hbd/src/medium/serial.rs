@@ -153,9 +153,13 @@ impl Medium for Serial {
         self.pacer.push(packet, now).map_err(|unsent| {
             self.failed(match unsent {
                 Unsent::Full => io::Error::other("the line is too slow for what is to be sent"),
-                Unsent::Stuck => io::Error::other(
-                    "nothing leaves: the other end does not raise CTS, or nothing is plugged in",
-                ),
+                Unsent::Stuck => {
+                    // The rest of it is dropped: the other end would take it for a part of the next packet.
+                    let _ = tcflush(&self.port, FlushArg::TCOFLUSH);
+                    io::Error::other(
+                        "nothing leaves: the other end does not raise CTS, or nothing is plugged in",
+                    )
+                }
             })
         })?;
         self.work(now)
