@@ -1,5 +1,5 @@
-//! Two nodes at the shortest times that are promised: a beat every 10 ms, dead after 40 ms. Each run is a minute of an
-//! idle machine and a minute with four busy loops. Nobody may be declared dead, beats may not be late, and the core
+//! Two nodes at the shortest times that are promised, over datagrams or over frames: a beat every 10 ms, dead after
+//! 40 ms. Each run is a minute of an idle machine and a minute with four busy loops. Nobody may be declared dead, beats may not be late, and the core
 //! may not wait for a disk.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use shared::event::{Event, Kind, LinkStatus, NodeStatus};
 use crate::Size;
 use crate::cost::Usage;
 use crate::figure::{Figure, judge};
-use crate::lateness::{Listener, check_arithmetic, quantile};
+use crate::lateness::{Listener, Over, check_arithmetic, quantile};
 use crate::pair::{HbdPair, NODES};
 use crate::stalls::{Watch, boot_time};
 
@@ -41,7 +41,7 @@ struct Phase {
     major_faults: u64,
 }
 
-pub(crate) fn run(size: Size) -> Result<(), Error> {
+pub(crate) fn run(size: Size, over: Over) -> Result<(), Error> {
     check_arithmetic()?;
     let (runs, span) = match size {
         Size::Full => (5, Duration::from_secs(60)),
@@ -49,17 +49,18 @@ pub(crate) fn run(size: Size) -> Result<(), Error> {
     };
     let (mut idle, mut busy) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        let pair = HbdPair::start(TIMES, 1)?;
+        let pair = HbdPair::start_over(|_| over.line().to_owned(), TIMES, 1)?;
         wait::stays_true_each(LOOK, WARM_UP, "the pair settles", || Ok(true))?;
-        idle.push(phase(&pair, span)?);
+        idle.push(phase(&pair, over, span)?);
         let load = Load::start(BUSY_LOOPS);
-        let outcome = phase(&pair, span);
+        let outcome = phase(&pair, over, span);
         drop(load);
         busy.push(outcome?);
     }
     let mut figures = Vec::new();
     for (name, phases) in [("idle", &idle), ("four busy loops", &busy)] {
-        figures.extend(figures_of(name, phases, span));
+        let name = format!("{}, {name}", over.line());
+        figures.extend(figures_of(&name, phases, span));
     }
     let faults: u64 = idle
         .iter()
@@ -67,7 +68,10 @@ pub(crate) fn run(size: Size) -> Result<(), Error> {
         .map(|phase| phase.major_faults)
         .sum();
     figures.push(Figure {
-        what: "major page faults of both cores after warm-up, all runs".into(),
+        what: format!(
+            "major page faults of both cores after warm-up, {}, all runs",
+            over.line()
+        ),
         promised: "0".into(),
         measured: faults.to_string(),
         held: Some(faults == 0),
@@ -75,12 +79,12 @@ pub(crate) fn run(size: Size) -> Result<(), Error> {
     judge(&figures, size)
 }
 
-fn phase(pair: &HbdPair, span: Duration) -> Result<Phase, Error> {
+fn phase(pair: &HbdPair, over: Over, span: Duration) -> Result<Phase, Error> {
     let cores = [pair.nodes[0].core()?.pid, pair.nodes[1].core()?.pid];
     let before = Usage::of(&cores)?;
     let begin = boot_time();
     let watch = Watch::start();
-    let listener = Listener::start(&pair.network.machines[2], NODES[0])?;
+    let listener = Listener::start(&pair.network.machines[2], over, NODES[0])?;
     wait::stays_true_each(span, span, "two nodes beat", || Ok(true))?;
     let late = listener.finish(KEEPALIVE)?;
     let stalls = watch.finish()?;

@@ -4,29 +4,85 @@
 //! A beat belongs to a moment of a grid with one line every keepalive. Where the grid lies is known from the earliest
 //! beat alone: lateness is measured against that one, which leaves out what sending always takes.
 
-use std::io::IoSliceMut;
-use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hbd_core::wire::decode_unverified;
-use hbd_tests::error::{Error, unexpected};
+use hbd_core::wire::ether::{Channel, Joiner};
+use hbd_tests::error::{Error, file, unexpected};
 use hbd_tests::namespaces::Namespace;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::ReceiveTimestampns;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
-use std::os::fd::AsFd;
+use pnet_base::MacAddr;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::pair::DATAGRAMS;
 
 /// hbd's port.
 const PORT: u16 = 694;
 /// The listener looks this often whether it should end.
 const LOOK_MS: u16 = 100;
 const PACKET_MAX: usize = 65_536;
+
+/// What beats are listened for on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Over {
+    Datagrams,
+    Frames,
+}
+
+impl Over {
+    /// The line of `ha.cf`.
+    pub(crate) fn line(self) -> &'static str {
+        match self {
+            Self::Datagrams => DATAGRAMS,
+            Self::Frames => "ether eth0",
+        }
+    }
+
+    /// A socket that everything comes to.
+    fn listen(self, machine: &Namespace) -> Result<OwnedFd, Error> {
+        match self {
+            Self::Datagrams => machine.udp_socket(PORT).map(OwnedFd::from),
+            Self::Frames => {
+                let opened = machine.inside(frames).and_then(|opened| opened);
+                file("listen for frames", opened)
+            }
+        }
+    }
+
+    /// The packet in what came.
+    fn packet<'a>(self, came: &'a [u8], room: &'a mut [u8]) -> Option<&'a [u8]> {
+        match self {
+            Self::Datagrams => Some(came),
+            // A beat fits into one frame.
+            Self::Frames => {
+                let length = Joiner::new(CHANNEL).take(came, room)?;
+                room.get(..length)
+            }
+        }
+    }
+}
+
+/// Of `ether` where nothing else is said (ha.cf(5)), and of nobody's own interface.
+const CHANNEL: Channel = Channel {
+    own: MacAddr(0, 0, 0, 0, 0, 0),
+    group: MacAddr(0x03, 0x00, b'h', b'b', b'd', 0x01),
+    ethertype: 0x88b5,
+};
+
+fn frames() -> io::Result<OwnedFd> {
+    let protocol = Protocol::from(i32::from(CHANNEL.ethertype.to_be()));
+    let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), Some(protocol))?;
+    Ok(socket.into())
+}
 
 /// A beat: its number, and when it arrived, on the wall clock in nanoseconds.
 type Beat = (u64, i64);
@@ -39,13 +95,17 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Listens on a machine beside the node.
-    pub(crate) fn start(machine: &Namespace, node: &'static str) -> Result<Self, Error> {
-        let socket = machine.udp_socket(PORT)?;
+    pub(crate) fn start(
+        machine: &Namespace,
+        over: Over,
+        node: &'static str,
+    ) -> Result<Self, Error> {
+        let socket = over.listen(machine)?;
         let wanted = setsockopt(&socket, ReceiveTimestampns, &true);
         wanted.map_err(|errno| Error::Unexpected(format!("times of packets: {errno}")))?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
-        let thread = thread::spawn(move || listen(&socket, node, &told));
+        let thread = thread::spawn(move || listen(&socket, over, node, &told));
         Ok(Self { stop, thread })
     }
 
@@ -69,12 +129,12 @@ pub(crate) fn quantile(sorted: &[Duration], per_mille: usize) -> Duration {
     sorted.get(place).copied().unwrap_or_default()
 }
 
-fn listen(socket: &UdpSocket, node: &str, stop: &AtomicBool) -> Result<Vec<Beat>, Errno> {
+fn listen(socket: &OwnedFd, over: Over, node: &str, stop: &AtomicBool) -> Result<Vec<Beat>, Errno> {
     let mut beats = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let mut ready = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         poll(&mut ready, PollTimeout::from(LOOK_MS))?;
-        while let Some(beat) = receive(socket, node)? {
+        while let Some(beat) = receive(socket, over, node)? {
             beats.extend(beat);
         }
     }
@@ -82,11 +142,11 @@ fn listen(socket: &UdpSocket, node: &str, stop: &AtomicBool) -> Result<Vec<Beat>
 }
 
 /// The next packet: nothing where there is none, `Some(None)` where it is no beat of the node.
-fn receive(socket: &UdpSocket, node: &str) -> Result<Option<Option<Beat>>, Errno> {
-    let mut bytes = [0; PACKET_MAX];
+fn receive(socket: &OwnedFd, over: Over, node: &str) -> Result<Option<Option<Beat>>, Errno> {
+    let (mut bytes, mut room) = ([0; PACKET_MAX], [0; PACKET_MAX]);
     let mut space = nix::cmsg_space!(TimeSpec);
     let mut pieces = [IoSliceMut::new(&mut bytes)];
-    let received = recvmsg::<SockaddrIn>(
+    let received = recvmsg::<()>(
         socket.as_raw_fd(),
         &mut pieces,
         Some(&mut space),
@@ -101,9 +161,9 @@ fn receive(socket: &UdpSocket, node: &str) -> Result<Option<Option<Beat>>, Errno
         _ => None,
     });
     let length = message.bytes;
-    let packet = decode_unverified(&bytes[..length]);
+    let packet = over.packet(&bytes[..length], &mut room);
     let beat = packet
-        .ok()
+        .and_then(|packet| decode_unverified(packet).ok())
         .filter(|packet| packet.claimed_type() == "status" && packet.claimed_src() == Some(node));
     let number = beat.and_then(|beat| beat.claimed_sequence());
     let arrival = time.map(|time| time.tv_sec() * 1_000_000_000 + time.tv_nsec());

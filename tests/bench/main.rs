@@ -2,7 +2,7 @@
 //!
 //! Tier ci shows on small sizes that each measurement still measures; a loaded machine proves nothing about speed, so
 //! nothing is judged there but that something came out. `HBD_TIER=long` with a release build takes the figures, judges
-//! them, and prints lines for `tests/RESULTS.md`. The machine must be otherwise idle. The short ones take twelve
+//! them, and prints lines for `tests/RESULTS.md`. The machine must be otherwise idle. The short ones take 35
 //! minutes together:
 //!
 //! ```text
@@ -17,6 +17,7 @@ mod figure;
 mod idle;
 mod lateness;
 mod many;
+mod media;
 mod pair;
 mod simulated;
 mod stalls;
@@ -28,6 +29,7 @@ use hbd_tests::error::Error;
 use hbd_tests::precondition::Precondition::{self, Heartbeat, Keepalived, Lab, Namespaces, Root};
 use hbd_tests::precondition::trial;
 use hbd_tests::tier::Tier;
+use lateness::Over;
 use libtest_mimic::{Arguments, Trial};
 
 /// How much is measured.
@@ -68,7 +70,18 @@ fn trials(size: Size) -> Vec<Trial> {
         bench("short::messages_a_second", &[], move || wire::run(size)),
         bench("short::an_idle_node", &all_three, move || idle::run(size)),
         bench("short::ten_milliseconds", &[Root, Namespaces], move || {
-            deadlines::run(size)
+            deadlines::run(size, Over::Datagrams)
+        }),
+        bench(
+            "short::ten_milliseconds_in_frames",
+            &[Root, Namespaces],
+            move || deadlines::run(size, Over::Frames),
+        ),
+        bench("short::latency_of_media", &[Root, Namespaces], move || {
+            media::latency(size)
+        }),
+        bench("short::cost_of_media", &[Root, Namespaces], move || {
+            media::cost(size)
         }),
         bench(
             "ten_minutes::failover_beside_keepalived",

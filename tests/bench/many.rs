@@ -14,7 +14,7 @@ use shared::event::{Event, Kind, NodeStatus};
 use crate::Size;
 use crate::cost::{Usage, pss};
 use crate::figure::{Figure, judge};
-use crate::pair::{Network, configure};
+use crate::pair::{DATAGRAMS, Network, configure};
 use crate::stalls::boot_time;
 
 const TIMES: &str = "keepalive 1\nwarntime 5\ndeadtime 10\ninitdead 60";
@@ -34,7 +34,7 @@ pub(crate) fn run(size: Size) -> Result<(), Error> {
     let names: Vec<String> = (1..=count).map(|number| format!("node{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let config = Scratch::new()?;
-    configure(config.path(), TIMES, &names)?;
+    configure(config.path(), TIMES, DATAGRAMS, &names)?;
     let network = Network::new(count)?;
     let mut nodes = names
         .iter()

@@ -42,10 +42,18 @@ impl Network {
     }
 }
 
-/// Writes `ha.cf` with these times and nodes, and `authkeys`; legacy, broadcast, sha1.
-pub(crate) fn configure(directory: &Path, times: &str, nodes: &[&str]) -> Result<(), Error> {
+/// The media where nothing else is said.
+pub(crate) const DATAGRAMS: &str = "bcast eth0";
+
+/// Writes `ha.cf` with these times, media and nodes, and `authkeys`; legacy, sha1.
+pub(crate) fn configure(
+    directory: &Path,
+    times: &str,
+    media: &str,
+    nodes: &[&str],
+) -> Result<(), Error> {
     let ha_cf = format!(
-        "{times}\nlogfacility none\nauto_failback legacy\nbcast eth0\nnode {}\n",
+        "{times}\nlogfacility none\nauto_failback legacy\n{media}\nnode {}\n",
         nodes.join(" ")
     );
     scratch::write(&directory.join("ha.cf"), &ha_cf)?;
@@ -72,12 +80,22 @@ pub(crate) struct HbdPair {
 impl HbdPair {
     /// Starts them, and waits until each holds the other for active. There are `more` machines beside them.
     pub(crate) fn start(times: &str, more: usize) -> Result<Self, Error> {
+        Self::start_over(|_| DATAGRAMS.to_owned(), times, more)
+    }
+
+    /// As [`Self::start`], over the media of each node, the first being 0.
+    pub(crate) fn start_over(
+        media: impl Fn(usize) -> String,
+        times: &str,
+        more: usize,
+    ) -> Result<Self, Error> {
         let config = Scratch::new()?;
-        configure(config.path(), times, &NODES)?;
         let network = Network::new(NODES.len() + more)?;
         let mut nodes = Vec::new();
-        for (name, machine) in NODES.into_iter().zip(&network.machines) {
-            let mut node = Daemon::new(name, machine, config.path())?;
+        for (place, (name, machine)) in NODES.into_iter().zip(&network.machines).enumerate() {
+            let directory = config.directory(name)?;
+            configure(&directory, times, &media(place), &NODES)?;
+            let mut node = Daemon::new(name, machine, &directory)?;
             node.start()?;
             nodes.push(node);
         }
@@ -114,7 +132,7 @@ pub(crate) struct HeartbeatPair {
 impl HeartbeatPair {
     pub(crate) fn start(times: &str) -> Result<Self, Error> {
         let config = Scratch::new()?;
-        configure(config.path(), times, &NODES)?;
+        configure(config.path(), times, DATAGRAMS, &NODES)?;
         let network = Network::new(NODES.len())?;
         let mut nodes = Vec::new();
         for (name, machine) in NODES.into_iter().zip(&network.machines) {
