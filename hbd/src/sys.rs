@@ -367,6 +367,12 @@ pub(crate) fn set_break(port: &OwnedFd, on: bool) -> io::Result<()> {
     done(unsafe { libc::ioctl(port.as_raw_fd(), request) })
 }
 
+/// Lets others open a terminal again that somebody had for itself (`TIOCNXCL`, `ioctl_tty(2)`).
+pub(crate) fn share_terminal(terminal: &OwnedFd) -> io::Result<()> {
+    // SAFETY: it takes no argument.
+    done(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNXCL) })
+}
+
 /// Bytes that the driver of a serial port has and has not sent (`ioctl_tty(2)`).
 pub(crate) fn unsent(port: &OwnedFd) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;

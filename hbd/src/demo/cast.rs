@@ -29,6 +29,11 @@ const GROUP: &str = "239.192.77.1";
 /// Whatever goes wrong in a demo, the machine it runs on stays as it is.
 const HBD_CF: &str = "# A node that ought to fence itself does nothing.\nselffence /bin/sh -c :\n";
 
+/// Frames need no IP address, and a network of their own to be sent over.
+const FRAMES: &str = "ether eth1\n";
+/// A beat every [`KEEPALIVE`] takes less than half of such a line.
+const BAUD: u32 = 115_200;
+
 /// A node of the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -134,12 +139,22 @@ impl Files {
     }
 
     /// Writes everything hbd needs.
-    pub(super) fn write(&self, cast: Cast, ground: Ground, key: &str) -> io::Result<()> {
+    pub(super) fn write(
+        &self,
+        cast: Cast,
+        ground: Ground,
+        serial: Option<&str>,
+        key: &str,
+    ) -> io::Result<()> {
         for directory in [self.config(), self.state(), self.run()] {
             fs::create_dir_all(directory)?;
         }
-        fs::write(self.config().join("ha.cf"), ha_cf(cast, ground))?;
-        fs::write(self.config().join("hbd.cf"), HBD_CF)?;
+        fs::write(self.config().join("ha.cf"), ha_cf(cast, ground, serial))?;
+        let frames = match (cast, ground) {
+            (Cast::Pair, Ground::Namespaces) => FRAMES,
+            _ => "",
+        };
+        fs::write(self.config().join("hbd.cf"), format!("{HBD_CF}{frames}"))?;
         fs::write(self.config().join("haresources"), haresources(cast, ground))?;
         self.write_key(key)
     }
@@ -162,7 +177,7 @@ impl Files {
     }
 }
 
-fn ha_cf(cast: Cast, ground: Ground) -> String {
+fn ha_cf(cast: Cast, ground: Ground, serial: Option<&str>) -> String {
     let ports = ground.ports();
     let [first, second] = ground.devices();
     let names: Vec<_> = cast.nodes().iter().map(|node| node.name()).collect();
@@ -171,6 +186,14 @@ fn ha_cf(cast: Cast, ground: Ground) -> String {
             "# What was taken over stays where it is until somebody moves it.\nauto_failback off\n"
         }
         Cast::Three => "",
+    };
+    let serial = match serial {
+        Some(port) => format!(
+            "# A null modem cable; the port may be another one on each node.\n\
+             baud {BAUD}\n\
+             serial {port}\n"
+        ),
+        None => String::new(),
     };
     format!(
         "# Written by hbd demo. All nodes have the same.\n\
@@ -183,6 +206,7 @@ fn ha_cf(cast: Cast, ground: Ground) -> String {
          udpport {}\n\
          bcast {first}\n\
          mcast {second} {GROUP} {} 1 1\n\
+         {serial}\
          node {}\n",
         KEEPALIVE.as_millis(),
         WARNTIME.as_millis(),

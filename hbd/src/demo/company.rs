@@ -95,7 +95,12 @@ impl Company {
         for node in cast.nodes() {
             company
                 .files(*node)
-                .write(cast, company.ground(), &company.key)
+                .write(
+                    cast,
+                    company.ground(),
+                    company.keeper.serial(*node),
+                    &company.key,
+                )
                 .map_err(|error| broken("writing the files of a node", error))?;
         }
         Ok(company)
@@ -186,21 +191,24 @@ impl Company {
         written.map_err(|error| broken("writing authkeys", error))
     }
 
-    /// Cuts the second link of a node in both directions, or heals it; when.
-    pub(super) fn cut(&mut self, node: Node, cut: bool) -> Result<Moment, Stop> {
-        let link = self.ground().second_link();
-        let medium = MediumName::new(link).map_err(|error| broken("naming a medium", error))?;
-        let fault = Fault {
-            medium,
-            cut_in: cut,
-            cut_out: cut,
-            loss_percent: 0,
-        };
+    /// Cuts links of a node in both directions, or heals them; when.
+    pub(super) fn cut(&mut self, node: Node, links: &[&str], cut: bool) -> Result<Moment, Stop> {
         let began = clock::boot();
         let socket = self.files(node).socket();
-        Client::connect(&socket, ANSWER_LIMIT)
-            .and_then(|mut client| client.request(Request::Fault(fault)))
+        let mut client = Client::connect(&socket, ANSWER_LIMIT)
             .map_err(|error| broken("asking for a fault", error))?;
+        for link in links {
+            let medium = MediumName::new(link).map_err(|error| broken("naming a medium", error))?;
+            let fault = Fault {
+                medium,
+                cut_in: cut,
+                cut_out: cut,
+                loss_percent: 0,
+            };
+            client
+                .request(Request::Fault(fault))
+                .map_err(|error| broken("asking for a fault", error))?;
+        }
         Ok(began)
     }
 

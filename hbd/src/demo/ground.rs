@@ -110,7 +110,15 @@ impl Ground {
         }
     }
 
-    /// The name that hbd gives to the second link.
+    /// The names that hbd gives to all links of a pair but the serial line.
+    pub(super) fn networks(self) -> &'static [&'static str] {
+        match self {
+            Self::Namespaces => &["eth0", "mcast:eth1", "ether:eth1"],
+            Self::Loopback(_) => &["bcast:lo", "mcast:lo"],
+        }
+    }
+
+    /// The name that hbd gives to the second link of three nodes.
     pub(super) fn second_link(self) -> &'static str {
         match self {
             Self::Namespaces => INTERFACES[1],

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::cast::Cast;
+use super::cast::{Cast, Node};
 use super::dice::Dice;
 use super::ground::Ground;
 use super::keeper;
@@ -36,6 +36,7 @@ pub(super) struct Hired {
     socket: Option<BufReader<UnixStream>>,
     directory: PathBuf,
     ground: Ground,
+    serial: Option<[String; 2]>,
 }
 
 /// Why there is no keeper.
@@ -91,9 +92,13 @@ impl Hired {
             socket: Some(BufReader::new(ours)),
             directory,
             ground: Ground::Namespaces,
+            serial: None,
         };
         match hired.hear()? {
-            Answer::Ready(ground) => hired.ground = ground,
+            Answer::Ready { ground, serial } => {
+                hired.ground = ground;
+                hired.serial = serial;
+            }
             Answer::Failed(reason) => return Err(Refusal::Ground(reason)),
             other => return Err(nonsense(&other).into()),
         }
@@ -108,6 +113,12 @@ impl Hired {
     /// Where the nodes live.
     pub(super) fn ground(&self) -> Ground {
         self.ground
+    }
+
+    /// The serial port of a node, if it has one.
+    pub(super) fn serial(&self, node: Node) -> Option<&str> {
+        let ports = self.serial.as_ref()?;
+        ports.get(node as usize).map(String::as_str)
     }
 
     /// Sends an order.

@@ -39,6 +39,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use shared::exit::Exit;
 
+use super::cable::Cable;
 use super::cast::{Cast, Files, NODES, Node};
 use super::client;
 use super::dice::Dice;
@@ -115,10 +116,16 @@ fn prepare(options: &Options) -> Result<Keeper, String> {
         start_client(directory, &held)
             .map_err(|error| format!("starting the client failed: {error}"))?;
     }
+    // After the namespaces: only a process of one thread may enter those of another user.
+    let cable = match cast {
+        Cast::Pair => Some(Cable::new().map_err(|e| format!("making a serial line failed: {e}"))?),
+        Cast::Three => None,
+    };
     Ok(Keeper {
         directory: directory.clone(),
         cast,
         held,
+        cable,
         signals,
         lives: [const { None }; NODES.len()],
         crashed: [false; NODES.len()],
@@ -155,6 +162,7 @@ struct Keeper {
     directory: PathBuf,
     cast: Cast,
     held: Held,
+    cable: Option<Cable>,
     signals: SignalFd,
     lives: [Option<Life>; NODES.len()],
     /// Whose machines have no power.
@@ -174,7 +182,16 @@ impl Keeper {
     fn keep(mut self, socket: &UnixStream) -> Result<(), String> {
         let broken = |error: io::Error| format!("talking to the teller failed: {error}");
         let mut orders = BufReader::new(socket);
-        say(&mut &*socket, &Answer::Ready(self.held.ground())).map_err(broken)?;
+        let ready = Answer::Ready {
+            ground: self.held.ground(),
+            serial: self
+                .cable
+                .as_ref()
+                .map(Cable::paths)
+                .transpose()
+                .map_err(broken)?,
+        };
+        say(&mut &*socket, &ready).map_err(broken)?;
         loop {
             for ended in self.bury() {
                 say(&mut &*socket, &ended).map_err(broken)?;
@@ -269,6 +286,9 @@ impl Keeper {
         if std::mem::take(&mut self.crashed[node as usize]) {
             files.reset_run()?;
             self.held.plug(node)?;
+        }
+        if let Some(cable) = &self.cable {
+            cable.release(node as usize)?;
         }
         let log = File::options()
             .create(true)

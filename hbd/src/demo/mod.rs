@@ -2,7 +2,7 @@
 //! nothing, and what happens when things break.
 //!
 //! The nodes are real: each has a supervisor, a core and a manager of its own, files of its own, and
-//! two links to the others ([`ground`]); so is the [`client`] that asks for the service. Only the
+//! links to the others ([`ground`], and a serial line, [`cable`]); so is the [`client`] that asks for the service. Only the
 //! faults of links are made, by a medium around the medium, since nobody pulls a cable here;
 //! processes are really killed and stopped.
 //!
@@ -19,6 +19,7 @@
 //! The teller has no thread and waits in one place ([`company::Company::listen`]), where it also
 //! sees the signals that ask for its end.
 
+mod cable;
 mod cast;
 pub(crate) mod client;
 mod company;
@@ -174,14 +175,19 @@ fn introduction_of_pair(ground: Ground) -> String {
             "  client       alice        bob      Each is a network namespace. The nodes\n\
              \x20   |          |   |       |   |     hold the address {} and a server\n\
              \x20   +-- eth0 --+---|-------+   |     on port {} that answers with the name\n\
-             \x20                  +-- eth1 ---+     of its node; the client asks it each ms.\n",
+             \x20                  +-- eth1 ---+     of its node; the client asks it each ms.\n\
+             \x20                  +== tty ====+\n\
+             \n\
+             They beat over eth0 (broadcast), over eth1 (multicast, and in Ethernet frames of their\n\
+             own), and over a serial line.",
             service.ip(),
             service.port()
         ),
         Ground::Loopback(_) => format!(
             "alice, bob and a client share the loopback interface. The pair holds a server at\n\
              {service} that answers with the name of its node; no address moves, which\n\
-             takes a network for each of them. The client asks it each millisecond."
+             takes a network for each of them. The client asks it each millisecond.\n\
+             The nodes beat by broadcast, by multicast and over a serial line."
         ),
     }
 }

@@ -61,7 +61,12 @@ impl Worker {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Answer {
     /// Its first word: orders can be given.
-    Ready(Ground),
+    Ready {
+        /// Where the nodes live.
+        ground: Ground,
+        /// The serial ports of a pair, in its order.
+        serial: Option<[String; 2]>,
+    },
     /// The order was carried out, beginning at this moment.
     Done(Moment),
     /// The process that was asked for.

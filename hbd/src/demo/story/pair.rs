@@ -45,7 +45,7 @@ impl Story<'_> {
     /// All acts after the first.
     pub(super) fn of_pair(&mut self) -> Result<(), Stop> {
         self.workers_killed()?;
-        self.pair_link_cut()?;
+        self.networks_cut()?;
         self.machine_dies()?;
         self.moved()
     }
@@ -78,28 +78,29 @@ impl Story<'_> {
         self.measure(began, step.served(&[Alice]).quiet(QUIET))
     }
 
-    fn pair_link_cut(&mut self) -> Result<(), Stop> {
-        self.act("One of two links is cut")?;
-        let link = self.company.ground().second_link();
+    fn networks_cut(&mut self) -> Result<(), Stop> {
+        self.act("All links but the serial line are cut")?;
+        let links = self.company.ground().networks();
+        let names = links.join(", ");
         self.intend(
-            &format!("cut {link} of bob in both directions; the other link stays"),
+            &format!("cut {names} of bob in both directions; the serial line stays"),
             "each sees the other in jeopardy; nobody dies, and nothing moves",
         )?;
-        let began = self.company.cut(Bob, true)?;
+        let began = self.company.cut(Bob, links, true)?;
         let step = Step::new(
-            "link cut",
+            "networks cut",
             gap("jeopardy, nothing moves", NO_GAP),
             between(is_jeopardy),
         );
         self.measure(began, step.served(&[Alice]).quiet(QUIET))?;
         self.see_also("status", "what is wrong, and what to do about it")?;
         self.intend(
-            &format!("heal {link} of bob"),
+            &format!("heal {names} of bob"),
             &format!("jeopardy is over within {}", ms(HEAL_LIMIT)),
         )?;
-        let began = self.company.cut(Bob, false)?;
+        let began = self.company.cut(Bob, links, false)?;
         let promised = promise("no jeopardy", HEAL_LIMIT);
-        let step = Step::new("link healed", promised, between(is_jeopardy_over));
+        let step = Step::new("networks healed", promised, between(is_jeopardy_over));
         self.measure(began, step.served(&[Alice]))
     }
 

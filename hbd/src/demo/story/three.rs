@@ -119,7 +119,7 @@ impl Story<'_> {
                 ms(DEATH_LIMIT)
             ),
         )?;
-        let began = self.company.cut(Node::Bob, true)?;
+        let began = self.company.cut(Node::Bob, &[link], true)?;
         let step = Step::new(
             "link cut",
             promise("jeopardy, no death", DEATH_LIMIT),
@@ -131,7 +131,7 @@ impl Story<'_> {
             &format!("heal {link} of bob"),
             &format!("jeopardy is over within {}", ms(HEAL_LIMIT)),
         )?;
-        let began = self.company.cut(Node::Bob, false)?;
+        let began = self.company.cut(Node::Bob, &[link], false)?;
         let step = Step::new(
             "link healed",
             promise("no jeopardy", HEAL_LIMIT),
