@@ -68,6 +68,10 @@ fn main() -> ExitCode {
             "nobody_dies_until_the_last_of_three_media_is_cut",
             paths::one_after_the_other,
         ),
+        net(
+            "interfaces_and_ports_that_are_made_again_are_used_again",
+            paths::made_again,
+        ),
         net("media_that_flap_kill_nobody", paths::flap),
         net("losses_on_three_media_kill_nobody", paths::lossy),
         net(

@@ -143,6 +143,35 @@ pub(crate) fn one_after_the_other() -> Result<(), Error> {
     Ok(())
 }
 
+/// Both interfaces of a node at once, and then its serial port: what is left keeps everybody alive, and what is made
+/// anew is used again.
+pub(crate) fn made_again() -> Result<(), Error> {
+    let pair = Pair::running()?;
+    let bob = &pair.cluster.machines[1];
+    let core = pair.cluster.daemons[1].core()?;
+    for switch in [0, 1] {
+        bob.remove_interface(&format!("eth{switch}"))?;
+    }
+    for path in [Path::Datagrams, Path::Frames] {
+        pair.link_becomes(path, LinkStatus::Dead)?;
+    }
+    pair.nobody_dies(DEADTIME, "nobody dies without interfaces")?;
+    let _cables = [pair.cluster.plug(1, 0)?, pair.cluster.plug(1, 1)?];
+    for path in ALL {
+        pair.link_becomes(path, LinkStatus::Up)?;
+    }
+    pair.modem.unplug(1)?;
+    pair.link_becomes(Path::Serial, LinkStatus::Dead)?;
+    pair.nobody_dies(DEADTIME, "nobody dies without a serial port")?;
+    pair.modem.plug(1)?;
+    pair.link_becomes(Path::Serial, LinkStatus::Up)?;
+    demand(
+        pair.cluster.daemons[1].core()? == core,
+        "it is the same core",
+    )?;
+    no_death(&pair.cluster)
+}
+
 /// Half a second without, and as long with each.
 pub(crate) fn flap() -> Result<(), Error> {
     let pair = Pair::running()?;
