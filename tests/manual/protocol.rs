@@ -28,8 +28,13 @@ fn the_message_types_are_those_of_the_code() {
         if !entry.fields.is_empty() {
             writeln!(table, "Own fields: {}.", entry.fields).expect("a string");
         }
-        if entry.between == Between::Managers {
-            writeln!(table, "What managers say; the core carries it.").expect("a string");
+        let who = match entry.between {
+            Between::Cores => None,
+            Between::Managers => Some("managers say"),
+            Between::Ipfail => Some("ipfail says"),
+        };
+        if let Some(who) = who {
+            writeln!(table, "What {who}; the core carries it.").expect("a string");
         }
         writeln!(table, "Effect: {}.", entry.effect).expect("a string");
         table

@@ -6,7 +6,8 @@
 //! and a node says nothing before it is a member of the cluster and after it left, as Heartbeat 3.0.6
 //! does: what its manager says too early waits, of each type the last one. Between a manager and what it says stand the fields that are the core's
 //! ([`fields::is_of_the_core`]): no manager sets them, none is shown them, but in what is for one node the name of
-//! that.
+//! that, and which client of a Heartbeat has said something. What is `ipfail`'s goes out as said by a client of that
+//! name, to its like.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -24,6 +25,9 @@ use crate::settings::MediumIndex;
 use crate::wire::level::Level;
 use crate::wire::limits::{SAID_BYTES_MAX, SAID_FIELDS_MAX};
 use crate::wire::{Message, Value, fields, packet, types};
+
+/// The client for which a manager speaks.
+const IPFAIL: &str = "ipfail";
 
 /// Why something a manager says does not go out, or is not passed on.
 type Reason = Cow<'static, str>;
@@ -69,6 +73,12 @@ impl Core {
             if everyone_reads_own || !name.starts_with(fields::OWN_PREFIX) {
                 message.set_text(name, value);
             }
+        }
+        if types::is_of_ipfail(&said.message_type) {
+            message
+                .set_text(fields::FROM_PROGRAM, IPFAIL)
+                .set_text(fields::TO_PROGRAM, IPFAIL)
+                .set_text(fields::PROGRAM_LIFE, "0");
         }
         match packet::check(&message) {
             Ok(_) => Ok((message, to)),
@@ -130,7 +140,8 @@ fn read(message: &Message) -> Result<Said, &'static str> {
             continue;
         };
         let names_reader = name == fields::DEST && types::is_directed(message.message_type());
-        if fields::is_of_the_core(name) && !names_reader {
+        let is_shown = names_reader || name == fields::FROM_PROGRAM;
+        if fields::is_of_the_core(name) && !is_shown {
             continue;
         }
         let Ok(value) = core::str::from_utf8(value) else {

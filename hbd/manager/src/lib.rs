@@ -13,6 +13,7 @@
 
 extern crate alloc;
 
+mod comparison;
 mod declaration;
 mod heartbeat;
 mod io;
@@ -31,7 +32,7 @@ use shared::time::{Moment, Now};
 use shared::view::ClusterView;
 
 pub use declaration::{Claim, Declaration, Life, Passed, Stand};
-pub use heartbeat::{Heaps, Info, Step, WORD_TYPES, Word};
+pub use heartbeat::{Count, Heaps, Info, Step, WORD_TYPES, Word};
 pub use io::{
     Action, ActionId, Fence, FenceOperation, Fencing, Frozen, Group, Kept, KeptGroup, Monitor,
     ORDERS_MAX, Order, Output, RETRY_GROWTH_MAX, Refusal, Settings, Startup, Wanted,

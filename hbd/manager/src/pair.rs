@@ -165,11 +165,12 @@ impl ClusterManager for Pair {
 #[cfg(test)]
 mod tests {
     use shared::event::{EventSource, NodeStatus, Role, StatusReason};
+    use shared::group::{GroupReason, GroupState};
     use shared::names::{Generation, Uuid};
     use shared::order::{Choice, GroupVerb};
 
     use super::*;
-    use crate::heartbeat::{Heaps, Info, Step};
+    use crate::heartbeat::{Count, Heaps, Info, Step};
     use crate::two_node::tests::settings;
 
     /// What is said and done next.
@@ -187,10 +188,14 @@ mod tests {
 
     /// Alice beside bob, a Heartbeat that holds this and whom nobody has heard say anything else.
     fn beside_heartbeat(holds: Heaps) -> Pair {
-        let mut source = EventSource::new(settings().node, Role::Core, Generation(7));
-        let peer = settings().peer;
+        with(settings(), holds)
+    }
+
+    fn with(settings: Settings, holds: Heaps) -> Pair {
+        let mut source = EventSource::new(settings.node.clone(), Role::Core, Generation(7));
+        let peer = settings.peer.clone();
         let now = Now::default();
-        let mut pair = Pair::new(settings(), Kept::default(), &ClusterView::default(), now);
+        let mut pair = Pair::new(settings, Kept::default(), &ClusterView::default(), now);
         let heard = Kind::NodeHeard {
             node: peer.clone(),
             uuid: Some(Uuid([1; 16])),
@@ -225,7 +230,11 @@ mod tests {
     }
 
     fn standby(gives: Heaps, step: Step) -> Word {
-        Word::Standby { gives, step }
+        Word::Standby {
+            gives,
+            step,
+            by_ipfail: false,
+        }
     }
 
     fn action(outputs: &[Output]) -> Option<ActionId> {
@@ -291,6 +300,57 @@ mod tests {
         let (steps, stopped) = finish(&mut pair);
         assert_eq!(steps, [Step::Done]);
         assert_eq!(stopped, settings().groups[0].resources.len() - 1);
+    }
+
+    /// At that second.
+    fn at(seconds: u64) -> Now {
+        Now {
+            boot: Moment(seconds * 1_000_000_000),
+            ..Now::default()
+        }
+    }
+
+    #[test]
+    fn a_node_that_reaches_fewer_ping_nodes_than_a_heartbeat_offers_what_it_has() {
+        let Settings { node, peer, .. } = settings();
+        let settings = Settings {
+            ping_nodes: [NodeName::new("router").unwrap()].into(),
+            ..settings()
+        };
+        let mut pair = with(settings, Heaps::LOCAL);
+        finish(&mut pair);
+        let count = Word::Count {
+            to: node,
+            says: Count::This(1),
+        };
+        said(&mut pair, count);
+        outputs(&mut pair);
+        pair.handle_timeout(at(10));
+        let offered = outputs(&mut pair);
+        assert_eq!(steps(&offered), [Step::Me]);
+        assert_eq!(reasons_to_stop(&offered), [], "it does not wait yet");
+        said(&mut pair, standby(Heaps::LOCAL, Step::Other));
+        let better = GroupReason::PeerBetterConnected {
+            node: peer,
+            here: 0,
+            there: 1,
+        };
+        assert_eq!(reasons_to_stop(&outputs(&mut pair)), [better]);
+    }
+
+    fn reasons_to_stop(outputs: &[Output]) -> Vec<GroupReason> {
+        let reasons = outputs.iter().filter_map(|output| match output {
+            Output::Event(event) => match &event.kind {
+                Kind::GroupState {
+                    to: GroupState::Stopping,
+                    reason,
+                    ..
+                } => Some(reason.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        reasons.collect()
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub(crate) const NAMES: [&str; 2] = ["alice", "bob"];
 pub(crate) const ADDRESSES: [&str; 2] = ["10.9.0.1", "10.9.0.2"];
 pub(crate) const SERVICES: [Ipv4Addr; 2] =
     [Ipv4Addr::new(10, 9, 0, 50), Ipv4Addr::new(10, 9, 0, 51)];
+/// What is pinged, where a tour asks for that.
+const PINGED: [&str; 2] = ["10.9.0.100", "10.9.0.101"];
+/// What that is called in the configuration.
+const PING_NODES: [&str; 2] = ["10.9.0.100", "hosts"];
 pub(crate) const GROUPS: [&str; 2] = ["10.9.0.50/24/eth0", "10.9.0.51/24/eth0"];
 /// An address for each node.
 pub(crate) const PLAIN: &str = "alice 10.9.0.50/24/eth0\nbob 10.9.0.51/24/eth0\n";
@@ -79,6 +83,8 @@ pub(crate) struct Sight {
     pub(crate) says: [Option<String>; 2],
     /// What it says of the other node: `active`, `dead`.
     pub(crate) other: [Option<String>; 2],
+    /// What it says of each ping node, if there are any.
+    pub(crate) pinged: [Option<[String; 2]>; 2],
 }
 
 impl Sight {
@@ -112,7 +118,9 @@ pub(crate) struct Pair {
     observer: Observer,
     networks: [Arc<Namespace>; 2],
     cables: [Cable; 2],
-    _client: Namespace,
+    client: Namespace,
+    /// The configuration names ping nodes.
+    pings: bool,
     switch: Switch,
     _config: Scratch,
 }
@@ -121,6 +129,13 @@ impl Pair {
     pub(crate) fn new(settings: &str, haresources: &str, kinds: [Kind; 2]) -> Result<Self, Error> {
         let (switch, config, client) = (Switch::new()?, Scratch::new()?, Namespace::new()?);
         switch.plug(&client, "eth0", &["10.9.0.9/24"])?;
+        let pings = settings.contains("ping ");
+        if pings {
+            for host in PINGED {
+                let address = format!("{host}/24");
+                client.ip(&["addr", "add", &address, "dev", "eth0"])?;
+            }
+        }
         let networks = [Arc::new(Namespace::new()?), Arc::new(Namespace::new()?)];
         let plug = |seat: Seat| {
             switch.plug(
@@ -155,7 +170,8 @@ impl Pair {
             observer: Observer::new(&client, [&networks[0], &networks[1]], &services)?,
             networks,
             cables,
-            _client: client,
+            client,
+            pings,
             switch,
             _config: config,
         })
@@ -250,7 +266,25 @@ impl Pair {
                 self.nodes[seat].replace_manager()
             }
             Act::Tell(seat, words) => self.nodes[seat].tell(words),
+            Act::Unanswered(seat) => self.answer(seat, "add"),
+            Act::Answered(seat) => self.answer(seat, "del"),
+            Act::HostDies => self.host(0, "del"),
+            Act::HostReturns => self.host(0, "add"),
         }
+    }
+
+    /// From now on the first host that is pinged answers a node, or does not.
+    fn answer(&self, seat: Seat, verb: &str) -> Result<(), Error> {
+        let path = ["from", PINGED[0], "to", ADDRESSES[seat]];
+        let words = [&["rule", verb], &path[..], &["blackhole"]].concat();
+        self.client.ip(&words).map(drop)
+    }
+
+    /// A host that is pinged comes, or goes.
+    fn host(&self, host: usize, verb: &str) -> Result<(), Error> {
+        let address = format!("{}/24", PINGED[host]);
+        let words = ["addr", verb, &address, "dev", "eth0"];
+        self.client.ip(&words).map(drop)
     }
 
     fn both(
@@ -292,16 +326,22 @@ impl Pair {
     pub(crate) fn look(&self) -> Result<Sight, Error> {
         let holders = self.holders()?;
         let (mut says, mut other) = ([None, None], [None, None]);
+        let mut pinged = [None, None];
         for seat in [ALICE, BOB] {
             if self.is_up[seat] {
                 says[seat].clone_from(&self.nodes[seat].says()?[seat]);
                 other[seat] = Some(self.nodes[seat].status(NAMES[1 - seat])?);
+                if self.pings {
+                    let status = |host: &str| self.nodes[seat].status(host);
+                    pinged[seat] = Some([status(PING_NODES[0])?, status(PING_NODES[1])?]);
+                }
             }
         }
         Ok(Sight {
             holders,
             says,
             other,
+            pinged,
         })
     }
 

@@ -30,6 +30,9 @@ pub(crate) struct Outcome {
     pub(crate) says: [Option<String>; 2],
     /// What it answers to `cl_status nodestatus` for the other.
     pub(crate) other: [Option<String>; 2],
+    /// And for what is pinged.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub(crate) pinged: [Option<[String; 2]>; 2],
     /// How long each service did not answer at most, in milliseconds, where it was held before and after.
     pub(crate) gaps: [Option<u64>; 2],
 }
@@ -76,8 +79,13 @@ impl Outcome {
             holders: self.holders,
             says: self.says.clone(),
             other: self.other.clone(),
+            pinged: self.pinged.clone(),
         }
     }
+}
+
+fn is_nothing(pinged: &[Option<[String; 2]>; 2]) -> bool {
+    pinged.iter().all(Option::is_none)
 }
 
 fn path(tour: &str) -> PathBuf {

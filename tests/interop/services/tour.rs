@@ -41,9 +41,18 @@ pub(crate) enum Act {
     LosesAnswer(Seat, &'static str),
     /// What `hactl` is given there.
     Tell(Seat, &'static [&'static str]),
+    /// The first host that is pinged does not answer that node, though everything else does.
+    Unanswered(Seat),
+    Answered(Seat),
+    /// Nobody is answered by it.
+    HostDies,
+    HostReturns,
 }
 
-use Act::{Crash, Restart, Standby, Start, StartBoth, Stop, StopBoth, Takeover};
+use Act::{
+    Answered, Crash, HostDies, HostReturns, Restart, Standby, Start, StartBoth, Stop, StopBoth,
+    Takeover, Unanswered,
+};
 
 /// A step of a tour: what is done at once, before the next quiet point.
 type Step = (&'static str, &'static [Act]);
@@ -56,14 +65,69 @@ pub(crate) struct Tour {
     pub(crate) settings: &'static str,
     /// Where hbd plays it in tier ci; in tier long it plays it in both.
     seats: &'static [Seat],
+    /// How long nothing must change after a step.
+    quiet: Duration,
     steps: &'static [Step],
 }
 
-pub(crate) const TOURS: [Tour; 4] = [
+/// Longer than hbd waits before it follows from ping nodes.
+const DAMPED: Duration = Duration::from_secs(16);
+
+/// The longest first.
+pub(crate) const TOURS: [Tour; 6] = [
+    Tour {
+        name: "ipfail_on",
+        settings: "auto_failback on\n\
+                   deadping 2\nping 10.9.0.100\nping_group hosts 10.9.0.101\n\
+                   respawn hacluster /usr/libexec/heartbeat/ipfail\napiauth ipfail uid=hacluster\n",
+        seats: &[ALICE],
+        quiet: DAMPED,
+        steps: &[
+            ("both begin", &[StartBoth]),
+            ("alice is answered by one of two", &[Unanswered(ALICE)]),
+            ("alice is answered by both", &[Answered(ALICE)]),
+            ("bob is answered by one of two", &[Unanswered(BOB)]),
+            ("bob is answered by both", &[Answered(BOB)]),
+            ("the host dies", &[HostDies]),
+            ("it returns", &[HostReturns]),
+            ("alice loses it once more", &[Unanswered(ALICE)]),
+            ("hb_takeover all on alice", &[Takeover(ALICE, "all")]),
+            ("alice finds it once more", &[Answered(ALICE)]),
+            ("bob loses it once more", &[Unanswered(BOB)]),
+            ("alice dies", &[Crash(ALICE)]),
+            ("alice returns", &[Start(ALICE)]),
+        ],
+    },
+    Tour {
+        name: "ipfail_off",
+        settings: "auto_failback off\n\
+                   deadping 2\nping 10.9.0.100\nping_group hosts 10.9.0.101\n\
+                   respawn hacluster /usr/libexec/heartbeat/ipfail\napiauth ipfail uid=hacluster\n",
+        seats: &[BOB],
+        quiet: DAMPED,
+        steps: &[
+            ("both begin", &[StartBoth]),
+            ("alice is answered by one of two", &[Unanswered(ALICE)]),
+            ("alice is answered by both", &[Answered(ALICE)]),
+            ("bob is answered by one of two", &[Unanswered(BOB)]),
+            ("so is alice", &[Unanswered(ALICE)]),
+            ("bob is answered by both", &[Answered(BOB)]),
+            ("so is alice, again", &[Answered(ALICE)]),
+            ("the host dies", &[HostDies]),
+            ("it returns", &[HostReturns]),
+            ("alice loses it once more", &[Unanswered(ALICE)]),
+            ("hb_takeover all on alice", &[Takeover(ALICE, "all")]),
+            ("alice finds it once more", &[Answered(ALICE)]),
+            ("bob loses it once more", &[Unanswered(BOB)]),
+            ("alice dies", &[Crash(ALICE)]),
+            ("alice returns", &[Start(ALICE)]),
+        ],
+    },
     Tour {
         name: "on",
         settings: "auto_failback on\n",
         seats: &[ALICE, BOB],
+        quiet: QUIET,
         steps: &[
             ("alice begins alone", &[Start(ALICE)]),
             ("bob joins", &[Start(BOB)]),
@@ -113,6 +177,7 @@ pub(crate) const TOURS: [Tour; 4] = [
         name: "off",
         settings: "auto_failback off\n",
         seats: &[BOB],
+        quiet: QUIET,
         steps: &[
             ("bob begins alone", &[Start(BOB)]),
             ("alice joins", &[Start(ALICE)]),
@@ -144,6 +209,7 @@ pub(crate) const TOURS: [Tour; 4] = [
         name: "legacy",
         settings: "auto_failback legacy\n",
         seats: &[ALICE],
+        quiet: QUIET,
         steps: &[
             ("alice begins alone", &[Start(ALICE)]),
             ("bob joins", &[Start(BOB)]),
@@ -173,6 +239,7 @@ pub(crate) const TOURS: [Tour; 4] = [
         name: "stonith",
         settings: "auto_failback on\nstonith_host * null alice bob\n",
         seats: &[BOB],
+        quiet: QUIET,
         steps: &[
             ("both begin", &[StartBoth]),
             ("bob dies", &[Crash(BOB)]),
@@ -210,7 +277,7 @@ impl Tour {
             for act in *acts {
                 pair.act(*act)?;
             }
-            let sight = pair.quiet(step, LONG_QUIET, |sight| {
+            let sight = pair.quiet(step, LONG_QUIET.max(self.quiet), |sight| {
                 let mut says = sight.says.iter().flatten();
                 Ok(says.all(|word| word != "transition" && !word.is_empty()))
             })?;
@@ -221,6 +288,7 @@ impl Tour {
                 holders: sight.holders,
                 says: sight.says,
                 other: sight.other,
+                pinged: sight.pinged,
                 gaps,
             });
         }
@@ -297,7 +365,7 @@ impl Tour {
             };
             let settle = |pair: &Pair| {
                 let in_vain = || pair.begins_in_vain(garbled);
-                pair.quiet(step, QUIET, |sight| {
+                pair.quiet(step, self.quiet, |sight| {
                     Ok(in_vain()?.is_some() || is_wanted(pair, sight)?)
                 })
             };
@@ -305,7 +373,7 @@ impl Tour {
             if let Some(seat) = pair.begins_in_vain(garbled)? {
                 pair.act(Crash(seat))?;
                 pair.act(Start(seat))?;
-                settled = pair.quiet(step, QUIET, |sight| is_wanted(&pair, sight));
+                settled = pair.quiet(step, self.quiet, |sight| is_wanted(&pair, sight));
             }
             settled.map_err(|error| Error::Unexpected(format!("{error}\nwanted: {wanted:?}")))?;
             pair.two_for(Duration::ZERO, from, pair.now())?;

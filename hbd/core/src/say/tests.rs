@@ -109,6 +109,38 @@ fn what_is_for_one_node_names_it_and_goes_to_it() {
 }
 
 #[test]
+fn what_is_ipfails_goes_from_one_ipfail_to_the_other_and_of_all_others_the_client_is_told() {
+    let said = |message_type: &str, fields: &[(&str, &str)]| Said {
+        message_type: message_type.into(),
+        fields: fields
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect(),
+    };
+    let mut alice = Node::active();
+    alice.meet_bob();
+    let count = said("num_ping_nodes", &[("dest", "bob"), ("num_ping", "2")]);
+    let joins = said("hbapi-clstat", &[("st", "join")]);
+    for (said, to) in [(count, Some("bob")), (joins, None)] {
+        let sent = alice.tell(said);
+        let [message] = &sent[..] else {
+            panic!("{sent:?}");
+        };
+        let text = |name| message.text(name);
+        assert_eq!(
+            [text("from_id"), text("to_id"), text("client_gen")],
+            [Some("ipfail"), Some("ipfail"), Some("0")]
+        );
+        assert_eq!(text(fields::DEST), to);
+    }
+    let mut standby = Message::new(types::STANDBY);
+    standby.set_text("info", "me").set_text("from_id", "ipfail");
+    let heard = alice.hear(standby, 2);
+    assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0].fields["from_id"], "ipfail");
+}
+
+#[test]
 fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
     let most = "x".repeat(SAID_BYTES_MAX - "info".len());
     let mut alice = Node::active();

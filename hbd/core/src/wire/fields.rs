@@ -122,6 +122,10 @@ fields! {
     RESOURCES_TYPE = "rtype", Text, "resource", "full: rsc_hold is all that it holds";
     RESOURCES_STABLE = "isstable", Decimal, "resource", "1: what it holds will stay so, 0: it is changing";
     CLAIMS = "hbdclaims", Text, "resource of hbd", "what the sender's manager declares, as JSON; see MANAGERS";
+    FROM_PROGRAM = "from_id", Text, "messages of clients of a Heartbeat", "name of the client that sends";
+    TO_PROGRAM = "to_id", Text, "messages of clients of a Heartbeat", "name of the client that is to receive";
+    PROGRAM_LIFE = "client_gen", Decimal, "messages of clients of a Heartbeat", "which life of the sending client it is; hbd says 0";
+    PING_NODES = "num_ping", Decimal, "num_ping_nodes", "how many ping nodes the sender reaches";
     ACK = "ackseq", Hex, "NS_ackmsg", "highest number up to which all messages arrived";
     FIRST = "firstseq", ByType, "NS_rexmit, NS_nak_rexmit", "first number asked for or refused; decimal in NS_rexmit, hex in NS_nak_rexmit";
     LAST = "lastseq", ByType, "NS_rexmit", "last number asked for, in decimal";
@@ -166,9 +170,9 @@ const OF_THE_CORE: [&str; 17] = [
     COMPRESSED_PAYLOAD,
     COMPRESSION_ALGORITHM,
     // A Heartbeat passes a message with one of these to a client.
-    "from_id",
-    "to_id",
-    "client_gen",
+    FROM_PROGRAM,
+    TO_PROGRAM,
+    PROGRAM_LIFE,
 ];
 
 /// Whether a field is the core's in messages of any type.

@@ -29,6 +29,9 @@ pub enum Between {
     Cores,
     /// Those of managers. A core carries them and gives them no meaning.
     Managers,
+    /// Those of Heartbeat's `ipfail`, and of managers that do the same. A core carries them, and says on
+    /// its own whose they are.
+    Ipfail,
 }
 
 macro_rules! types {
@@ -66,6 +69,10 @@ types! {
     Managers TAKEOVER = "hb_takeover", "all", "where an operator wants resources on the sender", "rsc_hold", "a standby of the reader begins";
     Managers GROUP_REQUEST = "ip-request", "all", "with auto_failback legacy, by a node that wants a group", "ipaddr", "who has the group stops it and answers";
     Managers GROUP_REPLY = "ip-request-resp", "node", "in answer to ip-request", "ipaddr weown ok", "the group may be started";
+    Ipfail CLIENT = "hbapi-clstat", "all", "by a Heartbeat, when a client of it joins or leaves; by hbd as ipfail, to be told a number", "st info from_id to_id client_gen", "ipfail says num_ping_nodes";
+    Ipfail PING_COUNT = "num_ping_nodes", "node", "at each change of how many ping nodes the sender reaches", "num_ping from_id to_id client_gen", "see MANAGERS";
+    Ipfail MORE_PING_NODES = "you_are_dead", "node", "in answer to num_ping_nodes, where the sender reaches more", "from_id to_id client_gen", "a standby of the reader begins";
+    Ipfail NO_MORE_PING_NODES = "abort_giveup", "node", "in answer to num_ping_nodes, where the sender reaches as many", "from_id to_id client_gen", "a standby that has not begun does not";
 }
 
 /// Whether messages of this type carry a sequence number.
@@ -77,7 +84,14 @@ pub fn is_sequenced(message_type: &str) -> bool {
 pub fn is_of_managers(message_type: &str) -> bool {
     TYPES
         .iter()
-        .any(|entry| entry.name == message_type && entry.between == Between::Managers)
+        .any(|entry| entry.name == message_type && entry.between != Between::Cores)
+}
+
+/// Whether messages of this type are those of `ipfail`.
+pub fn is_of_ipfail(message_type: &str) -> bool {
+    TYPES
+        .iter()
+        .any(|entry| entry.name == message_type && entry.between == Between::Ipfail)
 }
 
 /// Whether messages of this type are for one node.

@@ -1,6 +1,7 @@
 //! What every interpreter has: it knows both sides, and a queue of what is to be said to each.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use shared::event::{Event, Kind, NodeStatus};
@@ -31,6 +32,10 @@ pub(crate) struct Booth {
     generation: Generation,
     /// Declarations that were made for the peer.
     number: u64,
+    /// How many ping nodes the peer reaches, where that is compared.
+    pub(super) pings: Option<u32>,
+    /// Why groups are there what they are.
+    pub(super) reasons: BTreeMap<GroupName, String>,
     /// What the manager is to do for the peer, with its next declaration.
     orders: Vec<Order>,
     outputs: VecDeque<Spoken>,
@@ -49,6 +54,8 @@ impl Booth {
             communication_up: false,
             generation: Generation(0),
             number: 0,
+            pings: None,
+            reasons: BTreeMap::new(),
             orders: Vec::new(),
             outputs: VecDeque::new(),
         }
@@ -175,10 +182,10 @@ impl Booth {
             answer: false,
             alone: false,
             waits,
-            pings: None,
+            pings: self.pings,
             claims: claims.collect(),
             failures: BTreeMap::new(),
-            reasons: BTreeMap::new(),
+            reasons: self.reasons.clone(),
             orders: orders.collect(),
             wanted: BTreeMap::new(),
         };

@@ -11,12 +11,16 @@
 //! itself but what is its own when it begins, and what a dead node held.
 //!
 //! How a Heartbeat hands groups over depends on its `auto_failback`: in [standbys](standby), or
-//! [one by one](request) with `legacy`.
+//! [one by one](request) with `legacy`. Where both compare how many ping nodes they reach, hbd is an [ipfail](ipfail) to
+//! that of the Heartbeat.
 
 mod booth;
+mod ipfail;
 mod request;
 mod standby;
 mod word;
+
+use alloc::boxed::Box;
 
 use shared::event::{Event, Kind};
 use shared::names::Sequence;
@@ -28,7 +32,7 @@ use crate::io::Settings;
 use booth::Booth;
 use request::Requests;
 use standby::Standbys;
-pub use word::{Heaps, Info, Step, WORD_TYPES, Word};
+pub use word::{Count, Heaps, Info, Step, WORD_TYPES, Word};
 
 /// What comes of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,16 +102,16 @@ impl dyn Interpreter + '_ {
 /// The interpreter for a peer.
 #[derive(Clone, Debug)]
 pub(crate) enum Tongue {
-    Standbys(Standbys),
-    Requests(Requests),
+    Standbys(Box<Standbys>),
+    Requests(Box<Requests>),
 }
 
 impl Tongue {
     /// The one that these settings ask for, where this node sees that.
     pub(crate) fn new(settings: &Settings, view: &ClusterView, now: Moment) -> Self {
         let mut tongue = match settings.legacy {
-            true => Self::Requests(Requests::new(settings)),
-            false => Self::Standbys(Standbys::new(settings)),
+            true => Self::Requests(Box::new(Requests::new(settings))),
+            false => Self::Standbys(Box::new(Standbys::new(settings))),
         };
         tongue.get_mut().booth().look(view);
         tongue.get_mut().resume(view, now);
@@ -116,15 +120,15 @@ impl Tongue {
 
     pub(crate) fn get(&self) -> &dyn Interpreter {
         match self {
-            Self::Standbys(standbys) => standbys,
-            Self::Requests(requests) => requests,
+            Self::Standbys(standbys) => &**standbys,
+            Self::Requests(requests) => &**requests,
         }
     }
 
     pub(crate) fn get_mut(&mut self) -> &mut dyn Interpreter {
         match self {
-            Self::Standbys(standbys) => standbys,
-            Self::Requests(requests) => requests,
+            Self::Standbys(standbys) => &mut **standbys,
+            Self::Requests(requests) => &mut **requests,
         }
     }
 }

@@ -20,12 +20,18 @@
 //!
 //! A Heartbeat brings back by itself what is this node's when this node returns, and later nothing: it is asked for what
 //! an order wants here and for what `auto_failback on` brings back, again and again until it is here.
+//!
+//! Nothing goes back to the node that reaches fewer ping nodes. A standby that the [`ipfail`](super::ipfail) of the Heartbeat
+//! begins is no order. What both hold after a split is not decided by ping nodes: a Heartbeat that meets another owner
+//! starts anew.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use shared::event::Kind;
-use shared::group::{GroupName, GroupState, Willingness};
+use shared::group::{GroupName, GroupReason, GroupState, Willingness};
 use shared::names::{NodeName, Sequence};
 use shared::order::{Choice, GroupVerb};
 use shared::time::Moment;
@@ -33,6 +39,7 @@ use shared::view::ClusterView;
 
 use super::Interpreter;
 use super::booth::Booth;
+use super::ipfail::Ipfail;
 use super::word::{Heaps, Info, Step, Word};
 use crate::declaration::{Candidate, Claim, Declaration, Passed, candidate};
 use crate::io::Settings;
@@ -72,6 +79,10 @@ pub(crate) struct Standbys {
     stalled: bool,
     /// No standby is offered and none asked for before.
     not_before: Option<Moment>,
+    /// How many ping nodes each of the two reaches.
+    ipfail: Ipfail,
+    /// The peer's `ipfail` began the standby under way, and why.
+    because: Option<String>,
     /// When the peer is asked for what should be here.
     ask_at: Option<Moment>,
     /// What the peer was asked for, and until when it may give that up for this reason.
@@ -185,6 +196,8 @@ impl Standbys {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             booth: Booth::new(settings),
+            ipfail: Ipfail::new(settings.peer.clone()),
+            because: None,
             theirs: None,
             newest: Sequence::default(),
             standby: Standby::None,
@@ -212,21 +225,8 @@ impl Interpreter for Standbys {
     }
 
     fn forget(&mut self) {
-        self.theirs = None;
-        self.newest = Sequence::default();
-        self.standby = Standby::None;
-        self.unsure = false;
-        self.stalled = false;
-        self.not_before = None;
-        self.ask_at = None;
-        self.asked = Heaps::NONE;
-        self.asked_until = None;
-        self.said = None;
-        self.again_at = None;
-        self.asked_at = None;
-        self.demanded = Heaps::NONE;
-        self.evicted.clear();
-        self.welcome_until = None;
+        self.ipfail.forget();
+        self.forget_said();
     }
 
     /// The peer goes on with the standby under way.
@@ -240,7 +240,8 @@ impl Interpreter for Standbys {
             Standby::Offered { .. } => (Standby::None, true),
             standby => (standby, self.unsure),
         };
-        self.forget();
+        self.ipfail.ask_again();
+        self.forget_said();
         self.standby = standby;
         self.unsure = unsure;
     }
@@ -294,6 +295,7 @@ impl Interpreter for Standbys {
         // What somebody orders meanwhile does not end with the standby.
         self.evicted
             .retain(|name| !own.orders.iter().any(|passed| moves(passed, name)));
+        self.ipfail.count(own.pings);
         self.booth.own = Some(own);
         if self.theirs.is_some() {
             self.speak_for_peer();
@@ -321,8 +323,15 @@ impl Interpreter for Standbys {
                 stable,
                 info,
             } => self.hear_holds(holds.mirrored(), full, stable, info, now),
-            Word::Standby { gives, step } => self.hear_standby(gives, step, now),
+            Word::Standby {
+                gives,
+                step,
+                by_ipfail,
+            } => self.hear_standby(gives, step, by_ipfail, now),
             Word::Takeover { takes } => self.demanded = takes.mirrored(),
+            Word::Counting { begins } => self.ipfail.hear_counting(begins),
+            Word::Count { to, says } if to == self.booth.node => self.ipfail.hear(says),
+            Word::Count { .. } => return,
             // That is said with auto_failback legacy, which it does not have.
             Word::Request { .. } | Word::Answer { .. } => return,
         }
@@ -341,6 +350,7 @@ impl Interpreter for Standbys {
         if self.asked_until.take_if(|at| *at <= now).is_some() {
             self.asked = Heaps::NONE;
         }
+        self.compare(now);
         self.go_on(now);
         self.ask(now);
     }
@@ -356,7 +366,8 @@ impl Interpreter for Standbys {
             _ => None,
         };
         let again = self.again_at.filter(|_| self.standby == Standby::None);
-        let asking = [self.ask_at, self.asked_until, self.not_before];
+        let compared = self.ipfail.deadline();
+        let asking = [self.ask_at, self.asked_until, self.not_before, compared];
         let deadlines = asking
             .into_iter()
             .chain([standby, self.welcome_until, again]);
@@ -379,9 +390,38 @@ fn moves(passed: &Passed, group: &GroupName) -> bool {
 }
 
 impl Standbys {
+    /// What it said of what it holds, and what was said of that here.
+    fn forget_said(&mut self) {
+        self.theirs = None;
+        self.because = None;
+        self.newest = Sequence::default();
+        self.standby = Standby::None;
+        self.unsure = false;
+        self.stalled = false;
+        self.not_before = None;
+        self.ask_at = None;
+        self.asked = Heaps::NONE;
+        self.asked_until = None;
+        self.said = None;
+        self.again_at = None;
+        self.asked_at = None;
+        self.demanded = Heaps::NONE;
+        self.evicted.clear();
+        self.welcome_until = None;
+    }
+
     /// There is something to decide: before the peer has said something there is not, and not at the end.
     fn speaks(&self) -> bool {
         !self.leaving && self.booth.own.is_some() && self.theirs.is_some()
+    }
+
+    /// Says what follows of how many ping nodes each of the two reaches.
+    fn compare(&mut self, now: Moment) {
+        let quiet = self.standby == Standby::None && !self.is_moving();
+        let takes = self.wants(Heaps::BOTH) && !self.is_ordered_there();
+        while let Some(word) = self.ipfail.next(quiet, takes, now) {
+            self.booth.say(word);
+        }
     }
 
     /// What follows in the standby under way, or what is to be said and offered where there is none.
@@ -555,7 +595,7 @@ impl Standbys {
         }
     }
 
-    fn hear_standby(&mut self, gives: Heaps, step: Step, now: Moment) {
+    fn hear_standby(&mut self, gives: Heaps, step: Step, by_ipfail: bool, now: Moment) {
         let idle = !self.is_moving() && !self.leaving;
         let may_wait = self.unsure && idle && self.can_give(gives);
         let Some(theirs) = &mut self.theirs else {
@@ -572,7 +612,11 @@ impl Standbys {
                     let until = now + ANSWER;
                     self.standby = Standby::Promised { heaps, until };
                     self.say_step(gives, Step::Other);
-                    self.follow_order(heaps.without(self.asked));
+                    self.because = None;
+                    match by_ipfail {
+                        true => self.because = self.why_given(),
+                        false => self.follow_order(heaps.without(self.asked)),
+                    }
                 }
             }
             (
@@ -697,7 +741,8 @@ impl Standbys {
         }
         let is_able = |claim: &Claim| claim.willing == Willingness::Able;
         Heaps::that(|local| {
-            let comes = self.is_wanted(local, &self.booth.node) || self.failback && local;
+            let returns = self.failback && local && !self.ipfail.is_behind();
+            let comes = self.is_wanted(local, &self.booth.node) || returns;
             let has_groups = self.claims(local).next().is_some();
             comes && has_groups && theirs.holds.has(local) && self.claims(local).all(is_able)
         })
@@ -705,7 +750,8 @@ impl Standbys {
 
     /// A heap goes back to the peer when that is there.
     fn returns(&self, local: bool) -> bool {
-        self.failback && !local && !self.is_wanted(local, &self.booth.node)
+        let returns = self.failback && !local && !self.ipfail.is_ahead();
+        returns && !self.is_wanted(local, &self.booth.node)
     }
 
     /// What this node holds of a heap it would give up: in a freeze it does not, and what is blocked it cannot.
@@ -797,7 +843,8 @@ impl Standbys {
     /// What was ordered at the peer comes after what was ordered here: that gives up these heaps. What would go back to
     /// it is wanted here from now on.
     fn follow_order(&mut self, heaps: Heaps) {
-        let stays = |local: bool| self.failback && !local;
+        let behind = self.ipfail.is_behind();
+        let stays = |local: bool| behind || self.failback && !local;
         let stay = self.named(|_, local| heaps.has(local) && stays(local));
         let others = self.named(|_, local| heaps.has(local) && !stays(local));
         let node = self.booth.node.clone();
@@ -810,6 +857,23 @@ impl Standbys {
             let groups = Choice::Named(groups);
             self.booth.order(GroupVerb::Unmove { groups }, reason);
         }
+    }
+
+    /// Why the peer's `ipfail` gives something up.
+    fn why_given(&self) -> Option<String> {
+        let reason = GroupReason::PeerBetterConnected {
+            node: self.booth.node.clone(),
+            here: self.ipfail.theirs()?,
+            there: self.booth.own.as_ref()?.pings?,
+        };
+        reason.told_by(&self.booth.peer)
+    }
+
+    /// An order wants a group on the peer.
+    fn is_ordered_there(&self) -> bool {
+        [true, false]
+            .iter()
+            .any(|local| self.is_wanted(*local, &self.booth.peer))
     }
 
     /// An order wants a group of the heap on that node.
@@ -854,7 +918,11 @@ impl Standbys {
     }
 
     fn say_step(&mut self, gives: Heaps, step: Step) {
-        self.booth.say(Word::Standby { gives, step });
+        self.booth.say(Word::Standby {
+            gives,
+            step,
+            by_ipfail: false,
+        });
     }
 
     fn say_resource(&mut self, holds: Heaps, stable: bool, info: Option<Info>) {
@@ -889,10 +957,24 @@ impl Standbys {
         self.say_resource(holds, stable, None);
     }
 
+    /// Why the peer gives up what it does, where that is known.
+    fn reasons(&self) -> BTreeMap<GroupName, String> {
+        let (Some(because), Standby::Promised { heaps, .. } | Standby::Awaited { heaps, .. }) =
+            (&self.because, self.standby)
+        else {
+            return BTreeMap::new();
+        };
+        let given = self.named(|_, local| heaps.has(local)).into_iter();
+        given.map(|name| (name, because.clone())).collect()
+    }
+
     /// Declares what the peer is.
     fn speak_for_peer(&mut self) {
         if let Some(theirs) = self.theirs {
             let (held, standby) = (self.held(), self.standby);
+            let both_hold = theirs.holds.common(held) != Heaps::NONE;
+            self.booth.pings = self.ipfail.theirs().filter(|_| !both_hold);
+            self.booth.reasons = self.reasons();
             // Nothing is stopped for a peer that has not said yet that it takes it.
             let waits = !matches!(standby, Standby::Giving(_));
             let states = self.booth.groups.iter().map(|(name, local)| {

@@ -8,13 +8,16 @@
 //! | `hb_takeover` | the other node is asked for a standby |
 //! | `ip-request` | the other node is asked for a group, with `auto_failback legacy` |
 //! | `ip-request-resp` | that node does not have it, or not any more |
+//! | `hbapi-clstat` | its `ipfail` begins, or ends |
+//! | `num_ping_nodes` | how many ping nodes its `ipfail` finds; a [question](Count) |
+//! | `you_are_dead`, `abort_giveup` | the answers |
 //!
 //! It holds resources in two heaps: those of its own lines in `haresources`, `local`, and those of
 //! the other node's, `foreign`. All words are the sender's: but in a standby they are the giver's.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use shared::group::GroupName;
 use shared::names::NodeName;
@@ -51,6 +54,17 @@ pub enum Info {
     TakenOver,
 }
 
+/// What an `ipfail` says of the ping nodes that it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// I find so many.
+    This(u32),
+    /// I find more than you said.
+    More,
+    /// I do not.
+    NoMore,
+}
+
 /// A word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
@@ -73,6 +87,8 @@ pub enum Word {
         gives: Heaps,
         /// How far it is.
         step: Step,
+        /// It was begun by the `ipfail` of the sender.
+        by_ipfail: bool,
     },
     /// The sender wants a standby of the reader, and these for itself.
     Takeover {
@@ -91,10 +107,24 @@ pub enum Word {
         /// Who may start it.
         to: NodeName,
     },
+    /// The sender has an `ipfail`, which wants to be told a number.
+    Counting {
+        /// Else it had one.
+        begins: bool,
+    },
+    /// The `ipfail` of the sender says this.
+    Count {
+        /// To this node.
+        to: NodeName,
+        /// This.
+        says: Count,
+    },
 }
 
 /// The types of messages that are words.
-pub const WORD_TYPES: [&str; 6] = [STARTING, RESOURCE, STANDBY, TAKEOVER, REQUEST, ANSWER];
+pub const WORD_TYPES: [&str; 10] = [
+    STARTING, RESOURCE, STANDBY, TAKEOVER, REQUEST, ANSWER, CLIENT, COUNT, MORE, NO_MORE,
+];
 
 const STARTING: &str = "starting";
 const RESOURCE: &str = "resource";
@@ -102,6 +132,10 @@ const STANDBY: &str = "ask_resources";
 const TAKEOVER: &str = "hb_takeover";
 const REQUEST: &str = "ip-request";
 const ANSWER: &str = "ip-request-resp";
+const CLIENT: &str = "hbapi-clstat";
+const COUNT: &str = "num_ping_nodes";
+const MORE: &str = "you_are_dead";
+const NO_MORE: &str = "abort_giveup";
 const HOLDS: &str = "rsc_hold";
 const KIND: &str = "rtype";
 const STABLE: &str = "isstable";
@@ -113,6 +147,14 @@ const TO: &str = "dest";
 const OWNED: &str = "weown";
 const RESULT: &str = "ok";
 const OK: &str = "OK";
+const REACHED: &str = "num_ping";
+const STATE: &str = "st";
+const JOIN: &str = "join";
+const LEAVE: &str = "leave";
+const SIGNON: &str = "signon";
+/// Who says it, where that is a client; the core sets it.
+const FROM: &str = "from_id";
+const IPFAIL: &str = "ipfail";
 
 impl Heaps {
     /// Neither.
@@ -232,6 +274,7 @@ impl Word {
     pub fn read(message_type: &str, fields: &BTreeMap<String, String>) -> Option<Self> {
         let text = |name: &str| fields.get(name).map(String::as_str);
         let heaps = || text(HOLDS).and_then(Heaps::read);
+        let by_ipfail = text(FROM) == Some(IPFAIL);
         match message_type {
             STARTING => Some(Self::Starting),
             RESOURCE => Some(Self::Resource {
@@ -243,6 +286,7 @@ impl Word {
             STANDBY => Some(Self::Standby {
                 gives: heaps()?,
                 step: Step::read(text(INFO)?)?,
+                by_ipfail,
             }),
             TAKEOVER => Some(Self::Takeover {
                 takes: takes(text(HOLDS)?)?,
@@ -253,6 +297,21 @@ impl Word {
             ANSWER if text(RESULT) == Some(OK) => Some(Self::Answer {
                 key: GroupName::new(text(KEY)?).ok()?,
                 to: NodeName::new(text(TO)?).ok()?,
+            }),
+            CLIENT if by_ipfail => Some(Self::Counting {
+                begins: match text(STATE)? {
+                    JOIN => true,
+                    LEAVE => false,
+                    _ => return None,
+                },
+            }),
+            COUNT | MORE | NO_MORE if by_ipfail => Some(Self::Count {
+                to: NodeName::new(text(TO)?).ok()?,
+                says: match message_type {
+                    COUNT => Count::This(text(REACHED)?.parse().ok()?),
+                    MORE => Count::More,
+                    _ => Count::NoMore,
+                },
             }),
             _ => None,
         }
@@ -283,7 +342,7 @@ impl Word {
                 }
                 RESOURCE
             }
-            Self::Standby { gives, step } => {
+            Self::Standby { gives, step, .. } => {
                 set(HOLDS, gives.word());
                 set(INFO, step.word());
                 STANDBY
@@ -302,6 +361,22 @@ impl Word {
                 set(OWNED, "yes");
                 set(RESULT, OK);
                 ANSWER
+            }
+            Self::Counting { begins } => {
+                set(STATE, if *begins { JOIN } else { LEAVE });
+                set(INFO, SIGNON);
+                CLIENT
+            }
+            Self::Count { to, says } => {
+                set(TO, to.as_str());
+                match says {
+                    Count::This(reached) => {
+                        set(REACHED, &reached.to_string());
+                        COUNT
+                    }
+                    Count::More => MORE,
+                    Count::NoMore => NO_MORE,
+                }
             }
         };
         (message_type, fields)

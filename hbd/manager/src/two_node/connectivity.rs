@@ -1,26 +1,21 @@
 //! Which of the two nodes is the better connected one, as Heartbeat's `ipfail` finds out: it reaches
 //! more ping nodes.
 //!
-//! Each node declares how many it reaches. What both say is compared at each change, and another
-//! result counts when it has lasted for [`DAMPING`] and no group is on its way from one state to
-//! another: a ping node that misses an answer moves nothing. From then on the node that reaches fewer is
-//! reluctant.
+//! Each node declares how many it reaches. What both say is compared at each change, [damped](Comparison); from then on
+//! the node that reaches fewer is reluctant.
 //!
 //! While one of them says nothing, nothing is compared, and what counts goes on. A dead node is
 //! compared with nobody.
 
 use alloc::collections::BTreeMap;
 use core::cmp::Ordering;
-use core::time::Duration;
 
 use shared::event::{Cause, NodeStatus};
 use shared::names::NodeName;
 use shared::time::Moment;
 use shared::view::ClusterView;
 
-/// How long a node reaches fewer before that counts, and how long not any more; as `ipfail` waits for
-/// others to stop moving.
-pub(super) const DAMPING: Duration = Duration::from_secs(10);
+use crate::comparison::Comparison;
 
 /// What this node reaches, and what the other one does.
 #[derive(Clone, Debug)]
@@ -29,12 +24,8 @@ pub(super) struct Connectivity {
     answers: BTreeMap<NodeName, bool>,
     /// The event that last said that one does not.
     pub(super) because: Option<Cause>,
-    /// This node against the other one, damped.
-    counts: Ordering,
-    /// What they are, if that is something else.
-    is: Option<Ordering>,
-    /// When that may count.
-    due_at: Option<Moment>,
+    /// This node against the other one.
+    compared: Comparison,
 }
 
 impl Connectivity {
@@ -44,9 +35,7 @@ impl Connectivity {
         let mut connectivity = Self {
             answers: nodes.collect(),
             because: None,
-            counts: Ordering::Equal,
-            is: None,
-            due_at: None,
+            compared: Comparison::new(),
         };
         connectivity.see(view);
         connectivity
@@ -80,41 +69,26 @@ impl Connectivity {
 
     /// The other node is dead.
     pub(super) fn forget(&mut self) {
-        self.counts = Ordering::Equal;
-        self.is = None;
-        self.due_at = None;
+        self.compared.forget();
     }
 
     /// The other node says that it reaches so many, if it counts them; something else counts from here on
     /// only if all is `quiet`.
     pub(super) fn compare(&mut self, theirs: Option<u32>, quiet: bool, now: Moment) {
-        let Some(is) = self.against(theirs) else {
-            return self.forget();
-        };
-        if is == self.counts.reverse() {
-            // Nothing moves for it.
-            self.counts = Ordering::Equal;
-        }
-        if is == self.counts {
-            self.is = None;
-            self.due_at = None;
-        } else if self.is != Some(is) {
-            self.is = Some(is);
-            self.due_at = Some(now + DAMPING);
-        } else if self.due_at.is_none() && quiet {
-            self.counts = is;
-            self.is = None;
+        match self.against(theirs) {
+            Some(is) => self.compared.compare(is, quiet, now),
+            None => self.forget(),
         }
     }
 
     /// The moment has come after which something else may count.
     pub(super) fn expire(&mut self, now: Moment) {
-        self.due_at.take_if(|at| *at <= now);
+        self.compared.expire(now);
     }
 
     /// When that is.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        self.due_at
+        self.compared.deadline()
     }
 
     /// What this node reaches against what the other one does.
@@ -124,13 +98,13 @@ impl Connectivity {
 
     /// This node has reached fewer for some time.
     pub(super) fn is_behind(&self) -> bool {
-        self.counts == Ordering::Less
+        self.compared.counts() == Ordering::Less
     }
 
     /// The other node reaches fewer, or did until a moment ago.
     pub(super) fn is_ahead(&self, theirs: Option<u32>) -> bool {
         let ahead = Ordering::Greater;
-        self.counts == ahead || self.against(theirs) == Some(ahead)
+        self.compared.counts() == ahead || self.against(theirs) == Some(ahead)
     }
 }
 

@@ -422,15 +422,21 @@ impl TwoNode {
         self.connectivity.is_ahead(self.peer_pings())
     }
 
-    /// This node reaches fewer ping nodes, no order wants the group here, and the peer is able.
+    /// This node reaches fewer ping nodes, no order wants the group here, and the peer is able, or is
+    /// one that says so when it is asked.
     fn gives_way(&self, place: usize, now: Moment) -> bool {
         let wanted = self.groups[place].wanted.as_ref();
         let stays = wanted.is_some_and(|w| now < w.until && w.on == self.settings.node);
         let peer = self.claimed(place).map(|(_, willing)| willing);
+        let is_asked = self.peer.waits() && self.groups[place].state().is_held();
+        let least = match is_asked {
+            true => Willingness::Reluctant,
+            false => Willingness::Able,
+        };
         self.connectivity.is_behind()
             && !planted!(self, IgnoresPings)
             && !stays
-            && peer.is_none_or(|willing| willing == Willingness::Able)
+            && peer.is_none_or(|willing| willing >= least)
     }
 
     /// Why the peer is more willing to hold a group than this node.

@@ -139,7 +139,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             scope: Scope::Node,
             short: "program that is started and kept running",
             long: "A PROGRAM of the name ipfail, in whatever directory, is not started, and neither it nor USER need exist: the line says that a node that reaches fewer `ping` nodes than the other one gives its groups to that one, \
-                   as hbd-manager(7) tells under Connectivity. Both nodes need the line. \
+                   as hbd-manager(7) tells under Connectivity. Both nodes need the line, also where the other one runs a Heartbeat, which starts ipfail by it. \
                    Of any other PROGRAM Heartbeat starts it as USER, and starts it again when it ends, unless it ends with exit code 100.",
             grammar: Grammar::Line(respawn),
         },

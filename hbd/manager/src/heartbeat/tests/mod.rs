@@ -1,5 +1,6 @@
 //! The words as they were seen between real nodes of Heartbeat 3.0.6; this node is bob.
 
+mod ipfail;
 mod request;
 
 use alloc::collections::BTreeMap;
@@ -62,6 +63,8 @@ struct Stage {
     heard: u64,
     orders: Vec<Passed>,
     wanted: BTreeMap<GroupName, NodeName>,
+    /// How many ping nodes bob reaches, if he counts them.
+    pings: Option<u32>,
 }
 
 /// What a group is here, and how willing bob is.
@@ -110,6 +113,7 @@ impl Stage {
             heard: 0,
             orders: Vec::new(),
             wanted: BTreeMap::new(),
+            pings: None,
         };
         stage.tell(Kind::CommunicationUp);
         stage.becomes(NodeStatus::Active);
@@ -191,7 +195,7 @@ impl Stage {
             answer: true,
             alone: false,
             waits: false,
-            pings: None,
+            pings: self.pings,
             claims: BTreeMap::from([(group(OWN), claim(own)), (group(OTHER), claim(other))]),
             failures: BTreeMap::new(),
             reasons: BTreeMap::new(),
@@ -255,7 +259,7 @@ impl Stage {
             match spoken {
                 Spoken::Say(word) => {
                     let (message_type, fields) = word.write();
-                    let values = ["rsc_hold", "isstable", "info", "ipaddr"];
+                    let values = ["rsc_hold", "isstable", "info", "ipaddr", "num_ping"];
                     let values = values.iter().filter_map(|name| fields.get(*name));
                     let values =
                         values.fold(message_type.to_string(), |text, value| text + " " + value);
@@ -1049,7 +1053,13 @@ fn what_is_said_is_read_as_it_was_meant() {
     for heaps in Heaps::ALL {
         words.push(Word::Takeover { takes: heaps });
         for step in Step::ALL {
-            words.push(Word::Standby { gives: heaps, step });
+            for by_ipfail in [false, true] {
+                words.push(Word::Standby {
+                    gives: heaps,
+                    step,
+                    by_ipfail,
+                });
+            }
         }
         for info in [
             None,
@@ -1066,8 +1076,30 @@ fn what_is_said_is_read_as_it_was_meant() {
         }
         assert_eq!(heaps.mirrored().mirrored(), heaps);
     }
+    for begins in [true, false] {
+        words.push(Word::Counting { begins });
+    }
+    for says in [Count::This(2), Count::More, Count::NoMore] {
+        words.push(Word::Count {
+            to: name("alice"),
+            says,
+        });
+    }
     for word in words {
-        let (message_type, fields) = word.write();
+        let (message_type, mut fields) = word.write();
+        let is_ipfails = matches!(
+            word,
+            Word::Counting { .. }
+                | Word::Count { .. }
+                | Word::Standby {
+                    by_ipfail: true,
+                    ..
+                }
+        );
+        if is_ipfails {
+            // The core says so.
+            fields.insert("from_id".into(), "ipfail".into());
+        }
         assert!(WORD_TYPES.contains(&message_type));
         assert_eq!(Word::read(message_type, &fields), Some(word));
     }
@@ -1082,4 +1114,6 @@ fn what_is_said_is_read_as_it_was_meant() {
     let refused = self::fields(&refused);
     assert_eq!(Word::read("ip-request-resp", &refused), None);
     assert_eq!(Word::read("status", &BTreeMap::new()), None);
+    let of_another = self::fields(&[("st", "join"), ("from_id", "ccm")]);
+    assert_eq!(Word::read("hbapi-clstat", &of_another), None);
 }
