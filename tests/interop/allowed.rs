@@ -80,15 +80,17 @@ impl Allowed {
         }
     }
 
+    /// A real pair's log has that line in some scenario.
+    pub(crate) fn has(&self, line: &str) -> bool {
+        let mut scenarios = self.scenarios.values();
+        scenarios.any(|observed| observed.lines.contains(line))
+    }
+
     /// A node's news of itself are no line about its peer, and when they come depends on the node alone; so it is
     /// enough that a real pair's node says so in any scenario.
     fn is_of_itself(&self, line: &str) -> bool {
         let about_itself = line.starts_with("info: ") && !line.contains("PEER");
-        about_itself
-            && self
-                .scenarios
-                .values()
-                .any(|observed| observed.lines.contains(line))
+        about_itself && self.has(line)
     }
 
     /// Writes the file.

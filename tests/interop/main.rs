@@ -162,6 +162,11 @@ fn tours(tier: Tier) -> Vec<Trial> {
             &[PacketFilter],
             services::failback_off,
         ),
+        interop(
+            "services_over_a_serial_line_survive_deaths_moves_and_a_cut",
+            &[],
+            services::over_a_serial_line,
+        ),
     ];
     trials.chain(faults).collect()
 }

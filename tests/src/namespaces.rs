@@ -368,4 +368,25 @@ impl Cable {
     pub fn insert(&self) -> Result<(), Error> {
         run("ip", &["-n", &self.switch, "link", "set", &self.port, "up"]).map(drop)
     }
+
+    /// From now on nothing passes between this cable and any other one that is kept apart.
+    ///
+    /// # Errors
+    /// [`Error::Command`].
+    pub fn keep_apart(&self) -> Result<(), Error> {
+        run(
+            "bridge",
+            &[
+                "-n",
+                &self.switch,
+                "link",
+                "set",
+                "dev",
+                &self.port,
+                "isolated",
+                "on",
+            ],
+        )
+        .map(drop)
+    }
 }

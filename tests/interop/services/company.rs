@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hbd_tests::error::{Error, file};
 use hbd_tests::namespaces::{Cable, Fault, Namespace, Switch};
+use hbd_tests::null_modem::{Line, NullModem};
 use hbd_tests::observer::Observer;
 use hbd_tests::observer::record::At;
 use hbd_tests::scratch::{self, Scratch};
@@ -110,6 +111,28 @@ fn held(holders: Holders) -> [String; 2] {
     })
 }
 
+/// What is between the two nodes.
+enum Between {
+    /// A switch, with the client on it, too.
+    Network,
+    /// A null modem cable. The client hears both, and neither hears the other.
+    SerialLine { modem: NullModem, _ports: Scratch },
+}
+
+impl Between {
+    /// The line of `ha.cf` for it.
+    fn medium(&self, seat: Seat) -> String {
+        match self {
+            Self::Network => String::from("bcast eth0\n"),
+            Self::SerialLine { modem, .. } => {
+                format!("baud {BAUD}\nserial {}\n", modem.port(seat).display())
+            }
+        }
+    }
+}
+
+const BAUD: &str = "19200";
+
 /// Fields are dropped in this order: nodes before the networks they live in.
 pub(crate) struct Pair {
     nodes: [Box<dyn Node>; 2],
@@ -122,11 +145,38 @@ pub(crate) struct Pair {
     /// The configuration names ping nodes.
     pings: bool,
     switch: Switch,
+    between: Between,
     _config: Scratch,
 }
 
 impl Pair {
     pub(crate) fn new(settings: &str, haresources: &str, kinds: [Kind; 2]) -> Result<Self, Error> {
+        Self::with(Between::Network, settings, haresources, kinds)
+    }
+
+    /// A pair with nothing but a serial line between its nodes.
+    pub(crate) fn on_a_serial_line(
+        settings: &str,
+        haresources: &str,
+        kinds: [Kind; 2],
+    ) -> Result<Self, Error> {
+        let ports = Scratch::new()?;
+        let modem = NullModem::new(ports.path())?;
+        let line = Between::SerialLine {
+            modem,
+            _ports: ports,
+        };
+        let pair = Self::with(line, settings, haresources, kinds)?;
+        pair.cables.iter().try_for_each(Cable::keep_apart)?;
+        Ok(pair)
+    }
+
+    fn with(
+        between: Between,
+        settings: &str,
+        haresources: &str,
+        kinds: [Kind; 2],
+    ) -> Result<Self, Error> {
         let (switch, config, client) = (Switch::new()?, Scratch::new()?, Namespace::new()?);
         switch.plug(&client, "eth0", &["10.9.0.9/24"])?;
         let pings = settings.contains("ping ");
@@ -145,11 +195,12 @@ impl Pair {
             )
         };
         let cables = [plug(ALICE)?, plug(BOB)?];
-        let ha_cf = format!(
-            "logfile /var/log/ha-log\nlogfacility none\nrealtime off\n{TIMES}{settings}bcast eth0\nnode {}\n",
-            NAMES.join(" ")
-        );
-        for name in NAMES {
+        for (seat, name) in NAMES.iter().enumerate() {
+            let ha_cf = format!(
+                "logfile /var/log/ha-log\nlogfacility none\nrealtime off\n{TIMES}{settings}{}node {}\n",
+                between.medium(seat),
+                NAMES.join(" ")
+            );
             let directory = config.directory(name)?;
             scratch::write(&directory.join("ha.cf"), &ha_cf)?;
             scratch::write(&directory.join("haresources"), haresources)?;
@@ -173,6 +224,7 @@ impl Pair {
             client,
             pings,
             switch,
+            between,
             _config: config,
         })
     }
@@ -217,17 +269,29 @@ impl Pair {
                 self.nodes[seat].thaw()?;
                 frozen
             }
-            Act::Cut => self.switch.set_faults(&[
-                Fault::cut(&self.cables[ALICE], &self.cables[BOB]),
-                Fault::cut(&self.cables[BOB], &self.cables[ALICE]),
-            ]),
+            Act::Cut => match &self.between {
+                Between::Network => self.switch.set_faults(&[
+                    Fault::cut(&self.cables[ALICE], &self.cables[BOB]),
+                    Fault::cut(&self.cables[BOB], &self.cables[ALICE]),
+                ]),
+                Between::SerialLine { modem, .. } => {
+                    modem.set(Line::Cut);
+                    Ok(())
+                }
+            },
             Act::Reboots(seat) => {
                 let mark = self.nodes[seat].var_log()?.join(REBOOTED);
                 let what = format!("{} has its machine booted", NAMES[seat]);
                 wait::until_true(LIMIT, &what, || Ok(mark.exists()))?;
                 self.act(Act::Crash(seat))
             }
-            Act::Join => self.switch.set_faults(&[]),
+            Act::Join => match &self.between {
+                Between::Network => self.switch.set_faults(&[]),
+                Between::SerialLine { modem, .. } => {
+                    modem.set(Line::Whole);
+                    Ok(())
+                }
+            },
             Act::Weather(lost) => self.switch.set_faults(&[
                 Fault::loss(&self.cables[ALICE], &self.cables[BOB], lost),
                 Fault::loss(&self.cables[BOB], &self.cables[ALICE], lost),

@@ -25,9 +25,11 @@ use super::tour::Act::{
 };
 use crate::peer::Kind;
 
-const EACH_ITS_OWN: Holders = [Some(ALICE), Some(BOB)];
-const ALL_ON_ALICE: Holders = [Some(ALICE), Some(ALICE)];
-const ALL_ON_BOB: Holders = [Some(BOB), Some(BOB)];
+pub(super) const EACH_ITS_OWN: Holders = [Some(ALICE), Some(BOB)];
+pub(super) const ALL_ON_ALICE: Holders = [Some(ALICE), Some(ALICE)];
+pub(super) const ALL_ON_BOB: Holders = [Some(BOB), Some(BOB)];
+/// Each holds both.
+pub(super) const ALL_ON_BOTH: Holders = [None, None];
 
 /// Shorter than deadtime, and longer.
 const SHORT: Duration = Duration::from_secs(2);
@@ -39,10 +41,10 @@ const NEVER: Two = Duration::ZERO;
 /// The address lease of hbd, twice deadtime, and a second; the other node takes over after deadtime.
 const LEASE: Two = Duration::from_secs(4 + 1);
 /// A Heartbeat starts anew so long after contact.
-const CONTACT: Two = Duration::from_secs(3);
+pub(super) const CONTACT: Two = Duration::from_secs(3);
 
 /// What is done, how it is to end, and how long two nodes may have a service meanwhile.
-struct Step {
+pub(super) struct Step {
     what: &'static str,
     acts: &'static [Act],
     holders: Holders,
@@ -51,7 +53,7 @@ struct Step {
     two: Two,
 }
 
-const fn step(what: &'static str, acts: &'static [Act], holders: Holders) -> Step {
+pub(super) const fn step(what: &'static str, acts: &'static [Act], holders: Holders) -> Step {
     Step {
         what,
         acts,
@@ -62,17 +64,17 @@ const fn step(what: &'static str, acts: &'static [Act], holders: Holders) -> Ste
 }
 
 impl Step {
-    const fn with_two(self, two: Two) -> Self {
+    pub(super) const fn with_two(self, two: Two) -> Self {
         Self { two, ..self }
     }
 
-    const fn with_alice(self, alice: &'static str) -> Self {
+    pub(super) const fn with_alice(self, alice: &'static str) -> Self {
         Self { alice, ..self }
     }
 }
 
 const ALIVE: &str = "active";
-const DEAD: &str = "dead";
+pub(super) const DEAD: &str = "dead";
 
 const UNMOVE: &[&str] = &["unmove", "all", "--yes"];
 const TAKE_FOR_EVER: &[&str] = &["takeover", "all", "--for", "ever", "--yes"];
@@ -98,7 +100,7 @@ const ON: &[Step] = &[
         EACH_ITS_OWN,
     )
     .with_two(LONG),
-    step("they do not hear each other", &[Cut], [None, None])
+    step("they do not hear each other", &[Cut], ALL_ON_BOTH)
         .with_two(Duration::MAX)
         .with_alice(DEAD),
     step("they do again", &[Join], EACH_ITS_OWN).with_two(CONTACT),
@@ -177,7 +179,7 @@ const ON: &[Step] = &[
 /// With `auto_failback off`.
 const OFF: &[Step] = &[
     step("both begin", &[StartBoth], EACH_ITS_OWN),
-    step("they do not hear each other", &[Cut], [None, None])
+    step("they do not hear each other", &[Cut], ALL_ON_BOTH)
         .with_two(Duration::MAX)
         .with_alice(DEAD),
     step("they do again", &[Join], ALL_ON_BOB).with_two(CONTACT),
@@ -213,6 +215,11 @@ pub(crate) fn failback_off() -> Result<(), Error> {
 
 fn play(settings: &str, steps: &[Step]) -> Result<(), Error> {
     let mut pair = Pair::new(settings, BRITTLE, [Kind::Heartbeat, Kind::Hbd])?;
+    follow(&mut pair, steps)
+}
+
+/// Each step ends as it is to end.
+pub(super) fn follow(pair: &mut Pair, steps: &[Step]) -> Result<(), Error> {
     for step in steps {
         let (what, holders) = (step.what, step.holders);
         let from = pair.now();
@@ -220,7 +227,11 @@ fn play(settings: &str, steps: &[Step]) -> Result<(), Error> {
             pair.act(*act)?;
         }
         pair.quiet(what, QUIET, |sight| {
-            Ok(sight.holders == holders && sight.other[BOB].as_deref() == Some(step.alice))
+            let alice = sight.other[BOB].as_deref();
+            let is_all = |says: &Option<String>| says.as_deref() == Some("all");
+            Ok(sight.holders == holders
+                && alice.is_none_or(|status| status == step.alice)
+                && (holders != ALL_ON_BOTH || sight.says.iter().all(is_all)))
         })
         .map_err(|error| Error::Unexpected(format!("{error}\nwanted: {holders:?}")))?;
         let limited = pair.two_for(step.two, from, pair.now());

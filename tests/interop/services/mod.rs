@@ -8,6 +8,8 @@
 //!
 //! What cannot be compared is in [`faults`].
 //!
+//! With nothing but a serial line between the two: [`serial`].
+//!
 //! `UPDATE=1 HBD_TIER=long cargo test -p hbd-tests --test interop` makes `expected` anew.
 
 mod company;
@@ -15,6 +17,7 @@ mod expected;
 mod faults;
 mod node;
 mod race;
+mod serial;
 mod tour;
 mod weather;
 
@@ -22,5 +25,6 @@ pub(crate) use company::NAMES;
 pub(crate) use expected::Expected;
 pub(crate) use faults::{failback_off, failback_on};
 pub(crate) use race::race;
+pub(crate) use serial::beside_a_heartbeat as over_a_serial_line;
 pub(crate) use tour::{TOURS, Tour};
 pub(crate) use weather::bad as bad_weather;

@@ -416,7 +416,7 @@ fn gaps(pair: &Pair, (before, after): (Holders, Holders), from: Duration) -> Res
 }
 
 /// The errors that a real node logged, freed of what differs between two runs, each with what it logged before.
-fn complaints(pair: &Pair, seat: Seat) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn complaints(pair: &Pair, seat: Seat) -> Result<BTreeMap<String, String>, Error> {
     if matches!(pair.kind(seat), Kind::Hbd) {
         return Ok(BTreeMap::new());
     }
