@@ -326,6 +326,12 @@ fn node_status(view: &ClusterView, name: &NodeName, node: &NodeView, own: bool) 
             Finding::new(Severity::Warning, object, what)
                 .remedy(format!("switch {name} on when what ailed it is repaired"))
         }
+        (NodeStatus::Dead, _) if node.kind == NodeKind::Ping => {
+            let what = format!("ping node {name} is dead ({})", node.reason);
+            Finding::new(Severity::Warning, object, what).remedy(
+                "see whether what it pings runs, can be reached from here and answers ping(8)",
+            )
+        }
         (NodeStatus::Dead, _) => {
             let what = format!("node {name} is dead ({})", node.reason);
             Finding::new(Severity::Warning, object, what).remedy(format!(

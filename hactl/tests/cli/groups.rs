@@ -1,6 +1,7 @@
 //! Groups and resources: what is shown, and the questions that the exit code answers.
 
 use shared::api::Snapshot;
+use shared::event::NodeKind;
 
 use crate::cli::expected::matches_file;
 use crate::cli::server::{Answer, Server};
@@ -168,6 +169,23 @@ fn why_does_not_take_what_was_left_behind_for_the_reason_of_a_takeover() {
     let taken = "group web started on bob (it says: alice is dead)";
     assert!(first[0].ends_with(taken), "{output}");
     assert_eq!(first[1], "", "{output}");
+}
+
+#[test]
+fn why_says_nothing_of_groups_on_a_dead_ping_node() {
+    let mut snapshot = stories::fencing_fails();
+    let bob = snapshot
+        .view
+        .nodes
+        .iter_mut()
+        .find(|(name, _)| name.as_str() == "bob");
+    bob.expect("bob is there").1.kind = NodeKind::Ping;
+    let server = Server::start(Answer::Everything {
+        events: stories::fence_events(),
+        snapshot,
+    });
+    let output = text(&crate::run(&server, &["why", "mail"]).stdout);
+    assert!(!output.contains("nothing goes there"), "{output}");
 }
 
 #[test]

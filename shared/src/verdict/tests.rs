@@ -808,6 +808,23 @@ fn a_dead_node_that_was_fenced_is_said_to_be_off_until_it_is_heard() {
     assert!(!whats(&judge(&snapshot))[0].contains("off"));
 }
 
+#[test]
+fn a_dead_ping_node_is_no_machine_of_ours_to_look_after() {
+    let mut snapshot = healthy();
+    let bob = snapshot.view.nodes.get_mut(&name("bob")).unwrap();
+    bob.kind = NodeKind::Ping;
+    apply(&mut snapshot, dead(StatusReason::Alone));
+    let verdict = judge(&snapshot);
+    let found = verdict
+        .findings
+        .iter()
+        .find(|f| f.what.contains("bob is dead"));
+    let found = found.expect("it is told");
+    assert!(found.what.starts_with("ping node bob"), "{found:?}");
+    let remedy = found.remedy.as_deref().unwrap_or_default();
+    assert!(remedy.contains("answers ping(8)"), "{found:?}");
+}
+
 fn failing(operation: Operation) -> Kind {
     Kind::ActionFailed {
         group: group_name("web"),

@@ -1,7 +1,7 @@
 //! Where a group is and why it is not elsewhere, in sentences.
 
 use shared::api::Snapshot;
-use shared::event::{NodeStatus, StatusReason};
+use shared::event::{NodeKind, NodeStatus, StatusReason};
 use shared::group::{GroupName, GroupState};
 use shared::names::NodeName;
 use shared::view::GroupView;
@@ -31,7 +31,7 @@ pub(super) fn sentences(
     let dead = view
         .nodes
         .iter()
-        .filter(|(_, node)| node.status == NodeStatus::Dead);
+        .filter(|(_, node)| node.kind == NodeKind::Normal && node.status == NodeStatus::Dead);
     sentences.extend(dead.map(|(name, node)| {
         let off = view
             .fenced
