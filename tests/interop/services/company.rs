@@ -70,8 +70,8 @@ pub(crate) const QUIET: Duration = Duration::from_secs(3);
 /// The same where nobody knows how it should be: a Heartbeat tries some things again after 5 s.
 pub(crate) const LONG_QUIET: Duration = Duration::from_secs(8);
 
-/// What a Heartbeat logs of what it cannot read.
-const GARBLED: &str = "NV failure (msgfromsteam)";
+/// What a Heartbeat logs of what it cannot read in a stream: its FIFO, a serial line.
+pub(crate) const GARBLED: &str = "NV failure (msgfromsteam)";
 
 /// Who holds each service.
 pub(crate) type Holders = [Option<Seat>; 2];
