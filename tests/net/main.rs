@@ -82,6 +82,10 @@ fn main() -> ExitCode {
             "nobody_dies_while_a_serial_line_or_a_network_is_left",
             serial::beside_a_network,
         ),
+        net(
+            "a_serial_line_with_a_broken_wire_is_a_one_way_link",
+            serial::one_way,
+        ),
         net("a_noisy_serial_line_kills_nobody", serial::noisy),
         net(
             "a_serial_line_that_takes_nothing_is_a_state_and_recovers",

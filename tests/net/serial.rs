@@ -8,7 +8,8 @@ use hbd_tests::scratch::Scratch;
 use hbd_tests::wait;
 use shared::event::{Kind, LinkStatus, MediumStatus, NodeStatus};
 
-use crate::cluster::{Cluster, DEADTIME, SOON, demand, link_is, medium};
+use crate::cluster::{Cluster, DEADTIME, SOON, demand, link, link_is, medium};
+use crate::membership::no_death;
 use crate::messages;
 
 const ALICE: usize = 0;
@@ -80,6 +81,43 @@ pub(crate) fn beside_a_network() -> Result<(), Error> {
         machine.ip(&["link", "set", "eth0", "down"])?;
     }
     all_live("nobody dies with the line alone")
+}
+
+/// One wire is broken: who hears learns that the other does not, beside a network and without.
+pub(crate) fn one_way() -> Result<(), Error> {
+    let (cluster, modem, ports) = at_its_ends(1)?;
+    link_becomes(&cluster, &ports, LinkStatus::Up)?;
+    let [line, other_end] = [ALICE, BOB].map(|node| name(&ports, node));
+    let carries_one_way = |one_way: bool| {
+        let what = format!("link bob/{line} one way: {one_way}");
+        cluster.wait_view(ALICE, &what, |view| {
+            link(view, "bob", &line).is_some_and(|link| link.one_way == one_way)
+        })
+    };
+    modem.set(Line::Mute(ALICE));
+    cluster.wait_view(BOB, &format!("link alice/{other_end} dead"), |view| {
+        link_is(view, "alice", &other_end, LinkStatus::Dead)
+    })?;
+    carries_one_way(true)?;
+    modem.set(Line::Whole);
+    link_becomes(&cluster, &ports, LinkStatus::Up)?;
+    carries_one_way(false)?;
+    no_death(&cluster)?;
+
+    let deaf = |deaf: bool| {
+        cluster.wait_view(ALICE, &format!("bob does not hear: {deaf}"), |view| {
+            view.nodes.values().any(|node| node.not_heard) == deaf
+        })
+    };
+    for machine in &cluster.machines {
+        machine.ip(&["link", "set", "eth0", "down"])?;
+    }
+    modem.set(Line::Mute(ALICE));
+    cluster.daemons[BOB].wait_status("alice", NodeStatus::Dead, SOON)?;
+    deaf(true)?;
+    modem.set(Line::Whole);
+    cluster.wait_agreed()?;
+    deaf(false)
 }
 
 /// A byte of a thousand is another: some beats are lost, and what follows them is not.

@@ -25,6 +25,8 @@ pub enum Line {
     Whole,
     /// Nothing arrives.
     Cut,
+    /// Nothing arrives of what this end sends.
+    Mute(usize),
     /// Every so many bytes one is another.
     Noisy(usize),
     /// Nothing is taken: flow control says stop.
@@ -190,7 +192,7 @@ impl Shared {
                 }
             }
         }
-        if self.line != Line::Cut
+        if ![Line::Cut, Line::Mute(from)].contains(&self.line)
             && let Some(to) = self.ports[1 - from].as_mut()
         {
             // Nobody reads there: what does not fit is lost, as on a wire.

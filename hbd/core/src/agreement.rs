@@ -2,8 +2,9 @@
 //! differs from what others tell.
 //!
 //! The digest ([`crate::wire::config_digest`]) travels in a beat: in the first [`BEATS_AFTER`] after
-//! anything that makes it news, and once every [`EVERY`]. Nothing of it goes out while a living node
-//! does not read it, nor over slow media.
+//! anything that makes it news, and once every [`EVERY`]; over slow media in the first
+//! [`SLOW_BEATS_AFTER`] of those beats that carry more than the others. Nothing of it goes out while
+//! a living node does not read it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,6 +23,8 @@ use crate::wire::{Message, fields};
 
 /// So many beats carry what is new, since some are lost.
 const BEATS_AFTER: u32 = 10;
+/// The same for slow media.
+const SLOW_BEATS_AFTER: u32 = 3;
 /// What everybody knows is told again so often.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -29,7 +32,16 @@ const EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Announcement {
     left: u32,
+    left_slow: u32,
     told: Moment,
+    told_slow: Moment,
+}
+
+/// The field for the next beat.
+#[derive(Default)]
+pub(crate) struct ConfigToTell {
+    pub(crate) fast: Option<String>,
+    pub(crate) slow: Option<String>,
 }
 
 impl Core {
@@ -41,22 +53,33 @@ impl Core {
     /// The own digest is news: it changed, or somebody begins to listen.
     pub(crate) fn announce_config(&mut self) {
         self.announcement.left = BEATS_AFTER;
+        self.announcement.left_slow = SLOW_BEATS_AFTER;
     }
 
-    /// The field for the next beat, if it is to carry one.
-    pub(crate) fn config_to_tell(&mut self, now: Now) -> Option<String> {
+    /// The field for the next beat, if it is to carry one; over slow media only if it carries more
+    /// than others there.
+    pub(crate) fn config_to_tell(&mut self, slowly: bool, now: Now) -> ConfigToTell {
         let reads = |level: Option<Level>| level.is_some_and(|l| l.has(Level::FEATURE_CONFIG));
         let alone = self.live_others().next().is_none();
         if alone || !self.live_others().all(|(_, peer)| reads(peer.level())) {
-            return None;
+            return ConfigToTell::default();
         }
-        let again = now.boot.since(self.announcement.told) >= EVERY;
-        if self.announcement.left == 0 && !again {
-            return None;
+        let digest = self.own_digest();
+        let to_tell = |left: &mut u32, told: &mut Moment| {
+            let due = *left > 0 || now.boot.since(*told) >= EVERY;
+            due.then(|| {
+                *left = left.saturating_sub(1);
+                *told = now.boot;
+                digest.to_field()
+            })
+        };
+        let telling = &mut self.announcement;
+        ConfigToTell {
+            fast: to_tell(&mut telling.left, &mut telling.told),
+            slow: slowly
+                .then(|| to_tell(&mut telling.left_slow, &mut telling.told_slow))
+                .flatten(),
         }
-        self.announcement.left = self.announcement.left.saturating_sub(1);
-        self.announcement.told = now.boot;
-        Some(self.own_digest().to_field())
     }
 
     /// Other lines of the files must be the same on all nodes from here on.

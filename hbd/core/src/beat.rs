@@ -1,8 +1,9 @@
 //! What goes out: beats, and every other message.
 //!
 //! A message goes out once over every medium. A beat tells each peer what was heard of it
-//! ([`crate::wire::heard`]), for the very medium it goes over, if every living node can read that
-//! and the medium is fast enough; so the copies of one beat differ, and any of them will do.
+//! ([`crate::wire::heard`]), for the very medium it goes over, if every living node can read that;
+//! so the copies of one beat differ, and any of them will do. Slow media carry that in few beats:
+//! one in [`TOLD_SLOWLY_EVERY`], and each that declares a node dead.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,6 +27,11 @@ use crate::wire::limits::NODES_MAX;
 use crate::wire::stamp::Numbered;
 use crate::wire::status::{State, Status};
 use crate::wire::{Form, Message, Stamp, encode_packet, fields, types};
+
+/// Slow media carry what a beat says beyond being one so often at most.
+pub const TOLD_SLOWLY_EVERY: Duration = Duration::from_secs(2);
+/// And no more of it than so many bytes: the list of three peers, about.
+pub const TOLD_SLOWLY_BYTES_MAX: usize = 150;
 
 impl Core {
     pub(crate) fn beat_due(&mut self, due: Moment, now: Now) {
@@ -57,23 +63,36 @@ impl Core {
         let listed = self
             .everyone_has(Level::FEATURE_HEARD)
             .then(|| self.whom_to_list());
-        let config = self.config_to_tell(now);
         let declared = self.declared_to_tell();
+        let slowly = declared.is_some()
+            || now.boot.since(self.own.told_slowly) >= TOLD_SLOWLY_EVERY
+            || planted!(self, HeardAnywhere);
+        if slowly {
+            self.own.told_slowly = now.boot;
+        }
+        let config = self.config_to_tell(slowly, now);
         let mut plain = status.to_message();
         self.stamp(&mut plain, None, Some(sequence), now);
         let mut signed = Signed::default();
         for medium in self.media() {
-            let Some(listed) = listed.as_ref().filter(|_| self.is_fast(medium)) else {
+            let fast = self.is_fast(medium);
+            let listed = listed.as_ref().filter(|_| fast || slowly);
+            let list = listed.map(|listed| self.heard_over(medium, listed));
+            let short = |list: &String| {
+                let declared = declared.as_ref().map_or(0, String::len);
+                list.len() + declared <= TOLD_SLOWLY_BYTES_MAX
+            };
+            let Some(list) = list.filter(|list| fast || short(list)) else {
                 self.put(medium, &plain, &mut signed, now);
                 continue;
             };
-            let list = self.heard_over(medium, listed);
             let heard = Some(list.as_str());
             let mut message = Status { heard, ..status }.to_message();
             if let Some(declared) = &declared {
                 message.set_text(fields::DECLARED, declared);
             }
-            if let Some(config) = config.as_ref().filter(|_| self.is_fast(medium)) {
+            let told = if fast { &config.fast } else { &config.slow };
+            if let Some(config) = told {
                 message.set_text(fields::CONFIG, config);
             }
             self.stamp(&mut message, None, Some(sequence), now);
@@ -174,7 +193,7 @@ impl Core {
 
     fn is_fast(&self, medium: MediumIndex) -> bool {
         let rate = self.settings.media[usize::from(medium.0)].rate;
-        rate.is_none_or(|rate| rate >= SLOW_BITS) || planted!(self, HeardAnywhere)
+        rate.is_none_or(|rate| rate >= SLOW_BITS)
     }
 
     /// Fields that Heartbeat does not know go out only when no living node would meet them unasked.

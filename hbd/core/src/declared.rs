@@ -74,8 +74,8 @@ impl Core {
         }))
     }
 
-    /// What a peer's beat says of this node, and its list of whom it hears. Copies over slow media
-    /// have neither.
+    /// What a peer's beat says of this node, and its list of whom it hears. Most copies over
+    /// slow media have neither.
     pub(crate) fn read_declared(
         &mut self,
         index: PeerIndex,

@@ -35,6 +35,7 @@ pub mod session;
 mod settings;
 pub mod wire;
 
+pub use beat::{TOLD_SLOWLY_BYTES_MAX, TOLD_SLOWLY_EVERY};
 pub use deadline::{Deadline, PeerIndex, Timer};
 pub use io::{Command, Output, Said};
 pub use machine::{BadSettings, Core};

@@ -103,6 +103,8 @@ pub(crate) struct Own {
     pub(crate) ack_trigger: u64,
     /// The last peer that a beat listed as heard, while not all fit.
     pub(crate) listed: Option<PeerIndex>,
+    /// When slow media last carried what was heard.
+    pub(crate) told_slowly: Moment,
     pub(crate) beats: u64,
     pub(crate) worst_lateness: Duration,
     pub(crate) stalls: u64,
@@ -219,6 +221,7 @@ impl Core {
                 load: String::new(),
                 ack_trigger: random.below(ack_every(true, settings.nodes.len())),
                 listed: None,
+                told_slowly: Moment::default(),
                 beats: 0,
                 worst_lateness: Duration::ZERO,
                 stalls: 0,

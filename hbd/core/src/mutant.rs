@@ -66,7 +66,7 @@ shared::mutants! {
     BulkAnywhere "bulk-anywhere",
     /// Nothing is acknowledged.
     NoAcknowledgement "no-acknowledgement",
-    /// What was heard is listed on slow media too.
+    /// What was heard is listed in every beat on slow media, too.
     HeardAnywhere "heard-anywhere",
     /// What peers tell of their configuration is not read.
     ConfigUnread "config-unread",

@@ -61,7 +61,7 @@ pub struct Status<'a> {
     pub acknowledges: bool,
     /// What hbd can do there; none for a Heartbeat.
     pub level: Option<Level>,
-    /// What it heard from others ([`super::heard`]); none on slow media.
+    /// What it heard from others ([`super::heard`]); now and then on slow media.
     pub heard: Option<&'a str>,
 }
 

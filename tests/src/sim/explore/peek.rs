@@ -15,6 +15,10 @@ pub struct Peek {
     pub leaves: bool,
     /// It tells what was heard (`hbdheard`).
     pub tells_heard: bool,
+    /// It tells whom its sender declared dead (`hbddead`).
+    pub declares: bool,
+    /// How long both are.
+    pub told_bytes: usize,
     /// `hg`.
     pub generation: Generation,
     /// `seq`; 0 where there is none.
@@ -82,7 +86,11 @@ impl Peek {
             b"hg" => self.generation = Generation(hex(value)),
             b"seq" => self.sequence = Sequence(hex(value)),
             b"dt" => self.deadtime_ms = hex(value),
-            b"hbdheard" => self.tells_heard = true,
+            b"hbdheard" | b"hbddead" => {
+                self.tells_heard |= name == b"hbdheard";
+                self.declares |= name == b"hbddead";
+                self.told_bytes += value.len();
+            }
             b"ttl" => self.whole = true,
             _ => {}
         }
@@ -107,14 +115,16 @@ mod tests {
             asks: false,
             leaves: false,
             tells_heard: true,
+            declares: false,
+            told_bytes: 1,
             generation: Generation(0x1f),
             sequence: Sequence(10),
             deadtime_ms: 8000,
             whole: true,
         };
-        let netstring = b"###\n11:(0)t=status,10:(0)dt=1f40,8:(0)seq=a,27:(1)srcuuid=0123456789abcdef,8:(0)hg=1f,12:(0)hbdheard=,8:(0)ttl=3,%%%\n";
+        let netstring = b"###\n11:(0)t=status,10:(0)dt=1f40,8:(0)seq=a,27:(1)srcuuid=0123456789abcdef,8:(0)hg=1f,13:(0)hbdheard=-,8:(0)ttl=3,%%%\n";
         assert_eq!(peek(netstring), expected);
-        let string = b">>>\nt=status\ndt=1f40\nseq=a\nhg=1f\nhbdheard=\nttl=3\n<<<\n";
+        let string = b">>>\nt=status\ndt=1f40\nseq=a\nhg=1f\nhbdheard=-\nttl=3\n<<<\n";
         assert_eq!(peek(string), expected);
     }
 

@@ -82,6 +82,8 @@ struct Node {
     /// Events by the second that they are about: in which their packet arrived, or they were told.
     events_of: BTreeMap<u64, u32>,
     asks_last: Option<Moment>,
+    /// When it last listed over a slow medium what it heard.
+    told_slowly: BTreeMap<SegmentIndex, Moment>,
     right_keys: bool,
     runs: bool,
 }
@@ -173,6 +175,7 @@ impl Rules {
             packets_now: 0,
             events_of: BTreeMap::new(),
             asks_last: None,
+            told_slowly: BTreeMap::new(),
             right_keys: true,
             runs: false,
         };

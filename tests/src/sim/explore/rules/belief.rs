@@ -119,21 +119,18 @@ impl Truth {
         let pair = |what: &str, truth: bool, belief: bool| {
             (truth != belief).then(|| format!("{what}: {truth} in truth, {belief} in its view"))
         };
-        let slow = cluster.world.segments().iter().any(|s| s.baud.is_some());
         pair("alive", self.alive, believed.alive)
             .or_else(|| pair("jeopardy", self.jeopardy, believed.jeopardy))
             .or_else(|| {
                 let both = self.links.iter().zip(&believed.links).enumerate();
                 both.map(|(place, (truth, belief))| {
                     let name = &cluster.world.segments()[place].name;
-                    pair(&format!("link {name} up"), truth.0, belief.0).or_else(|| {
-                        let one_way = pair(&format!("link {name} one-way"), truth.1, belief.1);
-                        one_way.filter(|_| !slow)
-                    })
+                    pair(&format!("link {name} up"), truth.0, belief.0)
+                        .or_else(|| pair(&format!("link {name} one-way"), truth.1, belief.1))
                 })
                 .find_map(|difference| difference)
             })
-            .or_else(|| pair("does not hear us", self.deaf, believed.deaf).filter(|_| !slow))
+            .or_else(|| pair("does not hear us", self.deaf, believed.deaf))
     }
 }
 

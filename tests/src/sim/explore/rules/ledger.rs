@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hbd_core::{MediumForm, SLOW_BITS};
+use hbd_core::{MediumForm, SLOW_BITS, TOLD_SLOWLY_BYTES_MAX, TOLD_SLOWLY_EVERY};
 use shared::event::{NodeKind, NodeStatus};
 use shared::names::{Generation, Sequence};
 use shared::time::Moment;
@@ -40,6 +40,7 @@ impl Rules {
         node.events = 0;
         node.sequence = Sequence(0);
         node.asks_last = None;
+        node.told_slowly.clear();
         node.runs = true;
         self.changed = world.now();
         if !quick_restart {
@@ -86,8 +87,16 @@ impl Rules {
             return Err(self.of(index, "sends what nobody can read"));
         }
         let slow = world.segments()[segment.0].baud;
-        if packet.tells_heard && slow.is_some_and(|bits| bits < SLOW_BITS) {
-            return Err(self.of(index, "lists what it heard on a slow medium"));
+        let slow = slow.is_some_and(|bits| bits < SLOW_BITS);
+        if slow && packet.told_bytes > TOLD_SLOWLY_BYTES_MAX {
+            return Err(self.of(index, "lists too much of what it heard on a slow medium"));
+        }
+        if slow && packet.tells_heard && !packet.declares {
+            let last = node.told_slowly.insert(segment, world.now());
+            // A packet leaves moments after its core looked at the clock.
+            if last.is_some_and(|last| world.now().since(last) < TOLD_SLOWLY_EVERY / 2) {
+                return Err(self.of(index, "lists what it heard too often on a slow medium"));
+            }
         }
         if packet.generation < node.generation {
             let text = format!("sends as generation {}", packet.generation);
