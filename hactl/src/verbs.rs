@@ -208,6 +208,12 @@ fn known_group(snapshot: &Snapshot, typed: &str) -> Result<GroupName, Error> {
             return Err(Error::NotFound(text));
         }
     }
+    let nodes = snapshot.view.nodes.keys();
+    let mut nodes = nodes.filter(|node| !typed.is_empty() && node.as_str().contains(typed));
+    if let Some(node) = nodes.next() {
+        let text = format!("{typed} is no group; of node {node} tells hactl nodes {node}");
+        return Err(Error::NotFound(text));
+    }
     let names: Vec<&str> = names.iter().map(GroupName::as_str).collect();
     Err(Error::NotFound(match names.is_empty() {
         true => format!("{typed} is no group: haresources names none"),

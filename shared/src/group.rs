@@ -228,6 +228,9 @@ pub enum GroupReason {
         here: u32,
         /// How many the other one does.
         there: u32,
+        /// Those that do not answer this node, as far as it knows them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        silent: Vec<NodeName>,
     },
     /// It goes back to its preferred node.
     Failback {
@@ -293,7 +296,12 @@ impl GroupReason {
                 node: other,
                 here,
                 there,
-            } => Some(better_connected(other, *there, node.as_str(), *here)),
+                silent,
+            } => Some(better_connected(
+                (other, *there),
+                (node.as_str(), *here),
+                silent,
+            )),
             Self::DeclaredDead { node: other } => Some(format!(
                 "{other} does not hear {node}, counts it as dead, and holds it"
             )),
@@ -315,9 +323,25 @@ impl GroupReason {
     }
 }
 
-fn better_connected(node: &NodeName, there: u32, this: &str, here: u32) -> String {
+/// So many ping nodes are named that do not answer; of more the number is told.
+const SILENT_NAMED: usize = 2;
+
+fn better_connected(
+    (node, there): (&NodeName, u32),
+    (this, here): (&str, u32),
+    silent: &[NodeName],
+) -> String {
     let nodes = if there == 1 { "node" } else { "nodes" };
-    format!("{node} reaches {there} ping {nodes}, {this} {here}")
+    let counts = format!("{node} reaches {there} ping {nodes}, {this} {here}");
+    let named = silent.iter().take(SILENT_NAMED).map(NodeName::as_str);
+    let named: Vec<&str> = named.collect();
+    let (named, rest) = (named.join(", "), silent.len().saturating_sub(SILENT_NAMED));
+    match (silent.len(), rest) {
+        (0, _) => counts,
+        (1, _) => format!("{counts} ({named} does not answer)"),
+        (_, 0) => format!("{counts} ({named} do not answer)"),
+        _ => format!("{counts} ({named} and {rest} more do not answer)"),
+    }
 }
 
 impl fmt::Display for GroupReason {
@@ -328,9 +352,16 @@ impl fmt::Display for GroupReason {
             Self::PeerDead { node } => write!(f, "{node} is dead"),
             Self::PeerFree { node } => write!(f, "{node} does not hold it"),
             Self::PeerMoreWilling { node } => write!(f, "it goes to {node}"),
-            Self::PeerBetterConnected { node, here, there } => {
-                f.write_str(&better_connected(node, *there, "this node", *here))
-            }
+            Self::PeerBetterConnected {
+                node,
+                here,
+                there,
+                silent,
+            } => f.write_str(&better_connected(
+                (node, *there),
+                ("this node", *here),
+                silent,
+            )),
             Self::Failback { node } => write!(f, "it goes back to {node}, its preferred node"),
             Self::Contested { node } => write!(f, "both nodes held it, and {node} keeps it"),
             Self::DeclaredDead { node } => write!(
@@ -391,5 +422,33 @@ impl fmt::Display for Hold {
             }
             Self::Manual => "it may still hold them, and only an operator can confirm that it is off",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_better_connected_node_is_told_with_the_ping_nodes_that_do_not_answer() {
+        let name = |text: &str| NodeName::new(text).unwrap();
+        let told = |silent: &[&str]| {
+            let reason = GroupReason::PeerBetterConnected {
+                node: name("bob"),
+                here: 1,
+                there: 4,
+                silent: silent.iter().map(|text| name(text)).collect(),
+            };
+            reason.told_by(&name("alice")).unwrap()
+        };
+        let counts = "bob reaches 4 ping nodes, alice 1";
+        assert_eq!(told(&[]), counts);
+        for (silent, words) in [
+            (&["a"][..], "a does not answer"),
+            (&["a", "b"][..], "a, b do not answer"),
+            (&["a", "b", "c"][..], "a, b and 1 more do not answer"),
+        ] {
+            assert_eq!(told(silent), format!("{counts} ({words})"));
+        }
     }
 }

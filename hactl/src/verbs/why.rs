@@ -7,11 +7,12 @@ use std::io::{self, Write};
 
 use clap::Command;
 use serde::Serialize;
-use shared::api::ErrorCode;
+use shared::api::{ErrorCode, Snapshot};
 use shared::client::{Client, ClientError};
 use shared::event::{Cause, Event, EventId, Object};
 use shared::exit::Exit;
 use shared::group::GroupName;
+use shared::names::NodeName;
 use shared::query::{EventQuery, Related};
 
 use crate::cli::{Call, Example, Verb, absolute, flag};
@@ -26,7 +27,7 @@ pub(crate) const VERB: Verb = Verb {
     text: "\
 First the last change of its state that the asked node knows, then what led to that, and so on, back to
 an order or to what nobody caused: the latest stands first. Where a cause lies in the journal of another
-node the last line names it. Then where the group is, and what keeps it from being elsewhere: an order,
+node the last line names it, and the line to ask there. Then where the group is, and what keeps it from being elsewhere: an order,
 a freeze, a takeover that is held back, a failure, a dead node. Ends with 4 if there is no such group.",
     examples: &[
         Example {
@@ -64,6 +65,8 @@ struct Answer {
     order: Option<String>,
     /// The cause that this node's journal does not hold.
     unknown: Option<EventId>,
+    /// The other node, which knows the cause of the first of it.
+    ask: Option<NodeName>,
     /// Where it is, and why not elsewhere.
     standing: Vec<String>,
 }
@@ -78,6 +81,11 @@ fn run(call: &Call) -> Result<Exit, Error> {
     let standing = standing::sentences(&snapshot, &group, failback, &call.clock(snapshot.at));
     let (chain, unknown) = chain(&mut client, &group)?;
     let answer = Answer {
+        ask: chain
+            .last()
+            .and_then(chain::known_elsewhere)
+            .filter(|node| runs_hbd(&snapshot, node))
+            .cloned(),
         order: chain.last().and_then(ordered_by).map(str::to_owned),
         group,
         chain,
@@ -91,6 +99,13 @@ fn run(call: &Call) -> Result<Exit, Error> {
     }
     out.flush()?;
     Ok(Exit::Done)
+}
+
+/// Whether it is no Heartbeat, which could not be asked.
+fn runs_hbd(snapshot: &Snapshot, node: &NodeName) -> bool {
+    let node = snapshot.view.nodes.get(node);
+    let program = node.and_then(|node| node.program.as_deref());
+    program.is_none_or(|program| program.starts_with("hbd"))
 }
 
 /// The last change of a group's state and what led to it, the latest first; and the cause that is not
@@ -141,6 +156,11 @@ fn write(out: &mut impl Write, call: &Call, answer: &Answer) -> io::Result<()> {
         let text = format!(
             "because of event {id}, which is not kept here; on {node}: hactl events --cause {id}"
         );
+        writeln!(out, "{:indent$}  {}", "", colour.paint(&text, Mood::Faint))?;
+    }
+    if let Some(node) = &answer.ask {
+        let group = &answer.group;
+        let text = format!("because of what {node} knows; on {node}: hactl why {group}");
         writeln!(out, "{:indent$}  {}", "", colour.paint(&text, Mood::Faint))?;
     }
     if !answer.chain.is_empty() {

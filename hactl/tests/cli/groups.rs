@@ -165,10 +165,48 @@ fn why_does_not_take_what_was_left_behind_for_the_reason_of_a_takeover() {
     });
     let output = crate::run(&server, &["why", "web"]);
     let output = text(&output.stdout);
-    let first: Vec<&str> = output.lines().take(2).collect();
+    let first: Vec<&str> = output.lines().take(3).collect();
     let taken = "group web started on bob (it says: alice is dead)";
     assert!(first[0].ends_with(taken), "{output}");
-    assert_eq!(first[1], "", "{output}");
+    let there = "because of what bob knows; on bob: hactl why web";
+    assert_eq!(first[1].trim_start(), there, "{output}");
+    assert_eq!(first[2], "", "{output}");
+}
+
+#[test]
+fn why_a_better_connected_node_took_a_group_names_the_ping_node_and_where_to_ask() {
+    let mut events = stories::group_events();
+    events.extend(stories::web_comes_from_a_worse_connected_node());
+    let server = Server::start(Answer::Everything {
+        events,
+        snapshot: stories::with_groups(),
+    });
+    let output = crate::run(&server, &["why", "web"]);
+    matches_file("why-better-connected", &text(&output.stdout));
+}
+
+#[test]
+fn why_of_a_part_of_a_nodes_name_says_which_node_that_is() {
+    let server = Server::start(Answer::Everything {
+        events: stories::group_events(),
+        snapshot: stories::with_groups(),
+    });
+    let output = hactl(&server, &["why", "bo"]).output().unwrap();
+    ends(&output, 4);
+    let said = "bo is no group; of node bob tells hactl nodes bob";
+    assert!(text(&output.stderr).contains(said), "{output:?}");
+}
+
+#[test]
+fn nobody_is_sent_to_ask_a_heartbeat() {
+    let mut events = stories::group_events();
+    events.extend(stories::web_was_taken_over());
+    let mut snapshot = stories::with_groups();
+    let bob = snapshot.view.nodes.get_mut(&"bob".parse().unwrap());
+    bob.expect("bob is there").program = Some("heartbeat".into());
+    let server = Server::start(Answer::Everything { events, snapshot });
+    let output = text(&crate::run(&server, &["why", "web"]).stdout);
+    assert!(!output.contains("on bob: hactl"), "{output}");
 }
 
 #[test]

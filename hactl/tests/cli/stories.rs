@@ -143,6 +143,32 @@ pub(crate) fn web_was_taken_over() -> Vec<Event> {
     ])
 }
 
+/// web was on bob, who gives it up because alice reaches more ping nodes.
+pub(crate) fn web_comes_from_a_worse_connected_node() -> Vec<Event> {
+    let (starting, started) = (GroupState::Starting, GroupState::Started);
+    let (stopping, stopped) = (GroupState::Stopping, GroupState::Stopped);
+    let better = GroupReason::PeerBetterConnected {
+        node: name("alice"),
+        here: 1,
+        there: 2,
+        silent: vec![name("10.9.0.100")],
+    };
+    let said = || GroupReason::Announced {
+        failure: None,
+        because: better.told_by(&name("bob")),
+    };
+    let free = GroupReason::PeerFree { node: name("bob") };
+    tell_of_manager(vec![
+        (300, becomes_group("web", "bob", started, stopping, said())),
+        (301, becomes_group("web", "bob", stopping, stopped, said())),
+        (301, becomes_group("web", "alice", stopped, starting, free)),
+        (
+            302,
+            becomes_group("web", "alice", starting, started, GroupReason::Done),
+        ),
+    ])
+}
+
 /// Then alice's manager is replaced, and web is found to run.
 pub(crate) fn web_outlives_a_manager() -> Vec<Event> {
     let (started, checking) = (GroupState::Started, GroupState::Checking);

@@ -334,6 +334,7 @@ mod tests {
             node: peer,
             here: 0,
             there: 1,
+            silent: [NodeName::new("router").unwrap()].into(),
         };
         assert_eq!(reasons_to_stop(&outputs(&mut pair)), [better]);
     }

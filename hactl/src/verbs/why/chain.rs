@@ -20,6 +20,18 @@ pub(super) fn of(history: &[Event]) -> Vec<Event> {
     chain
 }
 
+/// The other node, where `event` is what that one said of itself, and nothing here led to it.
+pub(super) fn known_elsewhere(event: &Event) -> Option<&NodeName> {
+    match &event.kind {
+        Kind::GroupState {
+            node,
+            reason: GroupReason::Announced { .. },
+            ..
+        } if event.cause.is_none() && *node != event.id.node => Some(node),
+        _ => None,
+    }
+}
+
 /// Where in `history` that is which led to `event`.
 fn before(history: &[Event], event: &Event) -> Option<usize> {
     let (node, from, to, reason) = match &event.kind {

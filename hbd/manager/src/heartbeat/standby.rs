@@ -865,6 +865,7 @@ impl Standbys {
             node: self.booth.node.clone(),
             here: self.ipfail.theirs()?,
             there: self.booth.own.as_ref()?.pings?,
+            silent: Vec::new(),
         };
         reason.told_by(&self.booth.peer)
     }

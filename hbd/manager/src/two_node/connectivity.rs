@@ -8,6 +8,7 @@
 //! compared with nobody.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use shared::event::{Cause, NodeStatus};
@@ -45,6 +46,12 @@ impl Connectivity {
     pub(super) fn reached(&self) -> Option<u32> {
         let reached = self.answers.values().filter(|answers| **answers).count();
         (!self.answers.is_empty()).then(|| u32::try_from(reached).unwrap_or(u32::MAX))
+    }
+
+    /// Those that do not answer this node.
+    pub(super) fn silent(&self) -> Vec<NodeName> {
+        let silent = self.answers.iter().filter(|(_, answers)| !**answers);
+        silent.map(|(node, _)| node.clone()).collect()
     }
 
     /// What this node's core knows.
@@ -163,6 +170,7 @@ mod tests {
         assert!(alice.is_behind());
         assert_eq!(alice.deadline(), None);
         assert_eq!(alice.because, Some(cause()));
+        assert_eq!(alice.silent(), [name("router")]);
     }
 
     #[test]

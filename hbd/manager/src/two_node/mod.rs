@@ -445,7 +445,12 @@ impl TwoNode {
         let own = self.groups[place].willing(&self.settings.node, now);
         match (self.connectivity.reached(), self.peer_pings()) {
             (Some(here), Some(there)) if own == Willingness::Able => {
-                GroupReason::PeerBetterConnected { node, here, there }
+                GroupReason::PeerBetterConnected {
+                    node,
+                    here,
+                    there,
+                    silent: self.connectivity.silent(),
+                }
             }
             _ => GroupReason::PeerMoreWilling { node },
         }

@@ -4,8 +4,7 @@ use super::*;
 
 const ROUTER: &str = "router";
 const SWITCH: &str = "switch";
-const TO_BOB: &str =
-    "group IPaddr::10.0.0.5 stopping on alice (bob reaches 2 ping nodes, this node 1)";
+const TO_BOB: &str = "group IPaddr::10.0.0.5 stopping on alice (bob reaches 2 ping nodes, this node 1 (router does not answer))";
 
 fn counting() -> Settings {
     let mut settings = settings();
@@ -126,7 +125,10 @@ fn who_has_reached_fewer_for_ten_seconds_hands_over() {
         [TO_BOB, "keep held", "stop 1", "say stopping reluctant"]
     );
     let said = &pair.stage.manager.own.reasons[&group()];
-    assert_eq!(said, "bob reaches 2 ping nodes, alice 1");
+    assert_eq!(
+        said,
+        "bob reaches 2 ping nodes, alice 1 (router does not answer)"
+    );
 }
 
 #[test]
