@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hbd_core::wire::config_digest::file_digest;
+use hbd_core::wire::config_digest::{IPFAIL, file_digest, ping_nodes_counted};
 use hbd_core::{KeySpec, MediumForm, MediumSettings, Settings};
 use shared::config::diff;
-use shared::config::{Config, Files, KeyRing, Medium, MediumKind};
+use shared::config::{Config, Files, KeyRing, ManagerKind, Medium, MediumKind};
 use shared::event::{ConfiguredNode, NodeKind};
 use shared::names::{NodeName, Uuid};
 use shared::times;
@@ -34,16 +34,26 @@ pub(crate) fn settings(config: &Config, files: &Files, node: NodeName, uuid: Uui
         hopfudge: config.hopfudge,
         active_key: config.keys.active,
         keys: keys(&config.keys),
-        files: digests(files),
+        files: told(config, files),
     }
 }
 
-/// Digests of what must be the same on all nodes, by file.
-fn digests(files: &Files) -> BTreeMap<String, String> {
-    diff::common(files)
-        .into_iter()
+/// What the nodes compare: digests of what must be the same on all nodes, by file, and how many ping
+/// nodes this one counts.
+fn told(config: &Config, files: &Files) -> BTreeMap<String, String> {
+    let common = diff::common(files).into_iter();
+    let mut told: BTreeMap<_, _> = common
         .map(|(name, text)| (name.to_string(), file_digest(&text)))
-        .collect()
+        .collect();
+    let resources = &config.resources;
+    let counts = resources.ipfail.is_some() && resources.manager == ManagerKind::TwoNode;
+    let counted = if counts {
+        config.ping_nodes().count()
+    } else {
+        0
+    };
+    told.insert(IPFAIL.to_owned(), ping_nodes_counted(counted));
+    told
 }
 
 /// The members, then the ping nodes.
@@ -90,4 +100,30 @@ pub(crate) fn keys(ring: &KeyRing) -> Vec<KeySpec> {
             secret: key.secret.bytes().into(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::config::check;
+    use shared::config::source::FileName;
+
+    use super::*;
+
+    fn counted(lines: &str) -> String {
+        let ha_cf = "node alice bob\nbcast eth0\nauto_failback off\n".to_owned() + lines;
+        let files = Files::default()
+            .with(FileName::HaCf, &ha_cf)
+            .with(FileName::Authkeys, "auth 1\n1 sha1 lab-secret-key\n")
+            .with(FileName::Haresources, "alice web\n");
+        let config = check::text(&files).config.expect("a configuration");
+        told(&config, &files)[IPFAIL].clone()
+    }
+
+    #[test]
+    fn ping_nodes_are_counted_where_something_is_done_for_them() {
+        let pings = "ping 192.0.2.1 192.0.2.2\nping_group gates 192.0.2.3 192.0.2.4\n";
+        let ipfail = "respawn hacluster /usr/lib/heartbeat/ipfail\n";
+        assert_eq!(counted(pings), "0");
+        assert_eq!(counted(&format!("{pings}{ipfail}")), "3");
+    }
 }

@@ -21,6 +21,8 @@ use crate::time::{Moment, Wall};
 
 mod text;
 
+pub(crate) use text::ping_nodes_counted;
+
 pub use text::Span;
 
 /// What a core lacks that runs as another user than its own, in [`Kind::Degraded`]: it works as
@@ -573,6 +575,13 @@ pub enum ConfigDifference {
     },
     /// Another key has the same number.
     Key {
+    /// It counts another number of ping nodes to find out who is the better connected node.
+    PingNodes {
+        /// How many this node counts; 0 where it does nothing for them.
+        here: u64,
+        /// How many the other one does.
+        there: u64,
+    },
         /// The number.
         key: u8,
     },

@@ -16,7 +16,7 @@ use crate::api::Snapshot;
 use crate::config::load::DIRECTORY;
 use crate::event::{
     ConfigDifference, LinkStatus, MediumStatus, NodeKind, NodeStatus, OWN_USER, Object, Role,
-    Severity, Span, StatusReason, Unverified,
+    Severity, Span, StatusReason, Unverified, ping_nodes_counted,
 };
 use crate::names::{LinkName, MediumName, NodeName};
 use crate::view::{
@@ -466,6 +466,12 @@ fn node_config(snapshot: &Snapshot, name: &NodeName, difference: &ConfigDifferen
         ConfigDifference::Key { key } => (
             format!("config differs: key {key} of {name} is another one"),
             give(key),
+        ),
+        ConfigDifference::PingNodes { here, there } => (
+            format!("config differs: {}", ping_nodes_counted(name, *there, *here)),
+            "give both nodes the respawn line with ipfail and the same ping lines (ha.cf), then run \
+             hactl reload on both"
+                .to_owned(),
         ),
         ConfigDifference::KeyOnlyHere { key } => (
             format!("config differs: {name} lacks key {key} of this node"),

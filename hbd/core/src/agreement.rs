@@ -146,6 +146,7 @@ impl Core {
 fn difference(entry: Entry<'_>) -> ConfigDifference {
     match entry {
         Entry::File(file) => ConfigDifference::File { file: file.into() },
+        Entry::PingNodes { here, there } => ConfigDifference::PingNodes { here, there },
         Entry::Key(key) => ConfigDifference::Key { key },
         Entry::KeyOnlyHere(key) => ConfigDifference::KeyOnlyHere { key },
         Entry::KeyOnlyThere(key) => ConfigDifference::KeyOnlyThere { key },

@@ -108,7 +108,8 @@ pub struct Settings {
     /// All keys.
     pub keys: Vec<KeySpec>,
     /// Digests of what must be the same on all nodes, by file
-    /// ([`file_digest`](crate::wire::config_digest::file_digest)).
+    /// ([`file_digest`](crate::wire::config_digest::file_digest)); and under
+    /// [`IPFAIL`](crate::wire::config_digest::IPFAIL) how many ping nodes are counted.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
 }

@@ -107,6 +107,23 @@ fn a_key_that_differs_is_told_with_who_lacks_it_and_where_it_belongs() {
 }
 
 #[test]
+fn ping_nodes_that_only_one_node_counts_are_told_from_both_sides() {
+    let told = |here, there| {
+        let node = NodeName::new("bob").unwrap();
+        let differences = vec![ConfigDifference::PingNodes { here, there }];
+        Kind::ConfigDiffers { node, differences }.to_string()
+    };
+    let told = [told(2, 0), told(0, 1), told(1, 3)];
+    let counts = [
+        "no ping nodes for ipfail, this node 2",
+        "1 ping node for ipfail, this node none",
+        "3 ping nodes for ipfail, this node 1",
+    ]
+    .map(|counts| format!("node bob is configured otherwise: bob counts {counts}"));
+    assert_eq!(told, counts);
+}
+
+#[test]
 fn what_the_modem_lines_show_is_told_as_what_it_means() {
     let lines = |names: &str| ModemLines {
         cts: names.contains('c'),

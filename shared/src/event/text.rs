@@ -140,6 +140,23 @@ impl fmt::Display for Told<'_> {
 }
 
 /// A difference in the words of the node that noticed it.
+/// That two nodes count ping nodes otherwise.
+pub(crate) fn ping_nodes_counted(node: &NodeName, there: u64, here: u64) -> String {
+    let number = |count| match count {
+        0 => "no ping nodes".to_owned(),
+        1 => "1 ping node".to_owned(),
+        _ => format!("{count} ping nodes"),
+    };
+    let here = match here {
+        0 => "none".to_owned(),
+        _ => here.to_string(),
+    };
+    format!(
+        "{node} counts {} for ipfail, this node {here}",
+        number(there)
+    )
+}
+
 struct Otherwise<'a>(&'a NodeName, &'a ConfigDifference);
 
 impl fmt::Display for Otherwise<'_> {
@@ -148,6 +165,9 @@ impl fmt::Display for Otherwise<'_> {
         match difference {
             ConfigDifference::File { file } => write!(f, "{file} differs"),
             ConfigDifference::Key { key } => write!(f, "key {key} is another one"),
+            ConfigDifference::PingNodes { here, there } => {
+                f.write_str(&ping_nodes_counted(node, *there, *here))
+            }
             ConfigDifference::KeyOnlyHere { key } => write!(
                 f,
                 "{node} lacks key {key} of this node (authkeys or hbd.keys)"

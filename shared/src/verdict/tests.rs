@@ -488,6 +488,21 @@ fn a_declaration_of_this_nodes_death_is_critical_while_it_lasts_and_for_an_hour(
 fn times_that_change_are_a_notice_until_they_have_changed() {
     let mut snapshot = healthy();
     let second = Duration::from_secs(1);
+#[test]
+fn ping_nodes_that_only_one_node_counts_are_a_warning_with_a_remedy() {
+    let mut snapshot = healthy();
+    let differs = Kind::ConfigDiffers {
+        node: name("bob"),
+        differences: vec![ConfigDifference::PingNodes { here: 2, there: 0 }],
+    };
+    apply(&mut snapshot, differs);
+    let verdict = judge(&snapshot);
+    let what = "config differs: bob counts no ping nodes for ipfail, this node 2";
+    assert_eq!(whats(&verdict), [what]);
+    let remedy = verdict.findings[0].remedy.as_deref();
+    assert!(remedy.is_some_and(|remedy| remedy.contains("respawn")));
+}
+
     let changing = Kind::TimersChanging {
         keepalive: second,
         deadtime: 9 * second,

@@ -6,7 +6,7 @@
 //!
 //! Entries `NAME:HEX` with commas between them. A file's is the beginning of the SHA-256 of those of
 //! its lines that must be the same on all nodes; `form` counts how such lines are written, and
-//! nodes of different forms do not compare files. A key's is its [`Fingerprint`](super::Fingerprint).
+//! nodes of different forms do not compare files. `ipfail` has how many ping nodes the node counts. A key's is its [`Fingerprint`](super::Fingerprint).
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -31,6 +31,9 @@ const FORM: &str = "form";
 const FORM_OURS: &str = "1";
 /// What the name of a key begins with.
 const KEY: &str = "key";
+/// The name under which is told how many ping nodes the node counts: none where it does nothing for
+/// them. Heartbeat's word for it.
+pub const IPFAIL: &str = "ipfail";
 
 /// Entries by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +44,13 @@ pub struct ConfigDigest(BTreeMap<String, String>);
 pub enum Entry<'a> {
     /// A file says something else.
     File(&'a str),
+    /// It counts so many ping nodes.
+    PingNodes {
+        /// This side.
+        here: u64,
+        /// The other one.
+        there: u64,
+    },
     /// A key is another one.
     Key(u8),
     /// Only this side has the key.
@@ -119,6 +129,9 @@ impl ConfigDigest {
         let same_form = self.0.get(FORM) == other.0.get(FORM);
         let here = self.0.iter().filter_map(move |(name, value)| {
             let theirs = other.0.get(name);
+            if name == IPFAIL {
+                return ping_nodes(value, theirs?);
+            }
             match (key_index(name), theirs) {
                 (Some(index), None) => Some(Entry::KeyOnlyHere(index)),
                 (Some(index), Some(theirs)) if theirs != value => Some(Entry::Key(index)),
@@ -132,6 +145,18 @@ impl ConfigDigest {
         });
         here.chain(there)
     }
+}
+
+fn ping_nodes<'a>(here: &str, there: &str) -> Option<Entry<'a>> {
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    let (here, there) = (number(here)?, number(there)?);
+    (here != there).then_some(Entry::PingNodes { here, there })
+}
+
+/// The value of a node that counts so many ping nodes.
+#[must_use]
+pub fn ping_nodes_counted(count: usize) -> String {
+    format!("{count:x}")
 }
 
 fn key_index(name: &str) -> Option<u8> {
@@ -180,6 +205,19 @@ mod tests {
             ]
         );
         assert_eq!(one.differences(&one).next(), None);
+    }
+
+    #[test]
+    fn how_many_ping_nodes_are_counted_is_compared_where_both_tell_it() {
+        let counting = |count: &str| ConfigDigest::parse(&format!("form:1,{count}")).unwrap();
+        let two = counting(&format!("{IPFAIL}:{}", ping_nodes_counted(2)));
+        let none = counting(&format!("{IPFAIL}:{}", ping_nodes_counted(0)));
+        let older = counting("ha.cf:12");
+        let found: Vec<_> = two.differences(&none).collect();
+        assert_eq!(found, vec![Entry::PingNodes { here: 2, there: 0 }]);
+        for (one, other) in [(&two, &two), (&two, &older), (&older, &two)] {
+            assert_eq!(one.differences(other).next(), None);
+        }
     }
 
     #[test]
