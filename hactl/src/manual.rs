@@ -133,7 +133,7 @@ fn about(verb: &Verb) -> String {
 fn options(command: &Command) -> String {
     let options: Vec<&Arg> = command
         .get_arguments()
-        .filter(|argument| argument.get_long().is_some())
+        .filter(|argument| argument.get_long().is_some() && !argument.is_hide_set())
         .collect();
     if options.is_empty() {
         return String::new();

@@ -286,6 +286,15 @@ fn check_of_a_directory_that_is_not_there_is_no_verdict_on_a_configuration() {
     assert!(text(&output.stderr).contains("/nonexistent does not exist"));
 }
 
+#[test]
+fn whoever_wants_to_check_for_another_node_is_told_of_nodeinfo() {
+    let output = bare(&["check", "--node", "bob"]).output().unwrap();
+    ends(&output, 2);
+    let said =
+        "the first line of nodeinfo beside ha.cf says whose files these are; write bob there";
+    assert!(text(&output.stderr).contains(said), "{output:?}");
+}
+
 /// A pair as people have them, with all that hbd does otherwise.
 const OLD_PAIR: &str = "\
 # mail

@@ -388,6 +388,8 @@ impl fmt::Display for NodeStatus {
 pub enum StatusReason {
     /// The node said so itself.
     Announced,
+    /// The ping node answers.
+    Answers,
     /// No beat for longer than its dead time.
     Silent {
         /// How long nothing was heard.
@@ -573,8 +575,6 @@ pub enum ConfigDifference {
         /// Which.
         file: String,
     },
-    /// Another key has the same number.
-    Key {
     /// It counts another number of ping nodes to find out who is the better connected node.
     PingNodes {
         /// How many this node counts; 0 where it does nothing for them.
@@ -582,6 +582,8 @@ pub enum ConfigDifference {
         /// How many the other one does.
         there: u64,
     },
+    /// Another key has the same number.
+    Key {
         /// The number.
         key: u8,
     },

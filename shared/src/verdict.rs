@@ -392,9 +392,13 @@ fn healed_lately(snapshot: &Snapshot, node: &NodeView) -> Option<Healed> {
 }
 
 /// A node that declared this one dead while it lived: as long as it counts it as dead, and as long as
-/// a healed partition is shown.
+/// a healed partition is shown, unless that partition is.
 fn declared_dead(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Option<Finding> {
     let declared = declared_lately(snapshot, node)?;
+    let parted = healed_lately(snapshot, node).is_some_and(|healed| !healed.stood_still);
+    if parted && declared.over.is_some() && !stood_still(&snapshot.view) {
+        return None;
+    }
     let (what, remedy) = match declared.over {
         None => (
             format!("node {name} counts this node as dead, and may take over what it holds"),
@@ -463,15 +467,15 @@ fn node_config(snapshot: &Snapshot, name: &NodeName, difference: &ConfigDifferen
             format!("config differs: {file} of {name} (in what must be the same on all nodes)"),
             format!("ssh {name} cat {directory}/{file} | diff {directory}/{file} -"),
         ),
-        ConfigDifference::Key { key } => (
-            format!("config differs: key {key} of {name} is another one"),
-            give(key),
-        ),
         ConfigDifference::PingNodes { here, there } => (
             format!("config differs: {}", ping_nodes_counted(name, *there, *here)),
             "give both nodes the respawn line with ipfail and the same ping lines (ha.cf), then run \
              hactl reload on both"
                 .to_owned(),
+        ),
+        ConfigDifference::Key { key } => (
+            format!("config differs: key {key} of {name} is another one"),
+            give(key),
         ),
         ConfigDifference::KeyOnlyHere { key } => (
             format!("config differs: {name} lacks key {key} of this node"),
@@ -612,9 +616,11 @@ fn media(view: &ClusterView) -> Vec<Finding> {
                 object,
                 format!("medium {name} was not opened yet"),
             ),
-            Some(status @ MediumStatus::Missing { .. }) => {
-                Finding::new(Severity::Warning, object, format!("medium {name} {status}"))
-                    .remedy("it is opened as soon as it appears")
+            Some(MediumStatus::Missing { reason }) => {
+                let (why, remedy) = cause_and_remedy(reason);
+                let what = format!("medium {name} unavailable: {why}");
+                let remedy = remedy.unwrap_or("it is opened as soon as it appears");
+                Finding::new(Severity::Warning, object, what).remedy(remedy)
             }
             Some(MediumStatus::Failed { reason }) => failed(name, reason),
         };
@@ -623,12 +629,16 @@ fn media(view: &ClusterView) -> Vec<Finding> {
     findings
 }
 
-/// The reason says what failed, and after a semicolon what to do.
-fn failed(medium: &MediumName, reason: &str) -> Finding {
-    let (why, remedy) = match reason.split_once("; ") {
+/// The reason says what is wrong, and after a semicolon what to do.
+fn cause_and_remedy(reason: &str) -> (&str, Option<&str>) {
+    match reason.split_once("; ") {
         Some((why, remedy)) => (why, Some(remedy)),
         None => (reason, None),
-    };
+    }
+}
+
+fn failed(medium: &MediumName, reason: &str) -> Finding {
+    let (why, remedy) = cause_and_remedy(reason);
     let what = format!("medium {medium} failed: {why}");
     let finding = Finding::new(Severity::Error, Object::Medium(medium.clone()), what);
     match remedy {

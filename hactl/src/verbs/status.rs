@@ -386,7 +386,7 @@ fn state(status: Option<&MediumStatus>) -> Cell {
     match status {
         None => Cell::in_mood("not opened", Mood::Warning),
         Some(MediumStatus::Open) => Cell::in_mood("open", Mood::Good),
-        Some(MediumStatus::Missing { .. }) => Cell::in_mood("missing", Mood::Warning),
+        Some(MediumStatus::Missing { .. }) => Cell::in_mood("unavailable", Mood::Warning),
         Some(MediumStatus::Failed { .. }) => Cell::in_mood("failed", Mood::Bad),
     }
 }
@@ -404,7 +404,7 @@ const MEDIA_COLUMNS: &[Column<MediumRow>] = &[
     Column {
         name: "state",
         heading: "STATE",
-        about: "open, missing or failed.",
+        about: "open, unavailable (in JSON missing) or failed.",
         align: Align::Left,
         usual: true,
         cell: |row, _| state(row.view.status.as_ref()),

@@ -70,7 +70,7 @@ impl Core {
 
     fn hear_ping(&mut self, index: PeerIndex, now: Now) {
         self.peer_mut(index).heard = Some(now.boot);
-        self.set_status(index, NodeStatus::Ping, StatusReason::Announced, None, now);
+        self.set_status(index, NodeStatus::Ping, StatusReason::Answers, None, now);
         self.arm_death(index, now);
         self.remember_peer(index);
         self.check_communication(now);

@@ -91,8 +91,8 @@ fn a_ping_node_lives_by_its_own_payload_alone_and_no_member_gets_it() {
     for (medium, other) in [(1, 2), (2, 1), (0, 1), (1, 0)] {
         assert_eq!(told(medium, &sent[other]), [""; 0]);
     }
-    assert_eq!(told(1, &sent[1]), ["node 10.0.0.254 ping (it says so)"]);
-    assert_eq!(told(2, &sent[2]), ["node routers ping (it says so)"]);
+    assert_eq!(told(1, &sent[1]), ["node 10.0.0.254 ping (it answers)"]);
+    assert_eq!(told(2, &sent[2]), ["node routers ping (it answers)"]);
     for (packet, info) in [(&sent[1], "ping"), (&sent[2], "ping_group")] {
         let message = decode_packet(packet, core.keys()).unwrap().message;
         assert_eq!(message.text("info"), Some(info));

@@ -1,10 +1,15 @@
 //! Warnings of the configuration, as events and as a view keeps them.
 
-use shared::config::Diagnostic;
+use shared::config::{Code, Diagnostic};
 use shared::event::Kind;
 use shared::view;
 
 use super::Supervisor;
+
+/// What the state of a medium says by itself, for as long as it is so.
+fn is_of_a_medium(warning: &Diagnostic) -> bool {
+    matches!(warning.code, Code::InterfaceMissing | Code::SerialMissing)
+}
 
 impl Supervisor {
     /// Tells them, unless the same ones were told last.
@@ -12,7 +17,7 @@ impl Supervisor {
         if self.recorder.view().config_warnings == warning_texts(warnings) {
             return;
         }
-        for warning in warnings {
+        for warning in warnings.iter().filter(|warning| !is_of_a_medium(warning)) {
             self.recorder.note(warning_event(warning), None);
         }
     }
@@ -35,6 +40,7 @@ pub(super) fn warning_texts(warnings: &[Diagnostic]) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     for text in warnings
         .iter()
+        .filter(|warning| !is_of_a_medium(warning))
         .map(|warning| warning_event(warning).to_string())
     {
         if texts.len() < view::NOTES_MAX && !texts.contains(&text) {

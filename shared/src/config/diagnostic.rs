@@ -107,7 +107,7 @@ codes! {
     TooManyMedia Error "too-many-media" "More media are named than a node can serve."
     MediumTwice Warning "medium-twice" "A medium is named twice."
     BaudLate Warning "baud-late" "A baud line below a serial line does not change that line."
-    SerialSlow Warning "serial-slow" "Beats alone take more than half of a serial line."
+    SerialSlow Warning "serial-slow" "Beats alone take more than half of a serial line: take a longer keepalive or a higher baud on all nodes, and another medium for large messages."
     UdpportLate Warning "udpport-late" "A udpport line below a medium does not change that medium."
     ListenUnused Warning "listen-unused" "A listen address has no unicast medium of its family."
     DeadtimeTooSmall Error "deadtime-too-small" "deadtime is not larger than two keepalives."

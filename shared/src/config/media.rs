@@ -234,7 +234,9 @@ fn named(media: Vec<(String, MediumKind)>) -> Vec<Medium> {
 
 fn spellings(device: &str, kind: &MediumKind) -> Vec<String> {
     let word = kind.word();
+    // A link is PEER/MEDIUM, so a medium does not begin with a slash.
     let short = device.strip_prefix(DEVICES).unwrap_or(device);
+    let short = short.trim_start_matches('/');
     let mut all = vec![short.to_owned(), format!("{word}:{device}")];
     let (more, most) = match kind {
         MediumKind::Mcast { group, port, .. } => (group.to_string(), port.to_string()),
@@ -279,7 +281,8 @@ mod tests {
             ["eth0", "eth1"]
         );
         let serial = MediumKind::Serial { baud: 19_200 };
-        assert_eq!(names(&[("/dev/ttyS0", serial)]), ["ttyS0"]);
+        assert_eq!(names(&[("/dev/ttyS0", serial.clone())]), ["ttyS0"]);
+        assert_eq!(names(&[("/tmp/x", serial)]), ["tmp/x"]);
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl fmt::Display for StatusReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Announced => f.write_str("it says so"),
+            Self::Answers => f.write_str("it answers"),
             Self::Silent { silent, deadtime } => write!(
                 f,
                 "silent for {}, dead time {}",
@@ -82,7 +83,7 @@ impl fmt::Display for MediumStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open => f.write_str("open"),
-            Self::Missing { reason } => write!(f, "missing: {reason}"),
+            Self::Missing { reason } => write!(f, "unavailable: {reason}"),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
         }
     }
@@ -139,7 +140,6 @@ impl fmt::Display for Told<'_> {
     }
 }
 
-/// A difference in the words of the node that noticed it.
 /// That two nodes count ping nodes otherwise.
 pub(crate) fn ping_nodes_counted(node: &NodeName, there: u64, here: u64) -> String {
     let number = |count| match count {
@@ -157,6 +157,7 @@ pub(crate) fn ping_nodes_counted(node: &NodeName, there: u64, here: u64) -> Stri
     )
 }
 
+/// A difference in the words of the node that noticed it.
 struct Otherwise<'a>(&'a NodeName, &'a ConfigDifference);
 
 impl fmt::Display for Otherwise<'_> {
@@ -164,10 +165,10 @@ impl fmt::Display for Otherwise<'_> {
         let Self(node, difference) = self;
         match difference {
             ConfigDifference::File { file } => write!(f, "{file} differs"),
-            ConfigDifference::Key { key } => write!(f, "key {key} is another one"),
             ConfigDifference::PingNodes { here, there } => {
                 f.write_str(&ping_nodes_counted(node, *there, *here))
             }
+            ConfigDifference::Key { key } => write!(f, "key {key} is another one"),
             ConfigDifference::KeyOnlyHere { key } => write!(
                 f,
                 "{node} lacks key {key} of this node (authkeys or hbd.keys)"

@@ -40,30 +40,34 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     findings
 }
 
-/// Clauses of the sentence: what nobody should overlook.
-pub(super) fn clauses(snapshot: &Snapshot) -> Vec<String> {
+/// Clauses of the sentence: what nobody should overlook, and how bad it is.
+pub(super) fn clauses(snapshot: &Snapshot) -> Vec<(Severity, String)> {
+    use Severity::{Critical, Error, Warning};
     let view = &snapshot.view;
     let mut clauses = Vec::new();
     for (name, group) in &view.groups {
         let blocked = group.nodes.keys().filter(|node| group.is_blocked_on(node));
-        clauses.extend(blocked.map(|node| format!("group {name} blocked on {node}")));
-        clauses.extend(ailing(group).map(|what| format!("group {name}: {what}")));
+        clauses.extend(blocked.map(|node| (Critical, format!("group {name} blocked on {node}"))));
+        clauses.extend(ailing(group).map(|what| (Warning, format!("group {name}: {what}"))));
         if let Some(keeper) = two_hold(group) {
-            clauses.push(format!("two nodes hold group {name}{keeper}"));
+            clauses.push((Critical, format!("two nodes hold group {name}{keeper}")));
         }
     }
     let unheld: Vec<&str> = unheld(snapshot).map(|group| group.name.as_str()).collect();
     match unheld[..] {
         [] => {}
-        [group] => clauses.push(format!("nobody holds group {group}")),
-        _ => clauses.push(format!("nobody holds the groups {}", unheld.join(", "))),
+        [group] => clauses.push((Error, format!("nobody holds group {group}"))),
+        _ => clauses.push((
+            Error,
+            format!("nobody holds the groups {}", unheld.join(", ")),
+        )),
     }
     let held = view.takeover_held.iter();
-    clauses.extend(held.map(|(node, _)| format!("takeover from {node} held back")));
+    clauses.extend(held.map(|(node, _)| (Error, format!("takeover from {node} held back"))));
     clauses.extend(
         view.frozen
             .iter()
-            .map(|(maintenance, _)| freeze(*maintenance).to_owned()),
+            .map(|(maintenance, _)| (Warning, freeze(*maintenance).to_owned())),
     );
     clauses
 }

@@ -5,6 +5,8 @@
 //! alice: 2 of 3 nodes active (carol dead), 1 of 4 links up; bob in jeopardy (only eth0 left); 1 other warning
 //! ```
 
+use std::cmp::Reverse;
+
 use crate::api::Snapshot;
 use crate::event::{MediumStatus, NodeStatus, Severity};
 use crate::names::NodeName;
@@ -120,61 +122,77 @@ fn links(snapshot: &Snapshot) -> String {
     }
 }
 
-/// What nobody should overlook, in one clause each.
-fn troubles(snapshot: &Snapshot) -> Vec<String> {
+/// What nobody should overlook, in one clause each, the worst first.
+fn troubles(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+    use Severity::{Critical, Error, Notice, Warning};
     let view = &snapshot.view;
     let mut clauses = Vec::new();
     if view.leaving {
-        clauses.push("leaving".into());
+        clauses.push((Notice, "leaving".into()));
     }
     if view.impostor.is_some() {
-        clauses.push("someone else uses this node's name".into());
+        clauses.push((Critical, "someone else uses this node's name".into()));
     }
     for node in view.clones.keys() {
-        clauses.push(format!("{node} uses another node's identity"));
+        clauses.push((Critical, format!("{node} uses another node's identity")));
     }
     for (name, medium) in &view.media {
         match medium.status {
-            Some(MediumStatus::Missing { .. }) => clauses.push(format!("medium {name} missing")),
-            Some(MediumStatus::Failed { .. }) => clauses.push(format!("medium {name} failed")),
+            Some(MediumStatus::Missing { .. }) => {
+                clauses.push((Warning, format!("medium {name} unavailable")));
+            }
+            Some(MediumStatus::Failed { .. }) => {
+                clauses.push((Error, format!("medium {name} failed")));
+            }
             Some(MediumStatus::Open) | None => {}
         }
     }
     for (name, node) in &view.nodes {
-        match healed_lately(snapshot, node).map(|healed| healed.stood_still) {
-            Some(true) => clauses.push(format!("{name} stood still and returned")),
-            Some(false) => clauses.push(format!("{name} returned after a partition")),
-            None => {}
-        }
-        match declared_lately(snapshot, node).map(|declared| declared.over) {
-            Some(None) => clauses.push(format!("{name} counts this node as dead")),
-            // A partition has two sides, and one of them is told.
-            Some(Some(_)) if node.healed.is_none() => {
-                clauses.push(format!("{name} had declared this node dead"));
-            }
-            _ => {}
-        }
-        if silence(snapshot, name, node).is_some() {
-            clauses.push(format!("{name} silent for longer than warntime"));
-        }
-        if node.unauthenticated.is_some() && node.status == NodeStatus::Active {
-            clauses.push(format!("{name} alive but not authenticated"));
-        }
-        if node.not_heard {
-            clauses.push(format!("{name} does not hear this node"));
-        }
-        if let Some(medium) = &node.jeopardy {
-            clauses.push(format!("{name} in jeopardy (only {medium} left)"));
-        }
-        if !is_normal(node) && node.status == NodeStatus::Dead {
-            clauses.push(format!("ping node {name} dead"));
-        }
-        for (medium, link) in &node.links {
-            if Path::of(snapshot, name, medium, link) == Path::OneWay {
-                clauses.push(format!("link {name}/{medium} one-way"));
-            }
-        }
+        clauses.extend(of_node(snapshot, name, node));
     }
     clauses.extend(super::groups::clauses(snapshot));
+    clauses.sort_by_key(|(severity, _)| Reverse(*severity));
+    clauses.into_iter().map(|(_, clause)| clause)
+}
+
+/// What nobody should overlook of one node.
+fn of_node(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Vec<(Severity, String)> {
+    use Severity::{Critical, Error, Warning};
+    let mut clauses = Vec::new();
+    match healed_lately(snapshot, node).map(|healed| healed.stood_still) {
+        Some(true) => clauses.push((Critical, format!("{name} stood still and returned"))),
+        Some(false) => clauses.push((Critical, format!("{name} returned after a partition"))),
+        None => {}
+    }
+    match declared_lately(snapshot, node).map(|declared| declared.over) {
+        Some(None) => clauses.push((Critical, format!("{name} counts this node as dead"))),
+        // A partition has two sides, and one of them is told.
+        Some(Some(_)) if node.healed.is_none() => {
+            clauses.push((Critical, format!("{name} had declared this node dead")));
+        }
+        _ => {}
+    }
+    if silence(snapshot, name, node).is_some() {
+        let clause = format!("{name} silent for longer than warntime");
+        clauses.push((Warning, clause));
+    }
+    if node.unauthenticated.is_some() && node.status == NodeStatus::Active {
+        clauses.push((Error, format!("{name} alive but not authenticated")));
+    }
+    if node.not_heard {
+        clauses.push((Error, format!("{name} does not hear this node")));
+    }
+    if let Some(medium) = &node.jeopardy {
+        let clause = format!("{name} in jeopardy (only {medium} left)");
+        clauses.push((Warning, clause));
+    }
+    if !is_normal(node) && node.status == NodeStatus::Dead {
+        clauses.push((Warning, format!("ping node {name} dead")));
+    }
+    for (medium, link) in &node.links {
+        if Path::of(snapshot, name, medium, link) == Path::OneWay {
+            clauses.push((Warning, format!("link {name}/{medium} one-way")));
+        }
+    }
     clauses
 }

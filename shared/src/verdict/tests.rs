@@ -240,6 +240,34 @@ fn the_worst_finding_comes_first() {
 }
 
 #[test]
+fn the_sentence_tells_the_worst_first_whatever_its_name() {
+    let mut snapshot = healthy();
+    let to = MediumStatus::Missing {
+        reason: "interface eth0 is down; ip link set eth0 up".into(),
+    };
+    let medium = medium("eth0");
+    apply(&mut snapshot, Kind::MediumStatus { medium, to });
+    apply(&mut snapshot, healed(false));
+    let verdict = judge(&snapshot);
+    let clauses = "; bob returned after a partition; medium eth0 unavailable";
+    assert!(verdict.sentence.ends_with(clauses), "{}", verdict.sentence);
+    let down = &verdict.findings[1];
+    assert_eq!(down.what, "medium eth0 unavailable: interface eth0 is down");
+    assert_eq!(down.remedy.as_deref(), Some("ip link set eth0 up"));
+}
+
+#[test]
+fn one_partition_is_one_critical_finding() {
+    let mut snapshot = healthy();
+    apply(&mut snapshot, Kind::DeclaredDead { node: name("bob") });
+    apply(&mut snapshot, healed(false));
+    let whats = |snapshot: &Snapshot| whats(&judge(snapshot)).len();
+    assert_eq!(whats(&snapshot), 2, "bob does not hear this node yet");
+    apply(&mut snapshot, Kind::DeclaredDeadOver { node: name("bob") });
+    assert_eq!(whats(&snapshot), 1);
+}
+
+#[test]
 fn stalls_matter_from_half_of_deadtime_and_from_the_second_on_and_one_of_deadtime_does() {
     for (late, times, level) in [
         (2_999, 2, Level::Notice),
@@ -461,6 +489,21 @@ fn what_differs_is_shown_where_the_configuration_is_and_of_living_nodes_only() {
 }
 
 #[test]
+fn ping_nodes_that_only_one_node_counts_are_a_warning_with_a_remedy() {
+    let mut snapshot = healthy();
+    let differs = Kind::ConfigDiffers {
+        node: name("bob"),
+        differences: vec![ConfigDifference::PingNodes { here: 2, there: 0 }],
+    };
+    apply(&mut snapshot, differs);
+    let verdict = judge(&snapshot);
+    let what = "config differs: bob counts no ping nodes for ipfail, this node 2";
+    assert_eq!(whats(&verdict), [what]);
+    let remedy = verdict.findings[0].remedy.as_deref();
+    assert!(remedy.is_some_and(|remedy| remedy.contains("respawn")));
+}
+
+#[test]
 fn a_declaration_of_this_nodes_death_is_critical_while_it_lasts_and_for_an_hour() {
     let mut snapshot = healthy();
     let node = name("bob");
@@ -488,21 +531,6 @@ fn a_declaration_of_this_nodes_death_is_critical_while_it_lasts_and_for_an_hour(
 fn times_that_change_are_a_notice_until_they_have_changed() {
     let mut snapshot = healthy();
     let second = Duration::from_secs(1);
-#[test]
-fn ping_nodes_that_only_one_node_counts_are_a_warning_with_a_remedy() {
-    let mut snapshot = healthy();
-    let differs = Kind::ConfigDiffers {
-        node: name("bob"),
-        differences: vec![ConfigDifference::PingNodes { here: 2, there: 0 }],
-    };
-    apply(&mut snapshot, differs);
-    let verdict = judge(&snapshot);
-    let what = "config differs: bob counts no ping nodes for ipfail, this node 2";
-    assert_eq!(whats(&verdict), [what]);
-    let remedy = verdict.findings[0].remedy.as_deref();
-    assert!(remedy.is_some_and(|remedy| remedy.contains("respawn")));
-}
-
     let changing = Kind::TimersChanging {
         keepalive: second,
         deadtime: 9 * second,
@@ -557,7 +585,7 @@ fn a_link_over_a_missing_medium_and_a_one_way_link_are_not_up() {
     apply(&mut snapshot, kind);
     assert_eq!(
         judge(&snapshot).sentence,
-        "alice: 2 of 2 nodes active, 1 of 2 links up; medium eth1 missing"
+        "alice: 2 of 2 nodes active, 1 of 2 links up; medium eth1 unavailable"
     );
     let link = LinkName {
         peer: name("bob"),
@@ -566,7 +594,7 @@ fn a_link_over_a_missing_medium_and_a_one_way_link_are_not_up() {
     apply(&mut snapshot, Kind::LinkOneWay { link });
     assert_eq!(
         judge(&snapshot).sentence,
-        "alice: 2 of 2 nodes active, none of 2 links up; medium eth1 missing; link bob/eth0 one-way"
+        "alice: 2 of 2 nodes active, none of 2 links up; medium eth1 unavailable; link bob/eth0 one-way"
     );
 }
 
