@@ -21,7 +21,7 @@ use crate::time::{Moment, Wall};
 
 mod text;
 
-pub(crate) use text::ping_nodes_counted;
+pub(crate) use text::{ping_nodes, ping_nodes_counted};
 
 pub use text::Span;
 
@@ -1063,6 +1063,19 @@ pub enum Kind {
         /// Who keeps it.
         keeper: NodeName,
     },
+    /// How many ping nodes the two nodes reach changed, or what follows from it (`ipfail`).
+    PingNodesCompared {
+        /// The other node.
+        node: NodeName,
+        /// How many this node reaches.
+        here: u32,
+        /// How many the other one does; nothing where it is dead or does not say.
+        there: Option<u32>,
+        /// The better connected one, to which groups go, or will.
+        better: Option<NodeName>,
+        /// How long that has to last still before it counts; nothing where it counts.
+        lasts: Option<Duration>,
+    },
     /// A script of the operator was not run, or failed, which is run when the status of another node
     /// changes.
     NotificationFailed {
@@ -1265,7 +1278,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 82] = [
+    pub const WORDS: [&str; 83] = [
         "started",
         "leaving",
         "left",
@@ -1332,6 +1345,7 @@ impl Kind {
         "group-state",
         "action-failed",
         "group-contested",
+        "ping-nodes-compared",
         "notification-failed",
         "address-contested",
         "takeover-held",
@@ -1394,6 +1408,7 @@ impl Kind {
             | Self::KeysChanged { .. }
             | Self::Adopted { upgrade: true, .. }
             | Self::Replaced { .. }
+            | Self::PingNodesCompared { .. }
             | Self::SickOver
             | Self::SelfFenceOver
             | Self::TimersChanging { .. }
@@ -1502,6 +1517,7 @@ impl Kind {
             | Self::FenceConfirmed { node, .. }
             | Self::FenceBegun { node, .. }
             | Self::NotificationFailed { node, .. }
+            | Self::PingNodesCompared { node, .. }
             | Self::Fenced { node, .. }
             | Self::FenceFailed { node, .. }
             | Self::FenceDeviceFailed { node, .. }

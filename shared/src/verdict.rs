@@ -16,12 +16,12 @@ use crate::api::Snapshot;
 use crate::config::load::DIRECTORY;
 use crate::event::{
     ConfigDifference, LinkStatus, MediumStatus, NodeKind, NodeStatus, OWN_USER, Object, Role,
-    Severity, Span, StatusReason, Unverified, ping_nodes_counted,
+    Severity, Span, StatusReason, Unverified, ping_nodes, ping_nodes_counted,
 };
 use crate::names::{LinkName, MediumName, NodeName};
 use crate::view::{
-    ClusterView, Death, DeclaredDead, Healed, Lack, LinkView, NodeView, STRANGER_SHOWN, SelfFence,
-    Stamp, Stranger,
+    ClusterView, Death, DeclaredDead, Healed, Lack, LinkView, NodeView, PingNodes, STRANGER_SHOWN,
+    SelfFence, Stamp, Stranger,
 };
 
 mod groups;
@@ -196,9 +196,42 @@ fn daemon(snapshot: &Snapshot) -> Vec<Finding> {
         let remedy = "what follows is as old; hactl events says whether the core died";
         findings.push(Finding::new(Severity::Error, Object::Daemon, what).remedy(remedy));
     }
+    findings.extend(ping_nodes_compared(snapshot));
     findings.extend(ended_unasked(snapshot));
     findings.extend(deaths(view));
     findings
+}
+
+/// Which node reaches more ping nodes, and whether groups go there already.
+fn ping_nodes_compared(snapshot: &Snapshot) -> Option<Finding> {
+    let compared = snapshot.view.ping_nodes.as_ref()?;
+    let PingNodes {
+        node, here, there, ..
+    } = compared;
+    let counts = format!("this node reaches {}, {node} {there}", ping_nodes(*here));
+    let left = compared.counts_at.map(|at| at.since(snapshot.at.boot));
+    let what = match (&compared.better, left) {
+        (None, None) => return None,
+        (Some(to), None) => format!("{counts}: groups go to {to}"),
+        (Some(to), Some(left)) if left.is_zero() => {
+            format!("{counts}: groups go to {to} when none is being started or stopped")
+        }
+        (Some(to), Some(left)) => {
+            format!(
+                "{counts}: groups go to {to} if that lasts for another {}",
+                Span(left)
+            )
+        }
+        (None, Some(left)) => {
+            format!(
+                "{counts}: neither is the better one if that lasts for another {}",
+                Span(left)
+            )
+        }
+    };
+    let remedy = format!("hactl nodes shows which of them answer; ask on {node}, too");
+    let finding = Finding::new(Severity::Notice, Object::Daemon, what);
+    Some(finding.remedy(remedy).since(compared.since))
 }
 
 /// A node that takes itself away, and is still there.

@@ -82,6 +82,9 @@ pub struct ClusterView {
     /// The groups of resources that a manager told of.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<GroupName, GroupView>,
+    /// How many ping nodes this node and the other one reach, while both count them (`ipfail`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping_nodes: Option<PingNodes>,
     /// The freeze that lasts, and whether it is a maintenance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen: Option<(bool, Ordered)>,
@@ -109,6 +112,23 @@ pub struct ClusterView {
     pub worst_supervisor_stall: Duration,
     /// The last event applied.
     pub last_event: Option<EventId>,
+}
+
+/// How many ping nodes two nodes reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingNodes {
+    /// The other node.
+    pub node: NodeName,
+    /// How many this node reaches.
+    pub here: u32,
+    /// How many the other one does.
+    pub there: u32,
+    /// The better connected one, to which groups go, or will.
+    pub better: Option<NodeName>,
+    /// When that begins to count, if it lasts; nothing where it counts.
+    pub counts_at: Option<Moment>,
+    /// Since when this is so.
+    pub since: Stamp,
 }
 
 /// A node that was made sure to be off.
@@ -645,6 +665,8 @@ impl ClusterView {
             Kind::ConfigReloaded { .. } => {
                 self.config_refused.clear();
                 self.config_warnings.clear();
+                // A manager that still counts them tells it anew.
+                self.ping_nodes = None;
             }
             Kind::ConfigRefused { reasons } => self.config_refused.clone_from(reasons),
             Kind::Fault {
@@ -692,6 +714,22 @@ impl ClusterView {
                 if let Some(on) = view.nodes.get_mut(node) {
                     on.address_contested = matches!(event.kind, Kind::AddressContested { .. });
                 }
+            }
+            Kind::PingNodesCompared {
+                node,
+                here,
+                there,
+                better,
+                lasts,
+            } => {
+                self.ping_nodes = there.map(|there| PingNodes {
+                    node: node.clone(),
+                    here: *here,
+                    there,
+                    better: better.clone(),
+                    counts_at: lasts.map(|lasts| stamp.boot + lasts),
+                    since: stamp,
+                });
             }
             Kind::GroupContested { group, keeper, .. } => {
                 self.group(group).contested = Some(keeper.clone());

@@ -66,6 +66,11 @@ impl Comparison {
         self.due_at
     }
 
+    /// What it is, if something else counts still.
+    pub(crate) fn pending(&self) -> Option<Ordering> {
+        self.is
+    }
+
     /// What counts.
     pub(crate) fn counts(&self) -> Ordering {
         self.counts

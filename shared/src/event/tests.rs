@@ -107,6 +107,40 @@ fn a_key_that_differs_is_told_with_who_lacks_it_and_where_it_belongs() {
 }
 
 #[test]
+fn how_many_ping_nodes_both_reach_is_told_with_what_follows() {
+    let name = |text: &str| NodeName::new(text).unwrap();
+    let told = |there, better: Option<&str>, lasts: Option<u64>| {
+        let compared = Kind::PingNodesCompared {
+            node: name("bob"),
+            here: 1,
+            there,
+            better: better.map(name),
+            lasts: lasts.map(Duration::from_secs),
+        };
+        compared.to_string()
+    };
+    let this = "this node reaches 1 ping node";
+    for (text, end) in [
+        (told(None, None, None), "; what bob reaches is not known"),
+        (told(Some(1), None, None), ", bob 1"),
+        (
+            told(Some(1), None, Some(10)),
+            ", bob 1; neither is the better one if that lasts 10 s",
+        ),
+        (
+            told(Some(2), Some("bob"), Some(10)),
+            ", bob 2; groups go to bob if that lasts 10 s",
+        ),
+        (
+            told(Some(0), Some("alice"), None),
+            ", bob 0; groups go to alice",
+        ),
+    ] {
+        assert_eq!(text, format!("{this}{end}"));
+    }
+}
+
+#[test]
 fn ping_nodes_that_only_one_node_counts_are_told_from_both_sides() {
     let told = |here, there| {
         let node = NodeName::new("bob").unwrap();

@@ -140,6 +140,15 @@ impl fmt::Display for Told<'_> {
     }
 }
 
+/// So many of them.
+pub(crate) fn ping_nodes(count: u32) -> String {
+    match count {
+        0 => "no ping node".to_owned(),
+        1 => "1 ping node".to_owned(),
+        _ => format!("{count} ping nodes"),
+    }
+}
+
 /// That two nodes count ping nodes otherwise.
 pub(crate) fn ping_nodes_counted(node: &NodeName, there: u64, here: u64) -> String {
     let number = |count| match count {
@@ -512,6 +521,37 @@ impl fmt::Display for Kind {
                 f,
                 "group {group} is held here and on {node}; {keeper} keeps it"
             ),
+            Self::PingNodesCompared {
+                node,
+                here,
+                there: None,
+                ..
+            } => write!(
+                f,
+                "this node reaches {}; what {node} reaches is not known",
+                ping_nodes(*here)
+            ),
+            Self::PingNodesCompared {
+                node,
+                here,
+                there: Some(there),
+                better,
+                lasts,
+            } => {
+                write!(f, "this node reaches {}, {node} {there}", ping_nodes(*here))?;
+                match (better, lasts) {
+                    (Some(to), Some(lasts)) => {
+                        write!(f, "; groups go to {to} if that lasts {}", Span(*lasts))
+                    }
+                    (Some(to), None) => write!(f, "; groups go to {to}"),
+                    (None, Some(lasts)) => write!(
+                        f,
+                        "; neither is the better one if that lasts {}",
+                        Span(*lasts)
+                    ),
+                    (None, None) => Ok(()),
+                }
+            }
             Self::NotificationFailed { node, status, why } => write!(
                 f,
                 "rc.d/status did not tell that node {node} is {status}: {why}"

@@ -257,6 +257,37 @@ fn the_sentence_tells_the_worst_first_whatever_its_name() {
 }
 
 #[test]
+fn which_node_reaches_more_ping_nodes_is_told_until_neither_does() {
+    let mut snapshot = healthy();
+    let compared = |here, better: Option<&str>, lasts: Option<u64>| Kind::PingNodesCompared {
+        node: name("bob"),
+        here,
+        there: Some(2),
+        better: better.map(name),
+        lasts: lasts.map(Duration::from_secs),
+    };
+    apply(&mut snapshot, compared(1, Some("bob"), Some(10)));
+    let first = |snapshot: &Snapshot| judge(snapshot).findings[0].what.clone();
+    let counts = "this node reaches 1 ping node, bob 2: ";
+    let waits = format!("{counts}groups go to bob if that lasts for another 10 s");
+    assert_eq!(first(&snapshot), waits);
+    apply(&mut snapshot, compared(1, Some("bob"), None));
+    assert_eq!(first(&snapshot), format!("{counts}groups go to bob"));
+    apply(&mut snapshot, compared(2, None, None));
+    assert_eq!(judge(&snapshot).findings, []);
+    apply(&mut snapshot, compared(0, Some("bob"), None));
+    let dies = Kind::PingNodesCompared {
+        node: name("bob"),
+        here: 0,
+        there: None,
+        better: None,
+        lasts: None,
+    };
+    apply(&mut snapshot, dies);
+    assert_eq!(judge(&snapshot).findings, []);
+}
+
+#[test]
 fn one_partition_is_one_critical_finding() {
     let mut snapshot = healthy();
     apply(&mut snapshot, Kind::DeclaredDead { node: name("bob") });

@@ -27,6 +27,17 @@ pub(super) struct Connectivity {
     pub(super) because: Option<Cause>,
     /// This node against the other one.
     compared: Comparison,
+    /// What was told of it.
+    told: Option<Compared>,
+}
+
+/// What both nodes reach, and what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Compared {
+    pub(super) here: u32,
+    pub(super) there: Option<u32>,
+    pub(super) is: Ordering,
+    pub(super) counts: bool,
 }
 
 impl Connectivity {
@@ -37,6 +48,7 @@ impl Connectivity {
             answers: nodes.collect(),
             because: None,
             compared: Comparison::new(),
+            told: None,
         };
         connectivity.see(view);
         connectivity
@@ -101,6 +113,22 @@ impl Connectivity {
     /// What this node reaches against what the other one does.
     pub(super) fn against(&self, theirs: Option<u32>) -> Option<Ordering> {
         Some(self.reached()?.cmp(&theirs?))
+    }
+
+    /// What is to be told of it, if that is something else than was told last.
+    pub(super) fn news(&mut self, theirs: Option<u32>) -> Option<Compared> {
+        let pending = self.compared.pending();
+        let compared = Compared {
+            here: self.reached()?,
+            there: theirs,
+            is: pending.unwrap_or(self.compared.counts()),
+            counts: pending.is_none(),
+        };
+        if self.told.is_none() && theirs.is_none() || self.told == Some(compared) {
+            return None;
+        }
+        self.told = Some(compared);
+        self.told
     }
 
     /// This node has reached fewer for some time.

@@ -230,6 +230,7 @@ impl TwoNode {
     fn settle(&mut self, now: Now) {
         self.expire(now);
         self.compare_connectivity(now.boot);
+        self.tell_connectivity(now);
         self.tell_hold(now);
         self.fence(now);
         for place in 0..self.groups.len() {
@@ -267,6 +268,30 @@ impl TwoNode {
             Some(said) => self.connectivity.compare(said.pings, quiet, now),
             None => {}
         }
+    }
+
+    /// Tells who reaches how many, where that is news.
+    fn tell_connectivity(&mut self, now: Now) {
+        let alive = self.peer.status != NodeStatus::Dead;
+        let theirs = self.peer_pings().filter(|_| alive);
+        let Some(compared) = self.connectivity.news(theirs) else {
+            return;
+        };
+        let better = match compared.is {
+            Ordering::Less => Some(self.settings.peer.clone()),
+            Ordering::Greater => Some(self.settings.node.clone()),
+            Ordering::Equal => None,
+        };
+        let left = (self.connectivity.deadline()).map_or(Duration::ZERO, |at| at.since(now.boot));
+        let kind = Kind::PingNodesCompared {
+            node: self.settings.peer.clone(),
+            here: compared.here,
+            there: compared.there,
+            better,
+            lasts: (!compared.counts).then_some(left),
+        };
+        let cause = self.connectivity.because.clone();
+        self.tell(kind, cause.filter(|_| compared.is == Ordering::Less), now);
     }
 
     /// No group is on its way from one state to another, here or there.

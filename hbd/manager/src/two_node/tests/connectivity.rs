@@ -116,13 +116,21 @@ fn moves(outputs: &[String]) -> bool {
 fn who_has_reached_fewer_for_ten_seconds_hands_over() {
     let mut pair = Pair::met(counting());
     let lost = pair.reaches(ROUTER, NodeStatus::Dead, 20);
-    assert_eq!(lost, ["say started able"]);
+    let counts = "this node reaches 1 ping node, bob 2; groups go to bob";
+    let waits = format!("{counts} if that lasts 10 s");
+    assert_eq!(lost, [waits.as_str(), "say started able"]);
     assert_eq!(pair.stage.manager.poll_deadline(), Some(at(30_000).boot));
     assert!(!moves(&pair.wait(29)));
     let outputs = pair.wait(30);
     assert_eq!(
         outputs,
-        [TO_BOB, "keep held", "stop 1", "say stopping reluctant"]
+        [
+            counts,
+            TO_BOB,
+            "keep held",
+            "stop 1",
+            "say stopping reluctant"
+        ]
     );
     let said = &pair.stage.manager.own.reasons[&group()];
     assert_eq!(
@@ -247,7 +255,8 @@ fn a_group_goes_back_only_to_a_node_that_reaches_as_many() {
     assert_eq!(plan.unwrap()[0].to, Some(name("alice")));
     let outputs = pair.bob(GroupState::Stopped, Willingness::Able, Some(2), 3);
     let back = "group IPaddr::10.0.0.5 stopping on alice (it goes back to bob, its preferred node)";
-    assert_eq!(outputs[0], back);
+    assert_eq!(outputs[0], "this node reaches 2 ping nodes, bob 2");
+    assert_eq!(outputs[1], back);
 }
 
 #[test]
