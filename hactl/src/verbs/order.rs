@@ -250,11 +250,15 @@ struct Forecast {
     /// Why it does not go where it was ordered, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     obstacle: Option<String>,
+    /// What speaks against its going there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 fn forecasts(changes: Vec<Change>, destination: Option<&Destination>) -> Vec<Forecast> {
     let forecast = |change| Forecast {
         obstacle: destination.and_then(|destination| destination.obstacle(&change)),
+        warning: destination.and_then(|destination| destination.warning(&change)),
         change,
     };
     changes.into_iter().map(forecast).collect()
@@ -262,7 +266,7 @@ fn forecasts(changes: Vec<Change>, destination: Option<&Destination>) -> Vec<For
 
 impl fmt::Display for Forecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.obstacle {
+        match self.obstacle.as_ref().or(self.warning.as_ref()) {
             Some(obstacle) => write!(f, "{}: {obstacle}", self.change),
             None => write!(f, "{}", self.change),
         }

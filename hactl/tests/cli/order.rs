@@ -10,6 +10,7 @@ use shared::event::Event;
 use shared::group::GroupName;
 use shared::names::NodeName;
 use shared::order::Change;
+use shared::view::{PingNodes, Stamp};
 
 use crate::cli::expected::matches_file;
 use crate::cli::server::{Answer, Server};
@@ -45,6 +46,29 @@ fn a_move_says_what_changes_and_for_how_long() {
     let args = ["move", "web", "bob", "--for", "ever", "--dry-run"];
     let output = run(&server(Some("bob"), Vec::new()), &args);
     matches_file("move-dry-run", &text(&output.stdout));
+}
+
+#[test]
+fn a_move_to_a_node_that_reaches_no_ping_node_says_so() {
+    for (there, warns) in [(0, true), (1, false)] {
+        let mut snapshot = stories::with_groups();
+        snapshot.view.ping_nodes = Some(PingNodes {
+            node: NodeName::new("bob").unwrap(),
+            here: 2,
+            there,
+            better: None,
+            counts_at: None,
+            since: Stamp::default(),
+        });
+        let server = Server::start(Answer::Ordered {
+            snapshot,
+            changes: vec![change("web", Some("alice"), Some("bob"))],
+            then: Vec::new(),
+        });
+        let output = text(&run(&server, &["move", "web", "bob", "--dry-run"]).stdout);
+        let said = "group web will move from alice to bob: bob reaches no ping node";
+        assert_eq!(output.contains(said), warns, "{output}");
+    }
 }
 
 #[test]

@@ -38,6 +38,19 @@ impl Destination {
         }
     }
 
+    /// What speaks against its going there: clients that this node reaches may not reach that one.
+    pub(super) fn warning(&self, forecast: &Change) -> Option<String> {
+        let goes = forecast.from != forecast.to && forecast.to.as_ref() == Some(&self.node);
+        let reach = self.snapshot.view.ping_nodes.as_ref().filter(|_| goes)?;
+        let (there, elsewhere) = match reach.node == self.node {
+            true => (reach.there, reach.here),
+            false => (reach.here, reach.there),
+        };
+        let node = &self.node;
+        (there == 0 && elsewhere > 0)
+            .then(|| format!("{node} reaches no ping node, and may not be reached by clients"))
+    }
+
     /// Why a group does not go there, where that is known.
     pub(super) fn obstacle(&self, forecast: &Change) -> Option<String> {
         if forecast.to.as_ref() == Some(&self.node) {
