@@ -9,6 +9,7 @@ mod hosts;
 mod interfaces;
 pub mod node;
 pub(crate) mod notifications;
+pub mod ports;
 mod programs;
 mod services;
 mod stonith;
@@ -26,6 +27,7 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
             Subject::Interface { .. }
             | Subject::ServiceInterface(_)
             | Subject::OwnAddress(_)
+            | Subject::Pinged(_)
             | Subject::Destination { .. } => {
                 if facts.interfaces.is_none() {
                     facts.interfaces = interfaces::all();
@@ -57,12 +59,15 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
             | Subject::FenceProgram(path)
             | Subject::SelfFence(path)
             | Subject::ManagerProgram(path)
-            | Subject::SerialPort(path)
             | Subject::Watchdog(path) => drop(
                 facts
                     .programs
                     .insert(path.clone(), Program::at(Path::new(path))),
             ),
+            Subject::SerialPort(path) => {
+                let port = ports::at(Path::new(path));
+                facts.ports.insert(path.clone(), port);
+            }
             Subject::StonithType(_) => {
                 if facts.stonith_types.is_none() {
                     facts.stonith_types = stonith::types();
@@ -92,12 +97,14 @@ pub fn look_for_user(name: &str, facts: &mut Facts) {
 
 #[cfg(test)]
 mod tests {
+    use shared::config::machine::Port;
     use shared::config::source::{FileName, Files};
 
     use super::*;
 
     const HA_CF: &str = "node a\nbcast lo\nucast lo localhost\nlisten 127.0.0.1\n\
-        apiauth hbd-admin uid=root,no-such-user-of-hbd gid=root\nrespawn root /bin/sh\n";
+        apiauth hbd-admin uid=root,no-such-user-of-hbd gid=root\nrespawn root /bin/sh\n\
+        serial /dev/null\nserial /dev/no-such-port\n";
 
     #[test]
     fn what_a_configuration_mentions_is_looked_up_on_this_machine() {
@@ -117,6 +124,8 @@ mod tests {
         );
         assert!(facts.users["root"] && facts.groups["root"]);
         assert!(!facts.users["no-such-user-of-hbd"]);
+        assert_eq!(facts.ports["/dev/null"], Port::Another);
+        assert_eq!(facts.ports["/dev/no-such-port"], Port::Missing);
         assert_eq!(
             facts.programs["/bin/sh"],
             shared::config::machine::Program::Executable

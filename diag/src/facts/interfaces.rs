@@ -20,6 +20,7 @@ pub(super) fn all() -> Option<Vec<Interface>> {
                 interfaces.push(Interface {
                     name: entry.interface_name.clone(),
                     up: entry.flags.contains(InterfaceFlags::IFF_UP),
+                    no_carrier: !entry.flags.contains(InterfaceFlags::IFF_RUNNING),
                     ..Interface::default()
                 });
                 interfaces.len() - 1

@@ -3,7 +3,8 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use hbd_core::wire::serial::{Collector, Pacer, Unsent};
@@ -12,6 +13,7 @@ use nix::sys::termios::{FlushArg, tcflush};
 use serialport::{
     ClearBuffer, DataBits, ErrorKind, FlowControl, Parity, SerialPort, StopBits, TTYPort,
 };
+use shared::config::machine::Port;
 use shared::config::{self, MediumKind};
 use shared::event::MediumStatus;
 use shared::time::Moment;
@@ -56,9 +58,11 @@ fn bind(medium: &config::Medium, _: &Interfaces) -> Result<Binding, MediumStatus
             _ => format!("{device}: {error}"),
         },
     })?;
-    if !file.file_type().is_char_device() {
+    if diag::facts::ports::at(Path::new(device)) == Port::Another {
         return Err(MediumStatus::Failed {
-            reason: format!("{device} is no serial port"),
+            reason: format!(
+                "{device} is no serial port: name one in ha.cf; `dmesg | grep tty` lists them"
+            ),
         });
     }
     Ok(Binding {

@@ -173,6 +173,8 @@ codes! {
     FenceProgramMissing Error "fence-program-missing" "The program of a fencing device does not exist or cannot be executed."
     StonithTypeUnknown Warning "stonith-type-unknown" "The program stonith has no devices of such a type here."
     SerialMissing Warning "serial-missing" "A serial port does not exist."
+    SerialUnfit Warning "serial-unfit" "What is named as a serial port is something else."
+    PingOwn Warning "ping-own" "A host to ping is this machine, which answers whatever happens to the network."
     WatchdogMissing Error "watchdog-missing" "The device of watchdog does not exist."
     SelfFenceMissing Error "self-fence-missing" "The program of selffence does not exist or cannot be executed."
     ManagerProgramMissing Error "manager-program-missing" "The program that is the manager does not exist or cannot be executed."

@@ -94,6 +94,8 @@ pub enum Subject {
     Watchdog(String),
     /// A serial port, by its path.
     SerialPort(String),
+    /// The address of a host to ping.
+    Pinged(IpAddr),
     /// The program that takes this node away, by its path.
     SelfFence(String),
     /// The program that is the manager, by its path.
@@ -120,6 +122,8 @@ pub enum Need {
     Address4,
     /// An IPv6 address.
     Address6,
+    /// That it carries frames to other machines.
+    Frames,
 }
 
 /// Answers about this machine. What is absent from a map was not looked up.
@@ -136,6 +140,8 @@ pub struct Facts {
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
     /// What lies at a path.
     pub programs: BTreeMap<String, Program>,
+    /// What lies where a serial port should.
+    pub ports: BTreeMap<String, Port>,
     /// The types of devices that the program `stonith` has; absent if they could not be listed.
     pub stonith_types: Option<Vec<String>>,
     /// What lies in the directories for resource scripts.
@@ -158,6 +164,8 @@ pub struct Interface {
     pub name: String,
     /// Whether it is up.
     pub up: bool,
+    /// Whether nothing is at the other end of its cable.
+    pub no_carrier: bool,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
     /// Its IPv4 broadcast addresses.
@@ -171,6 +179,18 @@ pub struct Elsewhere {
     pub interface: String,
     /// The bits of the network there.
     pub prefix: u8,
+}
+
+/// What lies where a serial port should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Port {
+    /// Nothing.
+    Missing,
+    /// A file, a directory or a device that is no terminal.
+    Another,
+    /// A terminal, as serial ports are.
+    Terminal,
 }
 
 /// What lies where a program should.
@@ -270,6 +290,7 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::StonithType(name) => stonith_type(name, facts),
         Subject::Watchdog(path) => watchdog(path, facts),
         Subject::SerialPort(path) => serial_port(path, facts),
+        Subject::Pinged(address) => pinged(*address, facts),
         Subject::SelfFence(path) => self_fence(path, facts),
         Subject::ManagerProgram(path) => manager_program(path, facts),
         Subject::Script(name) => script(name, facts),
@@ -317,12 +338,12 @@ fn interface(name: &str, need: Need, all: &[Mention], facts: &Facts) -> Option<F
             replacement: unnamed_interface(name, interfaces, all),
         });
     };
-    let label = lacking(interface, need)?;
+    let (label, remedy) = lacking(interface, need)?;
     Some(Finding {
         code: Code::InterfaceUnfit,
-        message: format!("the interface `{name}` cannot carry this medium yet"),
+        message: format!("the interface `{name}` cannot carry this medium"),
         label,
-        remedy: format!("hbd waits for it; `ip address show dev {name}` shows its addresses"),
+        remedy,
         replacement: None,
     })
 }
@@ -375,19 +396,34 @@ fn unnamed_interface(name: &str, interfaces: &[Interface], all: &[Mention]) -> O
     suggest::nearest(name, unnamed.filter(|name| !named(name))).map(str::to_owned)
 }
 
-fn lacking(interface: &Interface, need: Need) -> Option<&'static str> {
+/// What the interface lacks, and what to do.
+fn lacking(interface: &Interface, need: Need) -> Option<(&'static str, String)> {
+    let name = &interface.name;
     let v4 = interface.addresses.iter().any(IpAddr::is_ipv4);
     let v6 = interface.addresses.iter().any(IpAddr::is_ipv6);
     let loopback = interface.addresses.iter().any(IpAddr::is_loopback);
-    match need {
-        _ if !interface.up => Some("is down"),
-        Need::Broadcast if interface.broadcast.is_empty() && !loopback => {
-            Some("has no IPv4 broadcast address")
+    let label = match need {
+        _ if !interface.up => {
+            let remedy = format!("hbd waits for it; `ip link set {name} up` brings it up");
+            return Some(("is down", remedy));
         }
-        Need::Address4 if !v4 => Some("has no IPv4 address"),
-        Need::Address6 if !v6 => Some("has no IPv6 address"),
-        _ => None,
-    }
+        _ if interface.no_carrier => {
+            let remedy = "look at the cable, and at the switch port or machine at its other end";
+            return Some(("has no carrier", remedy.to_owned()));
+        }
+        Need::Frames if loopback => {
+            let remedy = "name the interface that leads to the other nodes; `ip link` lists them";
+            return Some(("leads to this machine alone", remedy.to_owned()));
+        }
+        Need::Broadcast if interface.broadcast.is_empty() && !loopback => {
+            "has no IPv4 broadcast address"
+        }
+        Need::Address4 if !v4 => "has no IPv4 address",
+        Need::Address6 if !v6 => "has no IPv6 address",
+        _ => return None,
+    };
+    let remedy = format!("hbd waits for it; `ip address show dev {name}` shows its addresses");
+    Some((label, remedy))
 }
 
 fn host(name: &str, device: Option<&str>, facts: &Facts) -> Option<Finding> {
@@ -524,13 +560,38 @@ fn watchdog(path: &str, facts: &Facts) -> Option<Finding> {
 }
 
 fn serial_port(path: &str, facts: &Facts) -> Option<Finding> {
-    let missing = *facts.programs.get(path)? == Program::Missing;
-    missing.then(|| Finding {
-        code: Code::SerialMissing,
-        message: format!("there is no serial port `{path}`"),
-        label: "does not exist",
-        remedy: "plug its adapter in, or load its driver; `dmesg | grep tty` lists the ports"
-            .into(),
+    let (code, message, label, remedy) = match facts.ports.get(path)? {
+        Port::Terminal => return None,
+        Port::Missing => (
+            Code::SerialMissing,
+            format!("there is no serial port `{path}`"),
+            "does not exist",
+            "plug its adapter in, or load its driver; `dmesg | grep tty` lists the ports",
+        ),
+        Port::Another => (
+            Code::SerialUnfit,
+            format!("`{path}` is no serial port"),
+            "is something else",
+            "`dmesg | grep tty` lists the ports",
+        ),
+    };
+    Some(Finding {
+        code,
+        message,
+        label,
+        remedy: remedy.to_owned(),
+        replacement: None,
+    })
+}
+
+fn pinged(address: IpAddr, facts: &Facts) -> Option<Finding> {
+    let interfaces = facts.interfaces.as_ref()?;
+    let ours = interfaces.iter().any(|i| i.addresses.contains(&address));
+    (ours || address.is_loopback()).then(|| Finding {
+        code: Code::PingOwn,
+        message: format!("`{address}` is an address of this machine"),
+        label: "answers whatever happens to the network",
+        remedy: "ping what the services need the network for: a router, a switch".to_owned(),
         replacement: None,
     })
 }

@@ -250,6 +250,7 @@ fn pinged_host6(reader: &mut Reader<'_, '_>, word: &Word<'_>) -> Option<Peer6> {
             "only link-local addresses have an interface behind `%`"
         }
         (address, _) => {
+            reader.mention(word.span, Subject::Pinged(address.into()));
             if let Some(name) = scope.clone().filter(|scope| !is_index(scope)) {
                 let need = Need::Address6;
                 reader.mention(word.span, Subject::Interface { name, need });
@@ -324,7 +325,10 @@ fn pinged_host(reader: &mut Reader<'_, '_>, word: &Word<'_>) -> Option<Host> {
             a if a.is_unspecified() => "names no host",
             a if a.is_multicast() => "a multicast address: nobody would know who answers",
             a if a.is_broadcast() => "a broadcast address: nobody would know who answers",
-            a => return Some(Host::Address(a)),
+            a => {
+                reader.mention(word.span, Subject::Pinged(a.into()));
+                return Some(Host::Address(a));
+            }
         },
         Err(_) => return host_name(reader, word, None),
     };
@@ -436,7 +440,7 @@ pub(in crate::config) fn ether(reader: &mut Reader<'_, '_>, rest: &Word<'_>) {
         // Reports what is too much.
         reader.exactly::<3>(rest);
     }
-    let device = device(reader, dev, Need::Exists);
+    let device = device(reader, dev, Need::Frames);
     let ethertype = match words.get(1) {
         Some(word) => ethertype(reader, word),
         None => Some(ETHERTYPE_DEFAULT),
