@@ -599,12 +599,20 @@ fn links(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Vec<Finding> 
             }
             Path::Init => {
                 let what = format!("link {link_name}: nothing was heard over it yet");
-                Finding::new(Severity::Warning, object, what).remedy(format!(
-                    "is {medium} configured on {name} too, and the same port?"
-                ))
+                let remedy = match word_of(snapshot, medium) {
+                    "serial" => format!(
+                        "is there a port at the other end on {name}, of the same speed, and is the cable \
+                         a null modem cable? hbd-serial(7)"
+                    ),
+                    "ether" => format!(
+                        "is {medium} configured on {name} too, with the same type and group?"
+                    ),
+                    _ => format!("is {medium} configured on {name} too, and the same port?"),
+                };
+                Finding::new(Severity::Warning, object, what).remedy(remedy)
             }
             Path::OneWay => {
-                findings.push(one_way(link_name));
+                findings.push(one_way(snapshot, link_name));
                 continue;
             }
         };
@@ -622,10 +630,20 @@ fn is_young(snapshot: &Snapshot, node: &NodeView, link: &LinkView) -> bool {
     })
 }
 
-fn one_way(link: LinkName) -> Finding {
+/// The word of the line that configures a medium.
+fn word_of<'a>(snapshot: &'a Snapshot, medium: &MediumName) -> &'a str {
+    let view = snapshot.view.media.get(medium);
+    let mut words = view.map_or("", |view| &view.description).split(' ');
+    words.next().unwrap_or_default()
+}
+
+fn one_way(snapshot: &Snapshot, link: LinkName) -> Finding {
     let LinkName { peer, medium } = &link;
     let what = format!("link {link} is one-way: {peer} is heard over it and does not hear us");
-    let remedy = format!("look at the packet filter of {peer} for {medium}");
+    let remedy = match word_of(snapshot, medium) {
+        "serial" => format!("the wire from TxD here to RxD of {peer} is broken: hbd-serial(7)"),
+        _ => format!("look at the packet filter of {peer} for {medium}"),
+    };
     Finding::new(Severity::Warning, Object::Link(link), what).remedy(remedy)
 }
 

@@ -630,6 +630,43 @@ fn a_link_over_a_missing_medium_and_a_one_way_link_are_not_up() {
 }
 
 #[test]
+fn what_to_do_about_a_link_depends_on_its_medium() {
+    let remedies = |status: LinkStatus, one_way: bool, words: &str| {
+        let mut snapshot = healthy();
+        let eth0 = snapshot.view.media.get_mut(&medium("eth0")).unwrap();
+        eth0.description = words.into();
+        let bob = snapshot.view.nodes.get_mut(&name("bob")).unwrap();
+        let link = bob.links.get_mut(&medium("eth0")).unwrap();
+        (link.status, link.one_way) = (status, one_way);
+        link.since.boot = Moment::default();
+        bob.since.boot = Moment::default();
+        let findings = judge(&snapshot).findings.into_iter();
+        let remedies: Vec<String> = findings.filter_map(|finding| finding.remedy).collect();
+        remedies.join("\n")
+    };
+    for (status, one_way, words, part) in [
+        (
+            LinkStatus::Up,
+            true,
+            "serial /dev/ttyS0",
+            "from TxD here to RxD of bob",
+        ),
+        (LinkStatus::Up, true, "bcast eth0", "packet filter of bob"),
+        (
+            LinkStatus::Init,
+            false,
+            "serial /dev/ttyS0",
+            "null modem cable",
+        ),
+        (LinkStatus::Init, false, "ether eth0", "same type and group"),
+        (LinkStatus::Init, false, "bcast eth0", "same port"),
+    ] {
+        let remedies = remedies(status, one_way, words);
+        assert!(remedies.contains(part), "{words}: {remedies}");
+    }
+}
+
+#[test]
 fn a_link_that_was_never_heard_is_told_once_a_beat_could_have_come_over_it() {
     let mut snapshot = just_started();
     let kind = Kind::NodeStatus {
