@@ -73,7 +73,7 @@ impl Core {
         let config = self.config_to_tell(slowly, now);
         let mut plain = status.to_message();
         self.stamp(&mut plain, None, Some(sequence), now);
-        let mut signed = Signed::default();
+        let mut signed = Signed::of_a_beat();
         for medium in self.media() {
             let fast = self.is_fast(medium);
             let listed = listed.as_ref().filter(|_| fast || slowly);
@@ -96,7 +96,7 @@ impl Core {
                 message.set_text(fields::CONFIG, config);
             }
             self.stamp(&mut message, None, Some(sequence), now);
-            self.put(medium, &message, &mut Signed::default(), now);
+            self.put(medium, &message, &mut Signed::of_a_beat(), now);
         }
         self.history.push(sequence, plain, now.boot);
     }
@@ -171,7 +171,12 @@ impl Core {
             }
             MediumForm::Ping(_) | MediumForm::PingGroup(_) => return,
         };
-        self.output(Output::Transmit { medium, packet });
+        let beat = signed.beat && !planted!(self, BeatsWait);
+        self.output(Output::Transmit {
+            medium,
+            packet,
+            beat,
+        });
     }
 
     /// The next number, for a message that goes out over every medium.
@@ -316,6 +321,17 @@ fn is_heard(peer: &Peer) -> bool {
 struct Signed {
     datagram: Option<Vec<u8>>,
     stream: Option<Vec<u8>>,
+    /// It is the beat of this moment.
+    beat: bool,
+}
+
+impl Signed {
+    fn of_a_beat() -> Self {
+        Self {
+            beat: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// When something that was due at `due` is due again. A late tick does not make the next one late,

@@ -71,6 +71,8 @@ pub enum Output {
         medium: MediumIndex,
         /// What.
         packet: Vec<u8>,
+        /// It is the beat of this moment: where packets wait for each other it goes first.
+        beat: bool,
     },
     /// Something happened.
     Event(Box<Event>),

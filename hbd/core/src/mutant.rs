@@ -68,6 +68,10 @@ shared::mutants! {
     NoAcknowledgement "no-acknowledgement",
     /// What was heard is listed in every beat on slow media, too.
     HeardAnywhere "heard-anywhere",
+    /// On a serial line a beat waits for what was sent before it.
+    BeatsWait "beats-wait",
+    /// What is missing is asked for over a slow path as over any other.
+    AsksTooMuch "asks-too-much",
     /// What peers tell of their configuration is not read.
     ConfigUnread "config-unread",
     /// Other keys count after a restart only.

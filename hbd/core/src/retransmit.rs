@@ -9,6 +9,7 @@ use core::time::Duration;
 use shared::event::Kind;
 use shared::names::Sequence;
 use shared::time::Now;
+use shared::times;
 
 use crate::deadline::{PeerIndex, Timer};
 use crate::history::Found;
@@ -19,6 +20,13 @@ use crate::wire::{Message, fields, retransmission, types};
 
 /// A message is sent again at most once in `max_rexmit_delay` less this, whoever asks.
 const AGAIN_SLACK: Duration = Duration::from_millis(10);
+/// Over a slow path so many messages are asked for at once, in one question, each time when it could
+/// have carried so many packets of about so many bytes. What is missing there mostly waits at the other
+/// end for its turn, and more questions would keep it there.
+const ASKED_SLOWLY: u64 = 5;
+const PACKETS_MEANWHILE: u64 = 8;
+const BYTES_USUAL: u64 = 300;
+const BITS_PER_BYTE: u64 = 10;
 
 impl Core {
     /// Notes that a numbered message of a peer has come, and what that brings about.
@@ -30,7 +38,9 @@ impl Core {
         now: Now,
     ) -> Arrival {
         let nodes = self.peers.len();
-        let delay = self.settings.max_rexmit_delay;
+        let most = self.settings.max_rexmit_delay;
+        let slowly = self.asks_slowly(index);
+        let delay = (slowly.max(times::ask_delay_least(most)), most);
         let trigger = self.own.ack_trigger;
         let peer = &mut self.peers[usize::from(index.0)];
         let Some(life) = &mut peer.life else {
@@ -73,13 +83,21 @@ impl Core {
     pub(crate) fn ask_missing(&mut self, index: PeerIndex, now: Now) {
         // Below a millisecond a request would follow the next before it could be answered.
         let again = self.settings.max_rexmit_delay.max(Duration::from_millis(1));
+        let slowly = self.asks_slowly(index);
         let peer = &mut self.peers[usize::from(index.0)];
         let patience = peer.deadtime;
         let Some(life) = &mut peer.life else {
             return;
         };
         let lost = life.tracker.give_up(patience, now.boot);
-        let runs = life.tracker.ask(again, now.boot);
+        let runs = match slowly.is_zero() {
+            true => life.tracker.ask(again, now.boot),
+            false => {
+                let again = again.max(slowly);
+                let run = life.tracker.ask_slowly(ASKED_SLOWLY, again, now.boot);
+                run.into_iter().collect()
+            }
+        };
         let ask_at = life.tracker.ask_at();
         for (first, last) in runs {
             let request = retransmission::request(&self.peer(index).name, first..=last);
@@ -89,6 +107,14 @@ impl Core {
             self.report_lost(index, *sequence, "no answer within the dead time", now);
         }
         self.arm_missing(index, ask_at);
+    }
+
+    /// How long to wait between questions to a peer over a slow path; nothing where it is fast.
+    fn asks_slowly(&self, index: PeerIndex) -> Duration {
+        let rate = self.rate_to(index).filter(|_| !planted!(self, AsksTooMuch));
+        let bits = PACKETS_MEANWHILE * BYTES_USUAL * BITS_PER_BYTE;
+        let takes = |rate: u64| Duration::from_nanos(bits * 1_000_000_000 / rate.max(1));
+        rate.map_or(Duration::ZERO, takes)
     }
 
     /// A peer asks for messages of ours.

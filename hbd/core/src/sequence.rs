@@ -12,7 +12,6 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use shared::names::Sequence;
 use shared::time::Moment;
-use shared::times;
 
 use crate::random::Random;
 
@@ -70,6 +69,9 @@ pub(crate) struct Tracker {
     /// The highest number that ends in the trigger digit.
     trigger: Option<Sequence>,
     acknowledged: Option<Sequence>,
+    /// The last number of the one run that was asked for last.
+    #[serde(default)]
+    asked: Sequence,
 }
 
 impl Tracker {
@@ -93,11 +95,11 @@ impl Tracker {
         self.missing.is_empty()
     }
 
-    /// Notes that `sequence` has come.
+    /// Notes that `sequence` has come. What is missing is asked for after a delay that lies between those two.
     pub(crate) fn note(
         &mut self,
         sequence: Sequence,
-        max_delay: Duration,
+        delay: (Duration, Duration),
         random: &mut Random,
         now: Moment,
     ) -> Arrival {
@@ -124,7 +126,7 @@ impl Tracker {
         let mut ask_at = now;
         for (place, number) in (0..).zip(last.0 + 1..sequence.0) {
             if place % REQUEST_MAX == 0 {
-                ask_at = now + ask_delay(max_delay, random);
+                ask_at = now + ask_delay(delay, random);
             }
             let entry = Missing {
                 noticed: now,
@@ -165,22 +167,54 @@ impl Tracker {
     /// The runs of numbers to ask for at `now`, each at most [`REQUEST_MAX`] long. They are due
     /// again after `again`.
     pub(crate) fn ask(&mut self, again: Duration, now: Moment) -> Vec<(Sequence, Sequence)> {
-        let mut runs: Vec<(Sequence, Sequence)> = Vec::new();
-        for (&sequence, missing) in &mut self.missing {
-            if missing.ask_at > now {
-                continue;
-            }
-            missing.ask_at = now + again;
-            match runs.last_mut() {
-                Some((first, last))
-                    if last.next() == sequence && sequence.0 - first.0 < REQUEST_MAX =>
-                {
-                    *last = sequence;
-                }
-                _ => runs.push((sequence, sequence)),
-            }
+        let mut runs = Vec::new();
+        let mut from = Sequence(0);
+        while let Some(run) = self.ask_for_one(from, REQUEST_MAX, again, now) {
+            from = run.1.next();
+            runs.push(run);
         }
         runs
+    }
+
+    /// One of them alone, in turn, and at most so long. All are due again after `again`.
+    pub(crate) fn ask_slowly(
+        &mut self,
+        most: u64,
+        again: Duration,
+        now: Moment,
+    ) -> Option<(Sequence, Sequence)> {
+        let mut run = self.ask_for_one(self.asked.next(), most, again, now);
+        if run.is_none() {
+            run = self.ask_for_one(Sequence(0), most, again, now);
+        }
+        self.asked = run.map_or(self.asked, |(_, last)| last);
+        for missing in self.missing.values_mut() {
+            missing.ask_at = missing.ask_at.max(now + again);
+        }
+        run
+    }
+
+    /// The first run from `from` on.
+    fn ask_for_one(
+        &mut self,
+        from: Sequence,
+        most: u64,
+        again: Duration,
+        now: Moment,
+    ) -> Option<(Sequence, Sequence)> {
+        let due = self.missing.range_mut(from..);
+        let mut due = due.filter(|(_, missing)| missing.ask_at <= now);
+        let (&first, missing) = due.next()?;
+        missing.ask_at = now + again;
+        let mut last = first;
+        for (&sequence, missing) in due {
+            if last.next() != sequence || sequence.0 - first.0 >= most {
+                break;
+            }
+            missing.ask_at = now + again;
+            last = sequence;
+        }
+        Some((first, last))
     }
 
     /// Gives up what was missing for longer than `patience`; the numbers given up.
@@ -203,10 +237,10 @@ impl Tracker {
     }
 }
 
-/// Up to `max`, spread so that several receivers do not ask at once.
-fn ask_delay(max: Duration, random: &mut Random) -> Duration {
-    let least = times::ask_delay_least(max);
-    let spread = u64::try_from((max - least).as_micros()).unwrap_or(u64::MAX);
+/// Spread so that several receivers do not ask at once.
+fn ask_delay((least, most): (Duration, Duration), random: &mut Random) -> Duration {
+    let spread = most.saturating_sub(least);
+    let spread = u64::try_from(spread.as_micros()).unwrap_or(u64::MAX);
     least + Duration::from_micros(random.below(spread.saturating_add(1)))
 }
 

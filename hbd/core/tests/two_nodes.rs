@@ -74,7 +74,7 @@ fn a_ping_node_lives_by_its_own_payload_alone_and_no_member_gets_it() {
     core.handle_timeout(now(1));
     let mut sent = vec![Vec::new(); 3];
     while let Some(output) = core.poll_output() {
-        if let Output::Transmit { medium, packet } = output {
+        if let Output::Transmit { medium, packet, .. } = output {
             sent[usize::from(medium.0)] = packet;
         }
     }

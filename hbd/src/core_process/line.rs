@@ -87,8 +87,11 @@ impl Line {
 
     /// Sends, and says what that changed. One failure is enough to be failing, one success is not
     /// enough to be working: a medium that fails now and then is one that fails.
-    pub(super) fn send(&mut self, packet: &[u8], now: Moment) -> Option<Change> {
-        let sent = self.medium.send(packet);
+    pub(super) fn send(&mut self, packet: &[u8], beat: bool, now: Moment) -> Option<Change> {
+        let sent = match beat {
+            true => self.medium.send_beat(packet),
+            false => self.medium.send(packet),
+        };
         if sent.is_ok() {
             self.last.clear();
             self.last.extend_from_slice(packet);
@@ -192,15 +195,15 @@ mod tests {
             .unwrap();
         let _inside = runtime.enter();
         let mut line = line(vec![Ok(()), Ok(()), Err(libc::ENETDOWN)]);
-        line.send(b"first", Moment(0));
+        line.send(b"first", true, Moment(0));
         assert!(!line.takes_back());
         assert!(!line.is_own(b"other"));
         assert!(line.is_own(b"first"));
-        line.send(b"second", Moment(1));
+        line.send(b"second", true, Moment(1));
         assert!(line.takes_back());
         assert!(!line.takes_back());
         assert!(!line.is_own(b"first"));
-        line.send(b"third", Moment(2));
+        line.send(b"third", true, Moment(2));
         assert!(!line.takes_back());
         assert!(!line.is_own(b"third"));
     }
@@ -223,7 +226,7 @@ mod tests {
             Ok(()),
             Ok(()),
         ]);
-        let mut at = |seconds: u64| line.send(b"beat", Moment(seconds * 1_000_000_000));
+        let mut at = |seconds: u64| line.send(b"beat", true, Moment(seconds * 1_000_000_000));
         assert_eq!(at(0), None);
         let Some(Change::Fails(reason)) = at(1) else {
             panic!("a failure is a change");

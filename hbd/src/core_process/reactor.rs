@@ -239,7 +239,11 @@ impl Reactor {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Transmit { medium, packet } => self.transmit(medium, &packet),
+            Output::Transmit {
+                medium,
+                packet,
+                beat,
+            } => self.transmit(medium, &packet, beat),
             Output::Event(event) => {
                 let silent = self.manager.happened(&event, clock::boot());
                 self.outbox.event(event);
@@ -260,12 +264,12 @@ impl Reactor {
         }
     }
 
-    fn transmit(&mut self, medium: MediumIndex, packet: &[u8]) {
+    fn transmit(&mut self, medium: MediumIndex, packet: &[u8], beat: bool) {
         let Some(Some(line)) = self.lines.get_mut(usize::from(medium.0)) else {
             return;
         };
         let now = clock::boot();
-        let change = line.send(packet, now);
+        let change = line.send(packet, beat, now);
         // A node that reaches nobody but hosts it pings is as good as silent.
         if line.sends() && !line.medium.pings() {
             self.sent = Some(now);

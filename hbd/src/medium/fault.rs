@@ -86,6 +86,14 @@ impl Medium for Faulty {
         self.inner.send(packet)
     }
 
+    fn send_beat(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        let defect = self.defect.get();
+        if self.loses(defect.cut_out, defect.loss_percent) {
+            return Ok(());
+        }
+        self.inner.send_beat(packet)
+    }
+
     fn due(&self) -> Option<Moment> {
         self.inner.due()
     }

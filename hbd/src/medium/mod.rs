@@ -54,6 +54,10 @@ pub(crate) trait Medium {
     /// Sends to every destination. A failure of one does not keep it from the others; the last
     /// failure is reported.
     fn send(&mut self, packet: &[u8]) -> Result<(), SendError>;
+    /// The same with the beat of this moment, which goes before what waits.
+    fn send_beat(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        self.send(packet)
+    }
     /// Takes one packet. `WouldBlock`: there is none.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
     /// True where others send back what is sent, which proves that they live. No peer hears it.

@@ -141,6 +141,23 @@ struct Serial {
 }
 
 impl Serial {
+    /// A packet waits for its turn, or not.
+    fn pushed(&mut self, pushed: Result<(), Unsent>, now: Moment) -> Result<(), SendError> {
+        pushed.map_err(|unsent| {
+            self.failed(match unsent {
+                Unsent::Full => io::Error::other("the line is too slow for what is to be sent"),
+                Unsent::Stuck => {
+                    // The rest of it is dropped: the other end would take it for a part of the next packet.
+                    let _ = tcflush(&self.port, FlushArg::TCOFLUSH);
+                    io::Error::other(
+                        "nothing leaves: the other end does not raise CTS, or nothing is plugged in",
+                    )
+                }
+            })
+        })?;
+        self.work(now)
+    }
+
     fn failed(&self, error: io::Error) -> SendError {
         let to = self.device.clone();
         SendError { to, error }
@@ -154,19 +171,14 @@ impl Medium for Serial {
 
     fn send(&mut self, packet: &[u8]) -> Result<(), SendError> {
         let now = clock::boot();
-        self.pacer.push(packet, now).map_err(|unsent| {
-            self.failed(match unsent {
-                Unsent::Full => io::Error::other("the line is too slow for what is to be sent"),
-                Unsent::Stuck => {
-                    // The rest of it is dropped: the other end would take it for a part of the next packet.
-                    let _ = tcflush(&self.port, FlushArg::TCOFLUSH);
-                    io::Error::other(
-                        "nothing leaves: the other end does not raise CTS, or nothing is plugged in",
-                    )
-                }
-            })
-        })?;
-        self.work(now)
+        let pushed = self.pacer.push(packet, now);
+        self.pushed(pushed, now)
+    }
+
+    fn send_beat(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        let now = clock::boot();
+        let pushed = self.pacer.push_beat(packet, now);
+        self.pushed(pushed, now)
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {

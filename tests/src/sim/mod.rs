@@ -18,12 +18,14 @@
 //!
 //! A [`World`] does to a core what the daemon's shell does, in the same order: a late timer before
 //! the packets that wait, [`Output::Drain`](hbd_core::Output::Drain) answered with all of them, one
-//! input and then its outputs until there are none. It judges nothing. Two programs stand on it:
+//! input and then its outputs until there are none. On a serial line it feeds the bytes of hbd's own
+//! pacer to its own collector. It judges nothing. Two programs stand on it:
 //! [`scenario`] plays a text and prints the events, [`explore`] lets a seed choose the faults and
 //! holds the cluster to its rules after each step.
 
 pub mod crowd;
 pub mod explore;
+mod line;
 pub mod machine;
 pub mod random;
 pub mod replay;

@@ -2,11 +2,9 @@
 //!
 //! Between each ordered pair of members there is a path of its own, with its own delay, loss,
 //! duplication and corruption; so a one-way cut is a cut path whose reverse is whole. A packet that
-//! draws a longer delay than the next one is overtaken by it, except on a serial line, which keeps
-//! the order. A baud rate makes a sender's packets queue behind each other, and those that would
-//! wait too long are lost, as with a full tty buffer.
+//! draws a longer delay than the next one is overtaken by it. A serial line is another thing: there
+//! hbd's own pacer and collector are the ends, and bytes are lost, not packets.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hbd_core::MediumForm;
@@ -14,13 +12,8 @@ use shared::names::MediumName;
 use shared::time::Moment;
 
 use super::NodeIndex;
+use super::line::{Line, Piece};
 use super::random::{Chance, Random};
-
-/// Bits a byte takes on a serial line, with its start and stop bit.
-const SERIAL_BITS: u64 = 10;
-
-/// A packet that would wait longer than this for a slow line is lost.
-const BACKLOG_MAX: Duration = Duration::from_secs(2);
 
 /// What happens to packets on one path.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,7 +33,7 @@ pub struct Quality {
 }
 
 /// A segment and its members.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Segment {
     /// Its name, which is the name of the medium on every member.
     pub name: MediumName,
@@ -50,7 +43,7 @@ pub struct Segment {
     pub members: Vec<NodeIndex>,
     /// Whether a member hears its own packets, as with broadcast.
     pub echo: bool,
-    /// Bits per second of each sender, where that is a limit.
+    /// Bits per second of each sender of a serial line.
     pub baud: Option<u64>,
     /// Whether a pinged host answers; meaningless elsewhere.
     pub answers: bool,
@@ -58,8 +51,7 @@ pub struct Segment {
     places: Vec<Option<usize>>,
     /// By the places of sender and receiver.
     paths: Vec<Quality>,
-    busy_until: BTreeMap<NodeIndex, Moment>,
-    latest: BTreeMap<(NodeIndex, NodeIndex), Moment>,
+    pub(super) line: Option<Line>,
 }
 
 /// One copy of a packet on its way.
@@ -89,8 +81,17 @@ impl Segment {
             answers: true,
             places,
             paths: vec![all.clone(); members.len() * members.len()],
-            busy_until: BTreeMap::new(),
-            latest: BTreeMap::new(),
+            line: None,
+        }
+    }
+
+    /// A serial line of so many bits per second.
+    #[must_use]
+    pub fn serial(name: MediumName, baud: u32, members: &[NodeIndex], all: &Quality) -> Self {
+        Self {
+            baud: Some(baud.into()),
+            line: Some(Line::new(baud)),
+            ..Self::new(name, MediumForm::Stream, members, all)
         }
     }
 
@@ -119,25 +120,35 @@ impl Segment {
         }
     }
 
-    /// When a packet that `from` sends at `now` has left it, or nothing if the line is too far
-    /// behind.
-    pub fn leaves(&mut self, from: NodeIndex, bytes: usize, now: Moment) -> Option<Moment> {
-        let Some(baud) = self.baud else {
-            return Some(now);
-        };
-        let begins = self.busy_until.get(&from).copied().unwrap_or(now).max(now);
-        if begins.since(now) > BACKLOG_MAX {
-            return None;
-        }
-        let bits = bytes as u64 * SERIAL_BITS;
-        let left = begins + Duration::from_nanos(bits * 1_000_000_000 / baud);
-        self.busy_until.insert(from, left);
-        Some(left)
+    /// Whether the driver of a line at `from` is held ready: by one who has the other end open, over
+    /// a cable that is not out.
+    pub(super) fn is_ready(&self, from: NodeIndex, is_open: impl Fn(NodeIndex) -> bool) -> bool {
+        let whole = |from, to| self.path(from, to).is_some_and(|path| !path.cut);
+        let mut others = self.members.iter().filter(|to| **to != from);
+        others.any(|&to| is_open(to) && (whole(from, to) || whole(to, from)))
+    }
+
+    /// Hands over what is due to the driver of a line at `from`.
+    pub(super) fn work(
+        &mut self,
+        from: NodeIndex,
+        ready: bool,
+        now: Moment,
+        random: &mut Random,
+    ) -> Vec<Piece> {
+        let others = self.members.iter().filter(|to| **to != from);
+        let paths: Vec<(NodeIndex, Quality)> = others
+            .filter_map(|&to| Some((to, self.path(from, to)?.clone())))
+            .collect();
+        let line = self.line.as_mut();
+        line.map_or(Vec::new(), |line| {
+            line.work(from, ready, &paths, now, random)
+        })
     }
 
     /// The copies of a packet that reach `to`: none, one or two.
     pub fn copies(
-        &mut self,
+        &self,
         from: NodeIndex,
         to: NodeIndex,
         left: Moment,
@@ -154,19 +165,7 @@ impl Segment {
             arrives: left + quality.latency + random.span(Duration::ZERO, quality.jitter),
             corrupted: random.happens(quality.corrupt),
         };
-        let mut copies = [Some(copy()), twice.then(copy)];
-        if self.form == MediumForm::Stream {
-            self.keep_order(from, to, &mut copies);
-        }
-        copies
-    }
-
-    fn keep_order(&mut self, from: NodeIndex, to: NodeIndex, copies: &mut [Option<Copy>; 2]) {
-        let latest = self.latest.entry((from, to)).or_default();
-        for copy in copies.iter_mut().flatten() {
-            copy.arrives = copy.arrives.max(*latest);
-            *latest = copy.arrives;
-        }
+        [Some(copy()), twice.then(copy)]
     }
 }
 
@@ -177,48 +176,16 @@ mod tests {
     const ALICE: NodeIndex = NodeIndex(0);
     const BOB: NodeIndex = NodeIndex(1);
 
-    fn segment(form: MediumForm, all: &Quality) -> Segment {
-        Segment::new("eth".parse().unwrap(), form, &[ALICE, BOB], all)
-    }
-
     #[test]
     fn a_cut_path_carries_nothing_and_its_reverse_everything() {
-        let mut segment = segment(MediumForm::Datagram, &Quality::default());
+        let name = "eth".parse().unwrap();
+        let form = MediumForm::Datagram;
+        let mut segment = Segment::new(name, form, &[ALICE, BOB], &Quality::default());
         segment.change(|from, _| from == ALICE, |path| path.cut = true);
         let mut random = Random::new(1);
         let lost = segment.copies(ALICE, BOB, Moment(5), &mut random);
         let come = segment.copies(BOB, ALICE, Moment(5), &mut random);
         assert_eq!(lost, [None, None]);
         assert_eq!(come[0].unwrap().arrives, Moment(5));
-    }
-
-    #[test]
-    fn packets_queue_on_a_slow_line_and_those_too_far_behind_are_lost() {
-        let mut line = segment(MediumForm::Stream, &Quality::default());
-        line.baud = Some(9600);
-        let second = Duration::from_secs(1);
-        let times: Vec<Option<Duration>> = (0..4)
-            .map(|_| line.leaves(ALICE, 960, Moment(0)))
-            .map(|left| left.map(|left| left.since(Moment(0))))
-            .collect();
-        assert_eq!(
-            times,
-            [Some(second), Some(second * 2), Some(second * 3), None]
-        );
-    }
-
-    #[test]
-    fn a_serial_line_keeps_the_order_that_jitter_would_change() {
-        let jitter = Quality {
-            jitter: Duration::from_secs(1),
-            ..Quality::default()
-        };
-        let mut line = segment(MediumForm::Stream, &jitter);
-        let mut random = Random::new(3);
-        let arrivals: Vec<Moment> = (0..50)
-            .filter_map(|i| line.copies(ALICE, BOB, Moment(i), &mut random)[0])
-            .map(|copy| copy.arrives)
-            .collect();
-        assert!(arrivals.is_sorted());
     }
 }

@@ -12,6 +12,7 @@ use shared::names::NodeName;
 use shared::sample::Sample;
 use shared::time::Moment;
 
+use super::line::Piece;
 use super::machine::{Life, Machine, Packet};
 use super::random::Random;
 use super::segment::{Copy, Segment};
@@ -110,6 +111,10 @@ enum Happening {
     CoreStart(NodeIndex),
     Thaw(NodeIndex),
     LeaveAtLast(NodeIndex),
+    /// The daemon there looks after what waits for a serial line.
+    Look(SegmentIndex, NodeIndex),
+    /// Bytes of the one arrive over a serial line.
+    Bytes(SegmentIndex, NodeIndex, Piece),
 }
 
 struct Scheduled {
@@ -258,6 +263,8 @@ impl World {
             Happening::CoreStart(node) => self.core_start(node),
             Happening::Thaw(node) => self.thaw(node),
             Happening::LeaveAtLast(node) => self.leave_at_last(node),
+            Happening::Look(segment, node) => self.look_after(segment, node),
+            Happening::Bytes(segment, from, piece) => self.bytes_arrive(segment, from, &piece),
         }
     }
 
@@ -304,8 +311,9 @@ impl World {
         }
         machine.life = Life::BetweenCores;
         machine.core = None;
-        self.wakes.set(node, None);
         machine.office.core_died();
+        self.close_lines(node);
+        self.wakes.set(node, None);
         self.tell_clients(node);
         self.schedule(self.now + pause, Happening::CoreStart(node));
     }
@@ -338,6 +346,9 @@ impl World {
             self.core_start(node);
         }
         self.serve(node);
+        for segment in 0..self.segments.len() {
+            self.work_line(SegmentIndex(segment), node);
+        }
     }
 
     /// Gives a core a command, if one runs and is not frozen.
@@ -385,11 +396,12 @@ impl World {
 
     /// Puts bytes on a segment as if `from` had sent them.
     pub fn inject(&mut self, from: NodeIndex, segment: SegmentIndex, bytes: &Rc<[u8]>) {
-        self.carry(from, segment, bytes);
+        self.carry(from, segment, bytes, false);
     }
 
     fn end(&mut self, node: NodeIndex) {
         self.machines[node.0].end();
+        self.close_lines(node);
         self.wakes.set(node, None);
     }
 
@@ -492,7 +504,11 @@ impl World {
         while let Some(output) = self.poll_output(node) {
             match output {
                 Output::Session(news) => self.machines[node.0].office.handle_news(news),
-                Output::Transmit { medium, packet } => self.transmit(node, medium, packet),
+                Output::Transmit {
+                    medium,
+                    packet,
+                    beat,
+                } => self.transmit(node, medium, packet, beat),
                 Output::Event(event) => {
                     if let Kind::TimersChanged { .. } = event.kind {
                         let machine = &mut self.machines[node.0];
@@ -571,7 +587,7 @@ impl World {
         self.take_outputs(node);
     }
 
-    fn transmit(&mut self, node: NodeIndex, medium: MediumIndex, packet: Vec<u8>) {
+    fn transmit(&mut self, node: NodeIndex, medium: MediumIndex, packet: Vec<u8>, beat: bool) {
         let Some(&segment) = self.machines[node.0].media.get(usize::from(medium.0)) else {
             unreachable!("a core names a medium that it does not have: {medium:?}");
         };
@@ -581,15 +597,17 @@ impl World {
             segment,
             bytes: Rc::clone(&bytes),
         });
-        self.carry(node, segment, &bytes);
+        self.carry(node, segment, &bytes, beat);
     }
 
     /// Takes a packet from its sender to everyone whom it reaches.
-    fn carry(&mut self, from: NodeIndex, index: SegmentIndex, bytes: &Rc<[u8]>) {
+    fn carry(&mut self, from: NodeIndex, index: SegmentIndex, bytes: &Rc<[u8]>, beat: bool) {
         let segment = &mut self.segments[index.0];
-        let Some(left) = segment.leaves(from, bytes.len(), self.now) else {
+        if let Some(line) = &mut segment.line {
+            line.push(from, bytes, beat, self.now);
+            self.work_line(index, from);
             return;
-        };
+        }
         let pings = segment.form.pings().is_some();
         if pings && !segment.answers {
             return;
@@ -600,11 +618,68 @@ impl World {
             if (pings && to != from) || (to == from && !echo) {
                 continue;
             }
-            let copies = self.segments[index.0].copies(from, to, left, &mut self.random);
+            let segment = &self.segments[index.0];
+            let copies = segment.copies(from, to, self.now, &mut self.random);
             for copy in copies.into_iter().flatten() {
                 self.send_copy(from, to, index, bytes, copy);
             }
         }
+    }
+
+    /// What waits for a line is handed to its driver as far as it is due, if anything runs there.
+    fn work_line(&mut self, index: SegmentIndex, from: NodeIndex) {
+        if self.machines[from.0].frozen {
+            return;
+        }
+        let machines = &self.machines;
+        let segment = &mut self.segments[index.0];
+        let ready = segment.is_ready(from, |node| machines[node.0].life != Life::Off);
+        for piece in segment.work(from, ready, self.now, &mut self.random) {
+            self.schedule(piece.arrives, Happening::Bytes(index, from, piece));
+        }
+        let line = self.segments[index.0].line.as_mut();
+        if let Some(at) = line.and_then(|line| line.next_look(from, self.now)) {
+            let late = self.random.span(Duration::ZERO, self.lateness_max);
+            self.schedule(at + late, Happening::Look(index, from));
+        }
+    }
+
+    fn look_after(&mut self, index: SegmentIndex, node: NodeIndex) {
+        if let Some(line) = &mut self.segments[index.0].line {
+            line.looks(node);
+        }
+        self.work_line(index, node);
+    }
+
+    fn bytes_arrive(&mut self, index: SegmentIndex, from: NodeIndex, piece: &Piece) {
+        let medium = self.medium_of(piece.to, index);
+        let line = self.segments[index.0].line.as_mut();
+        let (Some(medium), Some(line)) = (medium, line) else {
+            return;
+        };
+        for (bytes, intact) in line.arrive(from, piece.to, &piece.bytes) {
+            let packet = Packet {
+                medium,
+                bytes,
+                from,
+                intact,
+                at: self.now,
+            };
+            self.arrive(piece.to, packet);
+        }
+    }
+
+    /// The process is gone that had the ends of lines at a node.
+    fn close_lines(&mut self, node: NodeIndex) {
+        for line in self.segments.iter_mut().filter_map(|it| it.line.as_mut()) {
+            line.close(node, self.now);
+        }
+    }
+
+    fn medium_of(&self, node: NodeIndex, segment: SegmentIndex) -> Option<MediumIndex> {
+        let media = &self.machines[node.0].media;
+        let place = media.iter().position(|other| *other == segment)?;
+        Some(MediumIndex(u16::try_from(place).unwrap_or(u16::MAX)))
     }
 
     fn send_copy(
@@ -615,8 +690,7 @@ impl World {
         bytes: &Rc<[u8]>,
         copy: Copy,
     ) {
-        let media = &self.machines[to.0].media;
-        let Some(medium) = media.iter().position(|other| *other == segment) else {
+        let Some(medium) = self.medium_of(to, segment) else {
             return;
         };
         let bytes = match copy.corrupted {
@@ -624,7 +698,7 @@ impl World {
             false => Rc::clone(bytes),
         };
         let packet = Packet {
-            medium: MediumIndex(u16::try_from(medium).unwrap_or(u16::MAX)),
+            medium,
             bytes,
             from,
             intact: !copy.corrupted,

@@ -57,6 +57,22 @@ fn a_gap_is_asked_for_in_as_few_requests_as_can_name_it() {
 }
 
 #[test]
+fn over_a_slow_path_one_short_run_is_asked_for_at_a_time_and_each_in_its_turn() {
+    let mut tracker = tracked(&[1, 9, 11, 13]);
+    let mut at = Moment(0) + MAX_DELAY;
+    let mut asked = || {
+        let run = tracker.ask_slowly(5, 2 * MAX_DELAY, at);
+        assert_eq!(tracker.ask_slowly(5, 2 * MAX_DELAY, at), None);
+        at = tracker.ask_at().unwrap();
+        run.map(|(first, last)| (first.0, last.0))
+    };
+    let turns: Vec<_> = core::iter::from_fn(|| Some(asked())).take(5).collect();
+    let expected = [(2, 6), (7, 8), (10, 10), (12, 12), (2, 6)];
+    assert_eq!(turns, expected.map(Some));
+    assert_eq!(at, Moment(0) + 11 * MAX_DELAY);
+}
+
+#[test]
 fn of_hbd_one_in_as_many_messages_is_acknowledged_as_there_are_nodes() {
     for (nodes, every) in [(2, 50), (50, 50), (51, 51), (100, 100)] {
         assert_eq!(ack_every(true, nodes), every);
@@ -98,5 +114,6 @@ fn tracked(numbers: &[u64]) -> Tracker {
 }
 
 fn note(tracker: &mut Tracker, number: u64) -> Arrival {
-    tracker.note(Sequence(number), MAX_DELAY, &mut Random::new(1), Moment(0))
+    let delay = (Duration::from_millis(50), MAX_DELAY);
+    tracker.note(Sequence(number), delay, &mut Random::new(1), Moment(0))
 }

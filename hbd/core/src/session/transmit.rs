@@ -174,7 +174,11 @@ impl Core {
                 let busy = self.sessions.burden(medium, packet.len(), rate, now.boot);
                 wait = wait.max(busy);
             }
-            self.output(Output::Transmit { medium, packet });
+            self.output(Output::Transmit {
+                medium,
+                packet,
+                beat: false,
+            });
         }
         wait
     }
@@ -182,6 +186,17 @@ impl Core {
     fn slow_rate(&self, medium: MediumIndex) -> Option<u64> {
         let rate = self.settings.media[usize::from(medium.0)].rate;
         rate.filter(|rate| *rate < SLOW_BITS)
+    }
+
+    /// The rate of the slowest link to a peer, where no fast one is up.
+    pub(crate) fn rate_to(&self, peer: PeerIndex) -> Option<u64> {
+        // Asked for each message that comes.
+        if !self.link_media().any(|it| self.slow_rate(it).is_some()) {
+            return None;
+        }
+        let path = self.path_to(peer);
+        let rates = path.media.iter().filter_map(|it| self.slow_rate(*it));
+        rates.min().filter(|_| path.slow)
     }
 
     /// The links to a peer that sessions use: those that are up and fast; else those that are up and

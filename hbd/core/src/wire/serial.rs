@@ -19,7 +19,7 @@ const BITS_PER_BYTE: u64 = 10;
 const AHEAD: Duration = Duration::from_millis(100);
 /// The least that is handed over, however slow the line.
 const PIECE_MIN: usize = 32;
-/// A packet up to this length overtakes longer ones that wait: beats do.
+/// A packet up to this length overtakes longer ones that wait.
 const SHORT: usize = 1024;
 /// Most bytes that wait to be sent.
 const WAITING_MAX: usize = 2 * DATAGRAM_BYTES_MAX;
@@ -102,11 +102,26 @@ pub enum Unsent {
     Stuck,
 }
 
-/// Hands packets to a line no faster than that carries them, so that a beat waits for one packet at most.
+/// What goes first, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Beat,
+    Short,
+    Long,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    rank: Rank,
+    packet: Vec<u8>,
+}
+
+/// Hands packets to a line no faster than that carries them, so that a beat waits for one packet at most: that which is
+/// under way.
 #[derive(Debug)]
 pub struct Pacer {
     bytes_per_second: u64,
-    queue: VecDeque<Vec<u8>>,
+    queue: VecDeque<Waiting>,
     /// Bytes in the queue.
     waiting: usize,
     /// Bytes of the first packet that the driver has.
@@ -131,26 +146,57 @@ impl Pacer {
         }
     }
 
-    /// Has a packet wait for its turn.
+    /// Has a packet wait for its turn. One that waits already does not wait twice: who asks for a message again may do so
+    /// because it still waits here.
     ///
     /// # Errors
     /// Where too much waits, or the driver takes nothing any more: then nothing waits any more.
     pub fn push(&mut self, packet: &[u8], now: Moment) -> Result<(), Unsent> {
-        if self.refused.is_some_and(|since| now.since(since) >= STUCK) {
-            self.clear(now);
-            return Err(Unsent::Stuck);
+        self.forget_if_stuck(now)?;
+        if self.queue.iter().any(|other| other.packet == packet) {
+            return Ok(());
         }
         if self.waiting + packet.len() > WAITING_MAX {
             return Err(Unsent::Full);
         }
-        self.waiting += packet.len();
+        let rank = match packet.len() <= SHORT {
+            true => Rank::Short,
+            false => Rank::Long,
+        };
+        self.insert(rank, packet);
+        Ok(())
+    }
+
+    /// Has the beat of this moment wait for what is under way, and for nothing else. Where too much waits, what would be
+    /// last makes room for it.
+    ///
+    /// # Errors
+    /// Where the driver takes nothing any more: then nothing waits any more.
+    pub fn push_beat(&mut self, packet: &[u8], now: Moment) -> Result<(), Unsent> {
+        self.forget_if_stuck(now)?;
         let begun = usize::from(self.handed > 0);
-        let is_long = |waiting: &Vec<u8>| waiting.len() > SHORT;
-        let overtakes = packet.len() <= SHORT;
-        let behind = self.queue.iter().skip(begun).position(is_long);
-        match behind.filter(|_| overtakes) {
-            Some(place) => self.queue.insert(begun + place, packet.to_vec()),
-            None => self.queue.push_back(packet.to_vec()),
+        while self.waiting + packet.len() > WAITING_MAX && self.queue.len() > begun {
+            let last = self.queue.pop_back();
+            self.waiting -= last.map_or(0, |last| last.packet.len());
+        }
+        self.insert(Rank::Beat, packet);
+        Ok(())
+    }
+
+    fn insert(&mut self, rank: Rank, packet: &[u8]) {
+        let begun = usize::from(self.handed > 0);
+        let mut behind = self.queue.iter().skip(begun);
+        let place = behind.position(|other| other.rank > rank);
+        let place = place.map_or(self.queue.len(), |place| begun + place);
+        let packet = packet.to_vec();
+        self.waiting += packet.len();
+        self.queue.insert(place, Waiting { rank, packet });
+    }
+
+    fn forget_if_stuck(&mut self, now: Moment) -> Result<(), Unsent> {
+        if self.refused.is_some_and(|since| now.since(since) >= STUCK) {
+            self.clear(now);
+            return Err(Unsent::Stuck);
         }
         Ok(())
     }
@@ -165,7 +211,8 @@ impl Pacer {
     /// What may be handed to the driver now.
     #[must_use]
     pub fn piece(&self, now: Moment) -> &[u8] {
-        let Some(packet) = self.queue.front().filter(|_| self.due() <= Some(now)) else {
+        let Some(Waiting { packet, .. }) = self.queue.front().filter(|_| self.due() <= Some(now))
+        else {
             return &[];
         };
         let room = AHEAD.saturating_sub(self.idle_at.since(now)).as_millis();
@@ -196,9 +243,9 @@ impl Pacer {
         self.handed += count;
         if let Some(sent) = self
             .queue
-            .pop_front_if(|packet| packet.len() <= self.handed)
+            .pop_front_if(|first| first.packet.len() <= self.handed)
         {
-            self.waiting -= sent.len();
+            self.waiting -= sent.packet.len();
             self.handed = 0;
         }
     }
@@ -336,27 +383,53 @@ mod tests {
     }
 
     #[test]
-    fn a_beat_overtakes_what_is_long_and_not_begun() {
+    fn a_beat_overtakes_everything_and_what_is_short_what_is_long_unless_it_is_begun() {
         let mut pacer = Pacer::new(BAUD, at(0));
-        let long = [b'x'; 5_000];
-        for _ in 0..2 {
-            pacer.push(&long, at(0)).unwrap();
-        }
+        pacer.push(&[b'x'; 5_000], at(0)).unwrap();
+        pacer.push(&[b'y'; 5_000], at(0)).unwrap();
         run(&mut pacer, 0, 10);
-        pacer.push(b"beat", at(10)).unwrap();
-        pacer.push(b"next", at(10)).unwrap();
-        let order: Vec<_> = pacer.queue.iter().map(Vec::len).collect();
-        assert_eq!(order, [5_000, 4, 4, 5_000]);
-        assert_eq!(pacer.queue[1], b"beat");
+        pacer.push(b"short", at(10)).unwrap();
+        pacer.push_beat(b"beat", at(10)).unwrap();
+        pacer.push(b"shorter", at(10)).unwrap();
+        pacer.push_beat(b"beat 2", at(10)).unwrap();
+        let order: Vec<_> = pacer.queue.iter().map(|it| it.packet.len()).collect();
+        assert_eq!(order, [5_000, 4, 6, 5, 7, 5_000]);
+    }
+
+    #[test]
+    fn what_waits_does_not_wait_twice() {
+        let mut pacer = Pacer::new(BAUD, at(0));
+        for packet in [b"one", b"two", b"one", b"two"] {
+            pacer.push(packet, at(0)).unwrap();
+        }
+        let order: Vec<_> = pacer.queue.iter().map(|it| it.packet.as_slice()).collect();
+        assert_eq!(order, [b"one", b"two"]);
+        assert_eq!(pacer.waiting, 6);
     }
 
     #[test]
     fn what_waits_is_bounded() {
         let mut pacer = Pacer::new(BAUD, at(0));
-        let long = [b'x'; DATAGRAM_BYTES_MAX];
-        assert_eq!(pacer.push(&long, at(0)), Ok(()));
-        assert_eq!(pacer.push(&long, at(0)), Ok(()));
+        for byte in [b'x', b'y'] {
+            let long = [byte; DATAGRAM_BYTES_MAX];
+            assert_eq!(pacer.push(&long, at(0)), Ok(()));
+        }
         assert_eq!(pacer.push(b"more", at(0)), Err(Unsent::Full));
+    }
+
+    #[test]
+    fn what_is_last_makes_room_for_a_beat() {
+        let mut pacer = Pacer::new(BAUD, at(0));
+        for byte in [b'x', b'y'] {
+            pacer.push(&[byte; DATAGRAM_BYTES_MAX], at(0)).unwrap();
+        }
+        run(&mut pacer, 0, 10);
+        for _ in 0..2 * WAITING_MAX / 1_000 {
+            pacer.push_beat(&[b'b'; 1_000], at(10)).unwrap();
+            assert!(pacer.waiting <= WAITING_MAX);
+        }
+        assert_eq!(pacer.queue[0].packet[0], b'x');
+        assert_eq!(pacer.queue[1].packet[0], b'b');
     }
 
     #[test]

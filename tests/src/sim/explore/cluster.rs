@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hbd_core::{KeySpec, MediumForm, MediumSettings, Settings};
+use hbd_core::{KeySpec, MediumForm, MediumSettings, SLOW_BITS, Settings};
 use shared::event::{ConfiguredNode, NodeKind};
 use shared::names::{Generation, KeyIndex, MediumName, NodeName, Uuid};
 
@@ -74,6 +74,21 @@ impl Cluster {
             cluster.add_machine(place, count, &common, &mut random);
         }
         cluster
+    }
+
+    /// The segments between nodes, which come before that of the ping node.
+    pub fn segments_between(&self) -> impl Iterator<Item = SegmentIndex> {
+        let pings = usize::from(self.ping.is_some());
+        (0..self.world.segments().len() - pings).map(SegmentIndex)
+    }
+
+    /// The bits per second of the line, where nodes have nothing between them but a slow one.
+    #[must_use]
+    pub fn slow_rate(&self) -> Option<u64> {
+        let rate = |segment: SegmentIndex| self.world.segments()[segment.0].baud;
+        let mut rates = self.segments_between().map(rate);
+        let first = rates.next().flatten().filter(|bits| *bits < SLOW_BITS);
+        first.filter(|_| rates.next().is_none())
     }
 
     fn add_machine(&mut self, place: usize, count: usize, common: &Settings, random: &mut Random) {
@@ -151,8 +166,10 @@ fn common(random: &mut Random) -> Settings {
 }
 
 fn segments(world: &mut World, all: &[NodeIndex], random: &mut Random) {
+    let serial = all.len() == 2 && random.below(2) == 0;
+    let alone = serial && random.below(2) == 0;
     let count = usize::try_from(random.between(1, 3)).unwrap_or(1);
-    for name in &MEDIA[..count] {
+    for name in MEDIA[..count].iter().filter(|_| !alone) {
         let quality = Quality {
             latency: random.span(Duration::ZERO, Duration::from_millis(20)),
             jitter: random.span(Duration::ZERO, Duration::from_millis(30)),
@@ -163,12 +180,10 @@ fn segments(world: &mut World, all: &[NodeIndex], random: &mut Random) {
         segment.echo = random.below(3) == 0;
         world.add_segment(segment);
     }
-    if all.len() == 2 && random.below(3) == 0 {
+    if serial {
         let name = MediumName::new("ttyS0").expect("a name");
-        let form = MediumForm::Stream;
-        let mut line = Segment::new(name, form, all, &Quality::default());
-        line.baud = Some(*random.pick(&[9_600, 19_200, 115_200]));
-        world.add_segment(line);
+        let baud = *random.pick(&[9_600, 19_200, 19_200, 115_200]);
+        world.add_segment(Segment::serial(name, baud, all, &Quality::default()));
     }
 }
 

@@ -21,6 +21,8 @@ use crate::sim::{NodeIndex, Notice};
 const BYTES_USUAL: u64 = 3000;
 /// Longest of all.
 const BYTES_MAX: u64 = 60_000;
+/// So many times less is written where all goes over a slow line.
+const SLOWLY: u64 = 20;
 /// A listener may keep a message for so long before it acknowledges it.
 const THINKS_MAX: Duration = Duration::from_secs(3);
 
@@ -35,6 +37,7 @@ enum Later {
 pub struct Letters {
     random: Random,
     gap: Duration,
+    slowly: bool,
     next: Moment,
     agenda: Vec<(Moment, Later)>,
     streams: BTreeMap<(NodeIndex, NodeIndex), StreamId>,
@@ -45,12 +48,14 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// Clients for a cluster of so many nodes.
+    /// Clients for a cluster.
     #[must_use]
-    pub fn new(seed: u64, nodes: usize) -> Self {
+    pub fn new(seed: u64, cluster: &Cluster) -> Self {
+        let nodes = cluster.world.nodes().count();
         let mut random = Random::new(seed ^ 0x1E77_E125);
         Self {
             gap: Duration::from_secs(*random.pick(&[2, 5, 20])),
+            slowly: cluster.slow_rate().is_some(),
             next: Moment(0) + Duration::from_secs(20),
             random,
             agenda: Vec::new(),
@@ -216,6 +221,10 @@ impl Letters {
         let length = match self.random.below(20) {
             0 => self.random.below(BYTES_MAX),
             _ => self.random.below(BYTES_USUAL),
+        };
+        let length = match self.slowly {
+            true => length / SLOWLY,
+            false => length,
         };
         let pattern = self.random.number().to_le_bytes();
         let length = usize::try_from(length).unwrap_or(0);

@@ -86,7 +86,7 @@ pub fn run(seed: u64, options: Options) -> Result<(), Box<Failure>> {
     let mut run = Run {
         rules: Rules::new(&cluster),
         faults: Faults::new(seed, count),
-        letters: Letters::new(seed, count),
+        letters: Letters::new(seed, &cluster),
         managers: Managers::new(seed),
         story: VecDeque::new(),
         options,

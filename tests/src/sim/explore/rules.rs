@@ -13,7 +13,7 @@
 //! | memory | a quick restart forgets nobody |
 //! | no old life | what was sent before counts for nothing; a node's generation never falls |
 //! | identity | no two nodes of a view have one identity |
-//! | slow media | carry no list of what was heard |
+//! | slow media | list what was heard, shortly, every 2 s at most; a beat waits for one packet at most |
 //! | rest | every deadline lies ahead once a core has taken its inputs |
 //! | letters | messages arrive in order, once and as sent; delivered is what was acknowledged |
 //! | managers | what one says is heard once, from the living; all of it where nothing is in its way |
@@ -25,6 +25,7 @@ mod belief;
 mod events;
 mod ledger;
 mod letters;
+mod lines;
 mod managers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -53,6 +54,14 @@ const WINDOW_MAX: u64 = 1000;
 /// Most that wait in a cluster at rest: each node acknowledges every fiftieth message, and one or
 /// two of its acknowledgements were lost before.
 const WINDOW_SETTLED_MAX: u64 = 170;
+/// Over a slow line alone beats overtake other messages, and nothing is acknowledged while one is
+/// missing. Less than what is worth an event.
+const WINDOW_SETTLED_SLOWLY_MAX: u64 = 340;
+/// For so long before its end a settled cluster asks for nothing.
+const ASKED_WITHIN: Duration = KEEPALIVE.saturating_mul(10);
+/// But over a slow line alone, for what was overtaken: no more than a question each time when it could
+/// have carried so much, as hbd-protocol(7) has it.
+const BITS_A_QUESTION: u64 = 24_000;
 /// A node tells what its configuration amounts to at least so often.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// A deadline further away than this is none.
@@ -81,7 +90,8 @@ struct Node {
     packets_now: usize,
     /// Events by the second that they are about: in which their packet arrived, or they were told.
     events_of: BTreeMap<u64, u32>,
-    asks_last: Option<Moment>,
+    /// When it asked for something within the last [`ASKED_WITHIN`].
+    asked: VecDeque<Moment>,
     /// When it last listed over a slow medium what it heard.
     told_slowly: BTreeMap<SegmentIndex, Moment>,
     right_keys: bool,
@@ -154,6 +164,7 @@ pub struct Rules {
     /// What clients wrote to each other.
     pub letters: letters::Letters,
     managers: managers::Managers,
+    lines: lines::Lines,
 }
 
 impl Rules {
@@ -174,7 +185,7 @@ impl Rules {
             sequence: Sequence(0),
             packets_now: 0,
             events_of: BTreeMap::new(),
-            asks_last: None,
+            asked: VecDeque::new(),
             told_slowly: BTreeMap::new(),
             right_keys: true,
             runs: false,
@@ -193,6 +204,7 @@ impl Rules {
             second: 0,
             letters: letters::Letters::default(),
             managers: managers::Managers::default(),
+            lines: lines::Lines::default(),
         }
     }
 
@@ -281,6 +293,9 @@ impl Rules {
                 bytes,
             } => self.transmitted(world, *node, *segment, bytes),
             Notice::Arrived { node, packet, kept } => {
+                if packet.from != *node {
+                    self.beats_go_first(world, *node, packet)?;
+                }
                 if *kept && packet.intact && packet.from != *node {
                     self.packet_arrived(world, *node, packet);
                 }
@@ -373,25 +388,31 @@ impl Rules {
     pub fn settled(&self, cluster: &Cluster) -> Result<(), Broken> {
         let now = cluster.world.now();
         self.agreement(cluster)?;
-        self.letters_arrived()?;
+        self.letters_arrived(cluster)?;
         if now.since(self.changed) > TOLD_EVERY + self.settles {
             self.differences(cluster)?;
         }
+        let (window_max, questions_max) = match cluster.slow_rate() {
+            Some(rate) => {
+                let bits = rate * ASKED_WITHIN.as_secs();
+                (WINDOW_SETTLED_SLOWLY_MAX, bits / BITS_A_QUESTION + 2)
+            }
+            None => (WINDOW_SETTLED_MAX, 0),
+        };
         for (place, node) in self.nodes.iter().enumerate() {
             let of = |text: &str| Err(self.of(NodeIndex(place), text));
             if !node.view.communication_up {
                 return of("communication is not up");
             }
-            if node.window > WINDOW_SETTLED_MAX {
+            if node.window > window_max {
                 return of(&format!("{} messages wait", node.window));
             }
             if node.view.impostor.is_some() {
                 return of("sees an impostor");
             }
-            if node
-                .asks_last
-                .is_some_and(|last| now.since(last) < KEEPALIVE * 10)
-            {
+            let recent = node.asked.iter();
+            let recent = recent.filter(|at| now.since(**at) < ASKED_WITHIN);
+            if recent.count() as u64 > questions_max {
                 return of("still asks for missing messages");
             }
             for (name, peer) in &node.view.nodes {

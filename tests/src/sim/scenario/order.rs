@@ -146,7 +146,7 @@ pub struct Link {
     /// All its paths.
     pub quality: Changes,
     /// Bits per second; makes it a serial line.
-    pub baud: Option<u64>,
+    pub baud: Option<u32>,
     /// Members hear themselves.
     pub echo: bool,
 }

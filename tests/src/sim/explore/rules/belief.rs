@@ -79,7 +79,8 @@ struct Truth {
 
 impl Truth {
     fn of(rules: &Rules, cluster: &Cluster, observer: NodeIndex, peer: NodeIndex) -> Self {
-        let links: Vec<(bool, bool)> = datagram_segments(cluster)
+        let links: Vec<(bool, bool)> = cluster
+            .segments_between()
             .map(|segment| {
                 let comes = rules.whole(&cluster.world, segment, peer, observer);
                 let goes = rules.whole(&cluster.world, segment, observer, peer);
@@ -87,7 +88,8 @@ impl Truth {
             })
             .collect();
         let up = links.iter().filter(|(comes, _)| *comes).count();
-        let goes = datagram_segments(cluster)
+        let goes = cluster
+            .segments_between()
             .any(|segment| rules.whole(&cluster.world, segment, observer, peer));
         Self {
             alive: up > 0,
@@ -98,7 +100,8 @@ impl Truth {
     }
 
     fn believed(seen: &NodeView, cluster: &Cluster) -> Self {
-        let links = datagram_segments(cluster)
+        let links = cluster
+            .segments_between()
             .map(|segment| {
                 let name = &cluster.world.segments()[segment.0].name;
                 let link = seen.links.get(name);
@@ -132,10 +135,4 @@ impl Truth {
             })
             .or_else(|| pair("does not hear us", self.deaf, believed.deaf))
     }
-}
-
-/// The segments between nodes, which come before the ping segment.
-fn datagram_segments(cluster: &Cluster) -> impl Iterator<Item = SegmentIndex> {
-    let pings = usize::from(cluster.ping.is_some());
-    (0..cluster.world.segments().len() - pings).map(SegmentIndex)
 }

@@ -9,7 +9,7 @@ use shared::time::Moment;
 use shared::view::ClusterView;
 
 use super::super::peek::{Peek, peek};
-use super::{Beat, Broken, PASSED_MAX, Passed, Rules};
+use super::{ASKED_WITHIN, Beat, Broken, PASSED_MAX, Passed, Rules};
 use crate::sim::machine::Packet;
 use crate::sim::{NodeIndex, SegmentIndex, World};
 
@@ -39,7 +39,7 @@ impl Rules {
         node.runs_since = world.now();
         node.events = 0;
         node.sequence = Sequence(0);
-        node.asks_last = None;
+        node.asked.clear();
         node.told_slowly.clear();
         node.runs = true;
         self.changed = world.now();
@@ -81,12 +81,17 @@ impl Rules {
         }
         let packet = peek(bytes);
         if packet.asks {
-            node.asks_last = Some(world.now());
+            let now = world.now();
+            node.asked.retain(|at| now.since(*at) < ASKED_WITHIN);
+            node.asked.push_back(now);
         }
         if !packet.whole {
             return Err(self.of(index, "sends what nobody can read"));
         }
         let slow = world.segments()[segment.0].baud;
+        if slow.is_some() {
+            self.lines.sent(index, segment, &packet, world.now());
+        }
         let slow = slow.is_some_and(|bits| bits < SLOW_BITS);
         if slow && packet.told_bytes > TOLD_SLOWLY_BYTES_MAX {
             return Err(self.of(index, "lists too much of what it heard on a slow medium"));

@@ -1,12 +1,18 @@
 //! Letters: what clients send arrives in order and once, and what is told of it is true.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hbd_core::session::StreamId;
 use hbd_core::session::office::{Delivery, Notice as ClientNotice, Sender};
 
+use super::super::cluster::Cluster;
 use super::{Broken, Rules};
 use crate::sim::{NodeIndex, World};
+
+/// Bits a byte takes on a line, and of so many parts of its rate letters get one at least.
+const BITS_PER_BYTE: u64 = 10;
+const SLOW_PART: u64 = 10;
 
 /// What is known of all letters.
 #[derive(Default)]
@@ -80,6 +86,17 @@ impl Letters {
         for ((from, _), stream) in &mut self.streams {
             stream.over |= *from == node;
         }
+    }
+
+    /// How much waits, of all streams.
+    fn bytes_wait(&self) -> u64 {
+        let streams = self.streams.values().filter(|stream| !stream.over);
+        let waits = |stream: &Stream| {
+            let delivered = usize::try_from(stream.delivered).unwrap_or(usize::MAX);
+            let letters = stream.letters.iter().skip(delivered);
+            letters.map(|letter| letter.len() as u64).sum::<u64>()
+        };
+        streams.map(waits).sum()
     }
 
     /// A stream of which something waits although nothing is in its way.
@@ -162,8 +179,16 @@ impl Rules {
         (number != last + 1).then(|| format!("{number} of {sender:?} follows {last}"))
     }
 
-    /// Once nothing is in its way, every letter was delivered or its stream is over.
-    pub(super) fn letters_arrived(&self) -> Result<(), Broken> {
+    /// Once nothing is in its way, every letter was delivered or its stream is over; over a slow line
+    /// alone, so much later as that takes for them.
+    pub(super) fn letters_arrived(&self, cluster: &Cluster) -> Result<(), Broken> {
+        if let Some(rate) = cluster.slow_rate() {
+            let bits = self.letters.bytes_wait() * BITS_PER_BYTE * SLOW_PART;
+            let late = Duration::from_nanos(bits * 1_000_000_000 / rate);
+            if cluster.world.now() < self.changed + self.settles + late {
+                return Ok(());
+            }
+        }
         match self.letters.waits() {
             Some((node, id, stream)) => {
                 let (sent, delivered) = (stream.letters.len(), stream.delivered);

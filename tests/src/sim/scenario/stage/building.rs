@@ -58,12 +58,11 @@ impl Stage {
             let members = self.indices(&link.members)?;
             let mut quality = Quality::default();
             link.quality.apply(&mut quality);
-            let form = match link.baud {
-                Some(_) => MediumForm::Stream,
-                None => MediumForm::Datagram,
+            let name = medium(&link.name)?;
+            let mut segment = match link.baud {
+                Some(baud) => Segment::serial(name, baud, &members, &quality),
+                None => Segment::new(name, MediumForm::Datagram, &members, &quality),
             };
-            let mut segment = Segment::new(medium(&link.name)?, form, &members, &quality);
-            segment.baud = link.baud;
             segment.echo = link.echo;
             self.world.add_segment(segment);
         }
