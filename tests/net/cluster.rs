@@ -3,6 +3,7 @@
 //! Every node has interface `ethK` on switch K, with addresses 10.9.K.N/24 and fd09:K::N/64 and the link-local
 //! fe80::N, the same on all its interfaces; N counts nodes from 1, K switches from 0.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -209,4 +210,10 @@ pub(crate) fn demand(holds: bool, statement: &str) -> Result<(), Error> {
     } else {
         unexpected(format!("not so: {statement}"))
     }
+}
+
+/// What the medium of a serial port is called.
+pub(crate) fn medium_of(port: &Path) -> String {
+    let name = port.display().to_string();
+    name.trim_start_matches('/').to_owned()
 }

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use shared::event::{Kind, ModemLines, NodeStatus};
 use shared::names::MediumName;
 
-use crate::cluster::{Cluster, DEADTIME, SOON, demand};
+use crate::cluster::{Cluster, DEADTIME, SOON, demand, medium_of};
 
 const ALICE: usize = 0;
 const BOB: usize = 1;
@@ -70,7 +70,7 @@ impl Pair {
 
     /// What alice has told of the lines.
     fn told(&self) -> Result<Vec<String>, Error> {
-        let port = self.cable.port(ALICE).display().to_string();
+        let port = medium_of(self.cable.port(ALICE));
         self.cluster.events(ALICE, |event| {
             matches!(event.kind, Kind::ModemLines { .. })
                 .then(|| event.text.replace(&port, "line0"))
@@ -132,7 +132,7 @@ pub(crate) fn replaced() -> Result<(), Error> {
     wait::until_true(SOON, "there is another supervisor", || {
         Ok(alice.supervisor_pid().is_ok_and(|pid| pid != killed) && alice.view().is_ok())
     })?;
-    let medium = MediumName::new(&pair.cable.port(ALICE).display().to_string());
+    let medium = MediumName::new(&medium_of(pair.cable.port(ALICE)));
     demand(
         medium.is_ok_and(|name| {
             pair.cluster.view(ALICE).is_ok_and(|view| {

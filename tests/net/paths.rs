@@ -9,7 +9,7 @@ use hbd_tests::scratch::Scratch;
 use hbd_tests::wait;
 use shared::event::{LinkStatus, NodeStatus};
 
-use crate::cluster::{Cluster, DEADTIME, SOON, demand, link_is};
+use crate::cluster::{Cluster, DEADTIME, SOON, demand, link_is, medium_of};
 use crate::membership::no_death;
 
 /// The media, as a test cuts them.
@@ -80,7 +80,7 @@ impl Pair {
     }
 
     fn link_becomes(&self, path: Path, status: LinkStatus) -> Result<(), Error> {
-        let line = self.ports.path().join("line0").display().to_string();
+        let line = medium_of(&self.ports.path().join("line0"));
         let medium = match path {
             Path::Datagrams => "eth0",
             Path::Frames => "eth1",

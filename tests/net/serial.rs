@@ -8,7 +8,7 @@ use hbd_tests::scratch::Scratch;
 use hbd_tests::wait;
 use shared::event::{Kind, LinkStatus, MediumStatus, NodeStatus};
 
-use crate::cluster::{Cluster, DEADTIME, SOON, demand, link, link_is, medium};
+use crate::cluster::{Cluster, DEADTIME, SOON, demand, link, link_is, medium, medium_of};
 use crate::membership::no_death;
 use crate::messages;
 
@@ -33,8 +33,7 @@ fn at_its_ends(networks: usize) -> Result<(Cluster, NullModem, Scratch), Error> 
 }
 
 fn name(ports: &Scratch, node: usize) -> String {
-    let path = ports.path().join(LINES[node]);
-    path.display().to_string()
+    medium_of(&ports.path().join(LINES[node]))
 }
 
 fn link_becomes(cluster: &Cluster, ports: &Scratch, status: LinkStatus) -> Result<(), Error> {
