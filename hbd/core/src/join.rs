@@ -21,7 +21,8 @@ use crate::machine::{Core, Stage};
 use crate::wire::{membership, status};
 
 /// Longest time between two questions which nodes the cluster has, as Heartbeat 3.0.6 does. A shorter
-/// keepalive shortens it: a member that has just begun to hear us missed the first question.
+/// keepalive shortens it: a member that has just begun to hear us missed the first question. Over a
+/// slow path it is longer, or questions and answers would keep each other from arriving.
 const ASK_EVERY_MAX: Duration = Duration::from_secs(1);
 
 impl Core {
@@ -78,11 +79,12 @@ impl Core {
         let turn = usize::try_from(self.own.asked).unwrap_or(0) % live;
         self.own.asked = self.own.asked.wrapping_add(1);
         let next = self.live_others().nth(turn).map(|(index, _)| index);
+        let mut pause = self.settings.keepalive.min(ASK_EVERY_MAX);
         if let Some(index) = next {
             let question = membership::nodes_request(&self.peer(index).name);
             self.send(question, Some(index), now);
+            pause = pause.max(self.asks_slowly(index));
         }
-        let pause = self.settings.keepalive.min(ASK_EVERY_MAX);
         self.deadlines.arm(Timer::AskNodes, now.boot + pause);
     }
 

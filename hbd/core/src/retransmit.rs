@@ -110,7 +110,7 @@ impl Core {
     }
 
     /// How long to wait between questions to a peer over a slow path; nothing where it is fast.
-    fn asks_slowly(&self, index: PeerIndex) -> Duration {
+    pub(crate) fn asks_slowly(&self, index: PeerIndex) -> Duration {
         let rate = self.rate_to(index).filter(|_| !planted!(self, AsksTooMuch));
         let bits = PACKETS_MEANWHILE * BYTES_USUAL * BITS_PER_BYTE;
         let takes = |rate: u64| Duration::from_nanos(bits * 1_000_000_000 / rate.max(1));

@@ -258,7 +258,7 @@ impl Outbound {
 
     fn next_ask(&self) -> Duration {
         match self.awaits_answer() {
-            true => self.ask_after.min(ASK_MAX.max(self.path_wait)),
+            true => self.ask_after.max(self.path_wait),
             false => ASK_IDLE,
         }
     }
@@ -268,12 +268,16 @@ impl Outbound {
         self.session.is_none() || self.acknowledged < self.offered || !self.items.is_empty()
     }
 
-    /// The question that is due at `now`, if one is.
+    /// The question that is due at `now`, if one is. While something waits to be sent, there is none:
+    /// that is answered, too, and on a slow path questions would keep it from being sent.
     pub(super) fn ask(&mut self, stream: StreamId, now: Moment) -> Option<Frame<'static>> {
         if self.ask_at > now {
             return None;
         }
         self.ask_at = now + self.next_ask();
+        if self.due(now).is_some() {
+            return None;
+        }
         self.ask_after = (self.ask_after * 2).min(ASK_MAX);
         Some(match self.session {
             None => Frame::Open {
@@ -407,6 +411,27 @@ mod tests {
         assert_eq!(send_all(&mut outbound, at(800)), [1]);
         assert!(send_all(&mut outbound, at(1199)).is_empty());
         assert_eq!(send_all(&mut outbound, at(1200)), [1]);
+    }
+
+    #[test]
+    fn nothing_is_asked_while_something_waits_to_be_sent() {
+        let mut outbound = open(1);
+        assert_eq!(outbound.ask(STREAM, at(5_000)), None);
+        send_all(&mut outbound, at(5_000));
+        outbound.ack(2, 0, WINDOW, 0, at(5_001));
+        assert!(outbound.ask(STREAM, outbound.ask_at).is_some());
+    }
+
+    #[test]
+    fn on_a_slow_path_questions_are_rarer() {
+        let mut outbound = open(1);
+        outbound.path_wait = Duration::from_secs(7);
+        send_all(&mut outbound, at(0));
+        outbound.ack(2, 0, WINDOW, 0, at(100));
+        for seconds in [7, 14, 21] {
+            assert_eq!(outbound.ask(STREAM, at(seconds * 1_000 + 99)), None);
+            assert!(outbound.ask(STREAM, at(seconds * 1_000 + 100)).is_some());
+        }
     }
 
     #[test]

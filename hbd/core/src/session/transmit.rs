@@ -46,10 +46,14 @@ impl Core {
 
     fn ask_receivers(&mut self, now: Now) {
         for stream in self.sessions.in_turn() {
+            let Some(peer) = self.sessions.outbound.get(&stream).map(|it| it.peer) else {
+                continue;
+            };
+            let slowly = self.asks_slowly(peer);
             let Some(outbound) = self.sessions.outbound.get_mut(&stream) else {
                 continue;
             };
-            let peer = outbound.peer;
+            outbound.path_wait = outbound.path_wait.max(slowly);
             if let Some(question) = outbound.ask(stream, now.boot) {
                 self.put_frame(peer, &question, now);
             }

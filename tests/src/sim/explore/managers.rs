@@ -26,13 +26,20 @@ pub struct Managers {
     said: u64,
 }
 
+/// So many times more rarely they speak over a slow line alone.
+const SLOWLY: u32 = 4;
+
 impl Managers {
-    /// Managers that speak as often as the seed wants.
+    /// Managers that speak as often as the seed wants, and more rarely over a slow line alone.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, cluster: &Cluster) -> Self {
         let mut random = Random::new(seed ^ 0x5A1D);
+        let gap = Duration::from_secs(*random.pick(&[1, 4, 20]));
         Self {
-            gap: Duration::from_secs(*random.pick(&[1, 4, 20])),
+            gap: match cluster.slow_rate() {
+                Some(_) => gap * SLOWLY,
+                None => gap,
+            },
             next: Moment(0) + Duration::from_secs(10),
             random,
             said: 0,

@@ -87,7 +87,7 @@ pub fn run(seed: u64, options: Options) -> Result<(), Box<Failure>> {
         rules: Rules::new(&cluster),
         faults: Faults::new(seed, count),
         letters: Letters::new(seed, &cluster),
-        managers: Managers::new(seed),
+        managers: Managers::new(seed, &cluster),
         story: VecDeque::new(),
         options,
         notices: Vec::new(),

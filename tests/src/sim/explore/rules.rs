@@ -54,9 +54,6 @@ const WINDOW_MAX: u64 = 1000;
 /// Most that wait in a cluster at rest: each node acknowledges every fiftieth message, and one or
 /// two of its acknowledgements were lost before.
 const WINDOW_SETTLED_MAX: u64 = 170;
-/// Over a slow line alone beats overtake other messages, and nothing is acknowledged while one is
-/// missing. Less than what is worth an event.
-const WINDOW_SETTLED_SLOWLY_MAX: u64 = 340;
 /// For so long before its end a settled cluster asks for nothing.
 const ASKED_WITHIN: Duration = KEEPALIVE.saturating_mul(10);
 /// But over a slow line alone, for what was overtaken: no more than a question each time when it could
@@ -392,19 +389,16 @@ impl Rules {
         if now.since(self.changed) > TOLD_EVERY + self.settles {
             self.differences(cluster)?;
         }
-        let (window_max, questions_max) = match cluster.slow_rate() {
-            Some(rate) => {
-                let bits = rate * ASKED_WITHIN.as_secs();
-                (WINDOW_SETTLED_SLOWLY_MAX, bits / BITS_A_QUESTION + 2)
-            }
-            None => (WINDOW_SETTLED_MAX, 0),
-        };
+        let questions_max = cluster.slow_rate().map_or(0, |rate| {
+            let bits = rate * ASKED_WITHIN.as_secs();
+            bits / BITS_A_QUESTION + 2
+        });
         for (place, node) in self.nodes.iter().enumerate() {
             let of = |text: &str| Err(self.of(NodeIndex(place), text));
             if !node.view.communication_up {
                 return of("communication is not up");
             }
-            if node.window > window_max {
+            if node.window > WINDOW_SETTLED_MAX {
                 return of(&format!("{} messages wait", node.window));
             }
             if node.view.impostor.is_some() {

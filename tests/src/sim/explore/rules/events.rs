@@ -1,6 +1,7 @@
 //! Events: each is numbered, new and true.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use shared::event::{Event, Kind, LinkStatus, NodeStatus, StatusReason};
 use shared::names::{Generation, LinkName, NodeName};
@@ -10,6 +11,9 @@ use shared::view::{ClusterView, NodeView};
 use super::super::cluster::KEEPALIVE;
 use super::{Broken, EVENTS_A_SECOND_MAX, Rules, second};
 use crate::sim::{NodeIndex, SegmentIndex, World};
+
+/// A core looks at the clock so long at most before the world sees that it started.
+const LOOKS_EARLIER: Duration = Duration::from_millis(100);
 
 impl Rules {
     pub(super) fn count_event(&mut self, index: NodeIndex, arrived: Moment) -> Result<(), Broken> {
@@ -116,7 +120,7 @@ impl Rules {
     fn absence(&self, world: &World, index: NodeIndex) -> Option<String> {
         let waited = world.now().since(self.nodes[index.0].started);
         let initdead = world.machine(index).settings.initdead;
-        (waited < initdead).then(|| format!("it runs since {waited:?} only"))
+        (waited + LOOKS_EARLIER < initdead).then(|| format!("it runs since {waited:?} only"))
     }
 
     /// A dead node lives: under the same generation that is a partition that has healed.
