@@ -11,8 +11,10 @@ pub mod node;
 pub(crate) mod notifications;
 pub mod ports;
 mod programs;
+pub mod serial;
 mod services;
 mod stonith;
+pub mod users;
 
 use std::path::Path;
 

@@ -13,7 +13,6 @@ use std::ptr::NonNull;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::timerfd::TimerFd;
-use shared::event::ModemLines;
 use shared::time::Wall;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -372,36 +371,6 @@ pub(crate) fn share_terminal(terminal: &OwnedFd) -> io::Result<()> {
     // SAFETY: it takes no argument.
     done(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNXCL) })
 }
-
-/// Bytes that the driver of a serial port has and has not sent (`ioctl_tty(2)`).
-pub(crate) fn unsent(port: &OwnedFd) -> io::Result<usize> {
-    let mut bytes: libc::c_int = 0;
-    // SAFETY: the kernel writes a number there.
-    done(unsafe { libc::ioctl(port.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
-    Ok(usize::try_from(bytes).unwrap_or_default())
-}
-
-/// The modem lines that arrive at a serial port (`TIOCMGET`), and how often each changed where the driver counts that
-/// (`TIOCGICOUNT`; both `ioctl_tty(2)`).
-pub(crate) fn modem_lines(port: &OwnedFd) -> io::Result<(ModemLines, Option<[libc::c_int; 3]>)> {
-    let mut bits: libc::c_int = 0;
-    // SAFETY: the kernel writes a number there.
-    done(unsafe { libc::ioctl(port.as_raw_fd(), libc::TIOCMGET, &raw mut bits) })?;
-    // `struct serial_icounter_struct`: cts, dsr, rng, dcd, and what is not asked for here.
-    let mut counts: [libc::c_int; 20] = [0; 20];
-    // SAFETY: the kernel writes that structure there.
-    let counted = unsafe { libc::ioctl(port.as_raw_fd(), TIOCGICOUNT, &raw mut counts) };
-    let lines = ModemLines {
-        cts: bits & libc::TIOCM_CTS != 0,
-        dsr: bits & libc::TIOCM_DSR != 0,
-        dcd: bits & libc::TIOCM_CAR != 0,
-    };
-    let [cts, dsr, _, dcd, ..] = counts;
-    Ok((lines, (counted == 0).then_some([cts, dsr, dcd])))
-}
-
-/// The same on all machines but MIPS, PowerPC and SPARC, where it is refused (`asm-generic/ioctls.h`).
-const TIOCGICOUNT: libc::Ioctl = 0x545d;
 
 fn length_of<T>(value: &T) -> libc::socklen_t {
     libc::socklen_t::try_from(std::mem::size_of_val(value)).unwrap_or_default()

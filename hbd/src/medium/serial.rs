@@ -127,7 +127,7 @@ fn attach(descriptors: Vec<OwnedFd>, binding: &Binding) -> io::Result<Box<dyn Me
 /// Nobody is there to see it then.
 fn begin_break(port: &OwnedFd) -> bool {
     let _ = tcflush(port, FlushArg::TCOFLUSH);
-    let is_held_back = sys::modem_lines(port).is_ok_and(|(lines, _)| !lines.cts);
+    let is_held_back = diag::sys::modem_lines(port).is_ok_and(|lines| !lines.cts);
     !is_held_back && sys::set_break(port, true).is_ok()
 }
 
@@ -215,7 +215,7 @@ impl Medium for Serial {
                 return Ok(());
             }
             // What flow control holds back would be old when it leaves.
-            if sys::unsent(&self.port).is_ok_and(|bytes| bytes > self.pacer.ahead()) {
+            if diag::sys::unsent(&self.port).is_ok_and(|bytes| bytes > self.pacer.ahead()) {
                 self.pacer.handed(0, now);
                 return Ok(());
             }

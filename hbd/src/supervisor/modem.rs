@@ -3,6 +3,7 @@
 //!
 //! They are evidence of what became of a cable or a peer, and decide nothing.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use shared::names::MediumName;
 use shared::time::Moment;
 use tokio::sync::mpsc;
 
-use crate::{clock, sys, thread};
+use crate::{clock, thread};
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -54,7 +55,7 @@ impl LineWatch {
         let (end, ended) = sync_channel(1);
         let watch = move |port: OwnedFd| {
             let mut sight = Sight::default();
-            while let Ok((lines, counts)) = sys::modem_lines(&port) {
+            while let Ok((lines, counts)) = look(&port) {
                 let now = clock::boot();
                 if let Some(flickered) = sight.look(lines, counts, now) {
                     let medium = medium.clone();
@@ -77,13 +78,23 @@ impl LineWatch {
     }
 }
 
+/// The lines that arrive, and how often each changed where the driver counts that.
+fn look(port: &OwnedFd) -> io::Result<(ModemLines, Option<[u32; 3]>)> {
+    let lines = diag::sys::modem_lines(port)?;
+    let counts = diag::sys::counters(port).ok();
+    Ok((
+        lines.into(),
+        counts.map(|counts| [counts.cts, counts.dsr, counts.dcd]),
+    ))
+}
+
 /// What of the lines is worth telling.
 #[derive(Debug, Default)]
 struct Sight {
     /// What was last told.
     lines: Option<ModemLines>,
     /// How often each line had changed at the last look.
-    counts: Option<[libc::c_int; 3]>,
+    counts: Option<[u32; 3]>,
     flickered: bool,
     /// Until then the shares of what was told last.
     shared_until: Moment,
@@ -91,12 +102,7 @@ struct Sight {
 
 impl Sight {
     /// Whether there is something to tell; and if so, whether lines have flickered.
-    fn look(
-        &mut self,
-        lines: ModemLines,
-        counts: Option<[libc::c_int; 3]>,
-        now: Moment,
-    ) -> Option<bool> {
+    fn look(&mut self, lines: ModemLines, counts: Option<[u32; 3]>, now: Moment) -> Option<bool> {
         let before = std::mem::replace(&mut self.counts, counts);
         self.flickered |= before.is_some() && before != counts;
         let differs = self.lines != Some(lines);
@@ -132,7 +138,7 @@ mod tests {
     }
 
     /// Looks, and tells what there is to tell.
-    fn tells(sight: &mut Sight, lines: ModemLines, count: i32, millis: u64) -> Option<bool> {
+    fn tells(sight: &mut Sight, lines: ModemLines, count: u32, millis: u64) -> Option<bool> {
         let tells = sight.look(lines, Some([count; 3]), at(millis));
         if tells.is_some() {
             sight.told(lines, at(millis));
@@ -167,14 +173,7 @@ mod tests {
         let mut told = Vec::new();
         for number in 0..400 {
             let lines = if number % 2 == 0 { ALL } else { NONE };
-            if tells(
-                &mut sight,
-                lines,
-                number,
-                u64::try_from(number).unwrap() * 100,
-            )
-            .is_some()
-            {
+            if tells(&mut sight, lines, number, u64::from(number) * 100).is_some() {
                 told.push(number);
             }
         }
