@@ -1,6 +1,7 @@
 //! The null modem emulator, as unmodified programs see it: `port.c` does to a port what it is told, hbd does what it
-//! does.
+//! does, and `hadiag` says what is plugged in.
 
+mod hadiag;
 mod port;
 mod stories;
 mod table;
@@ -27,6 +28,24 @@ fn main() -> ExitCode {
         emulated("who_does_not_read_holds_the_other_back", stories::unread),
         emulated("the_last_copy_closed_lowers_the_lines", stories::closed),
         emulated("an_adapter_vanishes_and_returns", stories::vanished),
+        diagnosed(
+            "hadiag_names_each_kind_of_cable_to_an_open_port",
+            hadiag::open_peer,
+        ),
+        diagnosed(
+            "hadiag_names_each_kind_of_cable_to_a_closed_port",
+            hadiag::closed_peer,
+        ),
+        diagnosed("hadiag_leaves_a_port_alone_that_is_in_use", hadiag::used),
+        diagnosed(
+            "hadiag_tells_what_flow_control_holds_back",
+            hadiag::held_back,
+        ),
+        diagnosed("hadiag_counts_mangled_bytes", hadiag::mangled),
+        diagnosed("hadiag_finds_a_login_at_the_other_end", hadiag::login),
+        diagnosed("hadiag_puts_back_what_it_changed", hadiag::restored),
+        diagnosed("hadiag_misses_an_adapter", hadiag::gone),
+        diagnosed("hadiag_ends_in_time", hadiag::out_of_time),
         with(
             "hbd_and_its_workers_see_the_lines",
             &[Compiler, Root, Namespaces],
@@ -38,6 +57,11 @@ fn main() -> ExitCode {
 
 fn emulated(name: &str, test: fn() -> Result<(), Error>) -> Trial {
     with(name, &[Compiler], test)
+}
+
+/// Who has a port open only root can see.
+fn diagnosed(name: &str, test: fn() -> Result<(), Error>) -> Trial {
+    with(name, &[Compiler, Root], test)
 }
 
 fn with(name: &str, needs: &[Precondition], test: fn() -> Result<(), Error>) -> Trial {

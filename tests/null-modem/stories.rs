@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared::event::{MediumStatus, NodeStatus};
 
+use crate::hadiag;
 use crate::port::{SOON, Stage, same};
 
 /// What both ends see of the cable of hbd-serial(7) while all is raised.
@@ -250,8 +251,10 @@ pub(crate) fn hbd() -> Result<(), Error> {
     let is_stopped = |status: &MediumStatus| matches!(status, MediumStatus::Failed { reason } if reason.contains("nothing leaves"));
     let is_open = |status: &MediumStatus| matches!(status, MediumStatus::Open);
     medium_becomes("the line works", is_open)?;
+    hadiag::of_hbd(&cable, "ok")?;
     cable.cut_to(0, Input::Cts)?;
     medium_becomes("CTS is cut: nothing leaves", is_stopped)?;
+    hadiag::of_hbd(&cable, "critical")?;
     alice.kill_core()?;
     medium_becomes("the next core has the line", is_open)?;
     medium_becomes("nothing leaves that one either", is_stopped)?;

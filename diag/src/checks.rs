@@ -1,0 +1,3 @@
+//! The checks: pure functions from facts to findings.
+
+pub mod serial;
