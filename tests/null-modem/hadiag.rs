@@ -144,7 +144,7 @@ fn each_kind(stage: &mut Stage, expected: fn(&Row) -> [Said; 2]) -> Result<(), E
     Ok(())
 }
 
-/// In all forms; where it is tried, which takes a second, in one of them.
+/// In all forms; where it is tried, which takes longer, in one of them.
 fn says(
     cable: &ModemCable,
     options: &[&str],
@@ -290,7 +290,7 @@ pub(crate) fn login() -> Result<(), Error> {
     }
 }
 
-/// Whatever is tried, settings are then what they were, also if somebody presses Ctrl-C in the middle.
+/// Whatever is tried, settings are then what they were, also if it is ended in the middle.
 pub(crate) fn restored() -> Result<(), Error> {
     let mut stage = Stage::closed(Kind::FullHandshake)?;
     stage.open(0)?;
@@ -310,13 +310,13 @@ pub(crate) fn restored() -> Result<(), Error> {
         Ok(count_of(&counts, "cts") >= count_of(&rested, "cts") + 3)
     })?;
     let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
-    if let Err(error) = kill(Pid::from_raw(pid), Signal::SIGINT) {
+    if let Err(error) = kill(Pid::from_raw(pid), Signal::SIGTERM) {
         return unexpected(error.to_string());
     }
     let status = file("wait for hadiag", child.wait())?;
     same(
         &format!("{:?}", status.signal()),
-        "Some(2)",
+        "Some(15)",
         "ended by the signal",
     )?;
     same(&settings(stage.cable.port(0))?, &before, "after a signal")

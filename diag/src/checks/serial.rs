@@ -32,7 +32,7 @@ A port that nobody has open is opened for that, which raises its DTR and RTS for
 is read through that process, which root may do, and nothing changes for its owner.",
     active: "\
 Sets DTR and RTS in turn and looks what follows, then sends a carriage return and a few letters and looks what comes \
-back. Takes a second and puts everything back. Refused where somebody else has the port open",
+back. Takes two seconds at most and puts everything back. Refused where somebody else has the port open",
     measured: "the frame errors that the driver counted",
     explanation: include_str!("serial/explanation.txt"),
     run,

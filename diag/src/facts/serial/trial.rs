@@ -23,7 +23,7 @@ const ROUNDS: usize = 2;
 pub const SETTINGS: [(bool, bool); 4] =
     [(false, false), (false, true), (true, false), (true, true)];
 /// What an answer takes besides the time of its bytes: a login greets anew.
-const ANSWER: Duration = Duration::from_millis(300);
+const ANSWER: Duration = Duration::from_millis(500);
 /// Most bytes of an answer that are kept.
 const ANSWER_MAX: usize = 512;
 /// A byte on the line.
