@@ -595,7 +595,12 @@ fn links(snapshot: &Snapshot, name: &NodeName, node: &NodeView) -> Vec<Finding> 
             }
             Path::Dead => {
                 let what = format!("link {link_name} is dead: nothing of {name} arrives over it");
-                Finding::new(Severity::Warning, object, what)
+                let at = match word_of(snapshot, medium) {
+                    "serial" => "cable: hbd-serial(7)".to_owned(),
+                    _ => format!("cable and the switch port of {medium}"),
+                };
+                let remedy = format!("look at the {at}, and at hactl links on {name}");
+                Finding::new(Severity::Warning, object, what).remedy(remedy)
             }
             Path::Init => {
                 let what = format!("link {link_name}: nothing was heard over it yet");

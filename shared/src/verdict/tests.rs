@@ -660,6 +660,13 @@ fn what_to_do_about_a_link_depends_on_its_medium() {
         ),
         (LinkStatus::Init, false, "ether eth0", "same type and group"),
         (LinkStatus::Init, false, "bcast eth0", "same port"),
+        (
+            LinkStatus::Dead,
+            false,
+            "serial /dev/ttyS0",
+            "cable: hbd-serial(7)",
+        ),
+        (LinkStatus::Dead, false, "bcast eth0", "switch port of eth0"),
     ] {
         let remedies = remedies(status, one_way, words);
         assert!(remedies.contains(part), "{words}: {remedies}");
