@@ -64,21 +64,22 @@ impl Core {
         if alone || !self.live_others().all(|(_, peer)| reads(peer.level())) {
             return ConfigToTell::default();
         }
-        let digest = self.own_digest();
-        let to_tell = |left: &mut u32, told: &mut Moment| {
+        let due = |left: &mut u32, told: &mut Moment| {
             let due = *left > 0 || now.boot.since(*told) >= EVERY;
-            due.then(|| {
+            if due {
                 *left = left.saturating_sub(1);
                 *told = now.boot;
-                digest.to_field()
-            })
+            }
+            due
         };
         let telling = &mut self.announcement;
+        let fast = due(&mut telling.left, &mut telling.told);
+        let slow = slowly && due(&mut telling.left_slow, &mut telling.told_slow);
+        // It costs digests of keys and files, and most beats carry none.
+        let field = (fast || slow).then(|| self.own_digest().to_field());
         ConfigToTell {
-            fast: to_tell(&mut telling.left, &mut telling.told),
-            slow: slowly
-                .then(|| to_tell(&mut telling.left_slow, &mut telling.told_slow))
-                .flatten(),
+            fast: field.clone().filter(|_| fast),
+            slow: field.filter(|_| slow),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::machine::{Core, Stage};
 use crate::mutant::planted;
 use crate::peer::Peer;
 use crate::sequence::ack_every;
-use crate::settings::{MediumForm, MediumIndex, SLOW_BITS};
+use crate::settings::{MediumForm, MediumIndex};
 use crate::wire::heard::{self, Heard};
 use crate::wire::level::Level;
 use crate::wire::limits::NODES_MAX;
@@ -75,7 +75,7 @@ impl Core {
         self.stamp(&mut plain, None, Some(sequence), now);
         let mut signed = Signed::of_a_beat();
         for medium in self.media() {
-            let fast = self.is_fast(medium);
+            let fast = self.slow_rate(medium).is_none();
             let listed = listed.as_ref().filter(|_| fast || slowly);
             let list = listed.map(|listed| self.heard_over(medium, listed));
             let short = |list: &String| {
@@ -194,11 +194,6 @@ impl Core {
     pub(crate) fn encode(&self, message: &Message, form: Form) -> Vec<u8> {
         encode_packet(message, &self.keys, form)
             .expect("messages of the core stay within the limits of the wire")
-    }
-
-    fn is_fast(&self, medium: MediumIndex) -> bool {
-        let rate = self.settings.media[usize::from(medium.0)].rate;
-        rate.is_none_or(|rate| rate >= SLOW_BITS)
     }
 
     /// Fields that Heartbeat does not know go out only when no living node would meet them unasked.

@@ -16,6 +16,7 @@ use crate::history::Found;
 use crate::machine::{Core, Sort};
 use crate::mutant::planted;
 use crate::sequence::{Arrival, REQUEST_MAX, ack_every};
+use crate::wire::serial::BITS_PER_BYTE;
 use crate::wire::{Message, fields, retransmission, types};
 
 /// A message is sent again at most once in `max_rexmit_delay` less this, whoever asks.
@@ -26,7 +27,6 @@ const AGAIN_SLACK: Duration = Duration::from_millis(10);
 const ASKED_SLOWLY: u64 = 5;
 const PACKETS_MEANWHILE: u64 = 8;
 const BYTES_USUAL: u64 = 300;
-const BITS_PER_BYTE: u64 = 10;
 
 impl Core {
     /// Notes that a numbered message of a peer has come, and what that brings about.

@@ -15,9 +15,9 @@ use super::{BURST, INBOUND_MAX, INBOUND_OF_PEER_MAX, PACE, SessionId, StreamId};
 use crate::deadline::PeerIndex;
 use crate::random::Random;
 use crate::settings::MediumIndex;
+use crate::wire::serial::BITS_PER_BYTE;
 
-/// Bits that a byte takes on a slow medium, and the part of its rate that sessions may use.
-const SLOW_BITS_A_BYTE: u64 = 10;
+/// The part of the rate of a slow medium that sessions may use.
 const SLOW_PART: u64 = 2;
 
 /// The sessions of a node.
@@ -114,7 +114,7 @@ impl Sessions {
         rate: u64,
         now: Moment,
     ) -> Duration {
-        let bits = bytes as u64 * SLOW_BITS_A_BYTE * SLOW_PART;
+        let bits = bytes as u64 * BITS_PER_BYTE * SLOW_PART;
         let pause = Duration::from_nanos(bits.saturating_mul(1_000_000_000) / rate.max(1));
         let free = self.slow_free_at(medium).max(now) + pause;
         self.slow.insert(medium, free);

@@ -187,7 +187,8 @@ impl Core {
         wait
     }
 
-    fn slow_rate(&self, medium: MediumIndex) -> Option<u64> {
+    /// The bits per second of a slow medium.
+    pub(crate) fn slow_rate(&self, medium: MediumIndex) -> Option<u64> {
         let rate = self.settings.media[usize::from(medium.0)].rate;
         rate.filter(|rate| *rate < SLOW_BITS)
     }

@@ -14,7 +14,7 @@ use super::limits::DATAGRAM_BYTES_MAX;
 use super::string_form::{END, START};
 
 /// A byte on the line: 8 bits, and one each for its start and its end.
-const BITS_PER_BYTE: u64 = 10;
+pub(crate) const BITS_PER_BYTE: u64 = 10;
 /// What is handed to the driver is at most so much of the line's time: the rest can still be overtaken.
 const AHEAD: Duration = Duration::from_millis(100);
 /// The least that is handed over, however slow the line.
