@@ -107,20 +107,13 @@ mod tests {
     use super::*;
 
     fn report(object: &str, warning: Option<&str>) -> Report {
-        let figure = |name, value, unit| Figure {
-            name,
-            value,
-            unit,
-            warning: None,
-            critical: None,
-        };
         Report {
             figures: vec![
                 Figure {
                     warning: warning.map(|range| range.parse().unwrap()),
-                    ..figure("frame", 12, "c")
+                    ..Figure::new("frame", 12, "c")
                 },
-                figure("unsent", 0, "B"),
+                Figure::new("unsent", 0, "B"),
             ],
             ..Report::of("serial", object, Vec::new())
         }

@@ -45,6 +45,20 @@ pub struct Figure {
     pub critical: Option<Range>,
 }
 
+impl Figure {
+    /// Without limits.
+    #[must_use]
+    pub fn new(name: &'static str, value: u64, unit: &'static str) -> Self {
+        Self {
+            name,
+            value,
+            unit,
+            warning: None,
+            critical: None,
+        }
+    }
+}
+
 /// What a check says of one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {

@@ -524,16 +524,9 @@ fn figures(serial: &Serial, limits: &Limits) -> Vec<Figure> {
     let Ok([_, last]) = &serial.readings else {
         return Vec::new();
     };
-    let figure = |name, value, unit| Figure {
-        name,
-        value,
-        unit,
-        warning: None,
-        critical: None,
-    };
     let mut figures = Vec::new();
     if let Some(counters) = last.counters {
-        let count = |name, value: u32| figure(name, u64::from(value), "c");
+        let count = |name, value: u32| Figure::new(name, u64::from(value), "c");
         figures.push(Figure {
             warning: limits.warning,
             critical: limits.critical,
@@ -547,6 +540,6 @@ fn figures(serial: &Serial, limits: &Limits) -> Vec<Figure> {
         ]);
     }
     let unsent = last.unsent.and_then(|bytes| u64::try_from(bytes).ok());
-    figures.extend(unsent.map(|bytes| figure("unsent", bytes, "B")));
+    figures.extend(unsent.map(|bytes| Figure::new("unsent", bytes, "B")));
     figures
 }
