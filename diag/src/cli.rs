@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use diag::range::Range;
-use diag::registry::{CHECKS, Check, Limits};
+use diag::registry::{CHECKS, Check, Choice, Chosen, Limits, Objects};
 
 const ABOUT: &str = "Looks at one thing once, and says what is wrong with it";
 const AFTER: &str = "hadiag CHECK --help has the options of each; hadiag(1) has all of it.";
@@ -57,6 +57,7 @@ impl Form {
 pub(crate) struct Call {
     pub(crate) check: &'static Check,
     pub(crate) objects: Vec<String>,
+    pub(crate) chosen: Chosen,
     pub(crate) active: bool,
     pub(crate) explain: bool,
     pub(crate) strict: bool,
@@ -71,22 +72,48 @@ impl Call {
     pub(crate) fn of(matches: &ArgMatches) -> Self {
         let (name, matches) = matches.subcommand().expect("the parser demands a check");
         let check = CHECKS.iter().find(|check| check.name == name);
-        let objects = matches.get_many::<String>("object");
+        let check = check.expect("the parser was made from the table");
         Self {
-            check: check.expect("the parser was made from the table"),
-            objects: objects.into_iter().flatten().cloned().collect(),
-            active: matches.get_flag("active"),
+            check,
+            objects: objects(check, matches),
+            chosen: chosen(check, matches),
+            active: !check.active.is_empty() && matches.get_flag("active"),
             explain: matches.get_flag("explain"),
             strict: matches.get_flag("strict"),
             form: Form::of(matches),
             limit: *matches.get_one("timeout").expect("it has a default"),
-            limits: Limits {
-                warning: matches.get_one("warning").copied(),
-                critical: matches.get_one("critical").copied(),
+            limits: match check.measured {
+                "" => Limits::default(),
+                _ => Limits {
+                    warning: matches.get_one("warning").copied(),
+                    critical: matches.get_one("critical").copied(),
+                },
             },
             verbose: matches.get_count("verbose"),
         }
     }
+}
+
+fn objects(check: &Check, matches: &ArgMatches) -> Vec<String> {
+    match check.objects {
+        Objects::One(name) => vec![name.to_owned()],
+        Objects::Named(_) => {
+            let named = matches.get_many::<String>("object");
+            named.into_iter().flatten().cloned().collect()
+        }
+    }
+}
+
+fn chosen(check: &Check, matches: &ArgMatches) -> Chosen {
+    let given = check.options.iter().filter_map(|choice| {
+        let values = match choice.value {
+            Some(_) => matches.get_many(choice.name)?.cloned().collect(),
+            None if matches.get_flag(choice.name) => Vec::new(),
+            None => return None,
+        };
+        Some((choice.name, values))
+    });
+    Chosen(given.collect())
 }
 
 /// Called as `NAME.monitor` or `check_NAME` this is a monitor or a plugin: for the check NAME, else for the one that the
@@ -134,16 +161,43 @@ pub(crate) fn command() -> Command {
     })
 }
 
-fn arguments(command: Command, check: &Check) -> Command {
-    command
-        .arg(
+fn arguments(mut command: Command, check: &Check) -> Command {
+    if let Objects::Named(word) = check.objects {
+        command = command.arg(
             Arg::new("object")
-                .value_name(check.object)
+                .value_name(word)
                 .action(ArgAction::Append)
                 .required_unless_present_any(["explain", "mon"])
                 .help("What to look at, one or more"),
-        )
-        .arg(flag("active", &format!("{}.", check.active)).conflicts_with("explain"))
+        );
+    }
+    if !check.active.is_empty() {
+        let active = flag("active", &format!("{}.", check.active));
+        command = command.arg(active.conflicts_with("explain"));
+    }
+    command = command.args(check.options.iter().map(own));
+    command = forms(command);
+    match check.measured {
+        "" => command,
+        _ => command
+            .arg(range("warning", 'w', check))
+            .arg(range("critical", 'c', check)),
+    }
+}
+
+/// An option of one check.
+fn own(choice: &Choice) -> Arg {
+    let arg = Arg::new(choice.name).long(choice.name).help(choice.about);
+    match choice.value {
+        None => arg.action(ArgAction::SetTrue),
+        Some(word) if choice.many => arg.value_name(word).action(ArgAction::Append),
+        Some(word) => arg.value_name(word),
+    }
+}
+
+/// What all checks have.
+fn forms(command: Command) -> Command {
+    command
         .arg(flag(
             "explain",
             "Tell why what is seen means what is said, and look at nothing",
@@ -170,8 +224,6 @@ fn arguments(command: Command, check: &Check) -> Command {
                 .default_value("8")
                 .help("Longest time; what is not known by then is unknown"),
         )
-        .arg(range("warning", 'w', check))
-        .arg(range("critical", 'c', check))
         .arg(
             Arg::new("verbose")
                 .short('v')

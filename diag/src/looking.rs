@@ -48,7 +48,7 @@ pub(crate) fn reports(call: &Call) -> Vec<Report> {
 fn begin_looking(call: &Call, deadline: Instant) -> Receiver<Told> {
     let (tell, told) = channel();
     let (check, active, limits) = (call.check, call.active, call.limits);
-    let objects = call.objects.clone();
+    let (objects, chosen) = (call.objects.clone(), call.chosen.clone());
     thread::spawn(move || {
         for (number, object) in objects.iter().enumerate() {
             if number > 0 && Instant::now() > deadline {
@@ -59,6 +59,7 @@ fn begin_looking(call: &Call, deadline: Instant) -> Receiver<Told> {
                 active,
                 deadline,
                 limits,
+                chosen: &chosen,
             };
             // Who listens ends the program when it has heard enough.
             (check.run)(&order, &mut |report| {

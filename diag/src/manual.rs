@@ -1,7 +1,7 @@
 //! The parts of `hadiag(1)` that come from the table of checks.
 
 use clap::Arg;
-use diag::registry::CHECKS;
+use diag::registry::{CHECKS, Check, Objects};
 use hbd_tests::manual::{compare, escape};
 
 use crate::cli;
@@ -13,17 +13,32 @@ fn the_manual_holds_what_the_table_says() {
 }
 
 fn checks() -> String {
-    let mut out = String::from(".Bl -tag -width Ds\n");
-    for check in CHECKS {
-        out += &format!(".It Ic {} Ar {} ...\n", check.name, check.object);
-        out += &sentences(&format!("{}? {}", check.about, check.text));
+    let blocks: String = CHECKS.iter().map(check).collect();
+    format!(".Bl -tag -width Ds\n{blocks}.El\n")
+}
+
+fn check(check: &Check) -> String {
+    let mut out = match check.objects {
+        Objects::Named(word) => format!(".It Ic {} Ar {word} ...\n", check.name),
+        Objects::One(_) => format!(".It Ic {}\n", check.name),
+    };
+    out += &sentences(&format!("{}? {}", check.about, check.text));
+    if !check.active.is_empty() {
         out += &format!(".Pp\nUnder\n.Fl -active :\n{}", sentences(check.active));
-        out += &format!(
-            ".Pp\nMeasured, for\n.Fl w\nand\n.Fl c :\n{}.\n",
-            check.measured
-        );
     }
-    out + ".El\n"
+    for choice in check.options {
+        out += &format!(".Pp\nUnder\n.Fl -{}", choice.name);
+        out += &choice
+            .value
+            .map(|word| format!(" Ar {word}"))
+            .unwrap_or_default();
+        out += &format!(" :\n{}", sentences(choice.about));
+    }
+    if !check.measured.is_empty() {
+        let measured = sentences(check.measured);
+        out += &format!(".Pp\nMeasured, for\n.Fl w\nand\n.Fl c :\n{measured}");
+    }
+    out
 }
 
 /// Those of the first check: all have the same.
@@ -32,9 +47,13 @@ fn options() -> String {
     let check = command.get_subcommands().next().expect("there is a check");
     let measured = format!(": {}", CHECKS[0].measured);
     let mut out = String::from(".Bl -tag -width Ds\n");
+    let own = |option: &Arg| {
+        let mut choices = CHECKS[0].options.iter();
+        choices.any(|choice| option.get_id() == choice.name)
+    };
     for option in check
         .get_arguments()
-        .filter(|option| option.get_long().is_some())
+        .filter(|option| option.get_long().is_some() && !own(option))
     {
         out += &head(option);
         let help = option

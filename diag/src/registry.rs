@@ -1,5 +1,6 @@
 //! The checks of `hadiag`: one table, from which its parser, help and manual are made.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::checks;
@@ -11,20 +12,67 @@ use crate::report::Report;
 pub struct Check {
     /// Its word.
     pub name: &'static str,
-    /// What it looks at, as help names it.
-    pub object: &'static str,
+    /// What it looks at.
+    pub objects: Objects,
     /// What it does, in a line without a full stop.
     pub about: &'static str,
     /// What else is to be known, for its help and the manual.
     pub text: &'static str,
-    /// What it does besides under `--active`.
+    /// What it does besides under `--active`; empty if it never does more than look.
     pub active: &'static str,
-    /// What `-w` and `-c` are about.
+    /// What `-w` and `-c` are about; empty if it measures nothing.
     pub measured: &'static str,
+    /// Its own options, besides those that all have.
+    pub options: &'static [Choice],
     /// The physics: why what is seen means what is said.
     pub explanation: &'static str,
     /// Looks at one object. Tells what is known after each step; what it tells last is the answer.
     pub run: fn(&Order<'_>, &mut dyn FnMut(Report)),
+}
+
+/// What a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objects {
+    /// What the call names, one or more; help has this word for it.
+    Named(&'static str),
+    /// One thing, which needs no naming: this is what reports call it.
+    One(&'static str),
+}
+
+/// An option of one check.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// Its word.
+    pub name: &'static str,
+    /// What stands behind it, as help names it; nothing for a switch.
+    pub value: Option<&'static str>,
+    /// It may be given more than once.
+    pub many: bool,
+    /// What it does, in a line without a full stop.
+    pub about: &'static str,
+}
+
+/// The options of one check that a call gave.
+#[derive(Clone, Debug, Default)]
+pub struct Chosen(pub BTreeMap<&'static str, Vec<String>>);
+
+impl Chosen {
+    /// It was given, with or without a value.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Its value, the first if there are many.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values(name).next()
+    }
+
+    /// All its values.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).into_iter().flatten().map(String::as_str)
+    }
 }
 
 /// What to look at, and how.
@@ -38,6 +86,8 @@ pub struct Order<'a> {
     pub deadline: Instant,
     /// What is good of the measured value.
     pub limits: Limits,
+    /// The check's own options.
+    pub chosen: &'a Chosen,
 }
 
 /// What is good of a measured value, where somebody said so.

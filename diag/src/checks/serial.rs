@@ -12,7 +12,7 @@ use shared::exit::Health;
 use crate::facts::serial::trial::Trial;
 use crate::facts::serial::{Lines, Reading, Serial, Settings, Unread, collect};
 use crate::facts::users::Process;
-use crate::registry::{Check, Limits, Order};
+use crate::registry::{Check, Limits, Objects, Order};
 use crate::report::{Evidence, Figure, Finding, Report};
 
 mod cable;
@@ -24,7 +24,7 @@ const NAME: &str = "serial";
 /// The check.
 pub const CHECK: Check = Check {
     name: NAME,
-    object: "TTY",
+    objects: Objects::Named("TTY"),
     about: "Is this port fit for beats, and what is plugged in",
     text: "\
 Looks at who has the port open, its settings, its modem lines, what the driver counted, and what is not sent yet. \
@@ -34,6 +34,7 @@ is read through that process, which root may do, and nothing changes for its own
 Sets DTR and RTS in turn and looks what follows, then sends a carriage return and a few letters and looks what comes \
 back. Takes two seconds at most and puts everything back. Refused where somebody else has the port open",
     measured: "the frame errors that the driver counted",
+    options: &[],
     explanation: include_str!("serial/explanation.txt"),
     run,
 };
