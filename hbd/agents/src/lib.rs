@@ -24,6 +24,7 @@ mod family;
 pub mod fence;
 pub mod netlink;
 pub mod network;
+pub mod packets;
 pub mod report;
 pub mod shim;
 pub mod surroundings;

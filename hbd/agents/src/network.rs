@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub(crate) use shared::builtin::HardwareAddress;
+pub use shared::builtin::HardwareAddress;
 
 use crate::netlink::{ADDRESS, LINK, Message, Netlink, ROUTE, Request, attributes, number};
 
@@ -23,14 +23,17 @@ const AF_INET6: u16 = libc::AF_INET6 as u16;
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    pub(crate) index: u32,
-    pub(crate) name: String,
+pub struct Link {
+    /// Its number.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
     /// `IFF_*`.
-    pub(crate) flags: u32,
+    pub flags: u32,
     /// Whether it carries Ethernet frames.
-    pub(crate) ethernet: bool,
-    pub(crate) hardware: Option<HardwareAddress>,
+    pub ethernet: bool,
+    /// Its own.
+    pub hardware: Option<HardwareAddress>,
     /// Whether the second IPv4 address of a network outlives the first.
     pub(crate) promotes: bool,
     /// Whether this machine is an IPv6 router there.
@@ -38,7 +41,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn parse(message: &Message) -> Option<Self> {
+    /// What `RTM_NEWLINK` says.
+    #[must_use]
+    pub fn parse(message: &Message) -> Option<Self> {
         let mut link = Self {
             index: message.number(4)?,
             name: String::new(),
@@ -74,20 +79,27 @@ impl Link {
         }
     }
 
-    pub(crate) fn is_up(&self) -> bool {
+    /// Whether it is switched on.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
         self.has(libc::IFF_UP)
     }
 
-    pub(crate) fn has_carrier(&self) -> bool {
+    /// Whether something is at the other end of its cable.
+    #[must_use]
+    pub fn has_carrier(&self) -> bool {
         self.has(libc::IFF_LOWER_UP)
     }
 
-    pub(crate) fn is_loopback(&self) -> bool {
+    /// Whether it leads to this machine alone.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
         self.has(libc::IFF_LOOPBACK)
     }
 
     /// The hardware address by which neighbours reach it, if they ask for one.
-    pub(crate) fn neighbour_address(&self) -> Option<HardwareAddress> {
+    #[must_use]
+    pub fn neighbour_address(&self) -> Option<HardwareAddress> {
         let asked_for = self.ethernet && !self.is_loopback() && !self.has(libc::IFF_NOARP);
         self.hardware.filter(|_| asked_for)
     }
@@ -99,17 +111,21 @@ impl Link {
 
 /// An address that an interface has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
+pub struct Held {
     /// The number of the interface.
-    pub(crate) index: u32,
-    pub(crate) address: IpAddr,
-    pub(crate) prefix: u8,
+    pub index: u32,
+    /// The address.
+    pub address: IpAddr,
+    /// The bits of its network.
+    pub prefix: u8,
+    /// The broadcast address of that network, where it has one.
+    pub broadcast: Option<Ipv4Addr>,
     /// `IFA_F_*`.
-    pub(crate) flags: u32,
+    pub flags: u32,
     /// Who put it there (`IFA_PROTO`), if the kernel says it.
-    pub(crate) protocol: Option<u8>,
+    pub protocol: Option<u8>,
     /// Seconds until the kernel takes it away.
-    pub(crate) valid: u32,
+    pub valid: u32,
 }
 
 impl Held {
@@ -122,6 +138,7 @@ impl Held {
             index: message.number(4)?,
             address: Ipv4Addr::UNSPECIFIED.into(),
             prefix,
+            broadcast: None,
             flags: flags.into(),
             protocol: None,
             valid: FOREVER,
@@ -130,6 +147,9 @@ impl Held {
             match kind {
                 libc::IFA_LOCAL => own = address(family, value),
                 libc::IFA_ADDRESS => peer = address(family, value),
+                libc::IFA_BROADCAST => {
+                    held.broadcast = <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from)
+                }
                 libc::IFA_FLAGS => held.flags = number(value, 0)?,
                 libc::IFA_CACHEINFO => held.valid = number(value, 4)?,
                 IFA_PROTO => held.protocol = value.first().copied(),
@@ -140,8 +160,17 @@ impl Held {
         Some(held)
     }
 
-    pub(crate) fn has(&self, flag: u32) -> bool {
+    /// Whether that flag of its is set.
+    #[must_use]
+    pub fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Whether a machine with that address is reached without a gateway.
+    #[must_use]
+    pub fn reaches(&self, address: IpAddr) -> bool {
+        self.address.is_ipv4() == address.is_ipv4()
+            && network_of(self.address, self.prefix) == network_of(address, self.prefix)
     }
 }
 
@@ -202,7 +231,10 @@ pub(crate) fn links(netlink: &mut Netlink) -> io::Result<Vec<Link>> {
 }
 
 /// All addresses of the family of that one.
-pub(crate) fn addresses(netlink: &mut Netlink, like: IpAddr) -> io::Result<Vec<Held>> {
+///
+/// # Errors
+/// Those of `rtnetlink(7)`.
+pub fn addresses(netlink: &mut Netlink, like: IpAddr) -> io::Result<Vec<Held>> {
     let mut request = Request::new(libc::RTM_GETADDR, 0);
     request.raw(&[family(like), 0, 0, 0, 0, 0, 0, 0]);
     let all = netlink.list(&request)?;

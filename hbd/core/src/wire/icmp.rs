@@ -104,6 +104,18 @@ impl Echo {
 
     /// The payload of a reply that counts; nothing for whatever else came.
     pub fn reply<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (sequence, payload) = self.reply_to_any(bytes)?;
+        let age = self.next.wrapping_sub(sequence);
+        if age == 0 || age > self.outstanding {
+            return None;
+        }
+        self.outstanding = age - 1;
+        Some(payload)
+    }
+
+    /// Which request a reply to this socket answers, and its payload, in whatever order and how often replies come.
+    #[must_use]
+    pub fn reply_to_any<'a>(&self, bytes: &'a [u8]) -> Option<(u16, &'a [u8])> {
         let bytes = match self.shape {
             Shape::V4WithHead => behind_head(bytes)?,
             Shape::V4 | Shape::V6 => bytes,
@@ -112,12 +124,7 @@ impl Echo {
         let is_ours = reply.get_icmp_type() == IcmpType(self.shape.reply_type())
             && reply.get_icmp_code().0 == 0
             && reply.get_identifier() == self.id;
-        let age = self.next.wrapping_sub(reply.get_sequence_number());
-        if !is_ours || age == 0 || age > self.outstanding {
-            return None;
-        }
-        self.outstanding = age - 1;
-        bytes.get(HEAD..)
+        is_ours.then_some((reply.get_sequence_number(), bytes.get(HEAD..)?))
     }
 }
 
@@ -166,6 +173,19 @@ mod tests {
             assert_eq!(echo.reply(&second), None);
             assert_eq!(echo.reply(&first), None);
             assert!(echo.reply(&third).is_some());
+        }
+    }
+
+    #[test]
+    fn a_reply_tells_which_request_it_answers_in_whatever_order_they_come() {
+        for shape in SHAPES {
+            let mut echo = Echo::new(shape, 7);
+            let first = answered(shape, echo.request(b"a"));
+            let second = answered(shape, echo.request(b"bc"));
+            assert_eq!(echo.reply_to_any(&second), Some((1, &b"bc"[..])));
+            assert_eq!(echo.reply_to_any(&first), Some((0, &b"a"[..])));
+            let foreign = Echo::new(shape, 8).reply_to_any(&first).is_some();
+            assert!(!foreign, "{shape:?}");
         }
     }
 

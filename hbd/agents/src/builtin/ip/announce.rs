@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::packets::Packets;
 use super::{Address, Error, Scene, frame};
 use crate::network::Link;
 
@@ -40,7 +39,7 @@ pub(in crate::builtin) fn announce_on(link: &Link, ip: IpAddr) -> Result<(), Err
         return Ok(());
     };
     let frames = frame::announcements(ip, own, link.routes);
-    Packets::open(link.index, ip)
+    frame::listen(link.index, ip)
         .and_then(|packets| frames.iter().try_for_each(|frame| packets.send(frame)))
         .map_err(|error| Error::refused(format!("announce {ip} on {}", link.name), error))
 }

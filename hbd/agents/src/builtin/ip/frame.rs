@@ -9,13 +9,15 @@
 //!                                                            RFC 4861, 4.3 and 4.4
 //! ```
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::network::HardwareAddress;
+use crate::packets::Packets;
 
 /// What follows the head of an Ethernet frame.
-pub(super) const ARP: u16 = 0x0806;
-pub(super) const IPV6: u16 = 0x86dd;
+const ARP: u16 = 0x0806;
+const IPV6: u16 = 0x86dd;
 
 /// Sizes of the heads of Ethernet and IPv6.
 const ETHERNET: usize = 14;
@@ -70,9 +72,12 @@ pub(super) fn question(ip: IpAddr, own: HardwareAddress) -> Vec<u8> {
     }
 }
 
-/// What follows the head of frames about that address.
-pub(super) fn kind(ip: IpAddr) -> u16 {
-    if ip.is_ipv4() { ARP } else { IPV6 }
+/// For frames about that address, on the interface of that number.
+pub(super) fn listen(index: u32, ip: IpAddr) -> io::Result<Packets> {
+    match ip {
+        IpAddr::V4(_) => Packets::open(index, ARP, &[]),
+        IpAddr::V6(_) => Packets::open(index, IPV6, &ADVERTISEMENTS_ONLY),
+    }
 }
 
 /// The hardware address that a received frame says has the address.
@@ -99,7 +104,7 @@ pub(super) fn claimant(frame: &[u8], ip: IpAddr) -> Option<HardwareAddress> {
 
 /// Takes ICMPv6 advertisements only (`bpf(4)`, classic): what it is, how many steps are left out if
 /// it is not so or if it is, and what with.
-pub(super) const ADVERTISEMENTS_ONLY: [(u16, u8, u8, u32); 6] = [
+const ADVERTISEMENTS_ONLY: [(u16, u8, u8, u32); 6] = [
     (0x30, 0, 0, NEXT_HEADER as u32),
     (0x15, 0, 3, OF_ICMPV6 as u32),
     (0x30, 0, 0, ICMPV6 as u32),

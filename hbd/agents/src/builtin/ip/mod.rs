@@ -26,7 +26,7 @@
 
 mod announce;
 mod frame;
-mod packets;
+mod inquiry;
 mod place;
 mod probe;
 
@@ -41,6 +41,7 @@ use shared::builtin::ServiceAddress;
 
 pub use announce::ANNOUNCEMENTS;
 pub(super) use announce::announce_on;
+pub use inquiry::Inquiry;
 pub use probe::{Probe, Probed};
 
 use self::place::Place;
@@ -421,6 +422,7 @@ mod tests {
     #[test]
     fn what_bears_our_mark_is_ours() {
         let held = |protocol, valid| Held {
+            broadcast: None,
             index: 2,
             address: "10.0.0.5".parse().unwrap(),
             prefix: 24,

@@ -1,10 +1,10 @@
 //! Asking whether another machine has an address, which changes nothing anywhere.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use super::packets::Packets;
-use super::{Address, Error, Scene, frame};
+use super::{Address, Error, Inquiry, Scene};
 use crate::network::HardwareAddress;
 
 /// When is asked, since the beginning.
@@ -15,8 +15,6 @@ const QUESTIONS: [Duration; 3] = [
 ];
 /// Whoever has not answered by then does not have it.
 const LIMIT: Duration = Duration::from_secs(1);
-/// Frames looked at in one go.
-const FRAMES_AT_ONCE: usize = 64;
 
 /// A question that goes round.
 #[derive(Debug)]
@@ -42,10 +40,9 @@ pub enum Probed {
 
 #[derive(Debug)]
 struct Line {
-    packets: Packets,
-    address: Address,
+    inquiry: Inquiry,
+    ip: IpAddr,
     interface: String,
-    own: HardwareAddress,
     /// Those of all interfaces of this machine: another one on the same wire may answer, too.
     here: Vec<HardwareAddress>,
 }
@@ -59,15 +56,14 @@ impl Probe {
             let (line, asked) = (None, 0);
             return Ok(Self { line, asked });
         };
-        let packets = Packets::open(link.index, address.ip).map_err(|error| {
+        let inquiry = Inquiry::begin(link.index, own, address.ip).map_err(|error| {
             let doing = format!("listen on {}", link.name);
             Error::refused(doing, error)
         })?;
         let line = Line {
-            packets,
-            address: address.clone(),
+            inquiry,
+            ip: address.ip,
             interface: link.name,
-            own,
             here: scene
                 .links
                 .iter()
@@ -85,7 +81,7 @@ impl Probe {
     /// Readable when there may be an answer; none where there can be no answer.
     #[must_use]
     pub fn line(&self) -> Option<BorrowedFd<'_>> {
-        self.line.as_ref().map(|line| line.packets.as_fd())
+        self.line.as_ref().map(|line| line.inquiry.as_fd())
     }
 
     /// Looks for an answer, and asks again where that is due, so long after the beginning.
@@ -117,19 +113,14 @@ impl Probe {
 
 impl Line {
     fn ask(&self) -> Result<(), Error> {
-        let question = frame::question(self.address.ip, self.own);
-        self.packets.send(&question).map_err(|error| {
-            let doing = format!("ask for {} on {}", self.address.ip, self.interface);
+        self.inquiry.ask().map_err(|error| {
+            let doing = format!("ask for {} on {}", self.ip, self.interface);
             Error::refused(doing, error)
         })
     }
 
-    /// An interface that goes down meanwhile hears nobody.
     fn other(&self) -> Option<HardwareAddress> {
-        let frames = std::iter::from_fn(|| self.packets.receive().ok().flatten());
-        frames
-            .take(FRAMES_AT_ONCE)
-            .filter_map(|frame| frame::claimant(&frame, self.address.ip))
-            .find(|claimant| !self.here.contains(claimant))
+        let mut claimants = self.inquiry.claimants();
+        claimants.find(|claimant| !self.here.contains(claimant))
     }
 }
