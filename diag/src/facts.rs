@@ -7,6 +7,7 @@ mod addresses;
 pub mod heartbeat;
 mod hosts;
 mod interfaces;
+pub mod links;
 pub mod node;
 pub(crate) mod notifications;
 pub mod ports;
