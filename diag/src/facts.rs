@@ -4,6 +4,7 @@
 
 mod accounts;
 mod addresses;
+pub mod capture;
 pub mod heartbeat;
 mod hosts;
 mod interfaces;

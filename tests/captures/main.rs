@@ -7,16 +7,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod managers;
-mod pcap;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use diag::facts::capture::Way;
+use diag::facts::capture::file::Source;
 use hbd_core::wire::{
     Flaw, FlawKind, Form, KeyRing, Method, Refused, decode_packet, decode_unverified, encode_packet,
 };
-use pcap::Carried;
 use shared::names::KeyIndex;
 
 #[test]
@@ -207,32 +207,16 @@ fn captures() -> Vec<PathBuf> {
 
 /// The packets of a capture, and how many ICMP packets were not ours.
 fn packets(path: &Path) -> (Vec<Vec<u8>>, usize) {
-    if path.extension().is_some_and(|extension| extension == "raw") {
-        return (serial_packets(&std::fs::read(path).unwrap()), 0);
-    }
-    let mut packets = Vec::new();
-    let mut icmp = 0;
-    for carried in pcap::read(path) {
-        match carried {
-            Carried::Payload(payload) => packets.push(payload),
-            Carried::Icmp => icmp += 1,
+    let mut source = Source::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let (mut packets, mut icmp) = (Vec::new(), 0);
+    while let Some(passed) = source.passed().unwrap() {
+        let is_ours = decode_unverified(&passed.bytes) != Err(Refused::NoForm);
+        match passed.way {
+            Way::Icmp { .. } if !is_ours => icmp += 1,
+            _ => packets.push(passed.bytes),
         }
     }
     (packets, icmp)
-}
-
-/// Cuts the bytes of a serial line into `>>>` to `<<<`. Bytes between them would be lost, so there
-/// must be none.
-fn serial_packets(mut stream: &[u8]) -> Vec<Vec<u8>> {
-    let mut packets = Vec::new();
-    while let Some(end) = stream.windows(5).position(|window| window == b"\n<<<\n") {
-        let (packet, rest) = stream.split_at(end + 5);
-        assert!(packet.starts_with(b">>>\n"));
-        packets.push(packet.to_vec());
-        stream = rest;
-    }
-    assert_eq!(stream, b"");
-    packets
 }
 
 /// The keys of the lab, with this one active.

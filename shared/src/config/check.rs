@@ -8,12 +8,13 @@ use super::draft::Draft;
 use super::fencing;
 use super::haresources::{self, Groups};
 use super::keyfile::{self, KeyFile};
-use super::keys::KeyRing;
+use super::keys::{Key, KeyRing};
 use super::machine::Mention;
 use super::model::Config;
 use super::reader;
 use super::report::{Report, Sources};
 use super::source::{Content, FILE_BYTES_MAX, FileName, Files, Source};
+use crate::names::KeyIndex;
 
 /// What a check found.
 #[derive(Clone, Debug)]
@@ -73,6 +74,25 @@ pub fn text(files: &Files) -> Checked {
         config,
         diagnostics,
         mentions,
+    }
+}
+
+/// Every key that the key files define, for whoever verifies and does not sign: no `auth` line is needed.
+///
+/// # Errors
+/// What is wrong with the files, where anything is.
+pub fn keys_alone(files: &Files) -> Result<BTreeMap<KeyIndex, Key>, Vec<Diagnostic>> {
+    let sources = sources(files);
+    let mut report = Report::new(&sources);
+    let key_files = sources.values().filter(|source| source.file.is_secret());
+    let read: Vec<KeyFile> = key_files
+        .map(|source| keyfile::read(source, &mut report))
+        .collect();
+    let mut diagnostics = report.finish();
+    diagnostics.retain(Diagnostic::is_error);
+    match diagnostics.is_empty() {
+        true => Ok(keyfile::all(read)),
+        false => Err(diagnostics),
     }
 }
 
@@ -219,7 +239,6 @@ mod tests {
     use super::*;
     use crate::config::model::{Host, MediumKind};
     use crate::config::source::LINE_BYTES_MAX;
-    use crate::names::KeyIndex;
 
     const KEYS: &str = "auth 1\n1 sha1 lab-secret-key\n";
 
@@ -229,6 +248,16 @@ mod tests {
                 .with(FileName::HaCf, ha_cf)
                 .with(FileName::Authkeys, KEYS),
         )
+    }
+
+    #[test]
+    fn keys_alone_need_no_line_that_chooses_one_of_them() {
+        let files = |text| Files::default().with(FileName::HbdKeys, text);
+        let keys = keys_alone(&files("1 sha1 lab-secret-key\n3 crc\n")).unwrap();
+        let methods: Vec<_> = keys.values().map(|key| key.method.as_str()).collect();
+        assert_eq!(methods, ["sha1", "crc"]);
+        let errors = keys_alone(&files("1 sha1 lab-secret-key\n2 rot13 x\n")).unwrap_err();
+        assert_eq!(errors[0].spot.as_ref().unwrap().line, 2);
     }
 
     #[test]

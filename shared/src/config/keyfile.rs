@@ -230,6 +230,12 @@ fn secret(
     Secret::new(bytes)
 }
 
+/// Every key of both files, whichever signs.
+pub(super) fn all(files: impl IntoIterator<Item = KeyFile>) -> BTreeMap<KeyIndex, Key> {
+    let keys = files.into_iter().flat_map(|file| file.keys);
+    keys.map(|(index, (key, _))| (index, key)).collect()
+}
+
 /// Joins both files and finds the key that signs.
 pub(super) fn join(
     old: Option<KeyFile>,
@@ -247,12 +253,7 @@ pub(super) fn join(
         Some(index) => index,
         None => choose_old(&old, broken, report),
     };
-    let keys: BTreeMap<KeyIndex, Key> = old
-        .keys
-        .into_iter()
-        .chain(new.keys)
-        .map(|(index, (key, _))| (index, key))
-        .collect();
+    let keys = all([old, new]);
     let active = active.filter(|index| keys.contains_key(index))?;
     Some(KeyRing { active, keys })
 }

@@ -20,7 +20,7 @@ const OPEN_WITHOUT_WAITING: i32 = 0o4000;
 pub fn load(directory: &Path, node: Option<NodeName>) -> Files {
     let contents = FileName::ALL
         .into_iter()
-        .map(|name| (name, read(&directory.join(name.as_str()))))
+        .map(|name| (name, file(&directory.join(name.as_str()))))
         .collect();
     let exists = fs::metadata(directory);
     Files {
@@ -30,7 +30,9 @@ pub fn load(directory: &Path, node: Option<NodeName>) -> Files {
     }
 }
 
-fn read(path: &Path) -> Content {
+/// Reads one file, wherever it lies.
+#[must_use]
+pub fn file(path: &Path) -> Content {
     match try_read(path) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Content::Missing,

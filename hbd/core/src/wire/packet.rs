@@ -79,6 +79,11 @@ impl Unverified {
     pub fn claimed_type(&self) -> &str {
         self.message.message_type()
     }
+
+    /// All that it claims.
+    pub fn claimed_message(&self) -> &Message {
+        &self.message
+    }
 }
 
 impl fmt::Display for Unverified {
