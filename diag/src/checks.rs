@@ -1,3 +1,4 @@
 //! The checks: pure functions from facts to findings.
 
+pub mod all;
 pub mod serial;

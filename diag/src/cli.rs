@@ -54,6 +54,7 @@ impl Form {
 }
 
 /// What is asked for.
+#[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) check: &'static Check,
     pub(crate) objects: Vec<String>,
@@ -73,10 +74,11 @@ impl Call {
         let (name, matches) = matches.subcommand().expect("the parser demands a check");
         let check = CHECKS.iter().find(|check| check.name == name);
         let check = check.expect("the parser was made from the table");
+        let chosen = chosen(check, matches);
         Self {
             check,
-            objects: objects(check, matches),
-            chosen: chosen(check, matches),
+            objects: objects(check, matches, &chosen),
+            chosen,
             active: !check.active.is_empty() && matches.get_flag("active"),
             explain: matches.get_flag("explain"),
             strict: matches.get_flag("strict"),
@@ -94,9 +96,10 @@ impl Call {
     }
 }
 
-fn objects(check: &Check, matches: &ArgMatches) -> Vec<String> {
+fn objects(check: &Check, matches: &ArgMatches, chosen: &Chosen) -> Vec<String> {
     match check.objects {
         Objects::One(name) => vec![name.to_owned()],
+        Objects::Found(found) => found(chosen),
         Objects::Named(_) => {
             let named = matches.get_many::<String>("object");
             named.into_iter().flatten().cloned().collect()

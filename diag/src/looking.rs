@@ -1,6 +1,11 @@
-//! Looks at each object in turn, in a thread that may hang in a driver, and ends in time.
+//! Looks at each object, in threads that may hang in a driver, and ends in time.
+//!
+//! Objects are looked at side by side. What is touched is touched one after the other: two ports may be the ends of one
+//! cable.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +19,8 @@ use crate::cli::Call;
 const GRACE: Duration = Duration::from_secs(2);
 /// A moment before the end nothing is begun any more.
 const RESERVE: Duration = Duration::from_millis(100);
+/// Most objects that are looked at side by side.
+const THREADS_MAX: usize = 16;
 /// They end the program when all is put back.
 const SIGNALS: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
 
@@ -45,30 +52,40 @@ pub(crate) fn reports(call: &Call) -> Vec<Report> {
     ended.collect()
 }
 
+/// The threads that look: each takes the next object that nobody has taken.
 fn begin_looking(call: &Call, deadline: Instant) -> Receiver<Told> {
     let (tell, told) = channel();
-    let (check, active, limits) = (call.check, call.active, call.limits);
-    let (objects, chosen) = (call.objects.clone(), call.chosen.clone());
-    thread::spawn(move || {
-        for (number, object) in objects.iter().enumerate() {
-            if number > 0 && Instant::now() > deadline {
-                return;
-            }
-            let order = Order {
-                object,
-                active,
-                deadline,
-                limits,
-                chosen: &chosen,
-            };
-            // Who listens ends the program when it has heard enough.
-            (check.run)(&order, &mut |report| {
-                let _ = tell.send(Told::SoFar(number, report));
-            });
-            let _ = tell.send(Told::Finished(number));
-        }
-    });
+    let next = Arc::new(AtomicUsize::new(0));
+    let threads = if call.active { 1 } else { THREADS_MAX };
+    for _ in 0..threads.min(call.objects.len()) {
+        let (call, tell, next) = (call.clone(), tell.clone(), Arc::clone(&next));
+        thread::spawn(move || look(&call, deadline, &next, &tell));
+    }
     told
+}
+
+fn look(call: &Call, deadline: Instant, next: &AtomicUsize, tell: &Sender<Told>) {
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let Some(object) = call.objects.get(number) else {
+            return;
+        };
+        if number > 0 && Instant::now() > deadline {
+            return;
+        }
+        let order = Order {
+            object,
+            active: call.active,
+            deadline,
+            limits: call.limits,
+            chosen: &call.chosen,
+        };
+        // Who listens ends the program when it has heard enough.
+        (call.check.run)(&order, &mut |report| {
+            let _ = tell.send(Told::SoFar(number, report));
+        });
+        let _ = tell.send(Told::Finished(number));
+    }
 }
 
 fn listen(told: &Receiver<Told>, until: Instant, known: &mut [(Option<Report>, bool)]) {

@@ -20,7 +20,7 @@ fn checks() -> String {
 fn check(check: &Check) -> String {
     let mut out = match check.objects {
         Objects::Named(word) => format!(".It Ic {} Ar {word} ...\n", check.name),
-        Objects::One(_) => format!(".It Ic {}\n", check.name),
+        Objects::One(_) | Objects::Found(_) => format!(".It Ic {}\n", check.name),
     };
     out += &sentences(&format!("{}? {}", check.about, check.text));
     if !check.active.is_empty() {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use shared::config::Config;
+
 use crate::checks;
 use crate::range::Range;
 use crate::report::Report;
@@ -26,17 +28,21 @@ pub struct Check {
     pub options: &'static [Choice],
     /// The physics: why what is seen means what is said.
     pub explanation: &'static str,
+    /// The objects that a configuration has for it, for [`checks::all`]; what needs no naming is looked at anyway.
+    pub configured: fn(&Config) -> Vec<String>,
     /// Looks at one object. Tells what is known after each step; what it tells last is the answer.
     pub run: fn(&Order<'_>, &mut dyn FnMut(Report)),
 }
 
 /// What a check looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Objects {
     /// What the call names, one or more; help has this word for it.
     Named(&'static str),
     /// One thing, which needs no naming: this is what reports call it.
     One(&'static str),
+    /// What it finds by its options.
+    Found(fn(&Chosen) -> Vec<String>),
 }
 
 /// An option of one check.
@@ -100,4 +106,10 @@ pub struct Limits {
 }
 
 /// Every check, in the order in which they are shown.
-pub const CHECKS: &[Check] = &[checks::serial::CHECK];
+pub const CHECKS: &[Check] = &[checks::serial::CHECK, checks::all::CHECK];
+
+/// The check of this name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Check> {
+    CHECKS.iter().find(|check| check.name == name)
+}

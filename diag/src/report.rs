@@ -21,6 +21,25 @@ pub struct Finding {
     pub remedy: String,
 }
 
+impl Finding {
+    /// Of the object of the report that it comes into.
+    #[must_use]
+    pub fn new(
+        severity: Health,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity,
+            object: String::new(),
+            what: what.into(),
+            why: why.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
 /// A line of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Evidence {
@@ -28,6 +47,17 @@ pub struct Evidence {
     pub name: &'static str,
     /// What was seen.
     pub value: String,
+}
+
+impl Evidence {
+    /// A line.
+    #[must_use]
+    pub fn new(name: &'static str, value: impl Into<String>) -> Self {
+        Self {
+            name,
+            value: value.into(),
+        }
+    }
 }
 
 /// A measured value.
@@ -81,9 +111,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of these findings.
+    /// Of these findings. One without an object is of this one.
     #[must_use]
     pub fn of(check: &'static str, object: &str, mut findings: Vec<Finding>) -> Self {
+        for finding in &mut findings {
+            if finding.object.is_empty() {
+                object.clone_into(&mut finding.object);
+            }
+        }
         findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding.severity)));
         let (verdict, sentence) = match findings.first() {
             Some(worst) => (worst.severity, worst.what.clone()),
@@ -183,13 +218,7 @@ mod tests {
     use super::*;
 
     fn finding(severity: Health, what: &str) -> Finding {
-        Finding {
-            severity,
-            object: "ttyS0".to_owned(),
-            what: what.to_owned(),
-            why: String::new(),
-            remedy: String::new(),
-        }
+        Finding::new(severity, what, "", "")
     }
 
     #[test]

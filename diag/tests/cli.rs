@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -97,6 +97,33 @@ fn the_name_of_the_program_chooses_form_and_check() {
     assert_eq!((code(&output), first(&output)), (2, expected.clone()));
     let output = named("check_hadiag", &["serial", MISSING]);
     assert_eq!((code(&output), first(&output)), (2, expected));
+}
+
+/// A port that is not there stands in it.
+#[test]
+fn all_looks_at_what_the_configuration_names() {
+    let folder = scratch("all");
+    let directory = folder.to_str().unwrap();
+    fs::write(
+        folder.join("ha.cf"),
+        format!("node a b\nserial {MISSING}\n"),
+    )
+    .unwrap();
+    let keys = folder.join("authkeys");
+    fs::write(&keys, "auth 1\n1 sha1 a-long-enough-key\n").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    let output = hadiag(&["all", "--config", directory, "--json"]);
+    assert_eq!(code(&output), 2);
+    let json = json(&output);
+    let reports = json["reports"].as_array().unwrap();
+    assert_eq!(
+        (&reports[0]["object"], &reports[0]["verdict"]),
+        (&directory.into(), &"ok".into())
+    );
+    let port = reports.iter().find(|report| report["check"] == "serial");
+    assert_eq!(port.unwrap()["object"], MISSING);
+    let output = hadiag(&["all", "--config", "/no/such/directory"]);
+    assert!(text(&output).contains("/no/such/directory: unknown: there is no configuration"));
 }
 
 #[test]

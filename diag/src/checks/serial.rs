@@ -7,6 +7,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use shared::config::machine::Port;
+use shared::config::{Config, MediumKind};
 use shared::exit::Health;
 
 use crate::facts::serial::trial::Trial;
@@ -36,6 +37,7 @@ back. Takes two seconds at most and puts everything back. Refused where somebody
     measured: "the frame errors that the driver counted",
     options: &[],
     explanation: include_str!("serial/explanation.txt"),
+    configured,
     run,
 };
 
@@ -49,6 +51,12 @@ const NOISE_SHARE: u64 = 1000;
 const MISMATCH_SHARE: u64 = 4;
 /// More changes than these between two looks come of no program.
 const CHANGES_MAX: u32 = 2;
+
+fn configured(config: &Config) -> Vec<String> {
+    let media = config.media.iter();
+    let ports = media.filter(|medium| matches!(medium.kind, MediumKind::Serial { .. }));
+    ports.map(|medium| medium.device.clone()).collect()
+}
 
 fn run(order: &Order<'_>, tell: &mut dyn FnMut(Report)) {
     collect(order.object, order.active, order.deadline, &mut |serial| {
