@@ -1,4 +1,5 @@
 //! The checks: pure functions from facts to findings.
 
 pub mod all;
+pub mod ether;
 pub mod serial;

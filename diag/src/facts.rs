@@ -5,10 +5,12 @@
 mod accounts;
 mod addresses;
 pub mod capture;
+pub mod ether;
 pub mod heartbeat;
 mod hosts;
 mod interfaces;
 pub mod links;
+pub mod neighbours;
 pub mod node;
 pub(crate) mod notifications;
 pub mod ports;

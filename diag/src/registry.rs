@@ -106,7 +106,11 @@ pub struct Limits {
 }
 
 /// Every check, in the order in which they are shown.
-pub const CHECKS: &[Check] = &[checks::serial::CHECK, checks::all::CHECK];
+pub const CHECKS: &[Check] = &[
+    checks::serial::CHECK,
+    checks::ether::CHECK,
+    checks::all::CHECK,
+];
 
 /// The check of this name.
 #[must_use]

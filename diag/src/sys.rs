@@ -1,12 +1,14 @@
-//! What the kernel tells of a serial port and does to it, as `ioctl_tty(2)` has it. The only file with `unsafe`.
+//! What the kernel tells of a serial port and does to it, as `ioctl_tty(2)` has it, and what it tells of a network card.
+//! The only file with `unsafe`.
 #![expect(
     unsafe_code,
-    reason = "terminal and process calls that nix does not wrap safely"
+    reason = "terminal, process and network calls that nix does not wrap safely"
 )]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use crate::facts::ether::Speed;
 use crate::facts::serial::{Counters, Lines};
 
 /// The same on all machines but MIPS, PowerPC and SPARC, where it is refused (`asm-generic/ioctls.h`).
@@ -139,6 +141,106 @@ pub fn copy_of(process: i32, descriptor: RawFd) -> io::Result<OwnedFd> {
     let handle = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) })?;
     // SAFETY: the call takes numbers.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, handle.as_raw_fd(), descriptor, 0) })
+}
+
+/// `ETHTOOL_GLINKSETTINGS` of `linux/ethtool.h`.
+const LINK_SETTINGS: u32 = 0x4c;
+/// `SPEED_UNKNOWN`, and the values of its `duplex`.
+const SPEED_UNKNOWN: u32 = u32::MAX;
+const HALF: u8 = 0;
+const FULL: u8 = 1;
+
+/// `struct ethtool_link_settings`, with room for the lists that follow it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LinkSettings {
+    command: u32,
+    speed: u32,
+    duplex: u8,
+    others: [u8; 6],
+    words: i8,
+    more: [u8; 32],
+    lists: [u32; 3 * i8::MAX as usize],
+}
+
+/// Speed and duplex of the card of that interface; `socket` is any socket of its network.
+///
+/// # Errors
+/// `EOPNOTSUPP` where the driver does not tell; `ENODEV` where there is no such interface.
+pub fn speed(socket: impl AsFd, interface: &str) -> io::Result<Speed> {
+    let mut settings = LinkSettings {
+        command: LINK_SETTINGS,
+        speed: 0,
+        duplex: 0,
+        others: [0; 6],
+        words: 0,
+        more: [0; 32],
+        lists: [0; 3 * i8::MAX as usize],
+    };
+    ask_card(&socket, interface, &mut settings)?;
+    // The first answer is how long the lists are, as a negative number.
+    settings.words = settings
+        .words
+        .checked_neg()
+        .filter(|words| *words > 0)
+        .ok_or(io::ErrorKind::InvalidData)?;
+    settings.command = LINK_SETTINGS;
+    ask_card(&socket, interface, &mut settings)?;
+    let speed = settings.speed;
+    Ok(Speed {
+        megabits: (speed != SPEED_UNKNOWN && speed != 0).then_some(speed),
+        full: match settings.duplex {
+            HALF => Some(false),
+            FULL => Some(true),
+            _ => None,
+        },
+    })
+}
+
+fn ask_card(socket: &impl AsFd, interface: &str, settings: &mut LinkSettings) -> io::Result<()> {
+    // SAFETY: all zeroes is a valid value of this plain structure.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // One byte is left for the zero at the end.
+    let places = request.ifr_name.len() - 1;
+    if interface.len() > places {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (place, byte) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+        *place = byte.cast_signed();
+    }
+    request.ifr_ifru.ifru_data = (&raw mut *settings).cast();
+    // SAFETY: the kernel reads and writes both structures, the second as far as its `words` say, for which it has room.
+    done(unsafe { libc::ioctl(number(socket), libc::SIOCETHTOOL, &raw mut request) })
+}
+
+/// Packets of this socket may not be cut into pieces, and go out whatever is known of the way (`ip(7)`, `ipv6(7)`).
+///
+/// # Errors
+/// Where it is no socket of that family.
+pub fn set_unfragmented(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
+    let (level, name, value) = match is_v4 {
+        true => (
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            libc::IP_PMTUDISC_PROBE,
+        ),
+        false => (
+            libc::IPPROTO_IPV6,
+            libc::IPV6_MTU_DISCOVER,
+            libc::IPV6_PMTUDISC_PROBE,
+        ),
+    };
+    let length = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the kernel reads a number there.
+    done(unsafe {
+        libc::setsockopt(
+            number(&socket),
+            level,
+            name,
+            (&raw const value).cast(),
+            length,
+        )
+    })
 }
 
 fn owned(result: libc::c_long) -> io::Result<OwnedFd> {

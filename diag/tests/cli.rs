@@ -49,6 +49,31 @@ fn a_pseudo_terminal_has_no_lines_to_judge() {
     assert!(unseen || told("the port has no modem lines"), "{json}");
 }
 
+/// Whatever it is called, a name is compared and nothing else.
+#[test]
+fn an_interface_that_is_not_there_is_critical() {
+    let long = "x".repeat(1000);
+    for name in ["no-such-card", "../../etc/passwd", "", &long] {
+        let output = hadiag(&["ether", name]);
+        let expected = format!("{name}: critical: there is no such interface");
+        assert_eq!((code(&output), first(&output)), (2, expected));
+    }
+}
+
+#[test]
+fn the_loopback_interface_leads_nowhere() {
+    let output = hadiag(&["ether", "--active", "lo"]);
+    let expected = "lo: warning: it leads to this machine alone";
+    assert_eq!((code(&output), &*first(&output)), (1, expected));
+}
+
+#[test]
+fn an_address_that_is_none_is_unknown() {
+    let output = hadiag(&["ether", "--to", "bob", "lo"]);
+    let expected = "lo: unknown: bob is no address of IPv4 or IPv6";
+    assert_eq!((code(&output), &*first(&output)), (3, expected));
+}
+
 #[test]
 fn verdict_and_exit_code_are_the_same_in_text_and_json() {
     let output = hadiag(&["serial", "--json", MISSING, "/dev/null"]);

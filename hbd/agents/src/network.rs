@@ -35,9 +35,9 @@ pub struct Link {
     /// Its own.
     pub hardware: Option<HardwareAddress>,
     /// Whether the second IPv4 address of a network outlives the first.
-    pub(crate) promotes: bool,
+    pub promotes: bool,
     /// Whether this machine is an IPv6 router there.
-    pub(crate) routes: bool,
+    pub routes: bool,
 }
 
 impl Link {
