@@ -65,6 +65,7 @@ pub fn collect(mentions: &[Mention], directory: &Path) -> Facts {
             | Subject::FenceProgram(path)
             | Subject::SelfFence(path)
             | Subject::ManagerProgram(path)
+            | Subject::HealthProgram(path)
             | Subject::Watchdog(path) => drop(
                 facts
                     .programs

@@ -16,12 +16,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::group::{GroupName, GroupReason, GroupState, Hold, Operation};
+use crate::health::{CheckName, HealthState};
 use crate::names::{Generation, LinkName, MediumName, NodeName, Sequence, Uuid};
 use crate::time::{Moment, Wall};
 
 mod text;
 
-pub(crate) use text::{ping_nodes, ping_nodes_counted};
+pub(crate) use text::{checked, ping_nodes, ping_nodes_counted};
 
 pub use text::Span;
 
@@ -1221,6 +1222,37 @@ pub enum Kind {
         /// The device.
         device: String,
     },
+    /// A health check found something else than before; of a Mon monitor that goes on failing, also
+    /// another summary.
+    Health {
+        /// The name of its line.
+        check: CheckName,
+        /// The node that made it.
+        node: NodeName,
+        /// The group that it is about, if it is not about the node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<GroupName>,
+        /// What it said before, if it was made before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<HealthState>,
+        /// What it says.
+        to: HealthState,
+        /// The first line of its output, of a Nagios plugin without the figures behind the bar.
+        summary: String,
+        /// The other lines, the first 1000 characters of them.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
+    },
+    /// A health check is not configured any more.
+    HealthOver {
+        /// The name that its line had.
+        check: CheckName,
+        /// The node that made it.
+        node: NodeName,
+        /// The group that it was about, if it was not about the node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<GroupName>,
+    },
     /// A kind that this program does not know.
     #[serde(skip)]
     Unknown {
@@ -1278,7 +1310,7 @@ impl Kind {
     }
 
     /// The words of all kinds that this program knows, in the order of the variants.
-    pub const WORDS: [&str; 83] = [
+    pub const WORDS: [&str; 85] = [
         "started",
         "leaving",
         "left",
@@ -1362,6 +1394,8 @@ impl Kind {
         "fence-failed",
         "fence-device-failed",
         "fence-device-works",
+        "health",
+        "health-over",
     ];
 
     /// How much an operator should care.
@@ -1387,7 +1421,14 @@ impl Kind {
                     Severity::Info
                 }
             },
+            Self::Health { from, to, .. } => match (from, to) {
+                (_, HealthState::Failed) => Severity::Error,
+                (_, HealthState::Warning | HealthState::Unknown) => Severity::Warning,
+                (None | Some(HealthState::Ok), HealthState::Ok) => Severity::Info,
+                (Some(_), HealthState::Ok) => Severity::Notice,
+            },
             Self::NodeStatus { .. }
+            | Self::HealthOver { .. }
             | Self::NodeRestarted { .. }
             | Self::TakeoverFree { .. }
             | Self::GroupWanted { .. }
@@ -1486,6 +1527,12 @@ impl Kind {
     #[must_use]
     pub fn object(&self) -> Object {
         match self {
+            Self::Health {
+                group: Some(group), ..
+            }
+            | Self::HealthOver {
+                group: Some(group), ..
+            } => Object::Group(group.clone()),
             Self::NodeStatus { node, .. }
             | Self::NodeRestarted { node, .. }
             | Self::NodeHeard { node, .. }
@@ -1522,6 +1569,8 @@ impl Kind {
             | Self::FenceFailed { node, .. }
             | Self::FenceDeviceFailed { node, .. }
             | Self::FenceDeviceWorks { node, .. }
+            | Self::Health { node, .. }
+            | Self::HealthOver { node, .. }
             | Self::DeadtimeClamped { node, .. } => Object::Node(node.clone()),
             Self::GroupState { group, .. }
             | Self::ActionFailed { group, .. }

@@ -11,6 +11,7 @@ pub mod config;
 pub mod event;
 pub mod exit;
 pub mod group;
+pub mod health;
 pub mod mutants;
 pub mod names;
 pub mod notification;

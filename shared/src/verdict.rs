@@ -16,12 +16,13 @@ use crate::api::Snapshot;
 use crate::config::load::DIRECTORY;
 use crate::event::{
     ConfigDifference, LinkStatus, MediumStatus, NodeKind, NodeStatus, OWN_USER, Object, Role,
-    Severity, Span, StatusReason, Unverified, ping_nodes, ping_nodes_counted,
+    Severity, Span, StatusReason, Unverified, checked, ping_nodes, ping_nodes_counted,
 };
+use crate::health::{CheckName, HealthState};
 use crate::names::{LinkName, MediumName, NodeName};
 use crate::view::{
-    ClusterView, Death, DeclaredDead, Healed, Lack, LinkView, NodeView, PingNodes, STRANGER_SHOWN,
-    SelfFence, Stamp, Stranger,
+    ClusterView, Death, DeclaredDead, Healed, HealthView, Lack, LinkView, NodeView, PingNodes,
+    STRANGER_SHOWN, SelfFence, Stamp, Stranger,
 };
 
 mod groups;
@@ -139,6 +140,7 @@ impl Verdict {
         others.extend(stalls(snapshot));
         others.extend(supervisor_stalls(view));
         others.extend(lacks(view));
+        others.extend(view.health.iter().filter_map(health));
         let mut findings = identity(view);
         findings.extend(nodes(snapshot));
         findings.extend(media(view));
@@ -817,6 +819,32 @@ fn lack(lack: &Lack) -> Finding {
     };
     let what = format!("{}: {}", lack.what, lack.why);
     Finding::new(severity, Object::Daemon, what).remedy(&lack.remedy)
+}
+
+/// What a health check says, if it is not that all is well.
+fn health((name, health): (&CheckName, &HealthView)) -> Option<Finding> {
+    let (severity, says, remedy) = match health.state {
+        HealthState::Ok => return None,
+        HealthState::Warning => (Severity::Warning, "warns", ""),
+        HealthState::Failed => (Severity::Error, "fails", ""),
+        HealthState::Unknown => (
+            Severity::Warning,
+            "cannot find out",
+            "; run what its line in hbd.cf runs",
+        ),
+    };
+    let object = match &health.group {
+        Some(group) => Object::Group(group.clone()),
+        None => Object::Node(health.node.clone()),
+    };
+    let mut what = checked(name, &health.node, health.group.as_ref());
+    what += &format!(" {says}");
+    if !health.summary.is_empty() {
+        what += &format!(": {}", health.summary);
+    }
+    let remedy = format!("hactl events --kind health --json has all that it said{remedy}");
+    let finding = Finding::new(severity, object, what).remedy(remedy);
+    Some(finding.since(health.since))
 }
 
 /// "once", "twice", "3 times".

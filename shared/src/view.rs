@@ -13,6 +13,7 @@ use crate::event::{
     NodeStatus, Role, Started, Unverified,
 };
 use crate::group::{GroupName, GroupReason, GroupState, Hold};
+use crate::health::{CheckName, HealthState};
 use crate::names::{Generation, LinkName, MediumName, NodeName, Uuid};
 use crate::time::{Moment, Wall};
 
@@ -82,6 +83,9 @@ pub struct ClusterView {
     /// The groups of resources that a manager told of.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<GroupName, GroupView>,
+    /// What health checks of this node say, while they are made.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub health: BTreeMap<CheckName, HealthView>,
     /// How many ping nodes this node and the other one reach, while both count them (`ipfail`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ping_nodes: Option<PingNodes>,
@@ -128,6 +132,22 @@ pub struct PingNodes {
     /// When that begins to count, if it lasts; nothing where it counts.
     pub counts_at: Option<Moment>,
     /// Since when this is so.
+    pub since: Stamp,
+}
+
+/// What a health check says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthView {
+    /// The node that makes it.
+    pub node: NodeName,
+    /// The group that it is about, if it is not about the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
+    /// What it says.
+    pub state: HealthState,
+    /// The same in its words.
+    pub summary: String,
+    /// Since when.
     pub since: Stamp,
 }
 
@@ -705,6 +725,10 @@ impl ClusterView {
                 view.turn(node, on);
                 if *node == event.id.node {
                     view.follow_own(*to, reason, stamp);
+                    if *to == GroupState::Stopped {
+                        // It is checked where it is started.
+                        self.health.retain(|_, h| h.group.as_ref() != Some(group));
+                    }
                 }
             }
             Kind::ActionFailed { group, .. } | Kind::AddressContested { group, .. } => {
@@ -731,6 +755,25 @@ impl ClusterView {
                     since: stamp,
                 });
             }
+            Kind::Health {
+                check,
+                node,
+                group,
+                to,
+                summary,
+                ..
+            } => {
+                let before = self.health.get(check).filter(|known| known.state == *to);
+                let health = HealthView {
+                    node: node.clone(),
+                    group: group.clone(),
+                    state: *to,
+                    summary: summary.clone(),
+                    since: before.map_or(stamp, |before| before.since),
+                };
+                self.health.insert(check.clone(), health);
+            }
+            Kind::HealthOver { check, .. } => drop(self.health.remove(check)),
             Kind::GroupContested { group, keeper, .. } => {
                 self.group(group).contested = Some(keeper.clone());
             }
@@ -860,6 +903,7 @@ impl ClusterView {
             fenced: self.fenced,
             fence_failed: self.fence_failed,
             fence_devices_failed: self.fence_devices_failed,
+            health: self.health,
             supervisor_stalls: self.supervisor_stalls,
             worst_supervisor_stall: self.worst_supervisor_stall,
             ..Self::default()

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use shared::config::{
-    Account, Config, Fencing, Host, Logging, ManagerKind, MediumKind, Resource, Resources,
+    Account, Config, Fencing, HealthCheck, Host, Logging, ManagerKind, MediumKind, Resource,
+    Resources,
 };
 
 pub(crate) fn describe(config: &Config) -> String {
@@ -93,6 +94,7 @@ pub(crate) fn describe(config: &Config) -> String {
     if logs != NO_LOG {
         line(&mut out, "log", &logs);
     }
+    health(&mut out, &config.resources.health);
     fencing(&mut out, &config.resources.fencing);
     for idle in &config.ineffective {
         line(
@@ -139,6 +141,26 @@ fn managed(out: &mut String, resources: &Resources) {
             );
             line(out, "  watched", &value);
         }
+    }
+}
+
+fn health(out: &mut String, checks: &[HealthCheck]) {
+    for check in checks {
+        let about = match &check.group {
+            Some(group) => format!("group {group}"),
+            None => "the node".to_owned(),
+        };
+        let value = format!(
+            "{} of {about} every {}, timeout {}, failures {}, warning fails {}: {} {}",
+            check.kind.word(),
+            ms(check.interval),
+            ms(check.timeout),
+            check.failures,
+            check.warning_fails,
+            check.program,
+            check.arguments.join(" ")
+        );
+        line(out, &format!("health {}", check.name), &value);
     }
 }
 

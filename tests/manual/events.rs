@@ -8,16 +8,18 @@ use shared::event::Kind;
 use syn::{Attribute, Expr, Field, Fields, GenericArgument, Item, Lit, Meta, PathArguments, Type};
 
 const PAGE: &str = "hbd-events.7";
-const SOURCES: [&str; 2] = [
+const SOURCES: [&str; 3] = [
     include_str!("../../shared/src/event.rs"),
     include_str!("../../shared/src/group.rs"),
+    include_str!("../../shared/src/health.rs"),
 ];
 /// What the text of a page calls the types that are written as text or numbers.
-const PLAIN: [(&str, &str); 18] = [
+const PLAIN: [(&str, &str); 19] = [
     ("String", "text"),
     ("NodeName", "name of a node"),
     ("MediumName", "name of a medium"),
     ("GroupName", "name of a group"),
+    ("CheckName", "name of a health check"),
     ("LinkName", "object of peer and medium"),
     ("IpAddr", "IP address"),
     ("Uuid", "UUID"),

@@ -43,12 +43,22 @@ pub enum Precondition {
     ResourceAgents,
     /// Debian's package `postgresql`; no database need run.
     Postgresql,
+    /// Debian's package `mon`, with its monitors; it need not run.
+    Mon,
+    /// Plugins of Debian's package `monitoring-plugins-basic`.
+    MonitoringPlugins,
 }
 
 /// Where the scripts of Heartbeat's kind are.
 pub const HEARTBEAT_SCRIPTS: &str = "/etc/ha.d/resource.d";
 /// As whom PostgreSQL runs: it refuses to be root.
 pub const POSTGRES_USER: &str = "postgres";
+/// The program that schedules monitors.
+pub const MON: &str = "/usr/sbin/mon";
+/// Where the monitors are that come with it.
+pub const MONITORS: &str = "/usr/lib/mon/mon.d";
+/// Where plugins of Nagios are.
+pub const PLUGINS: &str = "/usr/lib/nagios/plugins";
 /// What the virtual machine lab runs, and of which Debian package it is.
 const MACHINE_PROGRAMS: [(&str, &str); 6] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -85,6 +95,10 @@ impl Precondition {
                 .then(|| "needs keepalived: install the Debian package keepalived".to_owned()),
             Self::ResourceAgents => resource_agents_missing(),
             Self::Postgresql => postgresql().err(),
+            Self::Mon => lacks(MON, "mon"),
+            Self::MonitoringPlugins => {
+                lacks(&format!("{PLUGINS}/check_tcp"), "monitoring-plugins-basic")
+            }
         }
     }
 }
@@ -148,6 +162,11 @@ fn machines_missing() -> Option<String> {
 /// Where programs of root are, which may not be on everybody's search path.
 fn in_sbin(program: &str) -> bool {
     Path::new("/usr/sbin").join(program).exists()
+}
+
+fn lacks(file: &str, package: &str) -> Option<String> {
+    let missing = !Path::new(file).exists();
+    missing.then(|| format!("needs {file}: install the Debian package {package}"))
 }
 
 fn resource_agents_missing() -> Option<String> {

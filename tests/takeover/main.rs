@@ -9,6 +9,7 @@ mod deaths;
 mod failures;
 mod fencing;
 mod hangs;
+mod health;
 mod judgement;
 mod midway;
 mod moves;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use hbd_tests::error::Error;
 use hbd_tests::precondition::Precondition::{
-    Namespaces, PacketFilter, Postgresql, ResourceAgents, Root, Stonith,
+    Mon, MonitoringPlugins, Namespaces, PacketFilter, Postgresql, ResourceAgents, Root, Stonith,
 };
 use hbd_tests::precondition::trial;
 use hbd_tests::tier::Tier;
@@ -187,6 +188,12 @@ fn main() -> ExitCode {
             "agents_of_heartbeat_run_unmodified",
             &[Root, Namespaces, ResourceAgents],
             scripts::of_heartbeat,
+        ));
+        trials.push(trial(
+            "takeover",
+            "what_monitors_and_plugins_say_is_told_once",
+            &[Root, Namespaces, Mon, MonitoringPlugins],
+            health::told,
         ));
         trials.push(trial(
             "takeover",

@@ -125,7 +125,7 @@ pub(crate) fn variables<const N: usize>(pairs: [(&str, String); N]) -> Variables
     pairs.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-fn common(setting: &Setting<'_>) -> Variables {
+pub(crate) fn common(setting: &Setting<'_>) -> Variables {
     variables([
         ("PATH", PATH.into()),
         ("HOME", "/".into()),

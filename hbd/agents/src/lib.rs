@@ -13,6 +13,8 @@
 //!
 //! [`fence`] says what is run to switch another node off, and what its end means.
 //!
+//! [`health`] says what is run to find out how a node or a group is, and what its end means.
+//!
 //! [`builtin`] has the agents that are part of hbd: calls instead of programs.
 
 pub mod actions;
@@ -22,6 +24,7 @@ pub mod class;
 pub mod command;
 mod family;
 pub mod fence;
+pub mod health;
 pub mod netlink;
 pub mod network;
 pub mod packets;

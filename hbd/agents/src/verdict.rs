@@ -67,7 +67,7 @@ pub(crate) fn with_last_line(why: String, report: &Report) -> String {
 /// Most characters of a line that is quoted.
 const LINE_MAX: usize = 200;
 
-fn shortened(line: &str) -> String {
+pub(crate) fn shortened(line: &str) -> String {
     let printable = |c: char| if c.is_control() { ' ' } else { c };
     let mut text: String = line.chars().map(printable).take(LINE_MAX).collect();
     if line.chars().nth(LINE_MAX).is_some() {

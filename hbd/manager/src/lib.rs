@@ -15,6 +15,7 @@ extern crate alloc;
 
 mod comparison;
 mod declaration;
+mod health;
 mod heartbeat;
 mod io;
 mod mutant;
@@ -32,6 +33,7 @@ use shared::time::{Moment, Now};
 use shared::view::ClusterView;
 
 pub use declaration::{Claim, Declaration, Life, Passed, Stand};
+pub use health::HealthChecks;
 pub use heartbeat::{Count, Heaps, Info, Step, WORD_TYPES, Word};
 pub use io::{
     Action, ActionId, Fence, FenceOperation, Fencing, Frozen, Group, Kept, KeptGroup, Monitor,

@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hbd_core::Said;
-use hbd_manager::{Kept, Life, Order, Output, Refusal};
+use hbd_manager::{HealthChecks, Kept, Life, Order, Output, Refusal};
 use shared::event::{Event, EventSource, Kind, Role};
 use shared::group::{GroupName, GroupReason, GroupState};
+use shared::health::CheckName;
 use shared::names::{NodeName, Sequence};
 use shared::time::Moment;
-use shared::view::{ClusterView, GroupView};
+use shared::view::{ClusterView, GroupView, HealthView};
 use tokio::task::JoinHandle;
 
 use super::FromManager;
@@ -29,6 +30,7 @@ use super::addresses::Addresses;
 use super::duty::{Duty, Resources};
 use super::external::{Failure, Step, Word};
 use super::fencing::is_check;
+use super::health::is_checkup;
 use super::notices::{Notices, is_notice};
 use super::policy::Policy;
 use super::record::Record;
@@ -54,6 +56,9 @@ pub(super) struct Chief {
     record: Record,
     works: Works,
     notices: Notices,
+    health: HealthChecks,
+    /// Health checks may be made.
+    checks: bool,
     preparation: Option<JoinHandle<io::Result<Vec<Released>>>>,
     policy: Option<Policy>,
     /// It could not be started.
@@ -87,6 +92,8 @@ pub(super) struct Beginning {
     pub(super) events: u64,
     /// What former managers told of the groups.
     pub(super) groups: BTreeMap<GroupName, GroupView>,
+    /// What former managers told of health checks.
+    pub(super) health: BTreeMap<CheckName, HealthView>,
     /// Nothing of hbd ran: what is held is to be released.
     pub(super) fresh: bool,
 }
@@ -99,6 +106,7 @@ impl Chief {
             life,
             events,
             groups,
+            health,
             fresh,
         } = beginning;
         let mut record = Record::open(run)?;
@@ -115,10 +123,20 @@ impl Chief {
             false => record.orphans(&duty.resources),
         };
         let preparation = prepare(run.to_owned(), life, orphans, duty.clone());
+        let mut works = Works::new(run, addresses);
+        works.settle_health();
+        let (health, over) =
+            HealthChecks::new(duty.node.clone(), &duty.health, &health, clock::boot());
+        let over = over
+            .into_iter()
+            .map(|kind| FromManager::Note(Box::new(kind)));
         Ok(Self {
             preparation: Some(tokio::spawn(preparation)),
-            works: Works::new(run, addresses),
+            works,
             notices: Notices::new(duty.node.clone()),
+            health,
+            checks: false,
+            news: over.collect(),
             duty,
             life,
             record,
@@ -132,7 +150,6 @@ impl Chief {
             unkept: None,
             lacks: false,
             told: VecDeque::new(),
-            news: VecDeque::new(),
             said: VecDeque::new(),
         })
     }
@@ -249,6 +266,12 @@ impl Chief {
                 self.notices.leave();
                 self.news.extend(why.map(FromManager::Note));
             }
+            Progress::Ended(Ended::Settled) => self.checks = true,
+            Progress::Ended(Ended::Health(place, found)) => {
+                let news = self.health.ended(place, found, clock::now());
+                self.news
+                    .extend(news.map(|kind| FromManager::Note(Box::new(kind))));
+            }
             Progress::Prepared(prepared) => self.prepared(prepared),
             Progress::Word(word) => {
                 if let Some(policy) = &mut self.policy {
@@ -267,7 +290,8 @@ impl Chief {
             (None, None) => None,
         };
         let addresses = self.works.addresses.deadline();
-        policy.into_iter().chain(addresses).min()
+        let health = self.health.deadline().filter(|_| self.makes_checks());
+        policy.into_iter().chain(addresses).chain(health).min()
     }
 
     /// The core said something.
@@ -331,6 +355,21 @@ impl Chief {
         let told = self.told.iter();
         let unknown = told.filter(|event| event.id.counter > after).cloned();
         self.news = unknown.map(FromManager::Event).collect();
+    }
+
+    /// Not while the node leaves.
+    fn makes_checks(&self) -> bool {
+        self.checks && !self.leaves
+    }
+
+    /// Makes the health checks that are due.
+    fn check_health(&mut self) {
+        while self.makes_checks()
+            && let Some(place) = self.health.next_due(clock::boot())
+        {
+            let check = self.health.at(place);
+            self.works.check(place, &name(self.life), check, &self.duty);
+        }
     }
 
     /// Has an operator's script told what happened.
@@ -397,6 +436,7 @@ impl Chief {
                 }
             }
         }
+        self.check_health();
     }
 
     fn begin(&mut self) {
@@ -454,6 +494,7 @@ impl Chief {
             }
             Output::Event(event) => {
                 self.events = event.id.counter;
+                self.health.follow(&event.kind, clock::boot());
                 if self.told.len() == EVENTS_MAX {
                     self.told.pop_front();
                 }
@@ -508,6 +549,7 @@ async fn prepare(
     orphans: Resources,
     duty: Duty,
 ) -> io::Result<Vec<Released>> {
-    settle_former(&run, |shim| is_check(shim) || is_notice(shim)).await?;
+    let spared = |shim: &str| is_check(shim) || is_notice(shim) || is_checkup(shim);
+    settle_former(&run, spared).await?;
     Ok(release(&run, &name(life), orphans, &duty).await)
 }

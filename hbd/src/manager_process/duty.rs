@@ -8,8 +8,8 @@ use hbd_agents::command::Setting;
 use hbd_manager::{Fencing, Group, Life, Monitor, Settings, Startup};
 use serde::{Deserialize, Serialize};
 use shared::config::{
-    ActionLimits, AutoFailback, Config, FenceMethod, Logging, ManagerKind, Resource, Running,
-    StartupRule, StopFailureRule,
+    ActionLimits, AutoFailback, Config, FenceMethod, HealthCheck, Logging, ManagerKind, Resource,
+    Running, StartupRule, StopFailureRule,
 };
 use shared::group::{GroupName, Operation};
 use shared::names::{Generation, NodeName};
@@ -41,6 +41,9 @@ pub(crate) struct Duty {
     pub(crate) address_lease: Duration,
     /// What switches the other node off.
     pub(super) devices: Devices,
+    /// What else says how this node and its groups are.
+    #[serde(default)]
+    pub(super) health: Vec<HealthCheck>,
     /// What scripts are told besides.
     environment: BTreeMap<String, String>,
     configuration: PathBuf,
@@ -71,6 +74,7 @@ impl Duty {
                 .collect(),
             address_lease: resources.address_lease,
             devices: devices(config, node),
+            health: resources.health.clone(),
             environment: environment(config),
             // Agents run elsewhere.
             configuration: std::path::absolute(configuration)

@@ -16,6 +16,7 @@ mod chief;
 mod duty;
 pub(crate) mod external;
 mod fencing;
+mod health;
 mod notices;
 mod policy;
 mod reactor;
@@ -40,9 +41,10 @@ use serde::{Deserialize, Serialize};
 use shared::event::{Event, Kind};
 use shared::exit::Exit;
 use shared::group::GroupName;
+use shared::health::CheckName;
 use shared::names::{Generation, NodeName, Sequence};
 use shared::order::Change;
-use shared::view::{ClusterView, GroupView};
+use shared::view::{ClusterView, GroupView, HealthView};
 use tokio::runtime::Builder;
 
 pub(crate) use duty::Duty;
@@ -139,6 +141,9 @@ pub(crate) struct Start {
     pub(crate) events: u64,
     /// What former managers told of the groups.
     pub(crate) groups: BTreeMap<GroupName, GroupView>,
+    /// What former managers told of health checks.
+    #[serde(default)]
+    pub(crate) health: BTreeMap<CheckName, HealthView>,
     /// Nothing of hbd ran: what is held is to be released.
     pub(crate) fresh: bool,
 }
@@ -211,6 +216,7 @@ async fn begin(mut supervisor: Channel<FromManager, ToManager>, run: &Path) -> E
         duty,
         events,
         groups,
+        health,
         fresh,
     } = *start;
     let beginning = Beginning {
@@ -221,6 +227,7 @@ async fn begin(mut supervisor: Channel<FromManager, ToManager>, run: &Path) -> E
         },
         events,
         groups,
+        health,
         fresh,
     };
     let chief = match Chief::new(run, beginning) {

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::duty::{Duty, Resources, STOP_RETRIES};
 use super::fencing::is_fencing;
+use super::health::is_checkup;
 use super::notices::is_notice;
 use super::record::Record;
 use super::works::{Errand, address, failed, settle_former};
@@ -33,7 +34,8 @@ pub(crate) type Released = (GroupName, Result<(), String>);
 /// Stops all that the record of an instance names; what was stopped is in it no more. No manager may
 /// run meanwhile.
 pub(crate) async fn release_all(run: &Path, duty: &Duty) -> io::Result<Vec<Released>> {
-    settle_former(run, |shim| is_fencing(shim) || is_notice(shim)).await?;
+    let spared = |shim: &str| is_fencing(shim) || is_notice(shim) || is_checkup(shim);
+    settle_former(run, spared).await?;
     let mut record = Record::open(run)?;
     let name = format!("release-{:x}", clock::boot().0);
     let released = release(run, &name, record.orphans(&Resources::new()), duty).await;

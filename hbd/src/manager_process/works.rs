@@ -25,10 +25,11 @@ use hbd_agents::report::Report;
 use hbd_agents::shim::Job;
 use hbd_agents::verdict::judge;
 use hbd_manager::{Action, ActionId, Fence, Life};
-use shared::config::Resource;
 use shared::config::machine::Program;
+use shared::config::{HealthCheck, Resource};
 use shared::event::Kind;
 use shared::group::{GroupName, Operation, Outcome};
+use shared::health::History;
 use shared::time::Moment;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -37,6 +38,7 @@ use tokio::time::sleep;
 use super::addresses::{Addresses, Place};
 use super::duty::Duty;
 use super::fencing::Turns;
+use super::health::{self, Checkups};
 use super::notices::Notice;
 use crate::clock;
 use crate::process::{self, OWN_PROGRAM};
@@ -57,6 +59,7 @@ pub(super) struct Works {
     run: PathBuf,
     turns: Arc<Semaphore>,
     fencing: Turns,
+    checkups: Checkups,
     tasks: JoinSet<Option<Ended>>,
     pub(super) addresses: Addresses,
 }
@@ -69,6 +72,10 @@ pub(super) enum Ended {
     Contested(Place, Moment, Box<Kind>),
     /// A notice was given, or this says why not.
     Notified(Option<Box<Kind>>),
+    /// No run of a health check is left that a former manager began.
+    Settled,
+    /// What the run of the health check in that place found.
+    Health(usize, shared::health::Found),
 }
 
 impl Works {
@@ -79,6 +86,7 @@ impl Works {
             run: run.to_owned(),
             turns: Arc::new(Semaphore::new(SHIMS_MAX)),
             fencing: Turns::default(),
+            checkups: Checkups::default(),
             tasks: JoinSet::new(),
         }
     }
@@ -141,6 +149,29 @@ impl Works {
             let why = notice.give(&run, &name, duty).await;
             Some(Ended::Notified(why.map(Box::new)))
         });
+    }
+
+    /// Waits for the runs of health checks that a former manager began. Needs a runtime.
+    pub(super) fn settle_health(&mut self) {
+        let run = self.run.clone();
+        self.tasks.spawn(async move {
+            // Where the directory cannot be read nothing else is run either.
+            let _ = health::settle_former(run).await;
+            Some(Ended::Settled)
+        });
+    }
+
+    /// Makes the health check in that place, for the manager that is called so. Needs a runtime.
+    pub(super) fn check(
+        &mut self,
+        place: usize,
+        manager: &str,
+        check: (&HealthCheck, &History),
+        duty: &Duty,
+    ) {
+        let checkup = (self.checkups).next(self.run.clone(), manager, check, duty);
+        self.tasks
+            .spawn(async move { Some(Ended::Health(place, checkup.make().await)) });
     }
 
     fn handle(&mut self, action: &Action, address: Address) -> Outcome {
@@ -211,15 +242,26 @@ pub(super) fn name(life: Life) -> String {
 /// Waits until no shim of a former manager runs but those whose names are `spared`, and forgets what
 /// they left.
 pub(super) async fn settle_former(run: &Path, spared: fn(&str) -> bool) -> io::Result<()> {
+    let known = Actions::of(run).known()?.into_iter();
+    let (spared, others): (Vec<_>, Vec<_>) = known.partition(|id| spared(&id.to_string()));
+    settle(run, others).await?;
     let actions = Actions::of(run);
-    for id in actions.known()? {
-        let waits = !spared(&id.to_string());
-        while actions.settle(&id)? == Found::Running && waits {
-            sleep(LOOK).await;
-        }
+    for id in spared {
         if actions.settle(&id)? != Found::Running {
             actions.forget(&id)?;
         }
+    }
+    Ok(())
+}
+
+/// Waits until none of these shims runs, and forgets what they left.
+pub(super) async fn settle(run: &Path, ids: impl IntoIterator<Item = Id>) -> io::Result<()> {
+    let actions = Actions::of(run);
+    for id in ids {
+        while actions.settle(&id)? == Found::Running {
+            sleep(LOOK).await;
+        }
+        actions.forget(&id)?;
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ impl Supervisor {
                 duty: self.duty(),
                 events: self.managed.events(generation),
                 groups: self.recorder.view().groups.clone(),
+                health: self.recorder.view().health.clone(),
                 fresh: self.managed.fresh,
             };
             let start = ToManager::Start(Box::new(start));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fencing::{Delays, FenceLine, StonithLine};
+use super::health::HealthLine;
 use super::machine::Mention;
 use super::media::MediaDraft;
 use super::model::{
@@ -98,6 +99,7 @@ pub(super) struct Draft {
     pub(super) startup_fence: Given<bool>,
     pub(super) fence_time: Given<Duration>,
     pub(super) watches: Watches,
+    pub(super) health: Vec<HealthLine>,
     pub(super) action_limits: ActionLimits,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) action_time_bad: bool,

@@ -100,6 +100,8 @@ pub enum Subject {
     SelfFence(String),
     /// The program that is the manager, by its path.
     ManagerProgram(String),
+    /// The program of a health check, by its path.
+    HealthProgram(String),
     /// A resource script, by its name.
     Script(String),
     /// An agent of another class.
@@ -293,6 +295,7 @@ fn judge(mention: &Mention, all: &[Mention], facts: &Facts) -> Option<Diagnostic
         Subject::Pinged(address) => pinged(*address, facts),
         Subject::SelfFence(path) => self_fence(path, facts),
         Subject::ManagerProgram(path) => manager_program(path, facts),
+        Subject::HealthProgram(path) => health_program(path, facts),
         Subject::Script(name) => script(name, facts),
         Subject::Agent { name, paths } => agent(name, paths, facts),
     }?;
@@ -614,6 +617,17 @@ fn manager_program(path: &str, facts: &Facts) -> Option<Finding> {
         message: format!("`{path}` cannot be run, so nobody would decide which node holds what"),
         label,
         remedy: "install it, or write `manager two_node`".to_owned(),
+        replacement: None,
+    })
+}
+
+fn health_program(path: &str, facts: &Facts) -> Option<Finding> {
+    let label = unusable(*facts.programs.get(path)?)?;
+    Some(Finding {
+        code: Code::HealthProgramMissing,
+        message: format!("`{path}` cannot be run, so the health check could not find out anything"),
+        label,
+        remedy: "install it (Debian: monitoring-plugins-basic, mon), or remove the line".to_owned(),
         replacement: None,
     })
 }

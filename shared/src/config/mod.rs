@@ -30,6 +30,7 @@ pub mod directives;
 mod draft;
 mod fencing;
 pub mod haresources;
+mod health;
 mod keyfile;
 pub mod keys;
 mod lex;
@@ -54,10 +55,10 @@ pub use keys::{DigestMethod, Key, KeyRing, Secret};
 pub use media::MEDIA_LINES_MAX;
 pub use model::{
     Account, ActionLimits, ApiAccess, ApiRole, AutoFailback, Config, FENCE_AGENTS, FenceDevice,
-    FenceMethod, Fencing, GenerationSource, Group, Host, Ineffective, Logging, MANAGER_TIME,
-    ManagerKind, Medium, MediumKind, Monitor, NODES_MAX, Peer6, Realtime, Resource, Resources,
-    STONITH_PROGRAM, StartupRule, StonithParameters, StopFailureRule, Timing, UuidSource,
-    is_open_setting,
+    FenceMethod, Fencing, GenerationSource, Group, HealthCheck, HealthKind, Host, Ineffective,
+    Logging, MANAGER_TIME, ManagerKind, Medium, MediumKind, Monitor, NODES_MAX, Peer6, Realtime,
+    Resource, Resources, STONITH_PROGRAM, StartupRule, StonithParameters, StopFailureRule, Timing,
+    UuidSource, is_open_setting,
 };
 pub use running::{Running, RunningKey};
 pub use source::{FileName, Files};

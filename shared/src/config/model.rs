@@ -1,6 +1,7 @@
 //! A configuration that has no error, as plain data.
 
 mod fencing;
+mod health;
 mod resources;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use fencing::{
     is_open_setting,
 };
 pub(super) use fencing::{FENCE_CALL_LIMIT, FENCE_CALL_LIMIT_MAX, FENCE_DELAY_MAX};
+pub use health::{HealthCheck, HealthKind};
 pub use resources::{
     ActionLimits, AutoFailback, Group, MANAGER_TIME, ManagerKind, Monitor, Resource, Resources,
     StartupRule, StopFailureRule,

@@ -102,7 +102,8 @@ fn remember(reader: &mut Reader<'_, '_>, group: &Word<'_>, watch: Watch) {
 pub(super) fn assign(found: &mut Groups, draft: &Draft, report: &mut Report<'_>) {
     for (name, (_, span)) in &draft.watches {
         if name != EVERY_GROUP && !draft.haresources_doubtful {
-            check_name(name, *span, found, report);
+            let without = "write `*` for each group there will be";
+            check_name(name, *span, (found, without), report);
         }
     }
     for group in &mut found.groups {
@@ -119,7 +120,13 @@ pub(super) fn assign(found: &mut Groups, draft: &Draft, report: &mut Report<'_>)
     }
 }
 
-fn check_name(name: &str, span: Span, found: &Groups, report: &mut Report<'_>) {
+/// Reports a name that is none of a group; where there is no group at all, what to do then.
+pub(super) fn check_name(
+    name: &str,
+    span: Span,
+    (found, without): (&Groups, &str),
+    report: &mut Report<'_>,
+) {
     let names = || found.names.iter().map(String::as_str);
     if names().any(|known| known == name) {
         return;
@@ -134,7 +141,7 @@ fn check_name(name: &str, span: Span, found: &Groups, report: &mut Report<'_>) {
     if let Some(near) = suggest::nearest(name, names()) {
         note.replacement(near);
     } else if found.names.is_empty() {
-        note.remedy("write `*` for each group there will be");
+        note.remedy(without);
     } else {
         let list: Vec<&str> = names().take(NAMES_SHOWN).collect();
         note.remedy(format!("groups are {}", list.join(", ")));

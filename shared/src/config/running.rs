@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::keys::DigestMethod;
 use super::model::Timing;
 use super::model::{
-    Account, ApiRole, Config, FenceDevice, FenceMethod, Fencing, GenerationSource, Group, Host,
-    ManagerKind, Medium, MediumKind, Resources, StonithParameters, UuidSource, is_open_setting,
+    Account, ApiRole, Config, FenceDevice, FenceMethod, Fencing, GenerationSource, Group,
+    HealthCheck, Host, ManagerKind, Medium, MediumKind, Resources, StonithParameters, UuidSource,
+    is_open_setting,
 };
 use crate::names::KeyIndex;
 
@@ -100,6 +101,9 @@ fn values(config: &Config) -> BTreeMap<String, Vec<String>> {
     say("hopfudge", config.hopfudge.to_string());
     for (word, value) in managed(&config.resources) {
         say(word, value);
+    }
+    for check in &config.resources.health {
+        say("health", health(check));
     }
     for name in config.resources.environment.keys() {
         // A value may be a password.
@@ -194,6 +198,29 @@ fn monitor(group: &Group) -> String {
             watch.restarts
         ),
     }
+}
+
+fn health(check: &HealthCheck) -> String {
+    let about = match &check.group {
+        Some(group) => format!("group={group}"),
+        None => "node".to_owned(),
+    };
+    let mut line = format!(
+        "{} {} {about} {} timeout={} failures={}",
+        check.name,
+        check.kind.word(),
+        as_written(check.interval),
+        as_written(check.timeout),
+        check.failures
+    );
+    if check.warning_fails {
+        line.push_str(" warning=failure");
+    }
+    for word in std::iter::once(&check.program).chain(&check.arguments) {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line
 }
 
 fn as_written(time: Duration) -> String {

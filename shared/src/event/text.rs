@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::{
     Adopted, ConfigDifference, Kind, LinkStatus, MediumStatus, ModemLines, StatusReason, Unverified,
 };
+use crate::group::GroupName;
+use crate::health::{CheckName, HealthState};
 use crate::names::{MediumName, NodeName};
 
 /// A span as people read it: `350 ms`, `6 s`, `6.02 s`.
@@ -668,8 +670,43 @@ impl fmt::Display for Kind {
                 f,
                 "{device}, which is to switch off node {node} if need be, works again"
             ),
+            Self::Health {
+                check,
+                node,
+                group,
+                from,
+                to,
+                summary,
+                ..
+            } => {
+                let what = match (from, to) {
+                    (None | Some(HealthState::Ok), HealthState::Ok) => "is ok",
+                    (Some(_), HealthState::Ok) => "is ok again",
+                    (_, HealthState::Warning) => "warns",
+                    (Some(HealthState::Failed), HealthState::Failed) => "goes on failing",
+                    (_, HealthState::Failed) => "failed",
+                    (_, HealthState::Unknown) => "could not find out",
+                };
+                write!(f, "{} {what}", checked(check, node, group.as_ref()))?;
+                match summary.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, ": {summary}"),
+                }
+            }
+            Self::HealthOver { check, node, group } => {
+                let check = checked(check, node, group.as_ref());
+                write!(f, "{check} is not configured any more")
+            }
             Self::Unknown { kind, .. } => write!(f, "{kind}"),
         }
+    }
+}
+
+/// A health check, and what it is about.
+pub(crate) fn checked(check: &CheckName, node: &NodeName, group: Option<&GroupName>) -> String {
+    match group {
+        Some(group) => format!("health check {check} of group {group}"),
+        None => format!("health check {check} of node {node}"),
     }
 }
 

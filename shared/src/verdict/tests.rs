@@ -990,6 +990,45 @@ fn what_does_not_work_of_a_group_that_is_held_is_part_of_the_sentence() {
 }
 
 #[test]
+fn what_a_health_check_says_is_shown_while_it_is_made_and_nothing_of_one_that_is_ok() {
+    let health = |check: &str, group: Option<&str>, to| Kind::Health {
+        check: CheckName::new(check).unwrap(),
+        node: name("alice"),
+        group: group.map(group_name),
+        from: None,
+        to,
+        summary: "3 GB".into(),
+        detail: String::new(),
+    };
+    let mut snapshot = healthy();
+    snapshot.groups = vec![configured("web")];
+    apply(&mut snapshot, group("web", "alice", GroupState::Started));
+    apply(&mut snapshot, health("disk", None, HealthState::Ok));
+    apply(&mut snapshot, health("load", None, HealthState::Warning));
+    apply(
+        &mut snapshot,
+        health("site", Some("web"), HealthState::Failed),
+    );
+    let verdict = judge(&snapshot);
+    assert_eq!(verdict.level, Level::Error);
+    let (site, load) = (
+        "health check site of group web fails: 3 GB",
+        "health check load of node alice warns: 3 GB",
+    );
+    assert_eq!(whats(&verdict), [site, load]);
+    apply(&mut snapshot, group("web", "alice", GroupState::Stopped));
+    apply(&mut snapshot, group("web", "bob", GroupState::Started));
+    assert_eq!(whats(&judge(&snapshot)), [load]);
+    let over = Kind::HealthOver {
+        check: CheckName::new("load").unwrap(),
+        node: name("alice"),
+        group: None,
+    };
+    apply(&mut snapshot, over);
+    assert_eq!(judge(&snapshot).level, Level::Ok);
+}
+
+#[test]
 fn a_group_that_is_blocked_is_one_finding_with_what_did_not_stop() {
     let mut snapshot = healthy();
     snapshot.groups = vec![configured("web")];

@@ -6,6 +6,7 @@ use crate::config::diagnostic::Code;
 use crate::config::draft::{Draft, Given};
 use crate::config::fencing;
 use crate::config::haresources::Groups;
+use crate::config::health;
 use crate::config::model::{
     AutoFailback, Group, LEASE_SECONDS_MAX, MANAGER_TIME, ManagerKind, Resources, StartupRule,
     StopFailureRule, Timing,
@@ -24,6 +25,7 @@ pub(super) fn check(draft: &Draft, groups: &mut Groups, report: &mut Report<'_>)
     check_manager(draft, groups, report);
     check_ipfail(draft, groups, report);
     monitor::assign(groups, draft, report);
+    health::check(draft, groups, report);
 }
 
 pub(super) fn finish(
@@ -45,6 +47,7 @@ pub(super) fn finish(
         address_lease: Duration::from_secs(lease.into()),
         manager_time: MANAGER_TIME,
         fencing: fencing::finish(draft, own)?,
+        health: health::finish(draft),
         environment: draft.environment.clone(),
         action_limits: (!draft.action_time_bad).then_some(draft.action_limits)?,
     })

@@ -3,6 +3,7 @@
 use super::{Chapter, Directive, EVERYWHERE, Effect, Grammar, Owner, Reload, Repeat, Scope};
 use crate::config::diagnostic::Code;
 use crate::config::draft::Given;
+use crate::config::health;
 use crate::config::lex::{BLANKS, Word};
 use crate::config::machine::Subject;
 use crate::config::model::{
@@ -158,6 +159,27 @@ pub(super) const CHAPTER: Chapter = Chapter {
                    Sane intervals lie between 5 seconds and a few minutes. Smaller: a break is found sooner, but the questions themselves are load. \
                    A timeout that a busy machine exceeds restarts what works; raise failures rather than timeout.",
             grammar: Grammar::Line(monitor::apply),
+        },
+        Directive {
+            word: "health",
+            owner: Owner::Hbd,
+            syntax: "NAME mon|nagios node|group=GROUP TIME [timeout=TIME] [failures=N] [warning=ok|failure] PROGRAM ARGUMENT ...",
+            example: "health disk nagios node 60 timeout=10 /usr/lib/nagios/plugins/check_disk -w 10% -c 5% -p /srv",
+            default: "timeout half of TIME and at most 10, failures 2, warning ok",
+            bounds: "TIME 1 second to a day; timeout less than that; failures 1 to 100; PROGRAM an absolute path; at most 64 words of it and 64 lines",
+            repeat: Repeat::Adds,
+            effect: Effect::Full,
+            reload: Reload::NewManager,
+            scope: Scope::Cluster,
+            short: "a Mon monitor or Nagios plugin that says how this node or a group is",
+            long: "NAME is what events call it; no two lines have the same. PROGRAM is run with its ARGUMENTs as they stand here, TIME passes from the end of one run to the next, and there are never two runs at once. \
+                   With node it runs on every node all the time, with group=GROUP (the first resource of the group, as haresources spells it) only where that group is started, the first time TIME after that. \
+                   mon: exit status 0 is well, each other a failure, and a run that is not over after timeout is one too. \
+                   nagios: 0 is well, 1 a warning, 2 a failure; 3, anything else and a run that is not over after timeout say that nobody knows. warning=failure makes a warning a failure. \
+                   The first line of the output is the summary. An event tells what changed (health in hbd-events(7)): failures in a row, or as many times nobody knows, and the first run that is well again. \
+                   hactl status shows what is not well. hbd-agents(7), HEALTH CHECKS, has the rest and two examples. \
+                   Sane intervals lie between 10 seconds and a few minutes. Smaller: a failure is told sooner, and each run is a process. A timeout should be longer than the program's own, which can say more.",
+            grammar: Grammar::Line(health::apply),
         },
         Directive {
             word: "actiontime",

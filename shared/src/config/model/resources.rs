@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::fencing::Fencing;
+use super::health::HealthCheck;
 use crate::group::GroupName;
 use crate::names::NodeName;
 
@@ -50,6 +51,8 @@ pub struct Resources {
     pub fencing: Fencing,
     /// How long actions may take.
     pub action_limits: ActionLimits,
+    /// What else says how nodes and groups are.
+    pub health: Vec<HealthCheck>,
     /// What scripts are told besides, by name; they see `HA_` before it.
     pub environment: BTreeMap<String, String>,
 }
