@@ -22,6 +22,7 @@ use crate::event::{Event, Role};
 use crate::group::ConfiguredGroup;
 use crate::names::{ClientName, Generation, MediumName, NodeName};
 use crate::order::{self, GroupOrder, GroupVerb};
+use crate::probe::{Answer, Probe};
 use crate::query::EventQuery;
 use crate::sample::Sample;
 use crate::session::{Class, Ending, Payload};
@@ -99,6 +100,8 @@ pub enum Request {
         /// The message's.
         delivery: u64,
     },
+    /// Ask a node what it sees at its end of a path. Questions that touch nothing need the role observe.
+    Probe(Box<Probe>),
     /// Something about groups: carried out by the manager, or told what it would do.
     Order(Box<GroupOrder>),
     /// Put faults on a medium, or take them off; refused unless hbd runs under `--allow-faults`.
@@ -118,6 +121,8 @@ impl Request {
             Self::Snapshot | Self::Config | Self::Events(_) | Self::Subscribe { .. } => {
                 ClientRole::Observe
             }
+            Self::Probe(probe) if !probe.question.touches() => ClientRole::Observe,
+            Self::Probe(_) => ClientRole::Operate,
             Self::Send(_) | Self::Listen { .. } | Self::Acknowledge { .. } => ClientRole::Operate,
             Self::Order(order) => match order.verb {
                 // It lets a node take over without anybody having asked the other.
@@ -337,6 +342,8 @@ pub enum Success {
     Reloaded(Box<Reloaded>),
     /// Of `upgrade`.
     Upgraded(Box<Upgraded>),
+    /// Of `probe`.
+    Probed(Box<Answer>),
     /// Of `send`: the receiving client acknowledged the message.
     Delivered,
 }

@@ -20,7 +20,8 @@ use crate::api::{
 };
 use crate::config::Running;
 use crate::event::{Event, Span};
-use crate::names::ClientName;
+use crate::names::{ClientName, NodeName};
+use crate::probe::{Answer, Probe, Question};
 use crate::query::{EventQuery, PAGE_BYTES, PAGE_EVENTS};
 use crate::sample::Sample;
 
@@ -255,6 +256,14 @@ impl Client {
     pub fn config(&mut self) -> Result<Running, ClientError> {
         match self.request(Request::Config)? {
             Success::Config(running) => Ok(*running),
+            other => Err(self.wire.unexpected(&other)),
+        }
+    }
+
+    /// What a node sees at its end of a path.
+    pub fn probe(&mut self, node: NodeName, question: Question) -> Result<Answer, ClientError> {
+        match self.request(Request::Probe(Box::new(Probe { node, question })))? {
+            Success::Probed(answer) => Ok(*answer),
             other => Err(self.wire.unexpected(&other)),
         }
     }

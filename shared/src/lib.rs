@@ -16,6 +16,7 @@ pub mod mutants;
 pub mod names;
 pub mod notification;
 pub mod order;
+pub mod probe;
 pub mod query;
 pub mod sample;
 pub mod session;

@@ -17,6 +17,7 @@ use shared::event::{Event, EventSource, Kind, NodeStatus, Role, StatusReason};
 use shared::group::GroupName;
 use shared::names::{ClientName, Generation, MediumName, NodeName};
 use shared::order::{self, Choice, GroupOrder, GroupVerb};
+use shared::probe::{Answer, LineOrder, Lines, Outputs, Probe, Question, Reading, Settings};
 use shared::query::{Bound, EventQuery, PAGE_BYTES, PAGE_EVENTS};
 use shared::sample::Sample;
 use shared::session::{Ending, Payload};
@@ -188,7 +189,7 @@ fn the_limits_are_those_of_the_code() {
          included.\nThe key of an order has at most {KEY_BYTES_MAX} bytes.\nA reply of\n.Ic events\nhas at most {PAGE_EVENTS} events, and no further one beyond {PAGE_BYTES} bytes.\nIt serves 32 administrators at a time, 32 clients that observe or operate, and 8 \
          without a role.\nOf messages, a node sends in at most {OUTBOUND_MAX} streams at a time, takes \
          {INBOUND_MAX} that come in, {INBOUND_OF_PEER_MAX} of them from one node, and has \
-         {LISTENERS_MAX} listeners; what is beyond that is\n.Li refused .\n"
+         {LISTENERS_MAX} listeners, hbd's own for probes included; what is beyond that is\n.Li refused .\n"
     );
     compare(PAGE, "limits", &text);
 }
@@ -203,7 +204,7 @@ fn who_sends_messages_from_scripts_is_told_how_many_may_be_on_their_way() {
     assert!(page.contains(&text), "hactl.1 lacks: {text}");
 }
 
-fn requests() -> [Request; 12] {
+fn requests() -> [Request; 13] {
     [
         Request::Snapshot,
         Request::Config,
@@ -226,6 +227,17 @@ fn requests() -> [Request; 12] {
             name: client("backup"),
         },
         Request::Acknowledge { delivery: 1 },
+        Request::Probe(Box::new(Probe {
+            node: node("bob"),
+            question: Question::Line(LineOrder {
+                medium: MediumName::new("ttyS0").expect("a name"),
+                outputs: Some(Outputs {
+                    dtr: true,
+                    rts: false,
+                }),
+                send: false,
+            }),
+        })),
         Request::Order(Box::new(GroupOrder {
             verb: GroupVerb::Move {
                 groups: Choice::Named(vec![group()]),
@@ -260,6 +272,7 @@ fn word(request: &Request) -> &'static str {
         Request::Send(_) => "send",
         Request::Listen { .. } => "listen",
         Request::Acknowledge { .. } => "acknowledge",
+        Request::Probe(_) => "probe",
         Request::Order(_) => "order",
         Request::Fault(_) => "fault",
         Request::Reload(_) => "reload",
@@ -297,6 +310,7 @@ fn meaning(request: &Request) -> &'static str {
             "The listener of this connection took a message, and those before it from the same \
              sender.\n"
         }
+        Request::Probe(_) => PROBE,
         Request::Order(_) => ORDER,
         Request::Fault(_) => {
             "An order: cut a medium inwards or outwards, or let it lose so many of 100 packets in \
@@ -321,6 +335,29 @@ fn meaning(request: &Request) -> &'static str {
         }
     }
 }
+
+/// What `probe` takes.
+const PROBE: &str = "\
+What a node sees at its end of a path; the node that is asked may be meant, too.
+Another node is asked over any path that carries messages, and has four seconds.
+.Pp
+.Bl -tag -width view -compact
+.It Li view
+What it sees of the cluster, as
+.Ic snapshot .
+.It Li ports
+The serial ports that its configuration names.
+.It Li line
+A look at one of them.
+With
+.Li outputs
+these lines are set first; without it, or after two seconds, they are raised again.
+With
+.Li send
+32 bytes are sent first, whatever flow control says.
+With either it is an order that needs the role operate, and refused on the only path to a living node.
+.El
+";
 
 /// What `order` takes.
 const ORDER: &str = "\
@@ -422,6 +459,24 @@ fn reply(request: &Request) -> Success {
         },
         Request::Send(_) => Success::Delivered,
         Request::Listen { .. } | Request::Acknowledge { .. } | Request::Fault(_) => Success::Done,
+        Request::Probe(_) => Success::Probed(Box::new(Answer::Line(Reading {
+            settings: Settings {
+                baud: 19200,
+                bits: 8,
+                parity: 'N',
+                stop: 1,
+                hardware_flow: true,
+                software_flow: false,
+            },
+            lines: Some(Lines {
+                dtr: true,
+                dsr: true,
+                dcd: true,
+                ..Lines::default()
+            }),
+            counters: None,
+            unsent: Some(0),
+        }))),
         Request::Order(_) => Success::Ordered(vec![order::Change {
             group: group(),
             from: Some(node("alice")),

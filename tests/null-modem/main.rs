@@ -1,6 +1,7 @@
 //! The null modem emulator, as unmodified programs see it: `port.c` does to a port what it is told, hbd does what it
 //! does, and `hadiag` says what is plugged in.
 
+mod faults;
 mod hadiag;
 mod port;
 mod stories;
@@ -46,6 +47,21 @@ fn main() -> ExitCode {
         diagnosed("hadiag_puts_back_what_it_changed", hadiag::restored),
         diagnosed("hadiag_misses_an_adapter", hadiag::gone),
         diagnosed("hadiag_ends_in_time", hadiag::out_of_time),
+        with(
+            "hadiag_names_the_broken_wire_of_a_line_between_two_nodes",
+            &[Compiler, Root, Namespaces],
+            faults::each,
+        ),
+        with(
+            "hadiag_silences_nobody_to_test_the_only_path",
+            &[Compiler, Root, Namespaces],
+            faults::alone,
+        ),
+        with(
+            "lines_that_a_test_lowered_are_raised_again_and_are_no_news",
+            &[Compiler, Root, Namespaces],
+            faults::forsaken,
+        ),
         with(
             "hbd_and_its_workers_see_the_lines",
             &[Compiler, Root, Namespaces],

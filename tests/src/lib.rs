@@ -10,6 +10,7 @@
 
 pub mod daemon;
 pub mod error;
+pub mod forms;
 pub mod heartbeat;
 pub mod heartbeat_log;
 pub mod instance;

@@ -196,8 +196,15 @@ impl ModemCable {
     /// # Errors
     /// As [`Self::replace`].
     pub fn stick(&mut self, end: usize, input: Input, raised: bool) -> Result<(), Error> {
-        let wire = if raised { "1" } else { "-" };
-        wire.clone_into(&mut self.wiring[end][input as usize]);
+        self.join(end, input, if raised { "1" } else { "-" })
+    }
+
+    /// This input follows these, in the letters of a wiring: its own `r` and `d`, the other end's `R` and `D`.
+    ///
+    /// # Errors
+    /// As [`Self::replace`].
+    pub fn join(&mut self, end: usize, input: Input, letters: &str) -> Result<(), Error> {
+        letters.clone_into(&mut self.wiring[end][input as usize]);
         self.wire()
     }
 

@@ -11,16 +11,19 @@ use shared::config::{Config, MediumKind};
 use shared::exit::Health;
 
 use crate::facts::serial::trial::Trial;
-use crate::facts::serial::{Lines, Reading, Serial, Settings, Unread, collect};
+use crate::facts::serial::{Lines, Reading, Serial, Settings, Unread, collect, collect_pair};
 use crate::facts::users::Process;
-use crate::registry::{Check, Limits, Objects, Order};
+use crate::registry::{Check, Choice, Limits, Objects, Order};
 use crate::report::{Evidence, Figure, Finding, Report};
 
 mod cable;
+mod pair;
 #[cfg(test)]
 mod tests;
 
 const NAME: &str = "serial";
+/// Where hbd listens unless it was told otherwise.
+const RUN_DIRECTORY: &str = "/run/hbd";
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -35,10 +38,24 @@ is read through that process, which root may do, and nothing changes for its own
 Sets DTR and RTS in turn and looks what follows, then sends a carriage return and a few letters and looks what comes \
 back. Takes two seconds at most and puts everything back. Refused where somebody else has the port open",
     measured: "the frame errors that the driver counted",
-    options: &[],
+    options: &[PEER, RUN],
     explanation: include_str!("serial/explanation.txt"),
     configured,
     run,
+};
+
+const PEER: Choice = Choice {
+    name: "peer",
+    value: Some("NODE"),
+    many: false,
+    about: "Test both ends: the hbd of this node and that of NODE toggle and send in turn, and the broken wire is named \
+            by its pins. Refused where the line is the only path between them. NODE:TTY where NODE has several ports",
+};
+const RUN: Choice = Choice {
+    name: "run",
+    value: Some("DIR"),
+    many: false,
+    about: "The directory of the hbd that is asked; /run/hbd unless it is given",
 };
 
 /// Processes that let people log in.
@@ -59,6 +76,12 @@ fn configured(config: &Config) -> Vec<String> {
 }
 
 fn run(order: &Order<'_>, tell: &mut dyn FnMut(Report)) {
+    if let Some(peer) = order.chosen.value(PEER.name) {
+        let run = Path::new(order.chosen.value(RUN.name).unwrap_or(RUN_DIRECTORY));
+        return collect_pair(order.object, run, peer, order.deadline, &mut |serial| {
+            tell(judge(serial, &order.limits));
+        });
+    }
     collect(order.object, order.active, order.deadline, &mut |serial| {
         tell(judge(serial, &order.limits));
     });
@@ -75,6 +98,9 @@ pub fn judge(serial: &Serial, limits: &Limits) -> Report {
     report.evidence = evidence(serial);
     if let Some(Trial::Done(tried)) = &serial.trial {
         report.drawing = cable::drawing(tried);
+    }
+    if let Some(Ok(pair)) = &serial.pair {
+        report.drawing = pair::drawing(pair);
     }
     report.figures = figures(serial, limits);
     report
@@ -95,10 +121,15 @@ fn findings(serial: &Serial, limits: &Limits) -> Vec<Finding> {
             "name a serial port; dmesg tells which there are",
         )],
         Port::Terminal => {
-            let mut findings = match &serial.readings {
-                Ok(readings) => seen(serial, readings, limits),
-                Err(unread) => unread_because(unread).into_iter().collect(),
+            let mut findings = match &serial.pair {
+                Some(Ok(both)) => pair::findings(both),
+                Some(Err(unpaired)) => vec![pair::unpaired(unpaired)],
+                None => Vec::new(),
             };
+            match &serial.readings {
+                Ok(readings) => findings.extend(seen(serial, readings, limits)),
+                Err(unread) => findings.extend(unread_because(unread)),
+            }
             findings.extend(users(serial));
             findings
         }
@@ -140,6 +171,7 @@ fn unread_because(unread: &Unread) -> Option<Finding> {
 fn seen(serial: &Serial, readings: &[Reading; 2], limits: &Limits) -> Vec<Finding> {
     let mut findings = Vec::new();
     match (&serial.trial, readings[1].lines) {
+        _ if matches!(serial.pair, Some(Ok(_))) => {}
         (Some(Trial::Done(tried)), _) => findings.extend(cable::findings(tried)),
         (_, None) => findings.push(finding(
             Health::Unknown,
@@ -150,7 +182,10 @@ fn seen(serial: &Serial, readings: &[Reading; 2], limits: &Limits) -> Vec<Findin
         (_, Some(lines)) => findings.push(passive(readings, lines)),
     }
     findings.extend(untried(serial));
-    findings.extend(blocked(serial, readings));
+    // What holds bytes back the test of both ends knows better.
+    if !matches!(serial.pair, Some(Ok(_))) {
+        findings.extend(blocked(serial, readings));
+    }
     findings.extend(errors(&readings[1], limits));
     findings
 }
@@ -445,7 +480,10 @@ fn evidence(serial: &Serial) -> Vec<Evidence> {
     if serial.port != Port::Terminal {
         return Vec::new();
     }
-    let mut rows = vec![row("used by", used_by(serial))];
+    let mut rows = match &serial.pair {
+        Some(Ok(both)) => pair::evidence(both),
+        _ => vec![row("used by", used_by(serial))],
+    };
     let Ok([first, last]) = &serial.readings else {
         return rows;
     };

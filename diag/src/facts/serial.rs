@@ -15,12 +15,15 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use shared::config::machine::Port;
-use shared::event::ModemLines;
+pub use shared::probe::{Counters, Lines, Reading, Settings};
 
+use super::ports;
 use super::users::{self, Users};
-use super::{ports, serial::trial::Trial};
 use crate::sys;
+pub use pair::{Pair, Unpaired};
+pub use trial::Trial;
 
+pub mod pair;
 pub mod trial;
 
 /// Time between the two looks: what changes by itself shows, and nobody waits.
@@ -30,111 +33,6 @@ const HOW: OFlag = OFlag::O_RDWR
     .union(OFlag::O_NOCTTY)
     .union(OFlag::O_NONBLOCK)
     .union(OFlag::O_CLOEXEC);
-
-/// The modem lines of a port: two that it raises, four that arrive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lines {
-    /// Data terminal ready, pin 4, own.
-    pub dtr: bool,
-    /// Request to send, pin 7, own.
-    pub rts: bool,
-    /// Clear to send, pin 8.
-    pub cts: bool,
-    /// Data set ready, pin 6.
-    pub dsr: bool,
-    /// Data carrier detect, pin 1.
-    pub dcd: bool,
-    /// Ring indicator, pin 9.
-    pub ri: bool,
-}
-
-impl From<Lines> for ModemLines {
-    fn from(lines: Lines) -> Self {
-        Self {
-            cts: lines.cts,
-            dsr: lines.dsr,
-            dcd: lines.dcd,
-        }
-    }
-}
-
-/// What a driver counted since it knows the port. They wrap around.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Changes of CTS.
-    pub cts: u32,
-    /// Changes of DSR.
-    pub dsr: u32,
-    /// Changes of DCD.
-    pub dcd: u32,
-    /// Changes of RI.
-    pub ri: u32,
-    /// Bytes that came.
-    pub rx: u32,
-    /// Bytes that went.
-    pub tx: u32,
-    /// Bytes without a stop bit.
-    pub frame: u32,
-    /// Bytes whose parity is wrong.
-    pub parity: u32,
-    /// Bytes that came when there was no room.
-    pub overrun: u32,
-    /// Breaks that came.
-    pub breaks: u32,
-}
-
-/// How bytes are sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// Bits a second.
-    pub baud: u32,
-    /// Bits of a byte.
-    pub bits: u8,
-    /// `N`, `E` or `O`.
-    pub parity: char,
-    /// Stop bits.
-    pub stop: u8,
-    /// Sends only while CTS is raised.
-    pub hardware_flow: bool,
-    /// Stops where it reads a certain byte.
-    pub software_flow: bool,
-}
-
-impl From<&libc::termios2> for Settings {
-    fn from(found: &libc::termios2) -> Self {
-        let control = |bits| found.c_cflag & bits == bits;
-        Self {
-            baud: found.c_ospeed,
-            bits: match found.c_cflag & libc::CSIZE {
-                libc::CS5 => 5,
-                libc::CS6 => 6,
-                libc::CS7 => 7,
-                _ => 8,
-            },
-            parity: match (control(libc::PARENB), control(libc::PARODD)) {
-                (false, _) => 'N',
-                (true, false) => 'E',
-                (true, true) => 'O',
-            },
-            stop: if control(libc::CSTOPB) { 2 } else { 1 },
-            hardware_flow: control(libc::CRTSCTS),
-            software_flow: found.c_iflag & (libc::IXON | libc::IXOFF) != 0,
-        }
-    }
-}
-
-/// One look at an open port. What is `None` this driver does not tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// How it is set.
-    pub settings: Settings,
-    /// Its lines.
-    pub lines: Option<Lines>,
-    /// What was counted.
-    pub counters: Option<Counters>,
-    /// Bytes that are not sent yet.
-    pub unsent: Option<usize>,
-}
 
 /// Why a port was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +60,35 @@ pub struct Serial {
     pub readings: Result<[Reading; 2], Unread>,
     /// What became of toggling and sending, where that was asked for.
     pub trial: Option<Trial>,
+    /// What both ends saw, where that was asked for.
+    pub pair: Option<Result<Pair, Unpaired>>,
+}
+
+/// Looks at both ends of the line at `path`, through hbd; if that is not possible, at the one end.
+pub fn collect_pair(
+    path: &str,
+    run: &Path,
+    peer: &str,
+    deadline: Instant,
+    tell: &mut dyn FnMut(&Serial),
+) {
+    match pair::collect(run, path, peer, deadline) {
+        Ok(pair) => tell(&Serial {
+            path: path.to_owned(),
+            port: Port::Terminal,
+            is_console: users::is_console(Path::new(path)),
+            users: Users::default(),
+            readings: pair.looks().ok_or(Unread::NotYet),
+            trial: None,
+            pair: Some(Ok(pair)),
+        }),
+        Err(unpaired) => collect(path, false, deadline, &mut |serial| {
+            tell(&Serial {
+                pair: Some(Err(unpaired.clone())),
+                ..serial.clone()
+            });
+        }),
+    }
 }
 
 /// Looks at the port at `path`, and tries its lines where that is asked for. What is known is told after each step; a
@@ -175,6 +102,7 @@ pub fn collect(path: &str, active: bool, deadline: Instant, tell: &mut dyn FnMut
         users: Users::default(),
         readings: Err(Unread::NotYet),
         trial: None,
+        pair: None,
     };
     if found.port != Port::Terminal {
         return tell(&found);
@@ -218,13 +146,39 @@ fn looks(port: &OwnedFd) -> io::Result<[Reading; 2]> {
     Ok([first, look(port)?])
 }
 
-fn look(port: &OwnedFd) -> io::Result<Reading> {
+/// Looks at an open port.
+///
+/// # Errors
+/// `EIO` where its adapter is gone.
+pub fn look(port: &OwnedFd) -> io::Result<Reading> {
     Ok(Reading {
-        settings: Settings::from(&sys::settings(port)?),
+        settings: settings(&sys::settings(port)?),
         lines: sys::modem_lines(port).ok(),
         counters: sys::counters(port).ok(),
         unsent: sys::unsent(port).ok(),
     })
+}
+
+/// As people write them.
+fn settings(found: &libc::termios2) -> Settings {
+    let control = |bits| found.c_cflag & bits == bits;
+    Settings {
+        baud: found.c_ospeed,
+        bits: match found.c_cflag & libc::CSIZE {
+            libc::CS5 => 5,
+            libc::CS6 => 6,
+            libc::CS7 => 7,
+            _ => 8,
+        },
+        parity: match (control(libc::PARENB), control(libc::PARODD)) {
+            (false, _) => 'N',
+            (true, false) => 'E',
+            (true, true) => 'O',
+        },
+        stop: if control(libc::CSTOPB) { 2 } else { 1 },
+        hardware_flow: control(libc::CRTSCTS),
+        software_flow: found.c_iflag & (libc::IXON | libc::IXOFF) != 0,
+    }
 }
 
 fn refused(error: io::Error) -> Unread {

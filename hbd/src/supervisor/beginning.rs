@@ -17,6 +17,7 @@ use super::manager::Managed;
 use super::media::Media;
 use super::messages::Messages;
 use super::ordering::Ordering;
+use super::probing::Probing;
 use super::recorder::{self, Past, Recorder};
 use super::reload::Configured;
 use super::self_fence::SelfFence;
@@ -162,6 +163,7 @@ impl Supervisor {
         let (configured, reads) =
             Configured::new(options.config.clone(), settings.node.clone(), config, files);
         let (upgrade, checks) = Upgrading::new(options);
+        let (probing, looks) = Probing::new();
         let (self_fence, self_fences) = SelfFence::new();
         let handover = Handover::take(run.path());
         let mut supervisor = Self {
@@ -171,6 +173,7 @@ impl Supervisor {
             allow_faults: options.allow_faults,
             media,
             messages: Messages::new(life::seed()),
+            probing,
             run,
             _state: held,
             recorder: Recorder::new(
@@ -275,6 +278,7 @@ impl Supervisor {
             log,
             releases,
             modems,
+            looks,
             self_fences,
             watch,
         };

@@ -6,10 +6,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use hbd_core::MediumIndex;
-use shared::api::Fault;
-use shared::config;
+use shared::api::{ErrorCode, Failure, Fault};
+use shared::config::{self, MediumKind};
 use shared::event::{Kind, MediumStatus, ModemLines};
 use shared::names::MediumName;
+use shared::probe::SerialPort;
 use shared::view::ClusterView;
 use tokio::sync::mpsc;
 
@@ -239,6 +240,34 @@ impl Media {
         };
         changes.messages.push((message, Vec::new()));
         Some(changes)
+    }
+
+    /// The serial ports, in the order of the configuration.
+    pub(super) fn serial_ports(&self) -> Vec<SerialPort> {
+        let serial = |slot: &&Slot| matches!(slot.config.kind, MediumKind::Serial { .. });
+        let ports = self.slots.iter().filter(serial).map(|slot| SerialPort {
+            medium: slot.config.name.clone(),
+            device: slot.config.device.clone(),
+            open: slot.open.is_some(),
+        });
+        ports.collect()
+    }
+
+    /// A copy of the descriptor of an open serial port.
+    pub(super) fn port(&self, medium: &MediumName) -> Result<OwnedFd, Failure> {
+        let mut slots = self.slots.iter();
+        let Some(slot) = slots.find(|slot| slot.config.name == *medium) else {
+            return Err(Failure {
+                code: ErrorCode::NotFound,
+                text: format!("no medium {medium}; hactl links lists them"),
+            });
+        };
+        let open = slot.open.iter().filter(|open| open.binding.line.is_some());
+        let mut ports = open.filter_map(|open| open.descriptors.first()?.try_clone().ok());
+        ports.next().ok_or_else(|| Failure {
+            code: ErrorCode::NotFound,
+            text: format!("hbd has no serial port open for {medium}"),
+        })
     }
 
     /// The names of all media.

@@ -20,6 +20,7 @@ use shared::api::{
     ErrorCode, Failure, ReceivedMessage, Request, SendMessage, ServerFrame, SessionChange, Success,
 };
 use shared::names::{ClientName, NodeName};
+use shared::probe;
 use shared::session::{Class, Ending, Payload};
 use tokio::sync::mpsc;
 
@@ -73,8 +74,11 @@ struct Listening {
 
 impl Messages {
     pub(super) fn new(seed: u64) -> Self {
+        let mut office = Office::new(seed);
+        let own = office.listen(probe::client());
+        own.expect("nobody else listens yet");
         Self {
-            office: Office::new(seed),
+            office,
             senders: BTreeMap::new(),
             listeners: BTreeMap::new(),
             under_way: BTreeMap::new(),
@@ -178,7 +182,9 @@ impl Supervisor {
             return ask.reply(Err(to_itself(&message.node)));
         }
         self.messages.sweep();
-        match self.accept_message(message, &ask) {
+        let from = message.from.clone();
+        let from = from.unwrap_or_else(|| ask.who.client_name());
+        match self.accept_message(message, from, &ask.presence) {
             Ok((stream, number)) => {
                 if let Some((key, _)) = &order {
                     let key = key.clone();
@@ -197,16 +203,25 @@ impl Supervisor {
         self.carry_messages();
     }
 
+    /// Sends a message of hbd's own; whoever holds the presence keeps its stream open.
+    pub(super) fn send_own(
+        &mut self,
+        message: SendMessage,
+        presence: &Weak<()>,
+    ) -> Result<(), Failure> {
+        self.messages.sweep();
+        let sent = self.accept_message(message, probe::client(), presence);
+        self.carry_messages();
+        sent.map(|_| ()).map_err(|refusal| refused(&refusal))
+    }
+
     fn accept_message(
         &mut self,
         message: SendMessage,
-        ask: &Asked,
+        from: ClientName,
+        presence: &Weak<()>,
     ) -> Result<(StreamId, u64), Refusal> {
-        let from = message
-            .from
-            .clone()
-            .unwrap_or_else(|| ask.who.client_name());
-        let stream = self.messages.stream(&ask.presence, &message, from)?;
+        let stream = self.messages.stream(presence, &message, from)?;
         let bytes = message.data.0;
         let class = message.class.unwrap_or(Class::of(bytes.len()));
         let number = self.messages.office.send(stream, class, bytes)?;
@@ -333,6 +348,9 @@ impl Supervisor {
                 message,
                 bytes,
             } => {
+                if to == probe::client() {
+                    return self.letter_arrived(sender, delivery, &bytes);
+                }
                 let message = Box::new(ReceivedMessage {
                     delivery: delivery.0,
                     node: sender.node,
@@ -365,6 +383,9 @@ impl Supervisor {
             return;
         };
         let failure = not_delivered(&client, ending, unacknowledged);
+        if client.from == probe::client() {
+            self.letters_lost(&client.node, &failure);
+        }
         for waiting in client.waiting.into_values() {
             self.reply_to(waiting, Err(failure.clone()));
         }

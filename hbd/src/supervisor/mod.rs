@@ -27,6 +27,7 @@ mod media;
 mod messages;
 mod modem;
 mod ordering;
+mod probing;
 mod reactor;
 mod recorder;
 mod reload;
@@ -84,6 +85,7 @@ use manager::Managed;
 use media::{Changes, Media};
 use messages::Messages;
 use ordering::Ordering;
+use probing::Probing;
 use recorder::Recorder;
 use reload::Configured;
 use self_fence::SelfFence;
@@ -166,6 +168,7 @@ struct Supervisor {
     recorder: Recorder,
     media: Media,
     messages: Messages,
+    probing: Probing,
     core: Post<ToCore, FromCore>,
     /// Of the core that lives.
     pulse: Option<PulseWatch>,
@@ -235,6 +238,7 @@ struct Sources {
     log: mpsc::Receiver<News>,
     releases: mpsc::Receiver<std::io::Result<Vec<Released>>>,
     modems: mpsc::Receiver<modem::Seen>,
+    looks: mpsc::Receiver<probing::Looked>,
     self_fences: mpsc::Receiver<self_fence::Ended>,
     watch: Option<Watch>,
 }
@@ -378,12 +382,6 @@ impl Supervisor {
         }
     }
 
-    fn seen_on_port(&mut self, seen: modem::Seen) {
-        if let Some(event) = self.media.seen(seen) {
-            self.recorder.note(event, None);
-        }
-    }
-
     /// A core that does not take a message is one that dies, which is noticed elsewhere.
     fn tell_core(&mut self, message: &ToCore, descriptors: Vec<OwnedFd>) {
         if let Some(core) = self.core.holder()
@@ -454,6 +452,7 @@ impl Supervisor {
             self.exit = Some(Exit::Failed);
         }
         self.look_after_messages();
+        self.look_after_probes();
         self.look_at_departure();
         self.leave_after_messages();
         if now.since(self.retried) >= RETRY {
@@ -486,7 +485,7 @@ impl Supervisor {
     fn look_pause(&self) -> Duration {
         match self.leaving.is_some() || self.core.is_vacant() || self.manager.is_vacant() {
             true => LOOK_MIN,
-            false if self.messages.has_clients() => LOOK_AT_CLIENTS,
+            false if self.messages.has_clients() || self.probing.is_busy() => LOOK_AT_CLIENTS,
             false => {
                 let sign_of_life = self.service.interval().unwrap_or(LOOK_MAX);
                 let pause = self.settings.deadtime.min(sign_of_life);

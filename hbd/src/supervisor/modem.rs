@@ -54,6 +54,8 @@ impl LineWatch {
     ) -> Option<Self> {
         let (end, ended) = sync_channel(1);
         let watch = move |port: OwnedFd| {
+            // A former supervisor may have lowered them for a test. A port without lines ends the watch.
+            let _ = diag::sys::set_outputs(&port, true, true);
             let mut sight = Sight::default();
             while let Ok((lines, counts)) = look(&port) {
                 let now = clock::boot();

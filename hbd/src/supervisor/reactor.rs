@@ -47,6 +47,7 @@ enum Wake {
     Released(std::io::Result<Vec<Released>>),
     SelfFenced(self_fence::Ended),
     Modem(modem::Seen),
+    Looked(super::probing::Looked),
     /// The core did not come round in time.
     Silent,
     Look,
@@ -86,6 +87,7 @@ pub(super) async fn run(
             Some(released) = sources.releases.recv() => Wake::Released(released),
             Some(ended) = sources.self_fences.recv() => Wake::SelfFenced(ended),
             Some(seen) = sources.modems.recv() => Wake::Modem(seen),
+            Some(looked) = sources.looks.recv() => Wake::Looked(looked),
             // Behind everything else: whoever may connect could do so without end.
             stream = sources.control.accept() => Wake::Client(stream),
             _ = expired(&mut timer) => Wake::Look,
@@ -130,6 +132,7 @@ pub(super) async fn run(
             Wake::Released(released) => supervisor.released_without_manager(released),
             Wake::SelfFenced(ended) => supervisor.self_fence_ended(ended),
             Wake::Modem(seen) => supervisor.seen_on_port(seen),
+            Wake::Looked(looked) => supervisor.looked(looked),
             Wake::Silent => {
                 let limit = silence_limit(&supervisor.settings);
                 bury(&mut supervisor, Some(limit)).await;

@@ -86,6 +86,7 @@ impl Supervisor {
             Request::Acknowledge { delivery } => {
                 self.acknowledge_message(delivery, &asked.presence)
             }
+            Request::Probe(probe) => return self.probe(*probe, asked),
             Request::Order(order) => return self.order_groups(*order, key, asked),
             Request::Fault(fault) => self.order(&fault, key, &asked.who),
             Request::Reload(wish) => return self.reload_by_order(wish, key, asked),

@@ -414,6 +414,7 @@ fn serial(readings: Result<[Reading; 2], Unread>) -> Serial {
         users: Users::default(),
         readings,
         trial: None,
+        pair: None,
     }
 }
 
