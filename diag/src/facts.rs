@@ -4,6 +4,7 @@
 
 mod accounts;
 mod addresses;
+pub mod arp;
 pub mod capture;
 pub mod ether;
 pub mod heartbeat;

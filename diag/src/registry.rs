@@ -109,6 +109,7 @@ pub struct Limits {
 pub const CHECKS: &[Check] = &[
     checks::serial::CHECK,
     checks::ether::CHECK,
+    checks::arp::CHECK,
     checks::all::CHECK,
 ];
 

@@ -68,7 +68,26 @@ fn the_loopback_interface_leads_nowhere() {
 }
 
 #[test]
+fn this_machine_has_the_address_of_its_loopback_interface() {
+    for options in [&["arp"][..], &["arp", "--active"]] {
+        let output = hadiag(&[options, &["127.0.0.1"]].concat());
+        let expected = "127.0.0.1: ok: this machine has it, on lo";
+        assert_eq!((code(&output), &*first(&output)), (0, expected));
+    }
+}
+
+#[test]
+fn who_has_an_address_is_not_asked_on_an_interface_that_is_not_there() {
+    let output = hadiag(&["arp", "--interface", "no-such-card", "127.0.0.2"]);
+    let expected = "127.0.0.2: critical: there is no such interface to ask on";
+    assert_eq!((code(&output), &*first(&output)), (2, expected));
+}
+
+#[test]
 fn an_address_that_is_none_is_unknown() {
+    let output = hadiag(&["arp", "bob"]);
+    let expected = "bob: unknown: bob is no address of IPv4 or IPv6";
+    assert_eq!((code(&output), &*first(&output)), (3, expected));
     let output = hadiag(&["ether", "--to", "bob", "lo"]);
     let expected = "lo: unknown: bob is no address of IPv4 or IPv6";
     assert_eq!((code(&output), &*first(&output)), (3, expected));

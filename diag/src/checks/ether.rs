@@ -21,6 +21,9 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
+pub(super) use peers::untried;
+pub(super) use shown::{answer, neighbour};
+
 const NAME: &str = "ether";
 const TO: &str = "to";
 

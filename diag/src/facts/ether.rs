@@ -240,7 +240,7 @@ fn refused(error: io::Error) -> Unread {
     Unread::Refused(errno(&error))
 }
 
-fn errno(error: &io::Error) -> Errno {
+pub(super) fn errno(error: &io::Error) -> Errno {
     let number = error.raw_os_error();
     number.map_or(Errno::UnknownErrno, Errno::from_raw)
 }

@@ -22,7 +22,7 @@ pub(super) fn looked(ether: &Ether, trial: Option<&Trial>) -> Vec<Finding> {
 }
 
 /// Why it was not tried.
-pub(crate) fn untried(trial: &Trial) -> Option<Finding> {
+pub(in crate::checks) fn untried(trial: &Trial) -> Option<Finding> {
     let (what, remedy) = match trial {
         Trial::NotYet | Trial::Done(_) => return None,
         Trial::NoTime => (

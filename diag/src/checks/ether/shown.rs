@@ -152,7 +152,7 @@ fn counted(before: &Counters, now: &Counters) -> Vec<Evidence> {
     ]
 }
 
-pub(crate) fn neighbour(known: &Neighbour) -> String {
+pub(in crate::checks) fn neighbour(known: &Neighbour) -> String {
     let state = match known.state {
         State::Incomplete => "being asked",
         State::Reachable => "answered lately",
@@ -166,14 +166,14 @@ pub(crate) fn neighbour(known: &Neighbour) -> String {
     }
 }
 
-pub(crate) fn answer(asked: &Asked) -> String {
+pub(in crate::checks) fn answer(asked: &Asked) -> String {
     let answers = asked.answers.iter();
     let answers = answers.map(|(hardware, times)| format!("{hardware} answered {times} times"));
     let mut said = format!(
         "{}: {}",
         asked.address,
         match asked.answers.is_empty() {
-            true => "nobody has it".to_owned(),
+            true => "nobody answered".to_owned(),
             false => answers.collect::<Vec<_>>().join(", "),
         }
     );
